@@ -1,0 +1,90 @@
+// Package migrations owns the schema: it embeds the migrations and applies them.
+// It does not query data; that is what the generated package db does.
+package migrations
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var embedded embed.FS
+
+// files has the migrations at its root, where goose looks for them.
+var files = func() fs.FS {
+	sub, err := fs.Sub(embedded, "migrations")
+	if err != nil {
+		panic(err) // the name is constant
+	}
+	return sub
+}()
+
+// Up applies what the database lacks. Any number of servers may call it at the same time:
+// one migrates and the others wait. A nil log discards the steps.
+func Up(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	return migrate(pool, log, func(p *goose.Provider) error {
+		_, err := p.Up(ctx)
+		return err
+	})
+}
+
+// Down reverts every migration and with them every row; it is for tests.
+func Down(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	return migrate(pool, log, func(p *goose.Provider) error {
+		_, err := p.DownTo(ctx, 0)
+		return err
+	})
+}
+
+// Hash names this state of the migrations: it changes with every name and every byte.
+func Hash() string {
+	hash := sha256.New()
+	err := fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(files, path)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(hash, "%s %d\n%s", path, len(text), text)
+		return err
+	})
+	if err != nil {
+		panic(err) // embedded files can be read
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+func migrate(pool *pgxpool.Pool, log *slog.Logger, run func(*goose.Provider) error) (err error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	// Asks every second for as long as a long migration of another server may take.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 1800))
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	if err := run(provider); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	return nil
+}

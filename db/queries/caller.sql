@@ -1,0 +1,32 @@
+-- name: FindCallerBySession :one
+select s.id as session_id, s.last_activity, s.ip,
+       c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
+       c.organization_ids::bigint[] as organization_ids,
+       c.owned_organization_ids::bigint[] as owned_organization_ids,
+       coalesce(c.overrides, '[]')::jsonb as overrides
+from sessions s
+         join callers c on c.account_id = s.account_id
+where s.token_hash = @token_hash;
+
+-- name: FindCallerByAPIKey :one
+select k.id as api_key_id, k.last_used_at,
+       c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
+       c.organization_ids::bigint[] as organization_ids,
+       c.owned_organization_ids::bigint[] as owned_organization_ids,
+       coalesce(c.overrides, '[]')::jsonb as overrides
+from api_keys k
+         join callers c on c.account_id = k.account_id
+where k.token_hash = @token_hash
+  and (k.expires_at is null or k.expires_at > now());
+
+-- name: TouchSession :exec
+update sessions
+set last_activity = now(), ip = @ip
+where id = @id
+  and last_activity < now() - interval '1 minute';
+
+-- name: TouchAPIKey :exec
+update api_keys
+set last_used_at = now()
+where id = @id
+  and (last_used_at is null or last_used_at < now() - interval '1 minute');

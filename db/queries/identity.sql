@@ -1,0 +1,54 @@
+-- name: ListIdentities :many
+select id, name, username, type, account_id, organization_id
+from identities
+where account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+order by organization_id nulls first, id;
+
+-- name: CreateIdentity :one
+-- every owner: a new row; the caller's right to its owner is checked before
+insert into identities (account_id, organization_id, name, username, type)
+values (sqlc.narg(account_id), sqlc.narg(organization_id), @name, sqlc.narg(username), @type)
+returning id;
+
+-- name: LockIdentity :one
+-- every_organization is set for callers who may manage all organizations.
+select id, name, username, type, account_id, organization_id
+from identities
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and organization_id is not null))
+for update;
+
+-- name: UpdateIdentity :exec
+update identities
+set name            = @name,
+    username        = case when @type::text = 'password-only' then null else coalesce(sqlc.narg(username), username) end,
+    type            = @type,
+    account_id      = case when sqlc.narg(new_organization_id)::bigint is null then account_id end,
+    organization_id = coalesce(sqlc.narg(new_organization_id), organization_id),
+    updated_at      = now()
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and organization_id is not null));
+
+-- name: DeleteIdentity :exec
+delete
+from identities
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and organization_id is not null));
+
+-- name: SetCredentials :exec
+insert into credentials (identity_id, kind, key_id, ciphertext)
+select @identity_id, unnest(@kinds::text[]), @key_id, unnest(@ciphertexts::bytea[])
+on conflict on constraint credentials_one_of_a_kind do update
+    set key_id = excluded.key_id, ciphertext = excluded.ciphertext, updated_at = now();
+
+-- name: DeleteCredentials :exec
+delete
+from credentials
+where identity_id = @identity_id
+  and kind = any(@kinds::text[]);
+
+-- name: HasCredential :one
+select exists (select from credentials where identity_id = @identity_id and kind = @kind) as stored;

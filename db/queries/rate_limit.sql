@@ -1,0 +1,24 @@
+-- name: CountAttempt :one
+-- Opens a window with the subject's first attempt, or counts on in the open one.
+insert into rate_limits as r (limiter, subject, hits, window_ends_at)
+values (@limiter, @subject, 1, now() + make_interval(secs => @window_seconds::integer))
+on conflict (limiter, subject) do update
+    set hits           = case when r.window_ends_at <= now() then 1 else r.hits + 1 end,
+        window_ends_at = case when r.window_ends_at <= now() then excluded.window_ends_at else r.window_ends_at end
+returning hits, ceil(extract(epoch from window_ends_at - now()))::integer as seconds_left;
+
+-- name: ForgiveAttempt :exec
+update rate_limits
+set hits = hits - 1
+where limiter = @limiter
+  and subject = @subject
+  and hits > 0
+  and window_ends_at > now();
+
+-- name: DeleteClosedWindows :exec
+delete
+from rate_limits
+where (limiter, subject) in (select r.limiter, r.subject
+                             from rate_limits r
+                             where r.window_ends_at <= now()
+                             limit 1000 for update skip locked);

@@ -1,0 +1,2 @@
+-- name: GetFirstTimeSetup :one
+select not exists (select from accounts) as pending;

@@ -1,0 +1,29 @@
+-- name: Login :one
+-- Everything that decides a sign-in. No row: there is no such account.
+select a.id, a.password_hash, a.totp_enabled
+from accounts a
+where a.username = @username;
+
+-- name: IsPasswordLoginEnabled :one
+select exists (select from auth_providers p where p.is_internal and p.enabled) as enabled;
+
+-- name: InsertSession :exec
+insert into sessions (account_id, token_hash, ip, user_agent)
+values (@account_id, @token_hash, @ip, @user_agent);
+
+-- name: Logout :execrows
+delete
+from sessions
+where token_hash = @token_hash;
+
+-- name: ListSessions :many
+select id, ip, user_agent, last_activity, created_at
+from sessions
+where account_id = @account_id
+order by last_activity desc, id desc;
+
+-- name: DeleteSession :execrows
+delete
+from sessions
+where id = @id
+  and account_id = @account_id;

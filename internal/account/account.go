@@ -1,0 +1,128 @@
+// Package account owns registration and what accounts change about themselves.
+// It does not administer other accounts.
+package account
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+var errRegistrationClosed = fail.Forbidden("Self-registration is not enabled")
+
+// Handlers are the operations of the tag account.
+type Handlers struct {
+	pool    *pgxpool.Pool
+	queries *db.Queries
+}
+
+// New returns the operations over a database.
+func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+
+// RegisterAccount creates the first administrator during setup, afterwards an
+// ordinary account where self-registration is on.
+func (h *Handlers) RegisterAccount(ctx context.Context, request api.RegisterAccountRequestObject) (api.RegisterAccountResponseObject, error) {
+	// A closed server refuses before it spends a hash or says which names exist.
+	if _, err := mayRegister(ctx, h.queries); err != nil {
+		return nil, err
+	}
+	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	if err != nil {
+		return nil, err
+	}
+	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
+		q := h.queries.WithTx(tx)
+		if err := q.LockSetup(ctx); err != nil {
+			return err
+		}
+		first, err := mayRegister(ctx, q)
+		if err != nil {
+			return err
+		}
+		id, err := q.InsertAccount(ctx, db.InsertAccountParams{
+			Username: request.Body.Username, PasswordHash: hash,
+			FirstName: request.Body.FirstName, LastName: request.Body.LastName,
+		})
+		if err != nil {
+			return fail.OnConstraint(err, "accounts_username_unique", fail.Conflict("This account already exists"))
+		}
+		if first {
+			return q.AddAdministrator(ctx, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.RegisterAccount200JSONResponse{Message: "Your account has been successfully created."}, nil
+}
+
+// mayRegister refuses unless this is first-time setup, which it reports, or
+// self-registration is on.
+func mayRegister(ctx context.Context, q *db.Queries) (first bool, err error) {
+	rules, err := q.FindRegistrationRules(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !rules.FirstTimeSetup && !rules.SelfRegistration {
+		return false, errRegistrationClosed
+	}
+	return rules.FirstTimeSetup, nil
+}
+
+// GetMe answers the caller's profile and effective system permissions.
+func (h *Handlers) GetMe(ctx context.Context, _ api.GetMeRequestObject) (api.GetMeResponseObject, error) {
+	c := caller.From(ctx)
+	row, err := h.queries.GetMe(ctx, c.AccountID)
+	if err != nil {
+		return nil, fail.OnNoRows(err, fail.Unauthorized("The account associated to the token is not registered"))
+	}
+	role := api.MeRoleUser
+	if c.Admin {
+		role = api.MeRoleAdmin
+	}
+	return api.GetMe200JSONResponse{
+		ID:            row.ID,
+		Username:      row.Username,
+		FirstName:     row.FirstName,
+		LastName:      row.LastName,
+		Role:          role,
+		IsAdmin:       c.Admin,
+		Permissions:   c.System.Names(),
+		TotpEnabled:   row.TOTPEnabled,
+		SessionSync:   api.MeSessionSync(row.SessionSync),
+		Preferences:   row.Preferences,
+		ActiveThemeID: row.ActiveThemeID,
+		AvatarHash:    row.AvatarHash,
+	}, nil
+}
+
+// UpdateName changes the caller's first name, last name or both.
+func (h *Handlers) UpdateName(ctx context.Context, request api.UpdateNameRequestObject) (api.UpdateNameResponseObject, error) {
+	err := h.queries.UpdateName(ctx, db.UpdateNameParams{
+		FirstName: request.Body.FirstName, LastName: request.Body.LastName, ID: caller.From(ctx).AccountID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateName200JSONResponse{Message: "Your name has been successfully updated."}, nil
+}
+
+// UpdatePassword sets the caller's password. Sessions and API keys stay valid.
+func (h *Handlers) UpdatePassword(ctx context.Context, request api.UpdatePasswordRequestObject) (api.UpdatePasswordResponseObject, error) {
+	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := h.queries.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: caller.From(ctx).AccountID}); err != nil {
+		return nil, err
+	}
+	return api.UpdatePassword200JSONResponse{Message: "Your password has been successfully updated."}, nil
+}

@@ -1,0 +1,102 @@
+// Package caller owns who is asking and which rows they reach. It does not
+// decide what an operation needs: that is the operation's own.
+package caller
+
+import (
+	"context"
+	"slices"
+
+	"github.com/nexterm-go/nexterm/internal/permission"
+)
+
+// Caller is the account behind a request, as of the start of that request.
+type Caller struct {
+	AccountID int64
+	// SessionID is the login session, 0 for a caller with an API key.
+	SessionID int64
+	Admin     bool
+	// System holds the effective system permissions, all of them for administrators.
+	System permission.Set
+	// Organizations lists the organizations with an active membership, ascending.
+	Organizations []int64
+
+	owned     []int64
+	overrides []override
+}
+
+// override is one row of the permissions of an organization's member.
+type override struct {
+	OrganizationID int64           `json:"organizationId"`
+	Permission     permission.Name `json:"permission"`
+	Allow          bool            `json:"allow"`
+}
+
+// Holds reports whether the caller has a system permission.
+func (c *Caller) Holds(name permission.Name) bool { return c.System.Has(name) }
+
+// ManagesAll reports whether the caller may act as an administrator of every
+// organization, a member of it or not.
+func (c *Caller) ManagesAll() bool { return c.Holds(permission.OrganizationsManageAll) }
+
+// Member reports whether the caller has an active membership.
+func (c *Caller) Member(organizationID int64) bool {
+	return slices.Contains(c.Organizations, organizationID)
+}
+
+// Owns reports whether the caller is the organization's owner.
+func (c *Caller) Owns(organizationID int64) bool { return slices.Contains(c.owned, organizationID) }
+
+// In resolves the caller's permissions in an organization: all of them for its
+// owner and for those who manage all organizations; for other active members an
+// override decides, else the system permission of the same name; else none.
+// It does not tell whether the organization exists.
+func (c *Caller) In(organizationID int64) permission.Set {
+	if c.ManagesAll() || c.Owns(organizationID) {
+		return permission.All(permission.Organization)
+	}
+	if !c.Member(organizationID) {
+		return 0
+	}
+	set := c.System & permission.All(permission.Organization)
+	for _, o := range c.overrides {
+		switch {
+		case o.OrganizationID != organizationID:
+		case o.Allow:
+			set |= permission.Of(o.Permission)
+		default:
+			set &^= permission.Of(o.Permission)
+		}
+	}
+	return set & permission.All(permission.Organization)
+}
+
+// Client is the peer of a request.
+type Client struct {
+	// IP is the address of the caller, with trusted proxies taken out.
+	IP string
+	// UserAgent is the header as sent, empty when absent.
+	UserAgent string
+}
+
+type callerKey struct{}
+type clientKey struct{}
+
+// With stores the caller of a request.
+func With(ctx context.Context, c *Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// From returns the caller of an authenticated operation. It panics on a public
+// one: such a handler has nobody to ask for.
+func From(ctx context.Context) *Caller { return ctx.Value(callerKey{}).(*Caller) }
+
+// WithClient stores the peer of a request.
+func WithClient(ctx context.Context, client Client) context.Context {
+	return context.WithValue(ctx, clientKey{}, client)
+}
+
+// ClientFrom returns the peer of a request.
+func ClientFrom(ctx context.Context) Client {
+	client, _ := ctx.Value(clientKey{}).(Client)
+	return client
+}

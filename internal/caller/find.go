@@ -1,0 +1,71 @@
+package caller
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+// activityResolution bounds how often a credential's last use is written.
+const activityResolution = time.Minute
+
+// Find resolves a bearer token: a session token, or an API key by its prefix.
+// It costs one query, and one write a minute to keep the last activity.
+// A token that does not hold is a 401.
+func Find(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
+	if strings.HasPrefix(token, vault.APIKeyPrefix) {
+		return findByAPIKey(ctx, q, token)
+	}
+	row, err := q.FindCallerBySession(ctx, vault.HashToken(token))
+	if err != nil {
+		return nil, fail.OnNoRows(err, fail.Unauthorized("The provided token is not valid"))
+	}
+	if time.Since(row.LastActivity) > activityResolution {
+		if err := q.TouchSession(ctx, db.TouchSessionParams{ID: row.SessionID, IP: ClientFrom(ctx).IP}); err != nil {
+			return nil, err
+		}
+	}
+	c := &Caller{
+		AccountID: row.AccountID, SessionID: row.SessionID, Admin: row.IsAdmin,
+		Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
+	}
+	return c, c.grant(row.Permissions, row.Overrides)
+}
+
+func findByAPIKey(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
+	row, err := q.FindCallerByAPIKey(ctx, vault.HashToken(token))
+	if err != nil {
+		return nil, fail.OnNoRows(err, fail.Unauthorized("The provided API key is not valid"))
+	}
+	if row.LastUsedAt == nil || time.Since(*row.LastUsedAt) > activityResolution {
+		if err := q.TouchAPIKey(ctx, row.APIKeyID); err != nil {
+			return nil, err
+		}
+	}
+	c := &Caller{
+		AccountID: row.AccountID, Admin: row.IsAdmin,
+		Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
+	}
+	return c, c.grant(row.Permissions, row.Overrides)
+}
+
+func (c *Caller) grant(system []string, overrides []byte) error {
+	c.System = permission.Of(system...)
+	if c.Admin {
+		c.System = permission.All(permission.System)
+	}
+	if string(overrides) == "[]" {
+		return nil
+	}
+	if err := json.Unmarshal(overrides, &c.overrides); err != nil {
+		return fmt.Errorf("read permission overrides: %w", err)
+	}
+	return nil
+}

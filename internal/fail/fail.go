@@ -1,0 +1,73 @@
+// Package fail owns the errors that a client may see: a status and a sentence.
+// Everything else that goes wrong stays in the log and reaches the client as a
+// plain 500 or 503.
+package fail
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Error is an answer outside 2xx. Message is written for people and never
+// contains a secret or what somebody else owns.
+type Error struct {
+	Status  int
+	Message string
+	// TOTPRequired marks the refusal of a sign-in that lacks the TOTP code.
+	TOTPRequired bool
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// BadRequest is 400: the request itself is wrong.
+func BadRequest(message string) error { return &Error{Status: http.StatusBadRequest, Message: message} }
+
+// Unauthorized is 401: the credential does not hold.
+func Unauthorized(message string) error {
+	return &Error{Status: http.StatusUnauthorized, Message: message}
+}
+
+// Forbidden is 403: the caller may see the thing but not do this to it.
+func Forbidden(message string) error { return &Error{Status: http.StatusForbidden, Message: message} }
+
+// NotFound is 404: there is no such thing, or the caller may not see it.
+func NotFound(message string) error { return &Error{Status: http.StatusNotFound, Message: message} }
+
+// Conflict is 409: the request contradicts what exists.
+func Conflict(message string) error { return &Error{Status: http.StatusConflict, Message: message} }
+
+// TooLarge is 413: the body is over its limit.
+func TooLarge(message string) error {
+	return &Error{Status: http.StatusRequestEntityTooLarge, Message: message}
+}
+
+// UnsupportedMediaType is 415: the body has another content type than JSON.
+func UnsupportedMediaType(message string) error {
+	return &Error{Status: http.StatusUnsupportedMediaType, Message: message}
+}
+
+// TooManyRequests is 429: the limit of the window is used up.
+func TooManyRequests(message string) error {
+	return &Error{Status: http.StatusTooManyRequests, Message: message}
+}
+
+// OnNoRows names the failure of a query that found nothing; other errors pass.
+func OnNoRows(err, failure error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return failure
+	}
+	return err
+}
+
+// OnConstraint names the failure of a statement that violates the named
+// constraint; other errors pass.
+func OnConstraint(err error, constraint string, failure error) error {
+	var violation *pgconn.PgError
+	if errors.As(err, &violation) && violation.ConstraintName == constraint {
+		return failure
+	}
+	return err
+}

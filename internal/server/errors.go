@@ -1,0 +1,111 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/goccy/go-json"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/labstack/echo/v4"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/internal/fail"
+)
+
+// writeError is the only place that writes an answer outside 2xx.
+func (s *server) writeError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	failure := s.failure(err, c)
+	body := api.Error{Code: failure.Status, Message: failure.Message}
+	if failure.TOTPRequired {
+		body.TotpRequired = &failure.TOTPRequired
+	}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		s.log.ErrorContext(c.Request().Context(), "encode error", "error", err)
+		return
+	}
+	if err := c.Blob(failure.Status, echo.MIMEApplicationJSONCharsetUTF8, encoded); err != nil {
+		s.log.DebugContext(c.Request().Context(), "write error", "error", err)
+	}
+}
+
+// failure turns any error into what the client may see of it.
+func (s *server) failure(err error, c echo.Context) *fail.Error {
+	var named *fail.Error
+	if errors.As(err, &named) {
+		return named
+	}
+	var routed *echo.HTTPError
+	if errors.As(err, &routed) {
+		switch routed.Code {
+		case http.StatusNotFound:
+			return &fail.Error{Status: routed.Code, Message: "There is nothing at this path"}
+		case http.StatusMethodNotAllowed:
+			return &fail.Error{Status: routed.Code, Message: "This path does not support the method " + c.Request().Method}
+		}
+	}
+	if status, message := databaseFailure(err); status != 0 {
+		s.log.WarnContext(c.Request().Context(), "database", "error", err)
+		return &fail.Error{Status: status, Message: message}
+	}
+	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		// Nobody is listening any more; the status is for the log.
+		return &fail.Error{Status: statusClientClosedRequest, Message: "The client has closed the connection"}
+	}
+	s.log.ErrorContext(c.Request().Context(), "unexpected failure", "error", err)
+	return &fail.Error{Status: http.StatusInternalServerError, Message: "Internal server error"}
+}
+
+var errDatabaseAway = &fail.Error{
+	Status: http.StatusServiceUnavailable, Message: "The database is not available. Please try again later.",
+}
+
+// statusClientClosedRequest is nginx's name for a request that nobody waits for.
+const statusClientClosedRequest = 499
+
+// databaseFailure recognises what is not the server's fault: a database that is
+// away, overloaded or shutting down, and text that PostgreSQL cannot hold.
+// It is the one table of SQLSTATE codes.
+func databaseFailure(err error) (status int, message string) {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	var state *pgconn.PgError
+	switch {
+	case errors.As(err, &state):
+		switch {
+		case state.Code == "22021", state.Code == "22P05":
+			return http.StatusBadRequest, "The request contains characters that cannot be stored"
+		case state.Code[:2] == "08", state.Code[:2] == "53", state.Code[:2] == "57", state.Code == "40001", state.Code == "40P01":
+			return http.StatusServiceUnavailable, errDatabaseAway.Message
+		}
+	case errors.As(err, &connect), errors.As(err, &network), pgconn.SafeToRetry(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return http.StatusServiceUnavailable, errDatabaseAway.Message
+	}
+	return 0, ""
+}
+
+// recoverPanics answers 500 for a handler that panics; the stack goes to the log.
+func (s *server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			r := recover()
+			if r == nil {
+				return
+			}
+			if r == http.ErrAbortHandler {
+				panic(r)
+			}
+			s.log.LogAttrs(c.Request().Context(), slog.LevelError, "panic", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+			err = &fail.Error{Status: http.StatusInternalServerError, Message: "Internal server error"}
+		}()
+		return next(c)
+	}
+}

@@ -1,0 +1,65 @@
+package server
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/nexterm-go/nexterm/internal/caller"
+)
+
+// routed collects what the inner layers learn about a request for its log line.
+type routed struct {
+	operation string
+	account   int64
+}
+
+const routedKey = "nexterm.routed"
+
+// observe surrounds every request: it names it, knows its peer, answers its
+// errors, counts it and logs one line about it. Query strings are not logged,
+// because tokens travel in some.
+func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		requestID := rand.Text()
+		client := s.trust.client(c.Request())
+		ctx := withRequestID(caller.WithClient(c.Request().Context(), client), requestID)
+		c.SetRequest(c.Request().WithContext(ctx))
+		r := &routed{}
+		c.Set(routedKey, r)
+		header := c.Response().Header()
+		header.Set(echo.HeaderXRequestID, requestID)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+
+		if err := s.recoverPanics(next)(c); err != nil {
+			s.writeError(err, c)
+		}
+
+		status, took := c.Response().Status, time.Since(start)
+		s.metrics.observe(r.operation, c.Request().Method, status, took)
+		s.log.LogAttrs(ctx, slog.LevelInfo, "request",
+			slog.String("method", c.Request().Method),
+			slog.String("path", c.Request().URL.Path),
+			slog.String("operation", r.operation),
+			slog.Int("status", status),
+			slog.Duration("took", took),
+			slog.Int64("account", r.account),
+			slog.String("ip", client.IP),
+		)
+		return nil
+	}
+}
+
+// named tells observe which operation the request has reached.
+func (s *server) named(operation string) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Get(routedKey).(*routed).operation = operation
+			return next(c)
+		}
+	}
+}

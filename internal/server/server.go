@@ -1,0 +1,128 @@
+// Package server owns HTTP: routing, the guard before every operation, errors,
+// limits, logs and metrics. It is the only package that knows Echo. It does not
+// know what the operations do.
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/labstack/echo/v4"
+
+	"github.com/nexterm-go/nexterm/gen"
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/docs"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+// DefaultLoginLimit is how many failed sign-ins one network has in 15 minutes.
+const DefaultLoginLimit = 20
+
+// readyTimeout is how long /readyz waits for the database.
+const readyTimeout = 2 * time.Second
+
+// Options are what a server is made of.
+type Options struct {
+	Pool    *pgxpool.Pool
+	Vault   *vault.Vault
+	Log     *slog.Logger
+	Version string
+	Trust   ProxyTrust
+	// LoginLimit overrides DefaultLoginLimit when it is not 0.
+	LoginLimit int
+}
+
+type server struct {
+	pool    *pgxpool.Pool
+	queries *db.Queries
+	log     *slog.Logger
+	trust   ProxyTrust
+	metrics *metrics
+}
+
+// New builds the handler of a whole server from the contract. It fails when
+// the contract asks for something that the server does not have.
+func New(options Options) (http.Handler, error) {
+	contract, err := openapi3.NewLoader().LoadFromData(gen.OpenAPI)
+	if err != nil {
+		return nil, fmt.Errorf("read the contract: %w", err)
+	}
+	s := &server{
+		pool:    options.Pool,
+		queries: db.New(options.Pool),
+		log:     options.Log,
+		trust:   options.Trust,
+		metrics: newMetrics(options.Pool),
+	}
+	if options.LoginLimit == 0 {
+		options.LoginLimit = DefaultLoginLimit
+	}
+	middlewares, err := s.middlewares(contract, limiters(options.LoginLimit))
+	if err != nil {
+		return nil, err
+	}
+
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.writeError
+	e.Pre(s.observe, aliases(contract))
+	e.GET("/healthz", s.healthz)
+	e.GET("/readyz", s.readyz)
+	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
+	e.GET("/api/openapi.json", serveContract)
+	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
+	e.GET("/api/docs", explorer)
+	e.GET("/api/docs/*", explorer)
+	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(newOperations(options), nil), api.RegisterHandlersOptions{
+		OperationMiddlewares: middlewares,
+	})
+	return e, nil
+}
+
+// middlewares builds what stands before each operation: recovery from panics,
+// its limiter and its guard.
+func (s *server) middlewares(contract *openapi3.T, limiters map[string]limiter) (map[string][]echo.MiddlewareFunc, error) {
+	all := map[string][]echo.MiddlewareFunc{}
+	for _, item := range contract.Paths.Map() {
+		for _, op := range item.Operations() {
+			o, err := newOperation(item, op)
+			if err != nil {
+				return nil, fmt.Errorf("contract: %w", err)
+			}
+			chain := []echo.MiddlewareFunc{s.named(o.id)}
+			if o.limiter != "" {
+				l, known := limiters[o.limiter]
+				if !known {
+					return nil, fmt.Errorf("contract: %s names the unknown limiter %s", o.id, o.limiter)
+				}
+				chain = append(chain, s.limit(l))
+			}
+			all[o.id] = append(chain, s.guard(o))
+		}
+	}
+	return all, nil
+}
+
+func serveContract(c echo.Context) error {
+	c.Response().Header().Set("Cache-Control", "no-cache")
+	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, gen.OpenAPI)
+}
+
+// healthz says that the process answers.
+func (s *server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+
+// readyz says that requests can be served: the database answers.
+func (s *server) readyz(c echo.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
+	defer cancel()
+	if err := s.pool.Ping(ctx); err != nil {
+		return errDatabaseAway
+	}
+	return c.String(http.StatusOK, "ready\n")
+}

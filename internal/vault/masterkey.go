@@ -1,0 +1,74 @@
+package vault
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ParseMasterKey reads 64 hexadecimal characters; white space around them is ignored.
+func ParseMasterKey(text string) (MasterKey, error) {
+	var key MasterKey
+	decoded, err := hex.DecodeString(strings.TrimSpace(text))
+	if err != nil || len(decoded) != len(key) {
+		return key, errors.New("the encryption key must be 64 hexadecimal characters, such as `openssl rand -hex 32` prints")
+	}
+	copy(key[:], decoded)
+	return key, nil
+}
+
+// ReadMasterKey reads the key from a file.
+func ReadMasterKey(file string) (MasterKey, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return MasterKey{}, fmt.Errorf("read the encryption key: %w", err)
+	}
+	key, err := ParseMasterKey(string(text))
+	if err != nil {
+		return key, fmt.Errorf("%s: %w", file, err)
+	}
+	return key, nil
+}
+
+// EnsureMasterKey reads the key from a file and creates it, mode 0600, when
+// there is none. The file appears whole or not at all, so that a crash cannot
+// leave half a key behind.
+func EnsureMasterKey(file string) (MasterKey, error) {
+	key, err := ReadMasterKey(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if _, err := rand.Read(key[:]); err != nil {
+		return key, err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return key, fmt.Errorf("create the encryption key: %w", err)
+	}
+	if err := writeOnce(file, hex.EncodeToString(key[:])+"\n"); err != nil {
+		return key, fmt.Errorf("create the encryption key: %w", err)
+	}
+	return ReadMasterKey(file)
+}
+
+func writeOnce(file, text string) error {
+	draft, err := os.CreateTemp(filepath.Dir(file), ".key-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(draft.Name())
+	_, writeErr := draft.WriteString(text)
+	if err := errors.Join(writeErr, draft.Sync(), draft.Close()); err != nil {
+		return err
+	}
+	// Unlike a rename, a link refuses to replace a key that somebody else has
+	// created meanwhile.
+	if err := os.Link(draft.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"github.com/alexedwards/argon2id"
+)
+
+// argon2 follows OWASP's advice: 19 MiB, two passes, one lane.
+var argon2 = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// hashing bounds the hashes that run at a time, one for each core; the others
+// queue. That bounds both memory and the time that other requests lose.
+var hashing = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// unknownAccountHash is verified against when an account does not exist, so
+// that the answer takes as long as for one that does.
+var unknownAccountHash = func() string {
+	hash, err := argon2id.CreateHash(randomHex(16), &argon2)
+	if err != nil {
+		panic(fmt.Errorf("argon2id: %w", err))
+	}
+	return hash
+}()
+
+// HashPassword derives what is stored of a password (argon2id). It waits for
+// its turn; a cancelled context ends the wait.
+func HashPassword(ctx context.Context, password Secret) (string, error) {
+	if err := enter(ctx); err != nil {
+		return "", err
+	}
+	defer leave()
+	return argon2id.CreateHash(string(password), &argon2)
+}
+
+// VerifyPassword compares a password with a stored hash. An empty hash, of an
+// account that does not exist, costs the same and never matches.
+func VerifyPassword(ctx context.Context, password Secret, hash string) (bool, error) {
+	known := hash != ""
+	if !known {
+		hash = unknownAccountHash
+	}
+	if err := enter(ctx); err != nil {
+		return false, err
+	}
+	defer leave()
+	match, err := argon2id.ComparePasswordAndHash(string(password), hash)
+	return match && known, err
+}
+
+func enter(ctx context.Context) error {
+	select {
+	case hashing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func leave() { <-hashing }

@@ -1,0 +1,127 @@
+// Package vault owns all cryptography: sealing secrets, hashing passwords and
+// making tokens. It does not decide who may use them.
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/tink-crypto/tink-go/v2/aead"
+	"github.com/tink-crypto/tink-go/v2/aead/subtle"
+	"github.com/tink-crypto/tink-go/v2/keyset"
+	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+)
+
+// ErrCannotOpen means that a stored secret cannot be read: the row was changed,
+// moved, or sealed with a key that is gone. It is never "no secret".
+var ErrCannotOpen = errors.New("credential cannot be decrypted")
+
+// keysetPurpose binds the sealed data keys to their place.
+var keysetPurpose = []byte("nexterm encryption_keysets")
+
+// Vault seals and opens secrets with data keys (AES-256-GCM, a fresh nonce for
+// each write) that live in the database, themselves sealed by the master key.
+type Vault struct {
+	primitive tink.AEAD
+	keyID     int64
+}
+
+// Sealed is what is stored of a secret. KeyID names the data key.
+type Sealed struct {
+	KeyID      int64
+	Ciphertext []byte
+}
+
+// Open reads the data keys with the master key, and creates them in a new
+// database. Of several servers that start at once on one database, all end up
+// with the same keys. A wrong master key is refused by its fingerprint.
+func Open(ctx context.Context, q *db.Queries, master MasterKey) (*Vault, error) {
+	wrapper, err := subtle.NewAESGCM(master[:])
+	if err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	created, err := newKeyset(wrapper)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.InsertKeyset(ctx, db.InsertKeysetParams{Fingerprint: master.Fingerprint(), Keyset: created}); err != nil {
+		return nil, fmt.Errorf("store data keys: %w", err)
+	}
+	stored, err := q.FindKeyset(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read data keys: %w", err)
+	}
+	if stored.Fingerprint != master.Fingerprint() {
+		return nil, fmt.Errorf("this database is sealed with the master key of fingerprint %s, but the configured one has fingerprint %s", stored.Fingerprint, master.Fingerprint())
+	}
+	handle, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(stored.Keyset)), wrapper, keysetPurpose)
+	if err != nil {
+		return nil, fmt.Errorf("open data keys: %w", err)
+	}
+	primitive, err := aead.New(handle)
+	if err != nil {
+		return nil, fmt.Errorf("use data keys: %w", err)
+	}
+	return &Vault{primitive: primitive, keyID: int64(handle.KeysetInfo().GetPrimaryKeyId())}, nil
+}
+
+func newKeyset(wrapper tink.AEAD) ([]byte, error) {
+	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
+	if err != nil {
+		return nil, fmt.Errorf("create data keys: %w", err)
+	}
+	var sealed bytes.Buffer
+	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&sealed), wrapper, keysetPurpose); err != nil {
+		return nil, fmt.Errorf("seal data keys: %w", err)
+	}
+	return sealed.Bytes(), nil
+}
+
+// Seal encrypts a secret for one place: a row of a table and what it is there.
+// Moved to another place, the result does not open.
+func (v *Vault) Seal(table string, id int64, kind string, secret Secret) (Sealed, error) {
+	ciphertext, err := v.primitive.Encrypt([]byte(secret), place(table, id, kind))
+	if err != nil {
+		return Sealed{}, fmt.Errorf("seal %s of %s %d: %w", kind, table, id, err)
+	}
+	return Sealed{KeyID: v.keyID, Ciphertext: ciphertext}, nil
+}
+
+// Open decrypts what Seal made for the same place, else ErrCannotOpen.
+func (v *Vault) Open(table string, id int64, kind string, ciphertext []byte) (Secret, error) {
+	plaintext, err := v.primitive.Decrypt(ciphertext, place(table, id, kind))
+	if err != nil {
+		return "", fmt.Errorf("%s of %s %d: %w", kind, table, id, ErrCannotOpen)
+	}
+	return Secret(plaintext), nil
+}
+
+// place is unambiguous: both texts are written with their lengths.
+func place(table string, id int64, kind string) []byte {
+	text := binary.AppendUvarint(nil, uint64(len(table)))
+	text = append(text, table...)
+	text = binary.BigEndian.AppendUint64(text, uint64(id))
+	text = binary.AppendUvarint(text, uint64(len(kind)))
+	return append(text, kind...)
+}
+
+// MasterKey is the 256-bit key from the settings.
+type MasterKey [32]byte
+
+// Fingerprint names a key without revealing it: 16 hexadecimal characters.
+func (k MasterKey) Fingerprint() string {
+	mac := hmac.New(sha256.New, k[:])
+	mac.Write([]byte("nexterm master key fingerprint"))
+	return hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+// String hides the key from logs.
+func (MasterKey) String() string { return redacted }

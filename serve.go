@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/postgres"
+	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+const (
+	// poolSize is where throughput stops to grow on small machines.
+	poolSize = 16
+	// drainTime is how long running requests have to finish at shutdown.
+	drainTime = 15 * time.Second
+	// Answers are short-lived garbage, so collecting rarely pays; the memory
+	// limit keeps that from growing. GOGC and GOMEMLIMIT still override both.
+	gcPercent   = 400
+	memoryLimit = 192 << 20
+)
+
+func serve(ctx context.Context, settings Settings) (err error) {
+	tuneGC()
+	log := settings.logger()
+	if settings.TrustProxy.Everybody() {
+		log.Warn("TRUST_PROXY=true lets every client choose the address that limits and logs see")
+	}
+	database, err := openDatabase(ctx, settings, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, database.close()) }()
+	if err := migrations.Up(ctx, database.pool, log); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	master, err := settings.masterKey()
+	if err != nil {
+		return err
+	}
+	keys, err := vault.Open(ctx, db.New(database.pool), master)
+	if err != nil {
+		return err
+	}
+	handler, err := server.New(server.Options{
+		Pool: database.pool, Vault: keys, Log: log, Version: version,
+		Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit,
+	})
+	if err != nil {
+		return err
+	}
+	return listen(ctx, settings, handler, log, database.failed)
+}
+
+func migrate(ctx context.Context, settings Settings) (err error) {
+	log := settings.logger()
+	database, err := openDatabase(ctx, settings, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, database.close()) }()
+	return migrations.Up(ctx, database.pool, log)
+}
+
+func healthcheck(ctx context.Context, settings Settings) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	target := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(settings.ServerPort)) + "/readyz"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", target, response.Status)
+	}
+	return nil
+}
+
+func tuneGC() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
+
+// database is the pool and, for the private one, the cluster behind it.
+type database struct {
+	pool    *pgxpool.Pool
+	cluster *postgres.Cluster
+	// failed is closed when the private cluster has ended by itself.
+	failed <-chan struct{}
+}
+
+func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*database, error) {
+	d := &database{}
+	url, err := settings.databaseURL()
+	if err != nil {
+		return nil, err
+	}
+	if url == "" {
+		d.cluster, err = postgres.Start(ctx, postgres.Options{
+			DataDir: settings.DataDir, BinDir: settings.PostgresBin, Log: log,
+			Progress: func(step string) { fmt.Println(step) },
+		})
+		if err != nil {
+			return nil, err
+		}
+		url, d.failed = d.cluster.URL(), d.cluster.Done()
+	}
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("DATABASE_URL: %w", err), d.close())
+	}
+	config.MaxConns = poolSize
+	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.RuntimeParams["application_name"] = "nexterm"
+	config.ConnConfig.RuntimeParams["statement_timeout"] = "30s"
+	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
+	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, errors.Join(fmt.Errorf("DATABASE_URL: %w", err), d.close())
+	}
+	if err := d.pool.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), d.close())
+	}
+	return d, nil
+}
+
+func (d *database) close() error {
+	if d.pool != nil {
+		d.pool.Close()
+	}
+	if d.cluster == nil {
+		return nil
+	}
+	return d.cluster.Stop(context.Background())
+}
+
+// listen serves until the context ends, then lets running requests finish.
+func listen(ctx context.Context, settings Settings, handler http.Handler, log *slog.Logger, databaseFailed <-chan struct{}) error {
+	s := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	plain, err := net.Listen("tcp", ":"+strconv.Itoa(settings.ServerPort))
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- s.Serve(plain) }()
+	if settings.HTTPSPort != 0 {
+		secure, err := net.Listen("tcp", ":"+strconv.Itoa(settings.HTTPSPort))
+		if err != nil {
+			return errors.Join(err, s.Close())
+		}
+		certs := filepath.Join(settings.DataDir, "certs")
+		go func() {
+			ended <- s.ServeTLS(secure, filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"))
+		}()
+	}
+	fmt.Printf("nexterm %s is ready: http://localhost:%d\n", version, plain.Addr().(*net.TCPAddr).Port)
+
+	select {
+	case err := <-ended:
+		return errors.Join(err, s.Close())
+	case <-databaseFailed:
+		return errors.Join(errors.New("the private database has ended"), s.Close())
+	case <-ctx.Done():
+	}
+	fmt.Println("stopping")
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	return s.Shutdown(drain)
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/nexterm-go/nexterm/internal/postgres"
+	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+// Settings come from the environment. The tag help is what `serve --help` says.
+type Settings struct {
+	ServerPort           int               `env:"SERVER_PORT" envDefault:"6989" help:"port of the HTTP server"`
+	HTTPSPort            int               `env:"HTTPS_PORT" help:"also serve HTTPS on this port, with cert.pem and key.pem of DATA_DIR/certs"`
+	DataDir              string            `env:"DATA_DIR" help:"where the private database and the encryption key live (default ./data)"`
+	DatabaseURL          string            `env:"DATABASE_URL" help:"use this PostgreSQL server instead of a private one"`
+	DatabasePasswordFile string            `env:"DATABASE_PASSWORD_FILE" help:"file with the password for DATABASE_URL"`
+	PostgresBin          string            `env:"POSTGRES_BIN" help:"folder of PostgreSQL's programs for the private database (default: found by itself)"`
+	EncryptionKey        string            `env:"ENCRYPTION_KEY" help:"master key, 64 hexadecimal characters"`
+	EncryptionKeyFile    string            `env:"ENCRYPTION_KEY_FILE" help:"file with the master key (default DATA_DIR/encryption.key, created for a private database)"`
+	TrustProxy           server.ProxyTrust `env:"TRUST_PROXY" help:"whose X-Forwarded-For is believed: a number of proxies, or addresses, networks, loopback, linklocal, uniquelocal (default nobody)"`
+	LoginLimit           int               `env:"LOGIN_LIMIT" envDefault:"20" help:"failed sign-ins that one network has in 15 minutes"`
+	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
+}
+
+// readSettings reads the environment and reports everything that is wrong with it.
+func readSettings() (Settings, error) {
+	settings, err := env.ParseAsWithOptions[Settings](env.Options{FuncMap: map[reflect.Type]env.ParserFunc{
+		reflect.TypeFor[server.ProxyTrust](): func(text string) (any, error) { return server.ParseProxyTrust(text) },
+	}})
+	problems := []error{err, settings.check()}
+	if settings.DataDir == "" {
+		settings.DataDir = postgres.DefaultDataDir()
+	}
+	return settings, errors.Join(problems...)
+}
+
+func (s Settings) check() error {
+	var problems []error
+	for name, port := range map[string]int{"SERVER_PORT": s.ServerPort, "HTTPS_PORT": s.HTTPSPort} {
+		if port < 0 || port > 65535 {
+			problems = append(problems, fmt.Errorf("%s: %d is no port", name, port))
+		}
+	}
+	if s.LoginLimit < 1 {
+		problems = append(problems, errors.New("LOGIN_LIMIT: at least one attempt is needed"))
+	}
+	if s.LogFormat != "text" && s.LogFormat != "json" {
+		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))
+	}
+	if s.EncryptionKey != "" && s.EncryptionKeyFile != "" {
+		problems = append(problems, errors.New("set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both"))
+	}
+	if s.DatabaseURL != "" && s.EncryptionKey == "" && s.EncryptionKeyFile == "" {
+		problems = append(problems, errors.New("with DATABASE_URL, set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE: all servers of one database share it"))
+	}
+	return errors.Join(problems...)
+}
+
+func (s Settings) masterKey() (vault.MasterKey, error) {
+	switch {
+	case s.EncryptionKey != "":
+		key, err := vault.ParseMasterKey(s.EncryptionKey)
+		if err != nil {
+			return key, fmt.Errorf("ENCRYPTION_KEY: %w", err)
+		}
+		return key, nil
+	case s.EncryptionKeyFile != "":
+		return vault.ReadMasterKey(s.EncryptionKeyFile)
+	}
+	return vault.EnsureMasterKey(filepath.Join(s.DataDir, "encryption.key"))
+}
+
+// databaseURL is DATABASE_URL with the password from its file.
+func (s Settings) databaseURL() (string, error) {
+	if s.DatabasePasswordFile == "" {
+		return s.DatabaseURL, nil
+	}
+	password, err := os.ReadFile(s.DatabasePasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("DATABASE_PASSWORD_FILE: %w", err)
+	}
+	u, err := url.Parse(s.DatabaseURL)
+	if err != nil || u.User == nil {
+		return "", errors.New("DATABASE_PASSWORD_FILE needs a DATABASE_URL of the form postgres://user@host/database")
+	}
+	u.User = url.UserPassword(u.User.Username(), strings.TrimSpace(string(password)))
+	return u.String(), nil
+}
+
+func (s Settings) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.LogLevel}
+	if s.LogFormat == "json" {
+		return slog.New(server.NewLogHandler(slog.NewJSONHandler(os.Stderr, options)))
+	}
+	return slog.New(server.NewLogHandler(slog.NewTextHandler(os.Stderr, options)))
+}
+
+func settingsHelp() string {
+	var help strings.Builder
+	help.WriteString("Settings, from the environment:\n")
+	for field := range reflect.TypeFor[Settings]().Fields() {
+		fmt.Fprintf(&help, "  %-24s %s", field.Tag.Get("env"), field.Tag.Get("help"))
+		if preset := field.Tag.Get("envDefault"); preset != "" {
+			fmt.Fprintf(&help, " (default %s)", preset)
+		}
+		help.WriteByte('\n')
+	}
+	return help.String()
+}
