@@ -205,6 +205,11 @@ func (c *Cluster) Stop(ctx context.Context) error {
 		wait   time.Duration
 	}{{syscall.SIGINT, fastStop}, {syscall.SIGQUIT, quitStop}, {syscall.SIGKILL, quitStop + lastOutputs}}
 	for i, step := range steps {
+		select {
+		case <-c.done:
+			return nil
+		default:
+		}
 		if i > 0 {
 			c.log.Warn("PostgreSQL does not stop", "signal", step.signal.String())
 			ctx = context.WithoutCancel(ctx)

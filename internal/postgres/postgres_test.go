@@ -75,9 +75,16 @@ func TestRestartKeepsData(t *testing.T) {
 	require.Equal(t, "kept", query(t, c.URL(), "select text from note"))
 }
 
-func TestStopWithClientsAndNoTime(t *testing.T) {
+func TestNoTime(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(dataDir(t), `odd "path's" %41`)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := postgres.Start(ctx, postgres.Options{DataDir: dir, Progress: func(string) {
+		time.AfterFunc(50*time.Millisecond, cancel)
+	}})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoDirExists(t, filepath.Join(dir, "postgres", "data"), "half a cluster is none")
+
 	c := start(t, dir)
 	exec(t, c.URL(), "create table note (text text)")
 	conn, err := pgx.Connect(t.Context(), c.URL())
@@ -86,23 +93,9 @@ func TestStopWithClientsAndNoTime(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "insert into note values ('kept')")
 	require.NoError(t, err)
 
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	require.NoError(t, c.Stop(ctx))
+	require.NoError(t, c.Stop(ctx), "ctx is done: clients are cut off")
 	requireDone(t, c)
 	require.Equal(t, "kept", query(t, start(t, dir).URL(), "select text from note"))
-}
-
-func TestCancelledStartLeavesNothing(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	_, err := postgres.Start(ctx, postgres.Options{DataDir: dir, Progress: func(string) {
-		time.AfterFunc(50*time.Millisecond, cancel)
-	}})
-	require.ErrorIs(t, err, context.Canceled)
-	require.NoDirExists(t, filepath.Join(dir, "postgres", "data"))
-	start(t, dir)
 }
 
 func TestLongDataPath(t *testing.T) {
