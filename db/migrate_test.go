@@ -62,7 +62,7 @@ func schema(t *testing.T, pool *pgxpool.Pool) []string {
 			|| c.oid::regclass from pg_class c join own on own.oid = c.relnamespace
 		union all
 		select 'column ' || a.attrelid::regclass || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-			|| ' ' || a.attnotnull || ' ' || a.attidentity || a.attgenerated || ' ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '')
+			|| ' ' || a.attnotnull || ' ' || a.attidentity::text || a.attgenerated::text || ' ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '')
 			from pg_attribute a
 			join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'v', 'm')
 			join own on own.oid = c.relnamespace
