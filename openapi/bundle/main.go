@@ -68,6 +68,9 @@ func bundle(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := followRefs(root, dir, tags); err != nil {
+		return nil, err
+	}
 	components := member(root, "components")
 	for _, file := range slices.Sorted(maps.Keys(tags)) {
 		if err := merge(components, member(tags[file], "components"), file); err != nil {
@@ -129,6 +132,31 @@ func inlinePaths(root *yaml.Node, dir string) (map[string]*yaml.Node, error) {
 		paths.Content[i+1] = item
 	}
 	return tags, nil
+}
+
+// followRefs reads the tag files that are only referred to for a component.
+func followRefs(node *yaml.Node, dir string, tags map[string]*yaml.Node) error {
+	if ref := member(node, "$ref"); ref != nil {
+		file, _, _ := strings.Cut(ref.Value, "#")
+		if file != "" && file != "openapi.yaml" && tags[file] == nil {
+			tag, err := read(filepath.Join(dir, file))
+			if err != nil {
+				return err
+			}
+			tags[file] = tag
+			return followRefs(member(tag, "components"), dir, tags)
+		}
+		return nil
+	}
+	if node == nil {
+		return nil
+	}
+	for _, child := range node.Content {
+		if err := followRefs(child, dir, tags); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // merge adds the components of a tag file and refuses a name used twice.
