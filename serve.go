@@ -17,6 +17,7 @@ import (
 
 	migrations "github.com/nexterm-go/nexterm/db"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -45,7 +46,7 @@ func serve(ctx context.Context, settings Settings) (err error) {
 	}
 	defer func() { err = errors.Join(err, database.close()) }()
 	if err := migrations.Up(ctx, database.pool, log); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return err
 	}
 	master, err := settings.masterKey()
 	if err != nil {
@@ -55,8 +56,10 @@ func serve(ctx context.Context, settings Settings) (err error) {
 	if err != nil {
 		return err
 	}
+	events := event.NewBus(database.pool, log)
+	go events.Run(ctx)
 	handler, err := server.New(server.Options{
-		Pool: database.pool, Vault: keys, Log: log, Version: version,
+		Pool: database.pool, Vault: keys, Events: events, Log: log, Version: version,
 		Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit,
 	})
 	if err != nil {

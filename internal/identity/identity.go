@@ -12,6 +12,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -30,11 +31,24 @@ type Handlers struct {
 	pool    *pgxpool.Pool
 	queries *db.Queries
 	vault   *vault.Vault
+	events  *event.Bus
 }
 
 // New returns the operations over a database and the vault of its secrets.
-func New(pool *pgxpool.Pool, v *vault.Vault) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), vault: v}
+func New(pool *pgxpool.Pool, v *vault.Vault, events *event.Bus) *Handlers {
+	return &Handlers{pool: pool, queries: db.New(pool), vault: v, events: events}
+}
+
+// publish announces a change of identities to the caller and the active members
+// of the organizations; nil stands for personal.
+func (h *Handlers) publish(c *caller.Caller, organizations ...*int64) {
+	change := event.Change{Topics: []event.Topic{event.Identities, event.Entries}, Accounts: []int64{c.AccountID}}
+	for _, id := range organizations {
+		if id != nil {
+			change.Organizations = append(change.Organizations, *id)
+		}
+	}
+	h.events.Publish(change)
 }
 
 // ListIdentities answers what the caller may use, personal ones first.
@@ -92,18 +106,21 @@ func (h *Handlers) CreateIdentity(ctx context.Context, request api.CreateIdentit
 	if err != nil {
 		return nil, err
 	}
+	h.publish(c, body.OrganizationID)
 	return api.CreateIdentity200JSONResponse{ID: id, Message: "Identity got successfully created"}, nil
 }
 
 // DeleteIdentity removes an identity, its secrets and its links.
 func (h *Handlers) DeleteIdentity(ctx context.Context, request api.DeleteIdentityRequestObject) (api.DeleteIdentityResponseObject, error) {
 	c := caller.From(ctx)
+	var organizationID *int64
 	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
 		q := h.queries.WithTx(tx)
 		current, err := lock(ctx, q, c, request.IdentityID)
 		if err != nil {
 			return err
 		}
+		organizationID = current.OrganizationID
 		if err := mayManage(c, current.OrganizationID); err != nil {
 			return err
 		}
@@ -120,6 +137,7 @@ func (h *Handlers) DeleteIdentity(ctx context.Context, request api.DeleteIdentit
 	if err != nil {
 		return nil, err
 	}
+	h.publish(c, organizationID)
 	return api.DeleteIdentity200JSONResponse{Message: "Identity got successfully deleted"}, nil
 }
 

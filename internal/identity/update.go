@@ -20,6 +20,7 @@ func (h *Handlers) UpdateIdentity(ctx context.Context, request api.UpdateIdentit
 	if err := given.check(); err != nil {
 		return nil, err
 	}
+	var before, after *int64
 	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
 		q := h.queries.WithTx(tx)
 		current, err := lock(ctx, q, c, request.IdentityID)
@@ -36,6 +37,7 @@ func (h *Handlers) UpdateIdentity(ctx context.Context, request api.UpdateIdentit
 		if err := mayManage(c, target); err != nil {
 			return err
 		}
+		before, after = current.OrganizationID, target
 		changed := current
 		changed.OrganizationID = target
 		if body.Name != nil {
@@ -55,6 +57,7 @@ func (h *Handlers) UpdateIdentity(ctx context.Context, request api.UpdateIdentit
 	if err != nil {
 		return nil, err
 	}
+	h.publish(c, before, after)
 	return api.UpdateIdentity200JSONResponse{Message: "Identity got successfully edited"}, nil
 }
 
@@ -87,6 +90,7 @@ func (h *Handlers) MoveIdentity(ctx context.Context, request api.MoveIdentityReq
 	if err != nil {
 		return nil, err
 	}
+	h.publish(c, &target)
 	return api.MoveIdentity200JSONResponse{
 		Message:  "Identity successfully moved to organization",
 		Identity: toAPI(db.ListIdentitiesRow(moved)),

@@ -29,7 +29,7 @@ var _ api.StrictServerInterface = operations{}
 func newOperations(o Options) operations {
 	return operations{
 		account.New(o.Pool),
-		identity.New(o.Pool, o.Vault),
+		identity.New(o.Pool, o.Vault, o.Events),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool),
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/docs"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -31,6 +32,7 @@ const readyTimeout = 2 * time.Second
 type Options struct {
 	Pool    *pgxpool.Pool
 	Vault   *vault.Vault
+	Events  *event.Bus
 	Log     *slog.Logger
 	Version string
 	Trust   ProxyTrust

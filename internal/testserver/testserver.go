@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testdb"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -78,6 +79,8 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 		Pool: pool, Vault: keys, Version: "0.0.0-test", LoginLimit: 1000,
 		Log: slog.New(server.NewLogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}
+	options.Events = event.NewBus(pool, options.Log)
+	go options.Events.Run(t.Context())
 	for _, change := range changes {
 		change(&options)
 	}
