@@ -169,14 +169,14 @@ func listen(ctx context.Context, settings Settings, handler http.Handler, log *s
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	plain, err := net.Listen("tcp", ":"+strconv.Itoa(settings.ServerPort))
+	plain, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.ServerPort))
 	if err != nil {
 		return err
 	}
 	ended := make(chan error, 2)
 	go func() { ended <- s.Serve(plain) }()
 	if settings.HTTPSPort != 0 {
-		secure, err := net.Listen("tcp", ":"+strconv.Itoa(settings.HTTPSPort))
+		secure, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.HTTPSPort))
 		if err != nil {
 			return errors.Join(err, s.Close())
 		}

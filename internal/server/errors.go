@@ -32,10 +32,14 @@ func (s *server) writeError(err error, c echo.Context) {
 		s.log.ErrorContext(c.Request().Context(), "encode error", "error", err)
 		return
 	}
-	if err := c.Blob(failure.Status, echo.MIMEApplicationJSONCharsetUTF8, encoded); err != nil {
+	if err := c.Blob(failure.Status, errorContentType, encoded); err != nil {
 		s.log.DebugContext(c.Request().Context(), "write error", "error", err)
 	}
 }
+
+// errorContentType names the character set although JSON has only one: the API
+// documents it.
+const errorContentType = "application/json; charset=utf-8"
 
 // failure turns any error into what the client may see of it.
 func (s *server) failure(err error, c echo.Context) *fail.Error {
@@ -100,7 +104,7 @@ func (s *server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 			if r == nil {
 				return
 			}
-			if r == http.ErrAbortHandler {
+			if aborted, ok := r.(error); ok && errors.Is(aborted, http.ErrAbortHandler) {
 				panic(r)
 			}
 			s.log.LogAttrs(c.Request().Context(), slog.LevelError, "panic", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))

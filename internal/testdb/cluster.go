@@ -116,7 +116,7 @@ func makeFolder() (string, error) {
 		return "", err
 	}
 	// For root, PostgreSQL runs as another account, which has to pass.
-	if err := os.Chmod(dir, 0o711); err != nil {
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the cluster's account has to get through
 		return "", err
 	}
 	// The lock gets its name when it is held, so that a lock that anybody sees and can take
@@ -129,7 +129,7 @@ func makeFolder() (string, error) {
 	if err := errors.Join(lock(file), os.Rename(unnamed, filepath.Join(dir, lockName))); err != nil {
 		return "", err
 	}
-	cmd := exec.Command("sh", "-c", janitor, "sh", dir)
+	cmd := exec.Command("sh", "-c", janitor, "sh", dir) //nolint:noctx // it outlives every context, on purpose
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends the tests, not the janitor
 	input, err := cmd.StdinPipe()

@@ -138,5 +138,5 @@ func record(operation string, status int) {
 	if folder == "" {
 		return
 	}
-	_ = os.WriteFile(filepath.Join(folder, operation+"."+strconv.Itoa(status)), nil, 0o644)
+	_ = os.WriteFile(filepath.Join(folder, operation+"."+strconv.Itoa(status)), nil, 0o600)
 }

@@ -46,7 +46,8 @@ func EnsureMasterKey(file string) (MasterKey, error) {
 	if _, err := rand.Read(key[:]); err != nil {
 		return key, err
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	// The private cluster runs as another account and has to get through this folder.
+	if err := os.MkdirAll(filepath.Dir(file), 0o711); err != nil { //nolint:gosec // see above
 		return key, fmt.Errorf("create the encryption key: %w", err)
 	}
 	if err := writeOnce(file, hex.EncodeToString(key[:])+"\n"); err != nil {
@@ -60,7 +61,7 @@ func writeOnce(file, text string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(draft.Name())
+	defer func() { _ = os.Remove(draft.Name()) }()
 	_, writeErr := draft.WriteString(text)
 	if err := errors.Join(writeErr, draft.Sync(), draft.Close()); err != nil {
 		return err
