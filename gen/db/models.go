@@ -3,3 +3,17 @@
 //   sqlc v1.31.1
 
 package db
+
+import (
+	"time"
+)
+
+type Organization struct {
+	ID              int64
+	Name            string
+	Description     *string
+	AuditSettings   []byte
+	SessionSettings []byte
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+}

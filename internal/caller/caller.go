@@ -51,23 +51,21 @@ func (c *Caller) Owns(organizationID int64) bool { return slices.Contains(c.owne
 // override decides, else the system permission of the same name; else none.
 // It does not tell whether the organization exists.
 func (c *Caller) In(organizationID int64) permission.Set {
-	if c.ManagesAll() || c.Owns(organizationID) {
-		return permission.All(permission.Organization)
-	}
-	if !c.Member(organizationID) {
+	if !c.Member(organizationID) && !c.ManagesAll() {
 		return 0
 	}
-	set := c.System & permission.All(permission.Organization)
+	var allowed, denied permission.Set
 	for _, o := range c.overrides {
 		switch {
 		case o.OrganizationID != organizationID:
 		case o.Allow:
-			set |= permission.Of(o.Permission)
+			allowed |= permission.Of(o.Permission)
 		default:
-			set &^= permission.Of(o.Permission)
+			denied |= permission.Of(o.Permission)
 		}
 	}
-	return set & permission.All(permission.Organization)
+	_, effective := c.System.InOrganization(c.Owns(organizationID), allowed, denied)
+	return effective
 }
 
 // Client is the peer of a request.

@@ -47,3 +47,16 @@ func (s Set) Names() []string {
 	}
 	return names
 }
+
+// InOrganization resolves what an active member of an organization may do in
+// it, from these system permissions and the member's overrides: inherited is
+// what it would be without any, effective what it is. The owner and those who
+// manage all organizations may do everything, whatever the overrides say.
+func (s Set) InOrganization(owner bool, allowed, denied Set) (inherited, effective Set) {
+	every := All(Organization)
+	if owner || s.Has(OrganizationsManageAll) {
+		return every, every
+	}
+	inherited = s & every
+	return inherited, (inherited | allowed) &^ denied & every
+}

@@ -12,8 +12,9 @@ import (
 )
 
 // coerce turns numeric text into numbers where the schema wants a number, and
-// whole numbers into int64. What does not fit stays as it is, for violation to
-// name. The value is changed in place.
+// whole numbers into int64, and takes surrounding white space off texts marked
+// x-trim. What does not fit stays as it is, for violation to name. The value is
+// changed in place.
 func coerce(schema *openapi3.Schema, value any) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -33,6 +34,9 @@ func coerce(schema *openapi3.Schema, value any) any {
 	case string:
 		if isNumeric(schema) && jsonNumber(v) {
 			return number(schema, json.Number(v))
+		}
+		if trim, _ := schema.Extensions["x-trim"].(bool); trim {
+			return strings.TrimSpace(v)
 		}
 	}
 	return value

@@ -71,6 +71,11 @@ func bundle(dir string) ([]byte, error) {
 	if err := followRefs(root, dir, tags); err != nil {
 		return nil, err
 	}
+	for _, file := range slices.Sorted(maps.Keys(tags)) {
+		if err := followRefs(member(tags[file], "components"), dir, tags); err != nil {
+			return nil, err
+		}
+	}
 	components := member(root, "components")
 	for _, file := range slices.Sorted(maps.Keys(tags)) {
 		if err := merge(components, member(tags[file], "components"), file); err != nil {

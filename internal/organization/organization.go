@@ -1,0 +1,169 @@
+// Package organization owns the operations on organizations: their members,
+// invitations, the members' permissions and the settings for live sessions. It
+// does not own what belongs to an organization; foreign keys tie that to it.
+package organization
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/audit"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/timestamp"
+)
+
+var (
+	errNotFound        = fail.NotFound("Organization not found")
+	errNoAccess        = fail.Forbidden("You don't have access to this organization")
+	errUpdateForbidden = fail.Forbidden("You don't have permission to update this organization")
+	errDeleteForbidden = fail.Forbidden("You don't have permission to delete this organization or it doesn't exist")
+	errAccountGone     = fail.Unauthorized("The account associated to the token is not registered")
+)
+
+// Handlers are the operations of the tag organization.
+type Handlers struct {
+	pool    *pgxpool.Pool
+	queries *db.Queries
+}
+
+// New returns the operations over a database.
+func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+
+// ListOrganizations answers the caller's active memberships.
+func (h *Handlers) ListOrganizations(ctx context.Context, _ api.ListOrganizationsRequestObject) (api.ListOrganizationsResponseObject, error) {
+	c := caller.From(ctx)
+	rows, err := h.queries.ListOrganizations(ctx, c.Organizations)
+	if err != nil {
+		return nil, err
+	}
+	organizations := make(api.ListOrganizations200JSONResponse, len(rows))
+	for i, row := range rows {
+		organizations[i] = api.OrganizationSummary{
+			ID:          row.ID,
+			Name:        row.Name,
+			Description: row.Description,
+			Role:        roleOf(c.Owns(row.ID)),
+			IsOwner:     c.Owns(row.ID),
+			Permissions: c.In(row.ID).Names(),
+			CreatedAt:   timestamp.Format(row.CreatedAt),
+			UpdatedAt:   timestamp.Format(row.UpdatedAt),
+		}
+	}
+	return organizations, nil
+}
+
+// CreateOrganization founds an organization that the caller owns.
+func (h *Handlers) CreateOrganization(ctx context.Context, request api.CreateOrganizationRequestObject) (api.CreateOrganizationResponseObject, error) {
+	row, err := h.queries.CreateOrganization(ctx, db.CreateOrganizationParams{
+		Name: request.Body.Name, Description: request.Body.Description, AccountID: caller.From(ctx).AccountID,
+	})
+	if err != nil {
+		return nil, fail.OnConstraint(err, "organization_members_account_exists", errAccountGone)
+	}
+	answer, err := toAPI(db.Organization(row), true, permission.All(permission.Organization))
+	return api.CreateOrganization201JSONResponse(answer), err
+}
+
+// GetOrganization answers one organization to its active members.
+func (h *Handlers) GetOrganization(ctx context.Context, request api.GetOrganizationRequestObject) (api.GetOrganizationResponseObject, error) {
+	c := caller.From(ctx)
+	if err := h.checkMember(ctx, c, request.ID); err != nil {
+		return nil, err
+	}
+	row, err := h.queries.GetOrganization(ctx, request.ID)
+	if err != nil {
+		return nil, fail.OnNoRows(err, errNotFound)
+	}
+	answer, err := toAPI(row, c.Owns(row.ID), c.In(row.ID))
+	return api.GetOrganization200JSONResponse(answer), err
+}
+
+// UpdateOrganization changes the name, the description or both.
+func (h *Handlers) UpdateOrganization(ctx context.Context, request api.UpdateOrganizationRequestObject) (api.UpdateOrganizationResponseObject, error) {
+	c, body := caller.From(ctx), request.Body
+	if !c.In(request.ID).Has(permission.OrgManage) {
+		return nil, errUpdateForbidden
+	}
+	change := db.UpdateOrganizationParams{
+		ID: request.ID, Name: body.Name, SetDescription: body.Description.IsSpecified(),
+	}
+	if change.SetDescription && !body.Description.IsNull() {
+		description := body.Description.MustGet()
+		change.Description = &description
+	}
+	row, err := h.queries.UpdateOrganization(ctx, change)
+	if err != nil {
+		return nil, fail.OnNoRows(err, errNotFound)
+	}
+	answer, err := toAPI(row, c.Owns(row.ID), c.In(row.ID))
+	return api.UpdateOrganization200JSONResponse(answer), err
+}
+
+// DeleteOrganization removes an organization and everything that it owns. The
+// audit log keeps what it knows.
+func (h *Handlers) DeleteOrganization(ctx context.Context, request api.DeleteOrganizationRequestObject) (api.DeleteOrganizationResponseObject, error) {
+	if !caller.From(ctx).In(request.ID).Has(permission.OrgDelete) {
+		return nil, errDeleteForbidden
+	}
+	deleted, err := h.queries.DeleteOrganization(ctx, request.ID)
+	if err != nil {
+		return nil, err
+	}
+	if deleted == 0 {
+		return nil, errNotFound
+	}
+	return api.DeleteOrganization200JSONResponse{Success: true, Message: "Organization deleted successfully"}, nil
+}
+
+// checkMember refuses callers without an active membership. Only those who
+// manage all organizations learn that there is no such organization.
+func (h *Handlers) checkMember(ctx context.Context, c *caller.Caller, id int64) error {
+	if c.Member(id) {
+		return nil
+	}
+	if !c.ManagesAll() {
+		return errNoAccess
+	}
+	found, err := h.queries.OrganizationExists(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return errNotFound
+	}
+	return errNoAccess
+}
+
+// roleOf tells the caller's role; those who may change an organization without
+// being in it count as members.
+func roleOf(owner bool) api.OrganizationRole {
+	if owner {
+		return api.OrganizationRoleOwner
+	}
+	return api.OrganizationRoleMember
+}
+
+func toAPI(row db.Organization, owner bool, permissions permission.Set) (api.Organization, error) {
+	auditSettings, err := audit.MergeSettings(row.AuditSettings)
+	if err != nil {
+		return api.Organization{}, err
+	}
+	sessionSettings, err := mergeSessionSettings(row.SessionSettings)
+	return api.Organization{
+		ID:              row.ID,
+		Name:            row.Name,
+		Description:     row.Description,
+		Role:            roleOf(owner),
+		IsOwner:         owner,
+		Permissions:     permissions.Names(),
+		AuditSettings:   auditSettings,
+		SessionSettings: sessionSettings,
+		CreatedAt:       timestamp.Format(row.CreatedAt),
+		UpdatedAt:       timestamp.Format(row.UpdatedAt),
+	}, err
+}
