@@ -11,11 +11,11 @@ import (
 )
 
 var (
-	errRemoveForbidden   = fail.Forbidden("You don't have permission to remove members from this organization")
-	errOwnerStays        = fail.Forbidden("Cannot remove the organization owner")
-	errOwnerCannotLeave  = fail.Forbidden("As the owner, you cannot leave the organization. You must delete it instead")
-	errMemberNotInside   = fail.NotFound("Member not found in this organization")
-	errCallerIsNotInside = fail.NotFound("You are not a member of this organization")
+	errRemoveForbidden  = fail.Forbidden("You don't have permission to remove members from this organization")
+	errOwnerStays       = fail.Forbidden("Cannot remove the organization owner")
+	errOwnerCannotLeave = fail.Forbidden("As the owner, you cannot leave the organization. You must delete it instead")
+	errMemberMissing    = fail.NotFound("Member not found in this organization")
+	errNotMember        = fail.NotFound("You are not a member of this organization")
 )
 
 // ListMembers answers active members and invited accounts.
@@ -58,7 +58,7 @@ func (h *Handlers) RemoveMember(ctx context.Context, request api.RemoveMemberReq
 	case row.Role != nil && *row.Role == string(api.OrganizationRoleOwner):
 		return nil, errOwnerStays
 	}
-	return nil, errMemberNotInside
+	return nil, errMemberMissing
 }
 
 // LeaveOrganization ends the caller's own membership.
@@ -72,7 +72,7 @@ func (h *Handlers) LeaveOrganization(ctx context.Context, request api.LeaveOrgan
 		return nil, err
 	}
 	if left == 0 {
-		return nil, errCallerIsNotInside
+		return nil, errNotMember
 	}
 	return api.LeaveOrganization200JSONResponse{Success: true, Message: "You have left the organization"}, nil
 }

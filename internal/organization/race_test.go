@@ -1,0 +1,122 @@
+package organization_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/testserver"
+)
+
+// rounds repeats a race so that the requests meet in different places.
+const rounds = 10
+
+// atOnce sends requests at the same time and returns their statuses.
+func atOnce(requests ...func() *testserver.Response) []int {
+	statuses := make([]int, len(requests))
+	start := make(chan struct{})
+	var done sync.WaitGroup
+	for i, request := range requests {
+		done.Go(func() {
+			<-start
+			statuses[i] = request().Status
+		})
+	}
+	close(start)
+	done.Wait()
+	return statuses
+}
+
+func TestOfTwoInvitationsAtOnceOneIsSent(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	invite := func(c *testserver.Client) func() *testserver.Response {
+		return func() *testserver.Response {
+			return c.Post(organization(s.Organization, "/invite"), body{"username": "stranger"})
+		}
+	}
+	for range rounds {
+		statuses := atOnce(invite(s.Owner), invite(s.Admin))
+		slices.Sort(statuses)
+		require.Equal(t, []int{200, 409}, statuses)
+		require.Equal(t, 3, members(t, s, s.Organization))
+		s.Stranger.Post("/api/organization/invitations/1/respond", body{"accept": false}).Want(200)
+	}
+}
+
+func TestOfTwoAnswersAtOnceOneCounts(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	answer := func(accept bool) func() *testserver.Response {
+		return func() *testserver.Response {
+			return s.Stranger.Post("/api/organization/invitations/1/respond", body{"accept": accept})
+		}
+	}
+	for range rounds {
+		pending(t, s, s.Stranger)
+		statuses := atOnce(answer(true), answer(false))
+		if statuses[0] == 200 {
+			require.Equal(t, []int{200, 404}, statuses)
+			s.Stranger.Post(organization(s.Organization, "/leave"), nil).Want(200)
+		} else {
+			require.Equal(t, []int{404, 200}, statuses)
+			require.Equal(t, 2, members(t, s, s.Organization))
+		}
+	}
+}
+
+func TestRemovingAMemberThatLeavesEndsItOnce(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for range rounds {
+		statuses := atOnce(
+			func() *testserver.Response {
+				return s.Owner.Delete(organization(s.Organization, "/members/%d", s.Colleague.AccountID))
+			},
+			func() *testserver.Response { return s.Colleague.Post(organization(s.Organization, "/leave"), nil) },
+		)
+		slices.Sort(statuses)
+		require.Equal(t, []int{200, 404}, statuses)
+		require.Equal(t, 1, members(t, s, s.Organization))
+		pending(t, s, s.Colleague)
+		s.Colleague.Post("/api/organization/invitations/1/respond", body{"accept": true}).Want(200)
+	}
+}
+
+func TestAcceptingAWithdrawnInvitationGivesNoMembership(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for range rounds {
+		pending(t, s, s.Stranger)
+		statuses := atOnce(
+			func() *testserver.Response {
+				return s.Owner.Delete(organization(s.Organization, "/members/%d", s.Stranger.AccountID))
+			},
+			func() *testserver.Response {
+				return s.Stranger.Post("/api/organization/invitations/1/respond", body{"accept": true})
+			},
+		)
+		require.Equal(t, 200, statuses[0], "an invitee or a member, it is removed")
+		require.Contains(t, []int{200, 404}, statuses[1])
+		require.Equal(t, 2, members(t, s, s.Organization))
+	}
+}
+
+func TestInvitingIntoAnOrganizationThatGoesIsNoFault(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for range rounds {
+		id := s.NewOrganization(t, s.Owner)
+		statuses := atOnce(
+			func() *testserver.Response { return s.Owner.Delete(organization(id, "")) },
+			func() *testserver.Response {
+				return s.Admin.Post(organization(id, "/invite"), body{"username": "stranger"})
+			},
+		)
+		require.Equal(t, 200, statuses[0])
+		require.Contains(t, []int{200, 404}, statuses[1])
+		require.Zero(t, members(t, s, id))
+	}
+}
