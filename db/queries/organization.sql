@@ -36,11 +36,18 @@ set name        = coalesce(sqlc.narg(name), name),
 where id = @id
 returning id, name, description, audit_settings, session_settings, created_at, updated_at;
 
--- name: DeleteOrganization :execrows
--- Foreign keys take along what it owns.
-delete
-from organizations
-where id = @id;
+-- name: DeleteOrganization :one
+-- Foreign keys take along what it owns. The former members are told.
+with deleted as (
+    delete
+    from organizations
+    where id = @id
+    returning id
+)
+select exists (select from deleted) as deleted,
+       array(select m.account_id
+             from organization_members m
+             where m.organization_id = @id and m.status = 'active')::bigint[] as former_members;
 
 -- name: GetOrganizationSessionSettings :one
 select session_settings

@@ -98,19 +98,30 @@ func (q *Queries) DeclineInvitation(ctx context.Context, arg DeclineInvitationPa
 	return result.RowsAffected(), nil
 }
 
-const deleteOrganization = `-- name: DeleteOrganization :execrows
-delete
-from organizations
-where id = $1
+const deleteOrganization = `-- name: DeleteOrganization :one
+with deleted as (
+    delete
+    from organizations
+    where id = $1
+    returning id
+)
+select exists (select from deleted) as deleted,
+       array(select m.account_id
+             from organization_members m
+             where m.organization_id = $1 and m.status = 'active')::bigint[] as former_members
 `
 
-// Foreign keys take along what it owns.
-func (q *Queries) DeleteOrganization(ctx context.Context, id int64) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteOrganization, id)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type DeleteOrganizationRow struct {
+	Deleted       bool
+	FormerMembers []int64
+}
+
+// Foreign keys take along what it owns. The former members are told.
+func (q *Queries) DeleteOrganization(ctx context.Context, id int64) (DeleteOrganizationRow, error) {
+	row := q.db.QueryRow(ctx, deleteOrganization, id)
+	var i DeleteOrganizationRow
+	err := row.Scan(&i.Deleted, &i.FormerMembers)
+	return i, err
 }
 
 const getMemberPermissions = `-- name: GetMemberPermissions :one

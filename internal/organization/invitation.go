@@ -6,6 +6,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
@@ -90,6 +91,12 @@ func (h *Handlers) RespondToInvitation(ctx context.Context, request api.RespondT
 	}
 	if answered == 0 {
 		return nil, errInvitationMissing
+	}
+	if request.Body.Accept {
+		h.events.Publish(event.Change{
+			Topics:   []event.Topic{event.Entries, event.Identities, event.Snippets, event.LiveSessions},
+			Accounts: []int64{accountID},
+		})
 	}
 	return api.RespondToInvitation200JSONResponse{Success: true, Message: message}, nil
 }

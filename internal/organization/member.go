@@ -6,6 +6,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
@@ -54,6 +55,7 @@ func (h *Handlers) RemoveMember(ctx context.Context, request api.RemoveMemberReq
 	case err != nil:
 		return nil, fail.OnNoRows(err, errNotFound)
 	case row.Removed:
+		h.publishDeparture(request.ID, request.AccountID)
 		return api.RemoveMember200JSONResponse{Success: true, Message: "Member removed successfully"}, nil
 	case row.Role != nil && *row.Role == string(api.OrganizationRoleOwner):
 		return nil, errOwnerStays
@@ -74,5 +76,13 @@ func (h *Handlers) LeaveOrganization(ctx context.Context, request api.LeaveOrgan
 	if left == 0 {
 		return nil, errNotMember
 	}
+	h.publishDeparture(request.ID, c.AccountID)
 	return api.LeaveOrganization200JSONResponse{Success: true, Message: "You have left the organization"}, nil
+}
+
+// publishDeparture tells a former member, who loses everything shared, and
+// those who remain.
+func (h *Handlers) publishDeparture(organizationID, accountID int64) {
+	h.events.Publish(event.Change{Topics: all, Accounts: []int64{accountID}})
+	h.events.Publish(event.Change{Topics: []event.Topic{event.LiveSessions}, Organizations: []int64{organizationID}})
 }

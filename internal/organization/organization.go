@@ -12,6 +12,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
@@ -29,10 +30,16 @@ var (
 type Handlers struct {
 	pool    *pgxpool.Pool
 	queries *db.Queries
+	events  *event.Bus
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
+	return &Handlers{pool: pool, queries: db.New(pool), events: events}
+}
+
+// all are the lists that a membership puts things into.
+var all = []event.Topic{event.Entries, event.Identities, event.Snippets, event.Connections, event.LiveSessions}
 
 // ListOrganizations answers the caller's active memberships.
 func (h *Handlers) ListOrganizations(ctx context.Context, _ api.ListOrganizationsRequestObject) (api.ListOrganizationsResponseObject, error) {
@@ -65,6 +72,7 @@ func (h *Handlers) CreateOrganization(ctx context.Context, request api.CreateOrg
 	if err != nil {
 		return nil, fail.OnConstraint(err, "organization_members_account_exists", errAccountGone)
 	}
+	h.events.Publish(event.Change{Topics: []event.Topic{event.Entries}, Accounts: []int64{caller.From(ctx).AccountID}})
 	answer, err := toAPI(db.Organization(row), true, permission.All(permission.Organization))
 	return api.CreateOrganization201JSONResponse(answer), err
 }
@@ -100,6 +108,7 @@ func (h *Handlers) UpdateOrganization(ctx context.Context, request api.UpdateOrg
 	if err != nil {
 		return nil, fail.OnNoRows(err, errNotFound)
 	}
+	h.events.Publish(event.Change{Topics: []event.Topic{event.Entries}, Organizations: []int64{row.ID}})
 	answer, err := toAPI(row, c.Owns(row.ID), c.In(row.ID))
 	return api.UpdateOrganization200JSONResponse(answer), err
 }
@@ -110,13 +119,14 @@ func (h *Handlers) DeleteOrganization(ctx context.Context, request api.DeleteOrg
 	if !caller.From(ctx).In(request.ID).Has(permission.OrgDelete) {
 		return nil, errDeleteForbidden
 	}
-	deleted, err := h.queries.DeleteOrganization(ctx, request.ID)
+	row, err := h.queries.DeleteOrganization(ctx, request.ID)
 	if err != nil {
 		return nil, err
 	}
-	if deleted == 0 {
+	if !row.Deleted {
 		return nil, errNotFound
 	}
+	h.events.Publish(event.Change{Topics: all, Accounts: row.FormerMembers})
 	return api.DeleteOrganization200JSONResponse{Success: true, Message: "Organization deleted successfully"}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
@@ -83,6 +84,7 @@ func (h *Handlers) UpdateMemberPermissions(ctx context.Context, request api.Upda
 	if err != nil {
 		return nil, err
 	}
+	h.events.Publish(event.Change{Topics: []event.Topic{event.LiveSessions}, Organizations: []int64{request.ID}})
 	return api.UpdateMemberPermissions200JSONResponse(m.toAPI()), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
@@ -40,6 +41,7 @@ func (h *Handlers) UpdateOrganizationSessionSettings(ctx context.Context, reques
 	if err != nil {
 		return nil, fail.OnNoRows(err, errNotFound)
 	}
+	h.events.Publish(event.Change{Topics: []event.Topic{event.LiveSessions}, Organizations: []int64{request.ID}})
 	settings, err := mergeSessionSettings(stored)
 	return api.UpdateOrganizationSessionSettings200JSONResponse(settings), err
 }

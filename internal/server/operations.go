@@ -33,7 +33,7 @@ func newOperations(o Options) operations {
 	return operations{
 		account.New(o.Pool),
 		identity.New(o.Pool, o.Vault, o.Events),
-		organization.New(o.Pool),
+		organization.New(o.Pool, o.Events),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool),
 	}
