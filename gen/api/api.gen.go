@@ -194,6 +194,102 @@ func (e PermissionScope) Valid() bool {
 	}
 }
 
+// AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
+type AuditAction struct {
+	Category string `json:"category"`
+	Key      string `json:"key"`
+	Label    string `json:"label"`
+	Value    string `json:"value"`
+}
+
+// AuditActionCategory Example: {"description":"Identities and the use of their secrets","key":"identity","label":"Identities"}
+type AuditActionCategory struct {
+	Description string `json:"description"`
+
+	// Key The part of an action before the dot.
+	Key   string `json:"key"`
+	Label string `json:"label"`
+}
+
+// AuditLog Example: {"accountId":1,"action":"identity.create","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}
+type AuditLog struct {
+	// AccountID Who did it. The account may be gone.
+	AccountID int64  `json:"accountId"`
+	Action    string `json:"action"`
+
+	// ActorFirstName Null when the account is gone.
+	ActorFirstName *string `json:"actorFirstName"`
+
+	// ActorLastName Null when the account is gone.
+	ActorLastName *string `json:"actorLastName"`
+
+	// Details Depends on the action; flat, and never a secret.
+	Details   json.RawMessage `json:"details"`
+	ID        int64           `json:"id"`
+	IPAddress *string         `json:"ipAddress"`
+
+	// OrganizationID Whose resource it was; null for the actor's own. The organization may be gone.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// OrganizationName Null when the organization is gone.
+	OrganizationName *string `json:"organizationName"`
+
+	// Reason Why the actor connected, where that was asked.
+	Reason     *string `json:"reason"`
+	Resource   *string `json:"resource"`
+	ResourceID *int64  `json:"resourceId"`
+
+	// ResourceName The resource's name now, or the name in `details` when the resource is gone or out of the caller's reach.
+	ResourceName *string `json:"resourceName"`
+
+	// Timestamp ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	Timestamp Timestamp `json:"timestamp"`
+	UserAgent *string   `json:"userAgent"`
+}
+
+// AuditLogFilters The filters of the search, as given.
+//
+// Example: {"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"}
+type AuditLogFilters struct {
+	Action  *string `json:"action"`
+	EndDate *string `json:"endDate"`
+	Limit   int     `json:"limit"`
+	Offset  int64   `json:"offset"`
+
+	// OrganizationID An organization's id, or `personal`.
+	OrganizationID any     `json:"organizationId"`
+	Resource       *string `json:"resource"`
+	StartDate      *string `json:"startDate"`
+}
+
+// AuditLogPage defines model for AuditLogPage.
+type AuditLogPage struct {
+	// Filters The filters of the search, as given.
+	//
+	// Example: {"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"}
+	Filters AuditLogFilters `json:"filters"`
+	Logs    []AuditLog      `json:"logs"`
+
+	// Total All matching rows, on this page or not.
+	Total int64 `json:"total"`
+}
+
+// AuditMetadata defines model for AuditMetadata.
+type AuditMetadata struct {
+	ActionCategories []AuditActionCategory `json:"actionCategories"`
+	Actions          []AuditAction         `json:"actions"`
+	Resources        []AuditResource       `json:"resources"`
+}
+
+// AuditResource Example: {"key":"IDENTITY","label":"Identity","value":"identity"}
+type AuditResource struct {
+	Key   string `json:"key"`
+	Label string `json:"label"`
+	Value string `json:"value"`
+}
+
 // AuditSettings Example: {"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false}
 type AuditSettings struct {
 	// EnableAIOperationAudit Whether `ai.*` is recorded; default true.
@@ -228,6 +324,21 @@ type AuditSettings struct {
 
 	// RequireConnectionReason Whether a session on the organization's entries needs a reason; default false.
 	RequireConnectionReason bool `json:"requireConnectionReason"`
+}
+
+// AuditSettingsPatch Example: {"recordingRetentionDays":30,"requireConnectionReason":true}
+type AuditSettingsPatch struct {
+	EnableAIOperationAudit               *bool `json:"enableAIOperationAudit,omitempty"`
+	EnableFileOperationAudit             *bool `json:"enableFileOperationAudit,omitempty"`
+	EnableFolderManagementAudit          *bool `json:"enableFolderManagementAudit,omitempty"`
+	EnableIdentityCredentialsAccessAudit *bool `json:"enableIdentityCredentialsAccessAudit,omitempty"`
+	EnableIdentityManagementAudit        *bool `json:"enableIdentityManagementAudit,omitempty"`
+	EnableScriptExecutionAudit           *bool `json:"enableScriptExecutionAudit,omitempty"`
+	EnableServerConnectionAudit          *bool `json:"enableServerConnectionAudit,omitempty"`
+	EnableServerManagementAudit          *bool `json:"enableServerManagementAudit,omitempty"`
+	EnableSessionRecording               *bool `json:"enableSessionRecording,omitempty"`
+	RecordingRetentionDays               *int  `json:"recordingRetentionDays,omitempty"`
+	RequireConnectionReason              *bool `json:"requireConnectionReason,omitempty"`
 }
 
 // Confirmation Example: {"message":"Invitation accepted","success":true}
@@ -668,6 +779,42 @@ type Session struct {
 // Example: 2026-01-31T12:00:00.000Z
 type Timestamp = string
 
+// User Example: {"activeThemeId":null,"avatarHash":null,"firstName":"Ada","groups":[{"color":"#B7B7B7","id":2,"isAdmin":false,"isDefault":true,"name":"Default"}],"id":7,"lastName":"Lovelace","totpEnabled":false,"username":"ada"}
+type User struct {
+	ActiveThemeID *int64  `json:"activeThemeId"`
+	AvatarHash    *string `json:"avatarHash"`
+	FirstName     string  `json:"firstName"`
+
+	// Groups The account's roles in order of priority; the default role, which everybody has, is the last.
+	Groups      []UserGroup `json:"groups"`
+	ID          int64       `json:"id"`
+	LastName    string      `json:"lastName"`
+	TotpEnabled bool        `json:"totpEnabled"`
+	Username    string      `json:"username"`
+}
+
+// UserCreated Example: {"id":7,"message":"Account got successfully created"}
+type UserCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// UserGroup Example: {"color":"#B7B7B7","id":2,"isAdmin":false,"isDefault":true,"name":"Default"}
+type UserGroup struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+	Name      string `json:"name"`
+}
+
+// UserPage defines model for UserPage.
+type UserPage struct {
+	// Total All matching accounts, on this page or not.
+	Total int64  `json:"total"`
+	Users []User `json:"users"`
+}
+
 // Version Example: {"version":"0.1.0"}
 type Version struct {
 	// Version Semantic version without a leading `v`.
@@ -682,6 +829,9 @@ type MemberAccountID = int64
 
 // OrganizationID defines model for OrganizationId.
 type OrganizationID = int64
+
+// UserAccountID defines model for UserAccountId.
+type UserAccountID = int64
 
 // BadRequest Example: {"code":404,"message":"Identity does not exist"}
 type BadRequest = Error
@@ -710,6 +860,43 @@ type Unauthorized = Error
 // UnsupportedMediaType Example: {"code":404,"message":"Identity does not exist"}
 type UnsupportedMediaType = Error
 
+// ListAuditLogsParams defines parameters for ListAuditLogs.
+type ListAuditLogsParams struct {
+	// OrganizationID An organization's id for everything in it, or `personal` for what the caller did outside of organizations.
+	OrganizationID *string `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+
+	// Action An action, or a category followed by `.*`; other wildcards are refused.
+	Action *string `form:"action,omitempty" json:"action,omitempty"`
+
+	// Resource A type of resource.
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// StartDate ISO 8601: a date, or a date and a time down to minutes, seconds or fractions, with or
+	// without a zone (then UTC). Inclusive.
+	StartDate *string `form:"startDate,omitempty" json:"startDate,omitempty"`
+
+	// EndDate As `startDate`, and later than it. Inclusive; a date stands for the whole day and may equal `startDate`.
+	EndDate *string `form:"endDate,omitempty" json:"endDate,omitempty"`
+
+	// Limit Rows in the answer.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset Matching rows to skip.
+	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// ListUsersParams defines parameters for ListUsers.
+type ListUsersParams struct {
+	// Search Part of the username, the first name or the last name, in any case. Every character stands for itself.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Limit Accounts in the answer.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Offset Matching accounts to skip.
+	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
 // UpdateNameJSONRequestBody defines body for UpdateName for application/json ContentType.
 type UpdateNameJSONRequestBody = NamePatch
 
@@ -718,6 +905,9 @@ type UpdatePasswordJSONRequestBody = NewPassword
 
 // RegisterAccountJSONRequestBody defines body for RegisterAccount for application/json ContentType.
 type RegisterAccountJSONRequestBody = NewAccount
+
+// UpdateAuditSettingsJSONRequestBody defines body for UpdateAuditSettings for application/json ContentType.
+type UpdateAuditSettingsJSONRequestBody = AuditSettingsPatch
 
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
@@ -755,6 +945,12 @@ type UpdateMemberPermissionsJSONRequestBody = MemberPermissionsChange
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
 
+// CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
+type CreateUserJSONRequestBody = NewAccount
+
+// UpdateUserPasswordJSONRequestBody defines body for UpdateUserPassword for application/json ContentType.
+type UpdateUserPasswordJSONRequestBody = NewPassword
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// GetMe The caller's own profile
@@ -769,6 +965,18 @@ type ServerInterface interface {
 	// RegisterAccount Register an account
 	// (POST /api/account/register)
 	RegisterAccount(ctx echo.Context) error
+	// ListAuditLogs Search the audit log
+	// (GET /api/audit/logs)
+	ListAuditLogs(ctx echo.Context, params ListAuditLogsParams) error
+	// GetAuditMetadata What can be searched for
+	// (GET /api/audit/metadata)
+	GetAuditMetadata(ctx echo.Context) error
+	// GetAuditSettings An organization's audit settings
+	// (GET /api/audit/organizations/{id}/settings)
+	GetAuditSettings(ctx echo.Context, id int64) error
+	// UpdateAuditSettings Change an organization's audit settings
+	// (PATCH /api/audit/organizations/{id}/settings)
+	UpdateAuditSettings(ctx echo.Context, id int64) error
 	// Login Sign in with username and password
 	// (POST /api/auth/login)
 	Login(ctx echo.Context) error
@@ -847,6 +1055,18 @@ type ServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx echo.Context, id int64) error
+	// CreateUser Create an account
+	// (PUT /api/users)
+	CreateUser(ctx echo.Context) error
+	// ListUsers List accounts
+	// (GET /api/users/list)
+	ListUsers(ctx echo.Context, params ListUsersParams) error
+	// DeleteUser Delete an account
+	// (DELETE /api/users/{accountId})
+	DeleteUser(ctx echo.Context, accountID UserAccountID) error
+	// UpdateUserPassword Set an account's password
+	// (PATCH /api/users/{accountId}/password)
+	UpdateUserPassword(ctx echo.Context, accountID UserAccountID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -887,6 +1107,107 @@ func (w *ServerInterfaceWrapper) RegisterAccount(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RegisterAccount(ctx)
+	return err
+}
+
+// ListAuditLogs converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAuditLogs(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListAuditLogsParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// ------------- Optional query parameter "action" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "action", ctx.QueryParams(), &params.Action, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// ------------- Optional query parameter "resource" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "resource", ctx.QueryParams(), &params.Resource, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter resource: %s", err))
+	}
+
+	// ------------- Optional query parameter "startDate" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "startDate", ctx.QueryParams(), &params.StartDate, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter startDate: %s", err))
+	}
+
+	// ------------- Optional query parameter "endDate" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "endDate", ctx.QueryParams(), &params.EndDate, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter endDate: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "offset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offset", ctx.QueryParams(), &params.Offset, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter offset: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAuditLogs(ctx, params)
+	return err
+}
+
+// GetAuditMetadata converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAuditMetadata(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAuditMetadata(ctx)
+	return err
+}
+
+// GetAuditSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAuditSettings(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAuditSettings(ctx, id)
+	return err
+}
+
+// UpdateAuditSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateAuditSettings(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateAuditSettings(ctx, id)
 	return err
 }
 
@@ -1260,6 +1581,79 @@ func (w *ServerInterfaceWrapper) DeleteSession(ctx echo.Context) error {
 	return err
 }
 
+// CreateUser converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateUser(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateUser(ctx)
+	return err
+}
+
+// ListUsers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListUsers(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListUsersParams
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "offset" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "offset", ctx.QueryParams(), &params.Offset, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter offset: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListUsers(ctx, params)
+	return err
+}
+
+// DeleteUser converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "accountId" -------------
+	var accountID UserAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteUser(ctx, accountID)
+	return err
+}
+
+// UpdateUserPassword converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateUserPassword(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "accountId" -------------
+	var accountID UserAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateUserPassword(ctx, accountID)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -1311,6 +1705,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/account/name", wrapper.UpdateName, options.OperationMiddlewares["updateName"]...)
 	router.PATCH(options.BaseURL+"/api/account/password", wrapper.UpdatePassword, options.OperationMiddlewares["updatePassword"]...)
 	router.POST(options.BaseURL+"/api/account/register", wrapper.RegisterAccount, options.OperationMiddlewares["registerAccount"]...)
+	router.GET(options.BaseURL+"/api/audit/logs", wrapper.ListAuditLogs, options.OperationMiddlewares["listAuditLogs"]...)
+	router.GET(options.BaseURL+"/api/audit/metadata", wrapper.GetAuditMetadata, options.OperationMiddlewares["getAuditMetadata"]...)
+	router.GET(options.BaseURL+"/api/audit/organizations/:id/settings", wrapper.GetAuditSettings, options.OperationMiddlewares["getAuditSettings"]...)
+	router.PATCH(options.BaseURL+"/api/audit/organizations/:id/settings", wrapper.UpdateAuditSettings, options.OperationMiddlewares["updateAuditSettings"]...)
 	router.POST(options.BaseURL+"/api/auth/login", wrapper.Login, options.OperationMiddlewares["login"]...)
 	router.POST(options.BaseURL+"/api/auth/logout", wrapper.Logout, options.OperationMiddlewares["logout"]...)
 	router.PUT(options.BaseURL+"/api/identity", wrapper.CreateIdentity, options.OperationMiddlewares["createIdentity"]...)
@@ -1337,6 +1735,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
 	router.GET(options.BaseURL+"/api/session/list", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
+	router.PUT(options.BaseURL+"/api/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
+	router.DELETE(options.BaseURL+"/api/users/:accountId", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
+	router.PATCH(options.BaseURL+"/api/users/:accountId/password", wrapper.UpdateUserPassword, options.OperationMiddlewares["updateUserPassword"]...)
+	router.GET(options.BaseURL+"/api/users/list", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 
 }
 
@@ -1742,6 +2144,376 @@ func (response RegisterAccount429JSONResponse) VisitRegisterAccountResponse(w ht
 type RegisterAccount503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response RegisterAccount503JSONResponse) VisitRegisterAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogsRequestObject struct {
+	Params ListAuditLogsParams
+}
+
+type ListAuditLogsResponseObject interface {
+	VisitListAuditLogsResponse(w http.ResponseWriter) error
+}
+
+type ListAuditLogs200JSONResponse AuditLogPage
+
+func (response ListAuditLogs200JSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAuditLogs400JSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListAuditLogs401JSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListAuditLogs403JSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListAuditLogs404JSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAuditLogs503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListAuditLogs503JSONResponse) VisitListAuditLogsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditMetadataRequestObject struct {
+}
+
+type GetAuditMetadataResponseObject interface {
+	VisitGetAuditMetadataResponse(w http.ResponseWriter) error
+}
+
+type GetAuditMetadata200JSONResponse AuditMetadata
+
+func (response GetAuditMetadata200JSONResponse) VisitGetAuditMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditMetadata400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetAuditMetadata400JSONResponse) VisitGetAuditMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditMetadata401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetAuditMetadata401JSONResponse) VisitGetAuditMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditMetadata503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetAuditMetadata503JSONResponse) VisitGetAuditMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditSettingsRequestObject struct {
+	ID int64 `json:"id"`
+}
+
+type GetAuditSettingsResponseObject interface {
+	VisitGetAuditSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetAuditSettings200JSONResponse AuditSettings
+
+func (response GetAuditSettings200JSONResponse) VisitGetAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditSettings400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetAuditSettings400JSONResponse) VisitGetAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditSettings401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetAuditSettings401JSONResponse) VisitGetAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditSettings403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetAuditSettings403JSONResponse) VisitGetAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditSettings404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetAuditSettings404JSONResponse) VisitGetAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuditSettings503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetAuditSettings503JSONResponse) VisitGetAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAuditSettingsRequestObject struct {
+	ID   int64 `json:"id"`
+	Body *UpdateAuditSettingsJSONRequestBody
+}
+
+type UpdateAuditSettingsResponseObject interface {
+	VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error
+}
+
+type UpdateAuditSettings200JSONResponse AuditSettings
+
+func (response UpdateAuditSettings200JSONResponse) VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAuditSettings400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateAuditSettings400JSONResponse) VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAuditSettings401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateAuditSettings401JSONResponse) VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAuditSettings403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateAuditSettings403JSONResponse) VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAuditSettings404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateAuditSettings404JSONResponse) VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAuditSettings413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateAuditSettings413JSONResponse) VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAuditSettings415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateAuditSettings415JSONResponse) VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateAuditSettings503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateAuditSettings503JSONResponse) VisitUpdateAuditSettingsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4225,6 +4997,421 @@ func (response DeleteSession503JSONResponse) VisitDeleteSessionResponse(w http.R
 	return err
 }
 
+type CreateUserRequestObject struct {
+	Body *CreateUserJSONRequestBody
+}
+
+type CreateUserResponseObject interface {
+	VisitCreateUserResponse(w http.ResponseWriter) error
+}
+
+type CreateUser200JSONResponse UserCreated
+
+func (response CreateUser200JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateUser400JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateUser401JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateUser403JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser409JSONResponse struct{ ConflictJSONResponse }
+
+func (response CreateUser409JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateUser413JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateUser415JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateUser503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateUser503JSONResponse) VisitCreateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsersRequestObject struct {
+	Params ListUsersParams
+}
+
+type ListUsersResponseObject interface {
+	VisitListUsersResponse(w http.ResponseWriter) error
+}
+
+type ListUsers200JSONResponse UserPage
+
+func (response ListUsers200JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListUsers400JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListUsers401JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListUsers403JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListUsers503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListUsers503JSONResponse) VisitListUsersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUserRequestObject struct {
+	AccountID UserAccountID `json:"accountId"`
+}
+
+type DeleteUserResponseObject interface {
+	VisitDeleteUserResponse(w http.ResponseWriter) error
+}
+
+type DeleteUser200JSONResponse Message
+
+func (response DeleteUser200JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteUser400JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteUser401JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteUser403JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteUser404JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteUser503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteUser503JSONResponse) VisitDeleteUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPasswordRequestObject struct {
+	AccountID UserAccountID `json:"accountId"`
+	Body      *UpdateUserPasswordJSONRequestBody
+}
+
+type UpdateUserPasswordResponseObject interface {
+	VisitUpdateUserPasswordResponse(w http.ResponseWriter) error
+}
+
+type UpdateUserPassword200JSONResponse Message
+
+func (response UpdateUserPassword200JSONResponse) VisitUpdateUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPassword400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateUserPassword400JSONResponse) VisitUpdateUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPassword401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateUserPassword401JSONResponse) VisitUpdateUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPassword403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateUserPassword403JSONResponse) VisitUpdateUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPassword404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateUserPassword404JSONResponse) VisitUpdateUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPassword413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateUserPassword413JSONResponse) VisitUpdateUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPassword415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateUserPassword415JSONResponse) VisitUpdateUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPassword503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateUserPassword503JSONResponse) VisitUpdateUserPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// GetMe The caller's own profile
@@ -4239,6 +5426,18 @@ type StrictServerInterface interface {
 	// RegisterAccount Register an account
 	// (POST /api/account/register)
 	RegisterAccount(ctx context.Context, request RegisterAccountRequestObject) (RegisterAccountResponseObject, error)
+	// ListAuditLogs Search the audit log
+	// (GET /api/audit/logs)
+	ListAuditLogs(ctx context.Context, request ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error)
+	// GetAuditMetadata What can be searched for
+	// (GET /api/audit/metadata)
+	GetAuditMetadata(ctx context.Context, request GetAuditMetadataRequestObject) (GetAuditMetadataResponseObject, error)
+	// GetAuditSettings An organization's audit settings
+	// (GET /api/audit/organizations/{id}/settings)
+	GetAuditSettings(ctx context.Context, request GetAuditSettingsRequestObject) (GetAuditSettingsResponseObject, error)
+	// UpdateAuditSettings Change an organization's audit settings
+	// (PATCH /api/audit/organizations/{id}/settings)
+	UpdateAuditSettings(ctx context.Context, request UpdateAuditSettingsRequestObject) (UpdateAuditSettingsResponseObject, error)
 	// Login Sign in with username and password
 	// (POST /api/auth/login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
@@ -4317,6 +5516,18 @@ type StrictServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// CreateUser Create an account
+	// (PUT /api/users)
+	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
+	// ListUsers List accounts
+	// (GET /api/users/list)
+	ListUsers(ctx context.Context, request ListUsersRequestObject) (ListUsersResponseObject, error)
+	// DeleteUser Delete an account
+	// (DELETE /api/users/{accountId})
+	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
+	// UpdateUserPassword Set an account's password
+	// (PATCH /api/users/{accountId}/password)
+	UpdateUserPassword(ctx context.Context, request UpdateUserPasswordRequestObject) (UpdateUserPasswordResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -4486,6 +5697,127 @@ func (sh *strictHandler) RegisterAccount(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(RegisterAccountResponseObject); ok {
 		return validResponse.VisitRegisterAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAuditLogs operation middleware
+func (sh *strictHandler) ListAuditLogs(ctx echo.Context, params ListAuditLogsParams) error {
+	var request ListAuditLogsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAuditLogs(ctx.Request().Context(), request.(ListAuditLogsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAuditLogs")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAuditLogsResponseObject); ok {
+		return validResponse.VisitListAuditLogsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAuditMetadata operation middleware
+func (sh *strictHandler) GetAuditMetadata(ctx echo.Context) error {
+	var request GetAuditMetadataRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAuditMetadata(ctx.Request().Context(), request.(GetAuditMetadataRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAuditMetadata")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAuditMetadataResponseObject); ok {
+		return validResponse.VisitGetAuditMetadataResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAuditSettings operation middleware
+func (sh *strictHandler) GetAuditSettings(ctx echo.Context, id int64) error {
+	var request GetAuditSettingsRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAuditSettings(ctx.Request().Context(), request.(GetAuditSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAuditSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAuditSettingsResponseObject); ok {
+		return validResponse.VisitGetAuditSettingsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateAuditSettings operation middleware
+func (sh *strictHandler) UpdateAuditSettings(ctx echo.Context, id int64) error {
+	var request UpdateAuditSettingsRequestObject
+
+	request.ID = id
+
+	var body UpdateAuditSettingsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateAuditSettings(ctx.Request().Context(), request.(UpdateAuditSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateAuditSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateAuditSettingsResponseObject); ok {
+		return validResponse.VisitUpdateAuditSettingsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -5398,6 +6730,150 @@ func (sh *strictHandler) DeleteSession(ctx echo.Context, id int64) error {
 		return err
 	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
 		return validResponse.VisitDeleteSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateUser operation middleware
+func (sh *strictHandler) CreateUser(ctx echo.Context) error {
+	var request CreateUserRequestObject
+
+	var body CreateUserJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateUser(ctx.Request().Context(), request.(CreateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateUserResponseObject); ok {
+		return validResponse.VisitCreateUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListUsers operation middleware
+func (sh *strictHandler) ListUsers(ctx echo.Context, params ListUsersParams) error {
+	var request ListUsersRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListUsers(ctx.Request().Context(), request.(ListUsersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListUsers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListUsersResponseObject); ok {
+		return validResponse.VisitListUsersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteUser operation middleware
+func (sh *strictHandler) DeleteUser(ctx echo.Context, accountID UserAccountID) error {
+	var request DeleteUserRequestObject
+
+	request.AccountID = accountID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteUser(ctx.Request().Context(), request.(DeleteUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
+		return validResponse.VisitDeleteUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateUserPassword operation middleware
+func (sh *strictHandler) UpdateUserPassword(ctx echo.Context, accountID UserAccountID) error {
+	var request UpdateUserPasswordRequestObject
+
+	request.AccountID = accountID
+
+	var body UpdateUserPasswordJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUserPassword(ctx.Request().Context(), request.(UpdateUserPasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUserPassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateUserPasswordResponseObject); ok {
+		return validResponse.VisitUpdateUserPasswordResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -7,7 +7,197 @@ package db
 
 import (
 	"context"
+	"time"
 )
+
+const countAuditLogs = `-- name: CountAuditLogs :one
+with matching as not materialized (select account_id, organization_id
+                                   from audit_logs
+                                   where timestamp >= coalesce($4::timestamptz, '-infinity')
+                                     and timestamp < coalesce($5::timestamptz, 'infinity')
+                                     and ($6::text is null or action = $6::text)
+                                     and ($7::text is null or starts_with(action, $7::text))
+                                     and ($8::text is null or resource = $8::text))
+select ((select count(*)
+         from matching m
+         where m.account_id = $1::bigint
+           and (not $2::boolean or m.organization_id is null)
+           and (m.organization_id is null or m.organization_id <> all($3::bigint[])))
+    + (select count(*) from matching m where m.organization_id = any($3::bigint[])))::bigint as total
+`
+
+type CountAuditLogsParams struct {
+	ActorID    int64
+	Personal   bool
+	AuditedIds []int64
+	Since      *time.Time
+	Until      *time.Time
+	Action     *string
+	Category   *string
+	Resource   *string
+}
+
+// The same two trails; what the actor did in an audited organization counts in
+// the organization's.
+func (q *Queries) CountAuditLogs(ctx context.Context, arg CountAuditLogsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countAuditLogs,
+		arg.ActorID,
+		arg.Personal,
+		arg.AuditedIds,
+		arg.Since,
+		arg.Until,
+		arg.Action,
+		arg.Category,
+		arg.Resource,
+	)
+	var total int64
+	err := row.Scan(&total)
+	return total, err
+}
+
+const getAuditSettings = `-- name: GetAuditSettings :one
+select audit_settings
+from organizations
+where id = $1
+`
+
+func (q *Queries) GetAuditSettings(ctx context.Context, id int64) ([]byte, error) {
+	row := q.db.QueryRow(ctx, getAuditSettings, id)
+	var audit_settings []byte
+	err := row.Scan(&audit_settings)
+	return audit_settings, err
+}
+
+const listAuditLogs = `-- name: ListAuditLogs :many
+with matching as not materialized (select id, account_id, organization_id, timestamp
+                                   from audit_logs
+                                   where timestamp >= coalesce($3::timestamptz, '-infinity')
+                                     and timestamp < coalesce($4::timestamptz, 'infinity')
+                                     and ($5::text is null or action = $5::text)
+                                     and ($6::text is null or starts_with(action, $6::text))
+                                     and ($7::text is null or resource = $7::text)),
+     page as (select reached.id, reached.timestamp
+              from ((select m.id, m.timestamp
+                     from matching m
+                     where m.account_id = $8::bigint
+                       and (not $9::boolean or m.organization_id is null)
+                     order by m.timestamp desc, m.id desc
+                     limit $10::bigint)
+                    union
+                    (select trail.id, trail.timestamp
+                     from unnest($11::bigint[]) as audited (id)
+                              cross join lateral (select m.id, m.timestamp
+                                                  from matching m
+                                                  where m.organization_id = audited.id
+                                                  order by m.timestamp desc, m.id desc
+                                                  limit $10::bigint) as trail)) as reached
+              order by reached.timestamp desc, reached.id desc
+              limit $13::bigint offset $12::bigint)
+select l.id, l.account_id, l.organization_id, l.action, l.resource, l.resource_id, l.details, l.reason,
+       l.ip_address, l.user_agent, l.timestamp,
+       coalesce(case l.resource
+                    when 'identity' then coalesce(i.name, l.details ->> 'identityName')
+                    when 'folder' then l.details ->> 'folderName'
+                    when 'entry' then l.details ->> 'name'
+                    when 'script' then l.details ->> 'name'
+                    end, '')::text as resource_name,
+       a.first_name as actor_first_name, a.last_name as actor_last_name, o.name as organization_name
+from page
+         join audit_logs l on l.id = page.id
+         left join accounts a on a.id = l.account_id
+         left join organizations o on o.id = l.organization_id
+         left join identities i on l.resource = 'identity' and i.id = l.resource_id
+    and (i.account_id = $1::bigint or i.organization_id = any($2::bigint[]))
+order by l.timestamp desc, l.id desc
+`
+
+type ListAuditLogsParams struct {
+	AccountID       int64
+	OrganizationIds []int64
+	Since           *time.Time
+	Until           *time.Time
+	Action          *string
+	Category        *string
+	Resource        *string
+	ActorID         int64
+	Personal        bool
+	Reach           int64
+	AuditedIds      []int64
+	Skip            int64
+	PageSize        int64
+}
+
+type ListAuditLogsRow struct {
+	ID               int64
+	AccountID        int64
+	OrganizationID   *int64
+	Action           string
+	Resource         *string
+	ResourceID       *int64
+	Details          []byte
+	Reason           *string
+	IPAddress        *string
+	UserAgent        *string
+	Timestamp        time.Time
+	ResourceName     string
+	ActorFirstName   *string
+	ActorLastName    *string
+	OrganizationName *string
+}
+
+// Two trails, either of which may be left out: what the actor did (0 is nobody),
+// and what happened in the audited organizations. Each is read from its index,
+// newest first, and no further than the page can reach. Of the identities'
+// names, only those in the caller's reach are shown.
+func (q *Queries) ListAuditLogs(ctx context.Context, arg ListAuditLogsParams) ([]ListAuditLogsRow, error) {
+	rows, err := q.db.Query(ctx, listAuditLogs,
+		arg.AccountID,
+		arg.OrganizationIds,
+		arg.Since,
+		arg.Until,
+		arg.Action,
+		arg.Category,
+		arg.Resource,
+		arg.ActorID,
+		arg.Personal,
+		arg.Reach,
+		arg.AuditedIds,
+		arg.Skip,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListAuditLogsRow{}
+	for rows.Next() {
+		var i ListAuditLogsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.AccountID,
+			&i.OrganizationID,
+			&i.Action,
+			&i.Resource,
+			&i.ResourceID,
+			&i.Details,
+			&i.Reason,
+			&i.IPAddress,
+			&i.UserAgent,
+			&i.Timestamp,
+			&i.ResourceName,
+			&i.ActorFirstName,
+			&i.ActorLastName,
+			&i.OrganizationName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
 
 const recordAudit = `-- name: RecordAudit :exec
 insert into audit_logs (account_id, organization_id, action, resource, resource_id, details, ip_address, user_agent)
@@ -45,4 +235,30 @@ func (q *Queries) RecordAudit(ctx context.Context, arg RecordAuditParams) error 
 		arg.Switch,
 	)
 	return err
+}
+
+const updateAuditSettings = `-- name: UpdateAuditSettings :one
+update organizations o
+set audit_settings = o.audit_settings || $1::jsonb,
+    updated_at     = now()
+from (select b.id, b.audit_settings from organizations b where b.id = $2 for update) as before
+where o.id = before.id
+returning before.audit_settings as before, o.audit_settings as after
+`
+
+type UpdateAuditSettingsParams struct {
+	Changes []byte
+	ID      int64
+}
+
+type UpdateAuditSettingsRow struct {
+	Before []byte
+	After  []byte
+}
+
+func (q *Queries) UpdateAuditSettings(ctx context.Context, arg UpdateAuditSettingsParams) (UpdateAuditSettingsRow, error) {
+	row := q.db.QueryRow(ctx, updateAuditSettings, arg.Changes, arg.ID)
+	var i UpdateAuditSettingsRow
+	err := row.Scan(&i.Before, &i.After)
+	return i, err
 }

@@ -86,6 +86,26 @@ var vocabulary = []definition{
 	{AIFolderCreate, "AI_FOLDER_CREATE", "AI created a folder", "file", "enableAIOperationAudit"},
 }
 
+// resources lists the types of resources in display order.
+var resources = []struct{ key, value, label string }{
+	{"ENTRY", "entry", "Server"},
+	{"IDENTITY", "identity", "Identity"},
+	{"FOLDER", "folder", "Folder"},
+	{"FILE", "file", "File"},
+	{"SCRIPT", "script", "Script"},
+}
+
+// categories lists the categories of actions in display order.
+var categories = []struct{ key, label, description string }{
+	{"entry", "Servers", "Servers that are created, changed, deleted or connected to"},
+	{"file", "Files", "Files on servers"},
+	{"folder", "Folders (SFTP)", "Folders on servers"},
+	{"folder_mgmt", "Folder Management", "Folders that hold servers"},
+	{"identity", "Identities", "Identities and the use of their secrets"},
+	{"script", "Scripts", "Scripts that are run on servers"},
+	{"ai", "AI Assistant", "What the AI assistant does on servers"},
+}
+
 var actions = func() map[Action]definition {
 	index := make(map[Action]definition, len(vocabulary))
 	for _, d := range vocabulary {

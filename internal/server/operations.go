@@ -3,28 +3,34 @@ package server
 import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/internal/account"
+	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/service"
 	"github.com/nexterm-go/nexterm/internal/session"
+	"github.com/nexterm-go/nexterm/internal/user"
 )
 
 type (
 	accountHandlers      = account.Handlers
+	auditHandlers        = audit.Handlers
 	identityHandlers     = identity.Handlers
 	organizationHandlers = organization.Handlers
 	serviceHandlers      = service.Handlers
 	sessionHandlers      = session.Handlers
+	userHandlers         = user.Handlers
 )
 
 // operations is the whole API. An operation that is missing, or that two tags
 // claim, does not compile.
 type operations struct {
 	*accountHandlers
+	*auditHandlers
 	*identityHandlers
 	*organizationHandlers
 	*serviceHandlers
 	*sessionHandlers
+	*userHandlers
 }
 
 var _ api.StrictServerInterface = operations{}
@@ -32,9 +38,11 @@ var _ api.StrictServerInterface = operations{}
 func newOperations(o Options) operations {
 	return operations{
 		account.New(o.Pool),
+		audit.New(o.Pool, o.Events),
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool),
+		user.New(o.Pool, o.Events),
 	}
 }

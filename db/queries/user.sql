@@ -1,0 +1,85 @@
+-- name: LockPermissions :exec
+-- Serialises whatever changes who may do what, so that rules on the outcome
+-- hold, above all that an administrator remains. Taken first in a transaction.
+select pg_advisory_xact_lock(hashtextextended('nexterm.permissions', 0));
+
+-- name: ListUsers :many
+select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_hash, a.active_theme_id,
+       (select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name, 'color', g.color,
+                                            'isAdmin', g.is_admin, 'isDefault', g.is_default)
+                         order by g.is_default, g.sort_order, g.id)
+        from permission_groups g
+        where g.is_default
+           or exists (select from group_members m where m.group_id = g.id and m.account_id = a.id))::jsonb as groups
+from (select id, username, first_name, last_name, totp_enabled, avatar_hash, active_theme_id
+      from accounts
+      where strpos(lower(username), lower(@search::text)) > 0
+         or strpos(lower(first_name), lower(@search::text)) > 0
+         or strpos(lower(last_name), lower(@search::text)) > 0
+      order by id desc
+      limit @page_size::bigint offset @skip::bigint) as a
+order by a.id desc;
+
+-- name: CountUsers :one
+select count(*)
+from accounts
+where strpos(lower(username), lower(@search::text)) > 0
+   or strpos(lower(first_name), lower(@search::text)) > 0
+   or strpos(lower(last_name), lower(@search::text)) > 0;
+
+-- name: LockUser :one
+-- What decides whether somebody may act on an account. While it is locked, it
+-- can neither sign in nor found an organization.
+select a.id,
+       exists (select from administrators d where d.account_id = a.id)                           as is_admin,
+       exists (select from administrators d where d.account_id <> a.id)                          as other_admins,
+       array(select p.permission from effective_permissions p where p.account_id = a.id)::text[] as permissions
+from accounts a
+where a.id = @id
+for update of a;
+
+-- name: LockOwnedOrganizations :many
+-- The organizations of an owner, with their memberships locked: nobody joins or
+-- leaves before the owner's successor is known.
+with locked as materialized (select m.organization_id
+                             from organization_members m
+                             where m.organization_id in (select o.organization_id
+                                                         from organization_members o
+                                                         where o.account_id = @account_id
+                                                           and o.role = 'owner')
+                             order by m.organization_id, m.account_id
+                             for update of m)
+select distinct organization_id
+from locked
+order by organization_id;
+
+-- name: EndSessions :many
+delete
+from sessions
+where account_id = @account_id
+returning id;
+
+-- name: DeleteUser :exec
+delete
+from accounts
+where id = @id;
+
+-- name: PassOnOrganizations :exec
+-- The member who joined first becomes the owner of an organization without one.
+update organization_members m
+set role       = 'owner',
+    updated_at = now()
+from (select distinct on (c.organization_id) c.organization_id, c.account_id
+      from organization_members c
+      where c.organization_id = any(@organization_ids::bigint[])
+        and c.status = 'active'
+      order by c.organization_id, c.created_at, c.account_id) as successor
+where m.organization_id = successor.organization_id
+  and m.account_id = successor.account_id;
+
+-- name: DeleteOwnerlessOrganizations :many
+delete
+from organizations o
+where o.id = any(@organization_ids::bigint[])
+  and not exists (select from organization_members m where m.organization_id = o.id and m.role = 'owner')
+returning o.id;

@@ -1,0 +1,159 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/timestamp"
+)
+
+// personal is the filter for what the caller did outside of organizations.
+const personal = "personal"
+
+const defaultLimit = 50
+
+var (
+	errOrganizationID = fail.BadRequest("organizationId must be a positive number or personal")
+	errStartDate      = fail.BadRequest("startDate must be an ISO 8601 date or time")
+	errEndDate        = fail.BadRequest("endDate must be an ISO 8601 date or time")
+	errDateOrder      = fail.BadRequest("endDate must be later than startDate")
+	errLogsForbidden  = fail.Forbidden("You don't have access to this organization's audit logs")
+)
+
+// ListAuditLogs answers a page of the rows that the caller may see.
+func (h *Handlers) ListAuditLogs(ctx context.Context, request api.ListAuditLogsRequestObject) (api.ListAuditLogsResponseObject, error) {
+	search, filters, err := newSearch(request.Params)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.chooseTrails(ctx, &search, &filters, request.Params.OrganizationID); err != nil {
+		return nil, err
+	}
+	total, err := h.queries.CountAuditLogs(ctx, db.CountAuditLogsParams{
+		ActorID: search.ActorID, Personal: search.Personal, AuditedIds: search.AuditedIds,
+		Since: search.Since, Until: search.Until,
+		Action: search.Action, Category: search.Category, Resource: search.Resource,
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows, err := h.queries.ListAuditLogs(ctx, search)
+	if err != nil {
+		return nil, err
+	}
+	page := api.ListAuditLogs200JSONResponse{Logs: make([]api.AuditLog, len(rows)), Total: total, Filters: filters}
+	for i, row := range rows {
+		page.Logs[i] = logToAPI(row)
+	}
+	return page, nil
+}
+
+// newSearch reads the filters on rows, and their echo. Whose rows is left open.
+func newSearch(p api.ListAuditLogsParams) (search db.ListAuditLogsParams, filters api.AuditLogFilters, err error) {
+	filters = api.AuditLogFilters{
+		Action: p.Action, Resource: p.Resource, StartDate: p.StartDate, EndDate: p.EndDate, Limit: defaultLimit,
+	}
+	if p.Limit != nil {
+		filters.Limit = *p.Limit
+	}
+	if p.Offset != nil {
+		filters.Offset = *p.Offset
+	}
+	search = db.ListAuditLogsParams{Resource: p.Resource, PageSize: int64(filters.Limit), Skip: filters.Offset}
+	search.Reach = min(search.Skip, math.MaxInt64-search.PageSize) + search.PageSize
+	if p.Action != nil {
+		if category, found := strings.CutSuffix(*p.Action, "*"); found {
+			search.Category = &category
+		} else {
+			search.Action = p.Action
+		}
+	}
+	if p.StartDate != nil {
+		first, _, err := timestamp.Parse(*p.StartDate)
+		if err != nil {
+			return search, filters, errStartDate
+		}
+		search.Since = &first
+	}
+	if p.EndDate != nil {
+		_, last, err := timestamp.Parse(*p.EndDate)
+		if err != nil {
+			return search, filters, errEndDate
+		}
+		if search.Since != nil && !last.After(*search.Since) {
+			return search, filters, errDateOrder
+		}
+		// Rows are stored finer than they are shown: the last moment counts whole.
+		until := last.Add(timestamp.Resolution)
+		search.Until = &until
+	}
+	return search, filters, nil
+}
+
+// chooseTrails decides whose rows the caller gets, or refuses.
+func (h *Handlers) chooseTrails(ctx context.Context, search *db.ListAuditLogsParams, filters *api.AuditLogFilters, organization *string) error {
+	c := caller.From(ctx)
+	search.AccountID, search.OrganizationIds = c.AccountID, c.Organizations
+	search.AuditedIds = []int64{}
+	switch {
+	case organization == nil:
+		search.ActorID = c.AccountID
+		for _, id := range c.Organizations {
+			if c.In(id).Has(permission.OrgAuditView) {
+				search.AuditedIds = append(search.AuditedIds, id)
+			}
+		}
+	case *organization == personal:
+		search.ActorID, search.Personal = c.AccountID, true
+		filters.OrganizationID = personal
+	default:
+		id, err := strconv.ParseInt(*organization, 10, 64)
+		if err != nil {
+			return errOrganizationID
+		}
+		if !c.In(id).Has(permission.OrgAuditView) {
+			return errLogsForbidden
+		}
+		if !c.Member(id) {
+			// The caller manages all organizations, and is told which exist.
+			if _, err := h.queries.GetAuditSettings(ctx, id); err != nil {
+				return fail.OnNoRows(err, errOrganizationNotFound)
+			}
+			search.OrganizationIds = []int64{id}
+		}
+		search.AuditedIds = []int64{id}
+		filters.OrganizationID = id
+	}
+	return nil
+}
+
+func logToAPI(row db.ListAuditLogsRow) api.AuditLog {
+	log := api.AuditLog{
+		ID:               row.ID,
+		AccountID:        row.AccountID,
+		OrganizationID:   row.OrganizationID,
+		Action:           row.Action,
+		Resource:         row.Resource,
+		ResourceID:       row.ResourceID,
+		IPAddress:        row.IPAddress,
+		UserAgent:        row.UserAgent,
+		Timestamp:        timestamp.Format(row.Timestamp),
+		Details:          json.RawMessage(row.Details),
+		Reason:           row.Reason,
+		ActorFirstName:   row.ActorFirstName,
+		ActorLastName:    row.ActorLastName,
+		OrganizationName: row.OrganizationName,
+	}
+	if row.ResourceName != "" {
+		log.ResourceName = &row.ResourceName
+	}
+	return log
+}

@@ -1,0 +1,63 @@
+package user
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/fail"
+)
+
+var errLastAdmin = fail.BadRequest("You cannot delete the last administrator account")
+
+// sessionsPerChange bounds one announcement of ended sessions: a notification
+// has little room, and an account any number of sessions.
+const sessionsPerChange = 25
+
+// DeleteUser removes an account and all that it owns; foreign keys take most of
+// it. Its organizations pass on to a member, or go too.
+func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequestObject) (api.DeleteUserResponseObject, error) {
+	c := caller.From(ctx)
+	var sessions, passedOn []int64
+	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
+		q := h.queries.WithTx(tx)
+		target, err := lock(ctx, q, c, request.AccountID)
+		if err != nil {
+			return err
+		}
+		if target.IsAdmin && !target.OtherAdmins {
+			return errLastAdmin
+		}
+		owned, err := q.LockOwnedOrganizations(ctx, target.ID)
+		if err != nil {
+			return err
+		}
+		if sessions, err = q.EndSessions(ctx, target.ID); err != nil {
+			return err
+		}
+		// The owner goes first: an organization never has two.
+		if err := q.DeleteUser(ctx, target.ID); err != nil {
+			return err
+		}
+		if err := q.PassOnOrganizations(ctx, owned); err != nil {
+			return err
+		}
+		deleted, err := q.DeleteOwnerlessOrganizations(ctx, owned)
+		passedOn = slices.DeleteFunc(owned, func(id int64) bool { return slices.Contains(deleted, id) })
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for part := range slices.Chunk(sessions, sessionsPerChange) {
+		h.events.Publish(event.Change{EndedSessions: part})
+	}
+	for _, id := range passedOn {
+		h.events.Publish(event.Change{Topics: []event.Topic{event.Entries, event.LiveSessions}, Organizations: []int64{id}})
+	}
+	return api.DeleteUser200JSONResponse{Message: "Account got successfully deleted"}, nil
+}

@@ -1,0 +1,144 @@
+// Package user owns the administration of accounts: listing, creating and
+// deleting them and setting their passwords. It does not own their roles, nor
+// what accounts change about themselves.
+package user
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+const defaultLimit = 50
+
+var (
+	errNotFound   = fail.NotFound("The provided account does not exist")
+	errAdminsOnly = fail.Forbidden("Only administrators can manage administrator accounts")
+	errBeyondOwn  = fail.Forbidden("You can only grant permissions that you hold yourself")
+)
+
+// Handlers are the operations of the tag user.
+type Handlers struct {
+	pool    *pgxpool.Pool
+	queries *db.Queries
+	events  *event.Bus
+}
+
+// New returns the operations over a database.
+func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
+	return &Handlers{pool: pool, queries: db.New(pool), events: events}
+}
+
+// ListUsers answers a page of the accounts, the newest first.
+func (h *Handlers) ListUsers(ctx context.Context, request api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
+	search := db.ListUsersParams{PageSize: defaultLimit}
+	if request.Params.Search != nil {
+		search.Search = *request.Params.Search
+	}
+	if request.Params.Limit != nil {
+		search.PageSize = int64(*request.Params.Limit)
+	}
+	if request.Params.Offset != nil {
+		search.Skip = *request.Params.Offset
+	}
+	total, err := h.queries.CountUsers(ctx, search.Search)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := h.queries.ListUsers(ctx, search)
+	if err != nil {
+		return nil, err
+	}
+	page := api.ListUsers200JSONResponse{Total: total, Users: make([]api.User, len(rows))}
+	for i, row := range rows {
+		if page.Users[i], err = toAPI(row); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// CreateUser adds an account with the default role.
+func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequestObject) (api.CreateUserResponseObject, error) {
+	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	if err != nil {
+		return nil, err
+	}
+	id, err := h.queries.InsertAccount(ctx, db.InsertAccountParams{
+		Username: request.Body.Username, PasswordHash: hash,
+		FirstName: request.Body.FirstName, LastName: request.Body.LastName,
+	})
+	if err != nil {
+		return nil, fail.OnConstraint(err, "accounts_username_unique", fail.Conflict("This account already exists"))
+	}
+	return api.CreateUser200JSONResponse{ID: id, Message: "Account got successfully created"}, nil
+}
+
+// UpdateUserPassword sets the password of an account that has no permission
+// beyond the caller's: whoever knows a password can act with all of them.
+func (h *Handlers) UpdateUserPassword(ctx context.Context, request api.UpdateUserPasswordRequestObject) (api.UpdateUserPasswordResponseObject, error) {
+	c := caller.From(ctx)
+	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	if err != nil {
+		return nil, err
+	}
+	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
+		q := h.queries.WithTx(tx)
+		target, err := lock(ctx, q, c, request.AccountID)
+		if err != nil {
+			return err
+		}
+		if !c.Admin && permission.Of(target.Permissions...)&^c.System != 0 {
+			return errBeyondOwn
+		}
+		_, err = q.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: target.ID})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateUserPassword200JSONResponse{Message: "Password got successfully updated"}, nil
+}
+
+// lock reads an account for a change by the caller. Nobody else's permissions
+// change until the transaction ends.
+func lock(ctx context.Context, q *db.Queries, c *caller.Caller, id int64) (db.LockUserRow, error) {
+	if err := q.LockPermissions(ctx); err != nil {
+		return db.LockUserRow{}, err
+	}
+	target, err := q.LockUser(ctx, id)
+	if err != nil {
+		return target, fail.OnNoRows(err, errNotFound)
+	}
+	if target.IsAdmin && !c.Admin {
+		return target, errAdminsOnly
+	}
+	return target, nil
+}
+
+func toAPI(row db.ListUsersRow) (api.User, error) {
+	u := api.User{
+		ID:            row.ID,
+		Username:      row.Username,
+		FirstName:     row.FirstName,
+		LastName:      row.LastName,
+		TotpEnabled:   row.TOTPEnabled,
+		AvatarHash:    row.AvatarHash,
+		ActiveThemeID: row.ActiveThemeID,
+	}
+	if err := json.Unmarshal(row.Groups, &u.Groups); err != nil {
+		return u, fmt.Errorf("read the groups of account %d: %w", row.ID, err)
+	}
+	return u, nil
+}
