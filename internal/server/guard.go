@@ -177,8 +177,9 @@ func parameterMessage(p *openapi3.Parameter) string {
 	return p.Name + " must be a positive number"
 }
 
-// checkQuery validates the query parameters that the contract names and takes
-// out empty ones, which count as absent. Unknown parameters are ignored.
+// checkQuery validates the query parameters that the contract names, takes out
+// empty ones, which count as absent, and writes whole numbers plainly, as the
+// generated code reads them. Unknown parameters are ignored.
 func (o operation) checkQuery(c echo.Context) error {
 	if len(o.query) == 0 {
 		return nil
@@ -210,6 +211,10 @@ func (o operation) checkQuery(c echo.Context) error {
 		}
 		if message != "" {
 			return fail.BadRequest(message)
+		}
+		if whole, ok := value.(int64); ok && strconv.FormatInt(whole, 10) != given[0] {
+			values.Set(p.Name, strconv.FormatInt(whole, 10))
+			changed = true
 		}
 	}
 	if changed {

@@ -1,0 +1,228 @@
+package user_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/testserver"
+)
+
+const errLastAdmin = "You cannot delete the last administrator account"
+
+func count(t *testing.T, s *testserver.Server, query string, args ...any) int {
+	t.Helper()
+	var n int
+	s.Scan(t, &n, "select count(*) from "+query, args...)
+	return n
+}
+
+// ownerOf is the account that owns an organization, 0 for none.
+func ownerOf(t *testing.T, s *testserver.Server, organization int64) int64 {
+	t.Helper()
+	var id int64
+	s.Scan(t, &id, `select coalesce(max(account_id), 0) from organization_members where organization_id = $1 and role = 'owner'`, organization)
+	return id
+}
+
+func TestDeleteTakesAllThatTheAccountOwns(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	target := s.Stranger
+	shared := s.NewOrganization(t, s.Owner, target)
+	s.NewAPIKey(t, target)
+	grant(t, s, target, "users.view")
+	role(t, s, "Operators", 3, target)
+	s.Exec(t, `insert into organization_member_permissions values ($1, $2, 'org.audit.view', 'allow')`, shared, target.AccountID)
+	s.Exec(t, `insert into organization_members (organization_id, account_id, invited_by) values ($1, $2, $3)`, s.Organization, target.AccountID, s.Owner.AccountID)
+	target.Put("/api/identity", body{"name": "Personal", "type": "password", "password": "secret"}).Want(200)
+	contributed := target.Put("/api/identity", body{"name": "Shared", "type": "password", "password": "secret", "organizationId": shared}).Want(200).ID()
+
+	require.Equal(t, "Account got successfully deleted", s.Admin.Delete(account(target.AccountID)).Want(200).Message())
+
+	for _, owned := range []string{"sessions", "api_keys", "account_permissions", "group_members", "organization_members", "organization_member_permissions", "identities"} {
+		require.Zero(t, count(t, s, owned+" where account_id = $1", target.AccountID), owned)
+	}
+	require.Equal(t, 1, count(t, s, "identities where id = $1", contributed), "an organization keeps what members gave it")
+	require.Equal(t, 1, count(t, s, "credentials"))
+	require.Equal(t, 2, count(t, s, "audit_logs where account_id = $1", target.AccountID), "the trail stays")
+	require.Equal(t, s.Owner.AccountID, ownerOf(t, s, shared))
+	target.Get("/api/account/me").WantError(401, "The provided token is not valid")
+	s.Admin.Delete(account(target.AccountID)).WantError(404, "The provided account does not exist")
+}
+
+func TestDeleteRefuses(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	s.Admin.Delete("/api/users/987654").WantError(404, "The provided account does not exist")
+	s.Admin.Delete("/api/users/1x").WantError(400, "Invalid account ID")
+	s.Admin.Delete(account(s.Admin.AccountID)).WantError(400, errLastAdmin)
+
+	grant(t, s, s.Owner, "users.view", "users.manage")
+	const admins = "Only administrators can manage administrator accounts"
+	s.Owner.Delete(account(s.Admin.AccountID)).WantError(403, admins)
+	promote(t, s, s.Colleague)
+	s.Owner.Delete(account(s.Colleague.AccountID)).WantError(403, admins)
+	s.Admin.Get("/api/account/me").Want(200)
+	s.Colleague.Get("/api/account/me").Want(200)
+}
+
+func TestDeleteIsForManagersAndOneself(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	grant(t, s, s.Owner, "users.view", "users.manage")
+	grant(t, s, s.Colleague, "settings.backup")
+	s.Owner.Delete(account(s.Colleague.AccountID)).Want(200)
+	s.Owner.Delete(account(s.Owner.AccountID)).Want(200)
+	s.Owner.Get("/api/account/me").Want(401)
+
+	promote(t, s, s.Stranger)
+	s.Admin.Delete(account(s.Admin.AccountID)).Want(200)
+	s.Stranger.Delete(account(s.Stranger.AccountID)).WantError(400, errLastAdmin)
+}
+
+func TestDeletePassesOrganizationsToTheEarliestActiveMember(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	invited, late, early, second := s.NewAccount(t, "invited"), s.NewAccount(t, "late"), s.NewAccount(t, "early"), s.NewAccount(t, "second")
+	organization := s.NewOrganization(t, s.Stranger, invited, late, early, second)
+	joined := func(c *testserver.Client, status, at string) {
+		s.Exec(t, `update organization_members set status = $3, created_at = $4::timestamptz where organization_id = $1 and account_id = $2`,
+			organization, c.AccountID, status, at)
+	}
+	joined(invited, "pending", "2026-01-01Z")
+	joined(early, "active", "2026-01-02Z")
+	joined(second, "active", "2026-01-02Z")
+	joined(late, "active", "2026-01-03Z")
+	s.Exec(t, `insert into organization_member_permissions values ($1, $2, 'identities.manage', 'deny')`, organization, early.AccountID)
+
+	s.Admin.Delete(account(s.Stranger.AccountID)).Want(200)
+	require.Equal(t, early.AccountID, ownerOf(t, s, organization))
+	early.Put("/api/identity", body{"name": "Shared", "type": "password", "organizationId": organization}).Want(200)
+	require.Equal(t, 4, count(t, s, "organization_members where organization_id = $1", organization))
+
+	s.Admin.Delete(account(early.AccountID)).Want(200)
+	require.Equal(t, second.AccountID, ownerOf(t, s, organization))
+	require.Equal(t, s.Owner.AccountID, ownerOf(t, s, s.Organization), "other organizations stay as they are")
+}
+
+func TestDeleteTakesOrganizationsWithoutAnotherActiveMember(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	alone := s.NewOrganization(t, s.Stranger, s.Colleague)
+	s.Exec(t, `update organization_members set status = 'pending' where organization_id = $1 and account_id = $2`, alone, s.Colleague.AccountID)
+	s.Stranger.Put("/api/identity", body{"name": "Shared", "type": "both", "password": "secret", "organizationId": alone}).Want(200)
+
+	s.Admin.Delete(account(s.Stranger.AccountID)).Want(200)
+	require.Zero(t, count(t, s, "organizations where id = $1", alone))
+	require.Zero(t, count(t, s, "organization_members where organization_id = $1", alone))
+	require.Zero(t, count(t, s, "identities"))
+	require.Zero(t, count(t, s, "credentials"))
+	require.Equal(t, 1, count(t, s, "audit_logs where organization_id = $1", alone))
+	require.Equal(t, 1, count(t, s, "organizations"))
+}
+
+func TestTwoAdministratorsWhoDeleteEachOtherLeaveOne(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for round := range 5 {
+		other := s.NewAccount(t, fmt.Sprintf("rival%d", round))
+		promote(t, s, other)
+		admins := []*testserver.Client{s.Admin, other}
+		statuses := make([]int, 2)
+		var group sync.WaitGroup
+		for i, c := range admins {
+			group.Go(func() { statuses[i] = c.Delete(account(admins[1-i].AccountID)).Status })
+		}
+		group.Wait()
+		require.Equal(t, 1, count(t, s, "administrators"))
+		deleted := 1
+		if statuses[1] == 200 {
+			deleted, s.Admin = 0, other
+		}
+		require.Equal(t, 200, statuses[1-deleted])
+		// Whoever comes second is the last one, or is gone already.
+		require.Contains(t, []int{400, 401}, statuses[deleted])
+	}
+}
+
+func TestAllMembersDeletedAtOnceLeaveNoOrganizationWithoutOwner(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	var members []*testserver.Client
+	for i := range 6 {
+		members = append(members, s.NewAccount(t, fmt.Sprintf("member%d", i)))
+	}
+	organization := s.NewOrganization(t, members[0], members[1:]...)
+	statuses := make([]int, 5)
+	var group sync.WaitGroup
+	for i := range statuses {
+		group.Go(func() { statuses[i] = s.Admin.Delete(account(members[i].AccountID)).Status })
+	}
+	group.Wait()
+	require.Equal(t, []int{200, 200, 200, 200, 200}, statuses)
+	require.Equal(t, members[5].AccountID, ownerOf(t, s, organization))
+	s.Admin.Delete(account(members[5].AccountID)).Want(200)
+	require.Zero(t, count(t, s, "organizations where id = $1", organization))
+}
+
+// during deletes an account while a change of somebody else is not yet committed.
+func during(t *testing.T, s *testserver.Server, target *testserver.Client, change string, args ...any) {
+	t.Helper()
+	tx, err := s.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	_, err = tx.Exec(t.Context(), change, args...)
+	require.NoError(t, err)
+	var pid int
+	require.NoError(t, tx.QueryRow(t.Context(), `select pg_backend_pid()`).Scan(&pid))
+
+	answered := make(chan *testserver.Response, 1)
+	go func() { answered <- s.Admin.Delete(account(target.AccountID)) }()
+	require.Eventually(t, func() bool {
+		return count(t, s, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 1
+	}, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, tx.Commit(t.Context()))
+	(<-answered).Want(200)
+}
+
+func TestDeleteWaitsForAMemberWhoIsLeaving(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	organization := s.NewOrganization(t, s.Stranger, s.Colleague, s.Owner)
+	s.Exec(t, `update organization_members set created_at = created_at - interval '1 day' where account_id = $1`, s.Colleague.AccountID)
+	during(t, s, s.Stranger, `delete from organization_members where organization_id = $1 and account_id = $2`, organization, s.Colleague.AccountID)
+	require.Equal(t, s.Owner.AccountID, ownerOf(t, s, organization))
+}
+
+func TestDeleteWaitsForAnOrganizationThatIsBeingFounded(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	during(t, s, s.Stranger, `with founded as (insert into organizations (name) values ('New') returning id)
+		insert into organization_members (organization_id, account_id, role, status, invited_by)
+		select id, $1, 'owner', 'active', $1 from founded`, s.Stranger.AccountID)
+	require.Zero(t, count(t, s, "organizations where name = 'New'"))
+}
+
+func TestDeleteAnnouncesEndedSessionsAndNewOwners(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	var session int64
+	s.Scan(t, &session, `select id from sessions where account_id = $1`, s.Owner.AccountID)
+	conn, err := s.Pool.Acquire(t.Context())
+	require.NoError(t, err)
+	defer conn.Release()
+	_, err = conn.Exec(t.Context(), "listen nexterm")
+	require.NoError(t, err)
+
+	s.Admin.Delete(account(s.Owner.AccountID)).Want(200)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	notification, err := conn.Conn().WaitForNotification(ctx)
+	require.NoError(t, err)
+	require.JSONEq(t, fmt.Sprintf(`[{"endedSessions": [%d]}, {"topics": ["ENTRIES", "LIVE_SESSIONS"], "organizations": [%d]}]`, session, s.Organization), notification.Payload)
+}
