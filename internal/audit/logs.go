@@ -124,8 +124,12 @@ func (h *Handlers) chooseTrails(ctx context.Context, search *db.ListAuditLogsPar
 		}
 		if !c.Member(id) {
 			// The caller manages all organizations, and is told which exist.
-			if _, err := h.queries.GetAuditSettings(ctx, id); err != nil {
-				return fail.OnNoRows(err, errOrganizationNotFound)
+			found, err := h.queries.OrganizationExists(ctx, id)
+			switch {
+			case err != nil:
+				return err
+			case !found:
+				return errOrganizationNotFound
 			}
 			search.OrganizationIds = []int64{id}
 		}
