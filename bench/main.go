@@ -1,0 +1,129 @@
+// Command bench measures the server against a bare handler that answers the
+// same from the same database: net/http and pgx with the same statements, JSON
+// encoder, pool size and collector settings, but no router, validation, sealing,
+// metrics or log. Everything runs on this machine, and nothing stays behind.
+//
+// It reads /proc, so it needs Linux; and it listens on 127.0.0.1 only, but for
+// the server itself, which always serves the whole network.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/internal/postgres"
+)
+
+// bareArgument makes this program the bare server instead of the benchmark.
+const bareArgument = "bare-server"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(os.Args) == 2 && os.Args[1] == bareArgument {
+		if err := serveBare(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "bare server:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	var p plan
+	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
+	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
+	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this")
+	flag.Parse()
+	err := run(ctx, p)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted") // whatever else that has brought about
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, p plan) (err error) {
+	if p.rounds < 1 || p.measured <= 0 {
+		return errors.New("nothing to measure: -rounds and -time have to be positive")
+	}
+	dir, err := os.MkdirTemp("", "nexterm-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	// For root, PostgreSQL runs as another account, which has to pass.
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // G302: as said
+		return err
+	}
+
+	fmt.Println("building the server")
+	binary := filepath.Join(dir, "nexterm")
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/nexterm-go/nexterm")
+	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build the server: %w", err)
+	}
+	fmt.Println("measuring starts")
+	first, existing, err := measureStarts(ctx, binary, filepath.Join(dir, "starts"))
+	if err != nil {
+		return err
+	}
+	cells, memory, err := measureLoad(ctx, p, binary, filepath.Join(dir, "load"))
+	if err != nil {
+		return err
+	}
+	printTable(os.Stdout, cells)
+	printGoals(os.Stdout, cells, first, existing, memory)
+	return nil
+}
+
+// measureLoad runs both servers over one database and answers the cells and the
+// server's resident memory afterwards, in bytes.
+func measureLoad(ctx context.Context, p plan, binary, dataDir string) (cells []*cell, memory int64, err error) {
+	cluster, err := postgres.Start(ctx, postgres.Options{
+		DataDir: dataDir, BinDir: os.Getenv("POSTGRES_BIN"), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, cluster.Stop(context.Background())) }()
+	pool, err := pgxpool.New(ctx, cluster.URL())
+	if err != nil {
+		return nil, 0, err
+	}
+	defer pool.Close()
+	if err := migrations.Up(ctx, pool, nil); err != nil {
+		return nil, 0, err
+	}
+	data, err := seed(ctx, pool)
+	if err != nil {
+		return nil, 0, fmt.Errorf("seed: %w", err)
+	}
+	server, bare, err := startBoth(ctx, binary, cluster.URL())
+	if err != nil {
+		return nil, 0, err
+	}
+	defer server.stop()
+	defer bare.stop()
+	if err := sameAnswers(ctx, server, bare, data); err != nil {
+		return nil, 0, err
+	}
+	cells, err = p.run(ctx, data, server, bare)
+	if err != nil {
+		return nil, 0, err
+	}
+	memory, err = server.residentMemory()
+	return cells, memory, err
+}
