@@ -87,21 +87,24 @@ func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type caller struct {
 	sessionID     int64
 	lastActivity  time.Time
-	ip            string
 	accountID     int64
 	isAdmin       bool
 	permissions   []string
 	organizations []int64
 	owned         []int64
-	overrides     []byte
+	// The member's overrides, place by place.
+	overrideOrganizations []int64
+	overridePermissions   []string
+	overrideAllows        []bool
 }
 
 func (b *bare) caller(r *http.Request) (*caller, error) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	hash := sha256.Sum256([]byte(token))
 	c := &caller{}
-	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.lastActivity, &c.ip,
-		&c.accountID, &c.isAdmin, &c.permissions, &c.organizations, &c.owned, &c.overrides)
+	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.lastActivity,
+		&c.accountID, &c.isAdmin, &c.permissions, &c.organizations, &c.owned,
+		&c.overrideOrganizations, &c.overridePermissions, &c.overrideAllows)
 	return c, err
 }
 

@@ -139,7 +139,7 @@ from (select distinct on (said.account_id, said.permission) said.account_id, sai
 where decided.value = 'allow';
 
 create view administrators as
-select distinct m.account_id
+select m.account_id
 from group_members m
          join permission_groups g on g.id = m.group_id
 where g.is_admin;

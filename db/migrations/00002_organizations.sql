@@ -45,25 +45,31 @@ create table organization_member_permissions (
 );
 create index organization_member_permissions_by_account on organization_member_permissions (account_id);
 
--- Who an account is and what it reaches: read once for each request.
+-- Who an account is and what it reaches: read once for each request. The three
+-- columns of overrides belong together, place by place; arrays cost a tenth of
+-- what JSON does where an account has many.
 -- +goose StatementBegin
 create view callers as
-select a.id                                                                                 as account_id,
-       exists (select from administrators d where d.account_id = a.id)                      as is_admin,
-       array(select p.permission from effective_permissions p where p.account_id = a.id)    as permissions,
-       array(select m.organization_id
-             from organization_members m
-             where m.account_id = a.id and m.status = 'active'
-             order by m.organization_id)                                                    as organization_ids,
-       array(select m.organization_id
-             from organization_members m
-             where m.account_id = a.id and m.role = 'owner')                                as owned_organization_ids,
-       (select jsonb_agg(jsonb_build_object('organizationId', o.organization_id,
-                                            'permission', o.permission,
-                                            'allow', o.value = 'allow'))
-        from organization_member_permissions o
-        where o.account_id = a.id)                                                          as overrides
-from accounts a;
+select a.id                                                                               as account_id,
+       exists (select from administrators d where d.account_id = a.id)                    as is_admin,
+       array(select p.permission from effective_permissions p where p.account_id = a.id)  as permissions,
+       memberships.organization_ids,
+       memberships.owned_organization_ids,
+       overrides.organization_ids                                                         as override_organization_ids,
+       overrides.permissions                                                              as override_permissions,
+       overrides.allows                                                                   as override_allows
+from accounts a
+         cross join lateral (
+    select coalesce(array_agg(m.organization_id order by m.organization_id) filter (where m.status = 'active'), '{}') as organization_ids,
+           coalesce(array_agg(m.organization_id) filter (where m.role = 'owner'), '{}')                               as owned_organization_ids
+    from organization_members m
+    where m.account_id = a.id) as memberships
+         cross join lateral (
+    select coalesce(array_agg(o.organization_id), '{}')   as organization_ids,
+           coalesce(array_agg(o.permission), '{}')        as permissions,
+           coalesce(array_agg(o.value = 'allow'), '{}')   as allows
+    from organization_member_permissions o
+    where o.account_id = a.id) as overrides;
 -- +goose StatementEnd
 
 -- +goose Down

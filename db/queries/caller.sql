@@ -1,9 +1,11 @@
 -- name: FindCallerBySession :one
-select s.id as session_id, s.last_activity, s.ip,
+select s.id as session_id, s.last_activity,
        c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,
-       coalesce(c.overrides, '[]')::jsonb as overrides
+       c.override_organization_ids::bigint[] as override_organization_ids,
+       c.override_permissions::text[] as override_permissions,
+       c.override_allows::boolean[] as override_allows
 from sessions s
          join callers c on c.account_id = s.account_id
 where s.token_hash = @token_hash;
@@ -13,7 +15,9 @@ select k.id as api_key_id, k.last_used_at,
        c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,
-       coalesce(c.overrides, '[]')::jsonb as overrides
+       c.override_organization_ids::bigint[] as override_organization_ids,
+       c.override_permissions::text[] as override_permissions,
+       c.override_allows::boolean[] as override_allows
 from api_keys k
          join callers c on c.account_id = k.account_id
 where k.token_hash = @token_hash

@@ -15,7 +15,9 @@ select k.id as api_key_id, k.last_used_at,
        c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,
-       coalesce(c.overrides, '[]')::jsonb as overrides
+       c.override_organization_ids::bigint[] as override_organization_ids,
+       c.override_permissions::text[] as override_permissions,
+       c.override_allows::boolean[] as override_allows
 from api_keys k
          join callers c on c.account_id = k.account_id
 where k.token_hash = $1
@@ -23,14 +25,16 @@ where k.token_hash = $1
 `
 
 type FindCallerByAPIKeyRow struct {
-	APIKeyID             int64
-	LastUsedAt           *time.Time
-	AccountID            int64
-	IsAdmin              bool
-	Permissions          []string
-	OrganizationIds      []int64
-	OwnedOrganizationIds []int64
-	Overrides            []byte
+	APIKeyID                int64
+	LastUsedAt              *time.Time
+	AccountID               int64
+	IsAdmin                 bool
+	Permissions             []string
+	OrganizationIds         []int64
+	OwnedOrganizationIds    []int64
+	OverrideOrganizationIds []int64
+	OverridePermissions     []string
+	OverrideAllows          []bool
 }
 
 func (q *Queries) FindCallerByAPIKey(ctx context.Context, tokenHash []byte) (FindCallerByAPIKeyRow, error) {
@@ -44,32 +48,37 @@ func (q *Queries) FindCallerByAPIKey(ctx context.Context, tokenHash []byte) (Fin
 		&i.Permissions,
 		&i.OrganizationIds,
 		&i.OwnedOrganizationIds,
-		&i.Overrides,
+		&i.OverrideOrganizationIds,
+		&i.OverridePermissions,
+		&i.OverrideAllows,
 	)
 	return i, err
 }
 
 const findCallerBySession = `-- name: FindCallerBySession :one
-select s.id as session_id, s.last_activity, s.ip,
+select s.id as session_id, s.last_activity,
        c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,
-       coalesce(c.overrides, '[]')::jsonb as overrides
+       c.override_organization_ids::bigint[] as override_organization_ids,
+       c.override_permissions::text[] as override_permissions,
+       c.override_allows::boolean[] as override_allows
 from sessions s
          join callers c on c.account_id = s.account_id
 where s.token_hash = $1
 `
 
 type FindCallerBySessionRow struct {
-	SessionID            int64
-	LastActivity         time.Time
-	IP                   string
-	AccountID            int64
-	IsAdmin              bool
-	Permissions          []string
-	OrganizationIds      []int64
-	OwnedOrganizationIds []int64
-	Overrides            []byte
+	SessionID               int64
+	LastActivity            time.Time
+	AccountID               int64
+	IsAdmin                 bool
+	Permissions             []string
+	OrganizationIds         []int64
+	OwnedOrganizationIds    []int64
+	OverrideOrganizationIds []int64
+	OverridePermissions     []string
+	OverrideAllows          []bool
 }
 
 func (q *Queries) FindCallerBySession(ctx context.Context, tokenHash []byte) (FindCallerBySessionRow, error) {
@@ -78,13 +87,14 @@ func (q *Queries) FindCallerBySession(ctx context.Context, tokenHash []byte) (Fi
 	err := row.Scan(
 		&i.SessionID,
 		&i.LastActivity,
-		&i.IP,
 		&i.AccountID,
 		&i.IsAdmin,
 		&i.Permissions,
 		&i.OrganizationIds,
 		&i.OwnedOrganizationIds,
-		&i.Overrides,
+		&i.OverrideOrganizationIds,
+		&i.OverridePermissions,
+		&i.OverrideAllows,
 	)
 	return i, err
 }

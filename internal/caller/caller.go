@@ -26,9 +26,9 @@ type Caller struct {
 
 // override is one row of the permissions of an organization's member.
 type override struct {
-	OrganizationID int64           `json:"organizationId"`
-	Permission     permission.Name `json:"permission"`
-	Allow          bool            `json:"allow"`
+	organizationID int64
+	permission     permission.Set
+	allow          bool
 }
 
 // Holds reports whether the caller has a system permission.
@@ -57,11 +57,11 @@ func (c *Caller) In(organizationID int64) permission.Set {
 	var allowed, denied permission.Set
 	for _, o := range c.overrides {
 		switch {
-		case o.OrganizationID != organizationID:
-		case o.Allow:
-			allowed |= permission.Of(o.Permission)
+		case o.organizationID != organizationID:
+		case o.allow:
+			allowed |= o.permission
 		default:
-			denied |= permission.Of(o.Permission)
+			denied |= o.permission
 		}
 	}
 	_, effective := c.System.InOrganization(c.Owns(organizationID), allowed, denied)

@@ -2,8 +2,6 @@ package caller
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -36,7 +34,9 @@ func Find(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
 		AccountID: row.AccountID, SessionID: row.SessionID, Admin: row.IsAdmin,
 		Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
 	}
-	return c, c.grant(row.Permissions, row.Overrides)
+	c.grant(row.Permissions)
+	c.override(row.OverrideOrganizationIds, row.OverridePermissions, row.OverrideAllows)
+	return c, nil
 }
 
 func findByAPIKey(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
@@ -53,19 +53,21 @@ func findByAPIKey(ctx context.Context, q *db.Queries, token string) (*Caller, er
 		AccountID: row.AccountID, Admin: row.IsAdmin,
 		Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
 	}
-	return c, c.grant(row.Permissions, row.Overrides)
+	c.grant(row.Permissions)
+	c.override(row.OverrideOrganizationIds, row.OverridePermissions, row.OverrideAllows)
+	return c, nil
 }
 
-func (c *Caller) grant(system []string, overrides []byte) error {
-	c.System = permission.Of(system...)
+func (c *Caller) grant(permissions []string) {
+	c.System = permission.Of(permissions...)
 	if c.Admin {
 		c.System = permission.All(permission.System)
 	}
-	if string(overrides) == "[]" {
-		return nil
+}
+
+// override keeps rows that the database hands out as columns.
+func (c *Caller) override(organizationIDs []int64, names []string, allows []bool) {
+	for i, name := range names {
+		c.overrides = append(c.overrides, override{organizationIDs[i], permission.Of(name), allows[i]})
 	}
-	if err := json.Unmarshal(overrides, &c.overrides); err != nil {
-		return fmt.Errorf("read permission overrides: %w", err)
-	}
-	return nil
 }
