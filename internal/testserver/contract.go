@@ -104,9 +104,10 @@ var pathPatterns = sync.OnceValue(func() []pathPattern {
 })
 
 // findRoute finds the operation behind a request, in either spelling of its
-// path; nil for paths and methods outside the contract.
+// path; nil for paths and methods outside the contract. An escaped slash
+// separates nothing.
 func findRoute(request *http.Request) *routers.Route {
-	path := strings.TrimSuffix(request.URL.Path, "/")
+	path := strings.TrimSuffix(request.URL.EscapedPath(), "/")
 	for _, spelling := range []string{path, canonical(path)} {
 		for _, p := range pathPatterns() {
 			if op := p.item.GetOperation(request.Method); op != nil && p.expression.MatchString(spelling) {

@@ -1,0 +1,267 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/testserver"
+)
+
+// operation is one operation of the contract, as the generic tests see it.
+type operation struct {
+	*openapi3.Operation
+	method string
+	path   string
+	item   *openapi3.PathItem
+}
+
+// contractOperations lists all of them; tests of every operation range over it.
+func contractOperations() []operation {
+	var all []operation
+	for _, path := range testserver.Contract().Paths.InMatchingOrder() {
+		item := testserver.Contract().Paths.Value(path)
+		for method, op := range item.Operations() {
+			all = append(all, operation{op, method, path, item})
+		}
+	}
+	slices.SortFunc(all, func(a, b operation) int { return strings.Compare(a.OperationID, b.OperationID) })
+	return all
+}
+
+func (o operation) String() string { return o.OperationID }
+
+// public operations take no credential.
+func (o operation) public() bool { return len(*o.Security) == 0 }
+
+// takesAPIKey reports whether an API key is as good as a session.
+func (o operation) takesAPIKey() bool {
+	return slices.ContainsFunc(*o.Security, func(r openapi3.SecurityRequirement) bool { return r["apiKey"] != nil })
+}
+
+// permissions are the system permissions that x-permission names.
+func (o operation) permissions() []string {
+	var names []string
+	switch value := o.Extensions["x-permission"].(type) {
+	case string:
+		if value != "public" && value != "by-row" {
+			names = append(names, value)
+		}
+	case []any:
+		for _, name := range value {
+			names = append(names, name.(string))
+		}
+	}
+	return names
+}
+
+func (o operation) limited() bool { return o.Extensions["x-rate-limit"] != nil }
+
+// answers reports whether the contract lists the status.
+func (o operation) answers(status int) bool {
+	return o.Responses.Value(strconv.Itoa(status)) != nil
+}
+
+func (o operation) bodyLimit() int {
+	if limit, set := o.Extensions["x-body-limit"].(float64); set {
+		return int(limit)
+	}
+	return 100 << 10
+}
+
+// body is the schema of the request's body, nil without one.
+func (o operation) body() *openapi3.Schema {
+	if o.RequestBody == nil {
+		return nil
+	}
+	return o.RequestBody.Value.Content.Get("application/json").Schema.Value
+}
+
+// example is the body that the contract shows, nil without one.
+func (o operation) example(t testing.TB) map[string]any {
+	schema := o.body()
+	if schema == nil {
+		return nil
+	}
+	require.IsType(t, map[string]any{}, schema.Example, "%s needs an example for its body", o)
+	encoded, err := json.Marshal(schema.Example)
+	require.NoError(t, err)
+	var fresh map[string]any
+	require.NoError(t, json.Unmarshal(encoded, &fresh))
+	return fresh
+}
+
+func (o operation) send(c *testserver.Client, path string, body any) *testserver.Response {
+	if values, ok := body.(map[string]any); ok && values == nil {
+		body = nil
+	}
+	return c.Do(o.method, path, body)
+}
+
+var parameter = regexp.MustCompile(`\{[^}]*\}`)
+
+// fill puts values into the path, one for each of its parameters in order.
+func (o operation) fill(values ...string) string {
+	next := 0
+	return parameter.ReplaceAllStringFunc(o.path, func(string) string {
+		value := values[next]
+		next++
+		return value
+	})
+}
+
+// parameters are the path's, in order.
+func (o operation) parameters() []*openapi3.Parameter {
+	var all []*openapi3.Parameter
+	for _, name := range parameter.FindAllString(o.path, -1) {
+		for _, ref := range slices.Concat(o.item.Parameters, o.Parameters) {
+			if ref.Value.In == openapi3.ParameterInPath && "{"+ref.Value.Name+"}" == name {
+				all = append(all, ref.Value)
+			}
+		}
+	}
+	return all
+}
+
+// unknownID is nobody's: no sequence gets there in a test.
+const unknownID = 987654321
+
+// thing makes what a path id names, such that Owner may use it and Stranger may
+// not, and tells what Stranger hears about it.
+type thing struct {
+	make    func(testing.TB, *testserver.Server) int64
+	refused int
+}
+
+// things are found by the path up to the id, with the parameters' names left
+// out. An operation whose path has an id that is missing here fails the tests.
+var things = map[string]thing{
+	"/api/identity/{}": {identityOf, http.StatusNotFound},
+	"/api/session/{}":  {sessionOf, http.StatusNotFound},
+}
+
+func identityOf(_ testing.TB, s *testserver.Server) int64 {
+	return s.Owner.Put("/api/identity", map[string]any{"name": "Owner's", "type": "password", "password": "secret"}).Want(200).ID()
+}
+
+func sessionOf(t testing.TB, s *testserver.Server) (id int64) {
+	s.Scan(t, &id, `insert into sessions (account_id, token_hash, ip, user_agent)
+		values ($1, sha256(gen_random_uuid()::text::bytea), '192.0.2.1', 'test') returning id`, s.Owner.AccountID)
+	return id
+}
+
+// things of an operation's path, one for each parameter in order.
+func (o operation) things(t testing.TB) []thing {
+	t.Helper()
+	var all []thing
+	for _, end := range parameter.FindAllStringIndex(o.path, -1) {
+		key := parameter.ReplaceAllString(o.path[:end[1]], "{}")
+		made, known := things[key]
+		require.True(t, known, "%s: say in the table things how to make one of %s", o, key)
+		all = append(all, made)
+	}
+	return all
+}
+
+// owners are the ids of Owner's things in the operation's path, newly made.
+func (o operation) owners(t testing.TB, s *testserver.Server) []string {
+	t.Helper()
+	var ids []string
+	for _, made := range o.things(t) {
+		ids = append(ids, strconv.FormatInt(made.make(t, s), 10))
+	}
+	return ids
+}
+
+// ownersPath is the operation's path with things of Owner.
+func (o operation) ownersPath(t testing.TB, s *testserver.Server) string {
+	t.Helper()
+	return o.fill(o.owners(t, s)...)
+}
+
+// unknownPath is the operation's path with ids that nobody has.
+func (o operation) unknownPath() string {
+	ids := slices.Repeat([]string{strconv.Itoa(unknownID)}, len(o.parameters()))
+	return o.fill(ids...)
+}
+
+// manyLogins lifts the limit of failed sign-ins out of the way.
+func manyLogins(o *server.Options) { o.LoginLimit = 1 << 30 }
+
+// contents tells how many rows each table has and what is in them, apart from
+// what every request may touch: the limiter's counters and the last activities.
+func contents(t testing.TB, s *testserver.Server) map[string]string {
+	t.Helper()
+	var query string
+	s.Scan(t, &query, `select string_agg(format(
+			'select %L as name, count(*) || '' rows '' || coalesce(md5(string_agg(row, '','' order by row)), '''') as digest
+			from (select (to_jsonb(t) - ''last_activity'' - ''last_used_at'' - ''ip'')::text as row from %I as t) as rows',
+			c.relname, c.relname), ' union all ')
+		from pg_class c
+		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+		  and c.relname not in ('rate_limits', 'goose_db_version')`)
+	rows, err := s.Pool.Query(t.Context(), query)
+	require.NoError(t, err)
+	defer rows.Close()
+	tables := map[string]string{}
+	for rows.Next() {
+		var name, digest string
+		require.NoError(t, rows.Scan(&name, &digest))
+		tables[name] = digest
+	}
+	require.NoError(t, rows.Err())
+	require.Greater(t, len(tables), 5)
+	return tables
+}
+
+// raw sends a request with nothing added to it and returns what net/http makes
+// of the answer; for what a Client cannot express.
+func raw(t testing.TB, method, url string, header http.Header, body string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader([]byte(body)))
+	require.NoError(t, err)
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	read, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response, string(read)
+}
+
+// wantShape expects the one error shape.
+func wantShape(t testing.TB, response *http.Response, body string, status int) {
+	t.Helper()
+	require.Equal(t, status, response.StatusCode, body)
+	require.Equal(t, "application/json; charset=utf-8", response.Header.Get("Content-Type"))
+	var failure struct {
+		Code    int
+		Message string
+	}
+	require.NoError(t, json.Unmarshal([]byte(body), &failure), body)
+	require.Equal(t, status, failure.Code)
+	require.NotEmpty(t, failure.Message)
+}
+
+func at(o operation, about string) string { return fmt.Sprintf("%s, %s", o, about) }
+
+// waitLimit is how long a test waits for what happens by itself, looking every
+// waitTick.
+const (
+	waitLimit = 20 * time.Second
+	waitTick  = 5 * time.Millisecond
+)
