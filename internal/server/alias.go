@@ -12,13 +12,7 @@ import (
 // that the contract names in its plural spelling is an operation of its own and
 // stays as it is.
 func aliases(contract *openapi3.T) echo.MiddlewareFunc {
-	canonical := map[string]string{}
-	for _, tag := range contract.Tags {
-		groups, _ := tag.Extensions["x-alias"].(map[string]any)
-		for group, alias := range groups {
-			canonical[strings.TrimPrefix(alias.(string), "/api/")] = group
-		}
-	}
+	canonical := canonicalGroups(contract)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			u := c.Request().URL
@@ -26,6 +20,18 @@ func aliases(contract *openapi3.T) echo.MiddlewareFunc {
 			return next(c)
 		}
 	}
+}
+
+// canonicalGroups maps each plural group, as in identities, to its canonical path.
+func canonicalGroups(contract *openapi3.T) map[string]string {
+	canonical := map[string]string{}
+	for _, tag := range contract.Tags {
+		groups, _ := tag.Extensions["x-alias"].(map[string]any)
+		for group, alias := range groups {
+			canonical[strings.TrimPrefix(alias.(string), "/api/")] = group
+		}
+	}
+	return canonical
 }
 
 func rewrite(path string, canonical map[string]string, contract *openapi3.T) string {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/goccy/go-json"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -20,6 +21,8 @@ import (
 // writeError is the only place that writes an answer outside 2xx.
 func (s *server) writeError(err error, c echo.Context) {
 	if c.Response().Committed {
+		// The client has seen another status; more often than not it is gone.
+		s.log.WarnContext(c.Request().Context(), "failure after the answer began", "error", err)
 		return
 	}
 	failure := s.failure(err, c)
@@ -54,6 +57,9 @@ func (s *server) failure(err error, c echo.Context) *fail.Error {
 			return &fail.Error{Status: routed.Code, Message: "There is nothing at this path"}
 		case http.StatusMethodNotAllowed:
 			return &fail.Error{Status: routed.Code, Message: "This path does not support the method " + c.Request().Method}
+		case http.StatusBadRequest:
+			// The generated code's own words name Go types.
+			return &fail.Error{Status: routed.Code, Message: "The request is malformed"}
 		}
 	}
 	if status, message := databaseFailure(err); status != 0 {
@@ -87,13 +93,20 @@ func databaseFailure(err error) (status int, message string) {
 		switch {
 		case state.Code == "22021", state.Code == "22P05":
 			return http.StatusBadRequest, "The request contains characters that cannot be stored"
-		case state.Code[:2] == "08", state.Code[:2] == "53", state.Code[:2] == "57", state.Code == "40001", state.Code == "40P01":
+		case unavailable(state.Code):
 			return http.StatusServiceUnavailable, errDatabaseAway.Message
 		}
 	case errors.As(err, &connect), errors.As(err, &network), pgconn.SafeToRetry(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return http.StatusServiceUnavailable, errDatabaseAway.Message
 	}
 	return 0, ""
+}
+
+// unavailable are connection exceptions, lack of resources and operator
+// intervention, and transactions that lost against another one.
+func unavailable(code string) bool {
+	return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57") ||
+		code == "40001" || code == "40P01"
 }
 
 // recoverPanics answers 500 for a handler that panics; the stack goes to the log.

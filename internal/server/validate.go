@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -224,9 +225,9 @@ func leafViolation(schema *openapi3.Schema, value any, label string) string {
 		if *schema.Min == 1 {
 			return label + " must be a positive number"
 		}
-		return fmt.Sprintf("%s must be greater than or equal to %g", label, *schema.Min)
+		return label + " must be greater than or equal to " + plain(*schema.Min)
 	case "maximum":
-		return fmt.Sprintf("%s must be less than or equal to %g", label, *schema.Max)
+		return label + " must be less than or equal to " + plain(*schema.Max)
 	case "minItems":
 		return fmt.Sprintf("%s must contain at least %d items", label, schema.MinItems)
 	case "maxItems":
@@ -236,6 +237,9 @@ func leafViolation(schema *openapi3.Schema, value any, label string) string {
 	}
 	return label + " is not valid"
 }
+
+// plain writes a limit without an exponent.
+func plain(limit float64) string { return strconv.FormatFloat(limit, 'f', -1, 64) }
 
 func lengthRule(schema *openapi3.Schema, field string) string {
 	switch {
