@@ -36,7 +36,9 @@ func failing(t *testing.T, handler echo.HandlerFunc) (*httptest.ResponseRecorder
 
 func TestErrorShapes(t *testing.T) {
 	t.Parallel()
-	postgres := func(code string) error { return fmt.Errorf("query: %w", &pgconn.PgError{Code: code, Message: "detail"}) }
+	postgres := func(code string) error {
+		return fmt.Errorf("query: %w", &pgconn.PgError{Code: code, Message: "detail"})
+	}
 	const away = "The database is not available. Please try again later."
 	for name, c := range map[string]struct {
 		err     error
