@@ -139,26 +139,56 @@ func (o operation) parameters() []*openapi3.Parameter {
 const unknownID = 987654321
 
 // thing makes what a path id names, such that Owner may use it and Stranger may
-// not, and tells what Stranger hears about it.
+// not, and tells what Stranger hears about it. It knows the ids that stand
+// before it in the path.
 type thing struct {
-	make    func(testing.TB, *testserver.Server) int64
+	make    func(t testing.TB, s *testserver.Server, above []int64) int64
 	refused int
 }
 
 // things are found by the path up to the id, with the parameters' names left
 // out. An operation whose path has an id that is missing here fails the tests.
 var things = map[string]thing{
-	"/api/identity/{}": {identityOf, http.StatusNotFound},
-	"/api/session/{}":  {sessionOf, http.StatusNotFound},
+	"/api/identity/{}":                 {newIdentity, http.StatusNotFound},
+	"/api/session/{}":                  {newSession, http.StatusNotFound},
+	"/api/organization/{}":             {newOrganization, http.StatusForbidden},
+	"/api/organization/{}/members/{}":  {member, http.StatusForbidden},
+	"/api/organization/invitations/{}": {newInvitation, http.StatusNotFound},
+	"/api/audit/organizations/{}":      {newOrganization, http.StatusForbidden},
+	"/api/users/{}":                    {newAccount, http.StatusForbidden},
 }
 
-func identityOf(_ testing.TB, s *testserver.Server) int64 {
+// refusals are those of operations that answer otherwise than their path says.
+var refusals = map[string]int{
+	"leaveOrganization": http.StatusNotFound, // a membership is looked for, not an organization
+}
+
+func newIdentity(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Owner.Put("/api/identity", map[string]any{"name": "Owner's", "type": "password", "password": "secret"}).Want(200).ID()
 }
 
-func sessionOf(t testing.TB, s *testserver.Server) (id int64) {
+func newSession(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
 	s.Scan(t, &id, `insert into sessions (account_id, token_hash, ip, user_agent)
 		values ($1, sha256(gen_random_uuid()::text::bytea), '192.0.2.1', 'test') returning id`, s.Owner.AccountID)
+	return id
+}
+
+func newOrganization(t testing.TB, s *testserver.Server, _ []int64) int64 {
+	return s.NewOrganization(t, s.Owner, s.Colleague)
+}
+
+func member(_ testing.TB, s *testserver.Server, _ []int64) int64 { return s.Colleague.AccountID }
+
+func newInvitation(t testing.TB, s *testserver.Server, _ []int64) int64 {
+	id := s.NewOrganization(t, s.Colleague)
+	s.Exec(t, `insert into organization_members (organization_id, account_id, invited_by) values ($1, $2, $3)`,
+		id, s.Owner.AccountID, s.Colleague.AccountID)
+	return id
+}
+
+func newAccount(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
+	s.Scan(t, &id, `insert into accounts (username, first_name, last_name, password_hash)
+		select gen_random_uuid(), 'Some', 'Body', password_hash from accounts limit 1 returning id`)
 	return id
 }
 
@@ -175,14 +205,28 @@ func (o operation) things(t testing.TB) []thing {
 	return all
 }
 
+// refused is what Stranger hears about Owner's things in the operation's path.
+func (o operation) refused(t testing.TB) int {
+	t.Helper()
+	if status, set := refusals[o.OperationID]; set {
+		return status
+	}
+	if len(o.permissions()) > 0 {
+		return http.StatusForbidden
+	}
+	return o.things(t)[0].refused
+}
+
 // owners are the ids of Owner's things in the operation's path, newly made.
 func (o operation) owners(t testing.TB, s *testserver.Server) []string {
 	t.Helper()
-	var ids []string
+	var ids []int64
+	var texts []string
 	for _, made := range o.things(t) {
-		ids = append(ids, strconv.FormatInt(made.make(t, s), 10))
+		ids = append(ids, made.make(t, s, ids))
+		texts = append(texts, strconv.FormatInt(ids[len(ids)-1], 10))
 	}
-	return ids
+	return texts
 }
 
 // ownersPath is the operation's path with things of Owner.

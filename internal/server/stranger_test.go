@@ -24,11 +24,7 @@ func TestStrangersIDsAreUnknown(t *testing.T) {
 		owners := o.owners(t, s)
 		before := contents(t, s)
 		answer := o.send(s.Stranger, o.fill(owners...), o.example(t))
-		refused := o.things(t)[0].refused
-		if len(o.permissions()) > 0 {
-			refused = http.StatusForbidden
-		}
-		assert.Equal(t, refused, answer.Status, "%s answered %s", o, answer.Body)
+		assert.Equal(t, o.refused(t), answer.Status, "%s answered %s", o, answer.Body)
 
 		for i := range owners {
 			mixed := slices.Clone(owners)
