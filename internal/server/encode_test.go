@@ -1,0 +1,177 @@
+package server_test
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/goccy/go-json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/internal/testserver"
+)
+
+// answerTypes are the Go types of every named schema that an answer is or
+// contains at its top.
+var answerTypes = map[string]reflect.Type{
+	"Confirmation":                reflect.TypeFor[api.Confirmation](),
+	"Error":                       reflect.TypeFor[api.Error](),
+	"Identity":                    reflect.TypeFor[api.Identity](),
+	"IdentityCreated":             reflect.TypeFor[api.IdentityCreated](),
+	"IdentityMoved":               reflect.TypeFor[api.IdentityMoved](),
+	"Invitation":                  reflect.TypeFor[api.Invitation](),
+	"Login":                       reflect.TypeFor[api.Login](),
+	"Me":                          reflect.TypeFor[api.Me](),
+	"Member":                      reflect.TypeFor[api.Member](),
+	"MemberPermissions":           reflect.TypeFor[api.MemberPermissions](),
+	"Message":                     reflect.TypeFor[api.Message](),
+	"Organization":                reflect.TypeFor[api.Organization](),
+	"OrganizationSessionSettings": reflect.TypeFor[api.OrganizationSessionSettings](),
+	"OrganizationSummary":         reflect.TypeFor[api.OrganizationSummary](),
+	"Session":                     reflect.TypeFor[api.Session](),
+	"Version":                     reflect.TypeFor[api.Version](),
+}
+
+// answerSchemas are the named schemas at the top of an answer, or of the items
+// of one.
+func answerSchemas() map[string]*openapi3.Schema {
+	named := map[string]*openapi3.Schema{}
+	for _, o := range contractOperations() {
+		for _, response := range o.Responses.Map() {
+			for _, content := range response.Value.Content {
+				ref := content.Schema
+				for ref.Ref == "" && ref.Value.Items != nil {
+					ref = ref.Value.Items
+				}
+				if name := strings.TrimPrefix(ref.Ref, "#/components/schemas/"); name != "" {
+					named[name] = ref.Value
+				}
+			}
+		}
+	}
+	return named
+}
+
+// Answers are encoded by a quick library that has to write what encoding/json
+// writes, byte for byte.
+func TestAnswersAreEncodedLikeTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	for name, schema := range answerSchemas() {
+		kind, known := answerTypes[name]
+		if !assert.True(t, known, "add api.%s to the table answerTypes", name) {
+			continue
+		}
+		example, err := stdjson.Marshal(schema.Example)
+		require.NoError(t, err)
+		shown := reflect.New(kind)
+		require.NoError(t, stdjson.Unmarshal(example, shown.Interface()), name)
+		sameBytes(t, name, shown.Interface())
+		sameBytes(t, name, reflect.MakeSlice(reflect.SliceOf(kind), 0, 0).Interface())
+		list := reflect.MakeSlice(reflect.SliceOf(kind), 0, 0)
+		for variant := range 40 {
+			value := reflect.New(kind).Elem()
+			fill(value, variant, 0)
+			sameBytes(t, name, value.Interface())
+			sameBytes(t, name, value.Addr().Interface())
+			list = reflect.Append(list, value)
+		}
+		sameBytes(t, name, list.Interface())
+	}
+	sameBytes(t, "boolean", true)
+}
+
+func sameBytes(t *testing.T, name string, value any) {
+	t.Helper()
+	var quick, standard bytes.Buffer
+	quickErr := json.NewEncoder(&quick).Encode(value)
+	require.NoError(t, stdjson.NewEncoder(&standard).Encode(value), name)
+	require.NoError(t, quickErr, name)
+	require.Equal(t, standard.String(), quick.String(), name)
+}
+
+var edgeTexts = []string{
+	"", "plain", `<a href="x">&'</a>`, "\u2028\u2029", "\x00\x01\x1f\x7f", "\b\f\n\r\t\"\\/", "\xff\xc0\x80 invalid", "é𝄞\U0010ffff",
+	"\xed\xa0\x80", strings.Repeat("long<&>\u2028 ", 500), `\u003c`, "null",
+}
+
+var edgeRaw = []string{
+	`{}`, `{"a": 1, "b": [1, 2.50, "x"]}`, `{"html": "<&>", "separator": "` + "\u2028" + `"}`, "null", `{"nested": {"deep": [[], {}]}}`,
+}
+
+var (
+	edgeInts   = []int64{0, 1, -1, math.MaxInt64, math.MinInt64, 1 << 53}
+	edgeFloats = []float64{0, 1.5, -0.1, 1e20, 1e21, 1e-6, 1e-7, math.MaxFloat64, math.SmallestNonzeroFloat64, math.Copysign(0, -1)}
+)
+
+// fill sets every member, unlike from variant to variant and from place to place.
+func fill(v reflect.Value, variant, depth int) {
+	pick := variant + depth
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+		v.Set(reflect.ValueOf(time.UnixMilli(int64(variant) * 1_000_000_007).UTC()))
+		return
+	case v.Type().ConvertibleTo(reflect.TypeFor[stdjson.RawMessage]()) && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8:
+		v.SetBytes([]byte(edgeRaw[pick%len(edgeRaw)]))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(edgeTexts[pick%len(edgeTexts)])
+	case reflect.Bool:
+		v.SetBool(pick%2 == 0)
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		v.SetInt(edgeInts[pick%len(edgeInts)])
+	case reflect.Float32, reflect.Float64:
+		v.SetFloat(edgeFloats[pick%len(edgeFloats)])
+	case reflect.Pointer:
+		if pick%3 > 0 && depth < 6 {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(v.Elem(), variant, depth+1)
+		}
+	case reflect.Slice:
+		switch count := pick % 4; {
+		case count == 3 || depth > 6: // stays nil
+		default:
+			v.Set(reflect.MakeSlice(v.Type(), count, count))
+			for i := range count {
+				fill(v.Index(i), variant+i, depth+1)
+			}
+		}
+	case reflect.Map:
+		if pick%3 == 0 || depth > 6 {
+			return
+		}
+		v.Set(reflect.MakeMap(v.Type()))
+		for i := range pick % 3 {
+			key, element := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			fill(key, variant+i, depth+1)
+			fill(element, variant+i, depth+1)
+			v.SetMapIndex(key, element)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				fill(v.Field(i), variant+i, depth+1)
+			}
+		}
+	case reflect.Interface:
+		v.Set(reflect.ValueOf(edgeTexts[pick%len(edgeTexts)]))
+	}
+}
+
+func TestTableOfAnswerTypesIsFresh(t *testing.T) {
+	t.Parallel()
+	for _, name := range slices.Sorted(maps.Keys(answerTypes)) {
+		require.Contains(t, testserver.Contract().Components.Schemas, name)
+		require.True(t, strings.EqualFold(name, answerTypes[name].Name()), name) // Id becomes ID
+	}
+}
