@@ -1,0 +1,259 @@
+// Package architecture_test holds the imports of every package against one
+// table: who may know whom.
+package architecture_test
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/nexterm-go/nexterm"
+
+// rule says which of our packages a package may import, and which others are
+// its privilege. Tags also get tagImports.
+type rule struct {
+	tag        bool
+	may        []string
+	privileges []string
+}
+
+// tagImports are what every tag may import besides libraries.
+var tagImports = []string{
+	"gen/api", "gen/db", "internal/audit", "internal/caller", "internal/event", "internal/fail", "internal/permission",
+	"internal/sshrun", "internal/timestamp", "internal/vault",
+}
+
+// rules has a row for every package of the module. Patterns end in /... .
+var rules = map[string]rule{
+	".":                 {may: []string{"db", "gen/db", "internal/event", "internal/postgres", "internal/server", "internal/vault"}, privileges: []string{"net/http"}},
+	"bench":             {may: []string{"..."}, privileges: []string{"net/http"}},
+	"db":                {},
+	"gen":               {},
+	"gen/api":           {privileges: []string{"net/http", echo}},
+	"gen/db":            {},
+	"gen/sdk/go":        {privileges: []string{"net/http"}},
+	"openapi":           {},
+	"openapi/bundle":    {},
+	"tools/...":         {},
+	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo}},
+	"internal/docs":     {privileges: []string{"net/http"}},
+	"internal/vault":    {may: []string{"gen/db"}, privileges: []string{"cryptography"}},
+	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
+	"internal/event":    {may: []string{"gen/db"}},
+	"internal/fail":     {privileges: []string{"net/http"}},
+	"internal/postgres": {},
+
+	"internal/permission": {},
+	"internal/timestamp":  {},
+	"internal/sshrun":     {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
+
+	"internal/testdb":              {may: []string{"..."}},
+	"internal/testserver":          {may: []string{"..."}, privileges: []string{"net/http"}},
+	"internal/testserver/coverage": {may: []string{"..."}, privileges: []string{"net/http"}},
+	"internal/architecture":        {},
+
+	// The audit log is a tag that the others record in.
+	"internal/audit":        {tag: true},
+	"internal/account":      {tag: true},
+	"internal/identity":     {tag: true},
+	"internal/organization": {tag: true},
+	"internal/service":      {tag: true},
+	
+	"internal/session":      {tag: true},
+	"internal/user":         {tag: true},
+}
+
+const echo = "github.com/labstack/echo"
+
+// guarded are imports that need a privilege.
+var guarded = map[string][]string{
+	"net/http":     {"net/http"},
+	echo:           {echo},
+	"cryptography": {"github.com/tink-crypto/", "github.com/alexedwards/argon2id", "golang.org/x/crypto/argon2", "golang.org/x/crypto/bcrypt", "golang.org/x/crypto/chacha20poly1305", "golang.org/x/crypto/nacl", "crypto/aes", "crypto/cipher", "crypto/des", "crypto/rc4"},
+}
+
+// testOnly may be imported by tests, and by each other.
+var testOnly = []string{"internal/testdb", "internal/testserver"}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func (p goPackage) name() string {
+	if p.ImportPath == module {
+		return "."
+	}
+	return strings.TrimPrefix(p.ImportPath, module+"/")
+}
+
+// find looks a package up: its own row, else the row of a folder above it.
+func find(name string) (rule, bool) {
+	if r, known := rules[name]; known {
+		return r, true
+	}
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if r, known := rules[dir+"/..."]; known {
+			return r, true
+		}
+	}
+	return rule{}, false
+}
+
+// check names what a package imports although the table does not allow it.
+func check(p goPackage) []string {
+	r, known := find(p.name())
+	if !known {
+		return []string{p.name() + ": unknown; add a row for it to the table rules"}
+	}
+	var broken []string
+	for _, imported := range p.Imports {
+		if ours, found := strings.CutPrefix(imported, module+"/"); found && !allowed(p.name(), r, ours) {
+			broken = append(broken, fmt.Sprintf("%s must not import %s", p.name(), ours))
+		}
+		for privilege, prefixes := range guarded {
+			for _, prefix := range prefixes {
+				// Echo's packages begin with its path; others are meant exactly.
+				matches := imported == prefix || strings.HasPrefix(imported, strings.TrimSuffix(prefix, "/")+"/")
+				if matches && !slices.Contains(r.privileges, privilege) {
+					broken = append(broken, fmt.Sprintf("%s must not import %s", p.name(), imported))
+				}
+			}
+		}
+	}
+	return broken
+}
+
+func allowed(name string, r rule, ours string) bool {
+	if slices.Contains(testOnly, ours) {
+		return slices.ContainsFunc(testOnly, func(owner string) bool { return name == owner || strings.HasPrefix(name, owner+"/") })
+	}
+	may := r.may
+	if r.tag {
+		may = slices.Concat(may, tagImports)
+	}
+	return slices.ContainsFunc(may, func(pattern string) bool {
+		prefix, whole := strings.CutSuffix(pattern, "...")
+		return pattern == ours || whole && strings.HasPrefix(ours, prefix)
+	})
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	packages := readPackages(t, "../..")
+	require.Greater(t, len(packages), 15)
+	for _, p := range packages {
+		for _, broken := range check(p) {
+			t.Error(broken)
+		}
+	}
+}
+
+// readPackages reads the imports of all but tests, for every system. It reads
+// the files itself: what another program reads, the cache of test results does
+// not see change.
+func readPackages(t *testing.T, root string) []goPackage {
+	t.Helper()
+	found := map[string]*goPackage{}
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			_, err := os.Stat(filepath.Join(file, "go.mod"))
+			other := err == nil && file != root
+			if other || name == "testdata" || file != root && strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(file))
+		if err != nil {
+			return err
+		}
+		if found[folder] == nil {
+			found[folder] = &goPackage{ImportPath: path.Join(module, filepath.ToSlash(folder))}
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			found[folder].Imports = append(found[folder].Imports, imported)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	var packages []goPackage
+	for _, folder := range slices.Sorted(maps.Keys(found)) {
+		slices.Sort(found[folder].Imports)
+		found[folder].Imports = slices.Compact(found[folder].Imports)
+		packages = append(packages, *found[folder])
+	}
+	return packages
+}
+
+func TestTableNotices(t *testing.T) {
+	t.Parallel()
+	for name, imports := range map[string]map[string]bool{
+		"internal/identity": {
+			module + "/gen/api": true, module + "/internal/vault": true, module + "/internal/audit": true, "github.com/jackc/pgx/v5": true,
+			module + "/internal/session": false, module + "/internal/server": false, module + "/internal/testserver": false,
+			echo + "/v4": false, echo + "/v4/middleware": false, "net/http": false, "net/http/httptest": false, "net/url": true,
+			"crypto/cipher": false, "crypto/rand": true, "crypto/sha256": true, "golang.org/x/crypto/argon2": false, "golang.org/x/crypto/ssh": true,
+			"github.com/alexedwards/argon2id": false, module + "/db": false, module + "/gen/sdk/go": false,
+		},
+		"internal/audit":      {module + "/internal/identity": false, module + "/internal/caller": true},
+		"internal/caller":     {module + "/gen/api": false, module + "/internal/permission": true, module + "/internal/identity": false, module + "/internal/server": false},
+		"internal/permission": {module + "/internal/caller": false},
+		"internal/fail":       {"net/http": true, module + "/gen/db": false},
+		"internal/timestamp":  {module + "/internal/fail": false},
+		"internal/docs":       {"net/http": true, module + "/internal/fail": false},
+		"internal/vault":      {"github.com/tink-crypto/tink-go/v2/aead": true, "crypto/cipher": true, module + "/internal/caller": false},
+		"internal/server":     {echo + "/v4": true, module + "/internal/identity": true, module + "/internal/testdb": false, "crypto/cipher": false},
+		"internal/testserver": {module + "/internal/testdb": true, module + "/internal/server": true},
+		"gen/db":              {module + "/internal/vault": false, "net/http": false},
+		"gen/api":             {module + "/gen/db": false, echo + "/v4": true},
+		".":                   {module + "/internal/server": true, module + "/internal/identity": false, module + "/internal/testdb": false},
+		"internal/surprise":   {"fmt": false},
+	} {
+		for imported, fine := range imports {
+			importPath := module + "/" + name
+			if name == "." {
+				importPath = module
+			}
+			broken := check(goPackage{ImportPath: importPath, Imports: []string{imported}})
+			require.Equal(t, fine, len(broken) == 0, "%s imports %s: %v", name, imported, broken)
+		}
+	}
+}
+
+func TestTagsHaveNoPrivileges(t *testing.T) {
+	t.Parallel()
+	for name, r := range rules {
+		if r.tag {
+			require.True(t, strings.HasPrefix(name, "internal/"), name)
+			require.Empty(t, r.privileges, "%s: a tag has no privileges", name)
+		}
+	}
+}
