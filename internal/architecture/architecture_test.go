@@ -70,9 +70,9 @@ var rules = map[string]rule{
 	"internal/identity":     {tag: true},
 	"internal/organization": {tag: true},
 	"internal/service":      {tag: true},
-	
-	"internal/session":      {tag: true},
-	"internal/user":         {tag: true},
+
+	"internal/session": {tag: true},
+	"internal/user":    {tag: true},
 }
 
 const echo = "github.com/labstack/echo"
