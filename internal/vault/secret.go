@@ -1,6 +1,10 @@
 package vault
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 const redacted = "[redacted]"
 
@@ -10,7 +14,7 @@ const redacted = "[redacted]"
 type Secret string
 
 func (Secret) String() string               { return redacted }
-func (Secret) GoString() string             { return redacted }
+func (Secret) Format(out fmt.State, _ rune) { _, _ = io.WriteString(out, redacted) }
 func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }

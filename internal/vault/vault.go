@@ -11,6 +11,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
@@ -113,7 +115,8 @@ func place(table string, id int64, kind string) []byte {
 	return append(text, kind...)
 }
 
-// MasterKey is the 256-bit key from the settings.
+// MasterKey is the 256-bit key from the settings. Like a Secret, it shows as
+// [redacted] wherever it is printed.
 type MasterKey [32]byte
 
 // Fingerprint names a key without revealing it: 16 hexadecimal characters.
@@ -123,5 +126,7 @@ func (k MasterKey) Fingerprint() string {
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// String hides the key from logs.
-func (MasterKey) String() string { return redacted }
+func (MasterKey) String() string               { return redacted }
+func (MasterKey) Format(out fmt.State, _ rune) { _, _ = io.WriteString(out, redacted) }
+func (MasterKey) LogValue() slog.Value         { return slog.StringValue(redacted) }
+func (MasterKey) MarshalText() ([]byte, error) { return []byte(redacted), nil }

@@ -1,0 +1,41 @@
+package vault
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Not more hashes run at a time than there are processors; who has left does not
+// wait for a turn. Not parallel: it takes every turn of the process.
+func TestHashesAreBounded(t *testing.T) {
+	require.Equal(t, runtime.GOMAXPROCS(0), cap(hashing))
+	for range cap(hashing) {
+		require.NoError(t, enter(t.Context()))
+	}
+	gone, leaveNow := context.WithCancel(t.Context())
+	leaveNow()
+	_, err := HashPassword(gone, "secret")
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = VerifyPassword(gone, "secret", "")
+	require.ErrorIs(t, err, context.Canceled)
+
+	hashed := make(chan error)
+	go func() {
+		_, err := HashPassword(t.Context(), "secret")
+		hashed <- err
+	}()
+	select {
+	case <-hashed:
+		t.Fatal("did not wait for its turn")
+	default:
+	}
+	leave()
+	require.NoError(t, <-hashed)
+	for range cap(hashing) - 1 {
+		leave()
+	}
+	require.Empty(t, hashing, "every turn is given back")
+}
