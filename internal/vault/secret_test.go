@@ -31,7 +31,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "% x", "%10s", "%.3s", "%d", "%T", "%t"} {
 		printed = append(printed, fmt.Sprintf(verb, secret), fmt.Sprintf(verb, holder), fmt.Sprintf(verb, []vault.Secret{secret}))
 	}
-	for _, value := range []any{secret, &secret, holder, map[vault.Secret]int{secret: 1}} {
+	for _, value := range []any{secret, &secret, holder} {
 		encoded, err := json.Marshal(value)
 		require.NoError(t, err)
 		printed = append(printed, string(encoded))

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/server"
+)
+
+const someKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+// setenv leaves nothing set but what is given.
+func setenv(t *testing.T, environment map[string]string) {
+	t.Helper()
+	for field := range reflect.TypeFor[Settings]().Fields() {
+		name := field.Tag.Get("env")
+		t.Setenv(name, environment[name])
+		if _, given := environment[name]; !given {
+			require.NoError(t, os.Unsetenv(name))
+		}
+	}
+}
+
+func TestSettingsWithNothingSet(t *testing.T) {
+	setenv(t, nil)
+	settings, err := readSettings()
+	require.NoError(t, err)
+	require.Equal(t, 6989, settings.ServerPort)
+	require.Zero(t, settings.HTTPSPort)
+	require.NotEmpty(t, settings.DataDir)
+	require.Equal(t, server.DefaultLoginLimit, settings.LoginLimit)
+	require.Equal(t, slog.LevelInfo, settings.LogLevel)
+	require.Equal(t, "text", settings.LogFormat)
+	require.False(t, settings.TrustProxy.Everybody())
+	url, err := settings.databaseURL()
+	require.NoError(t, err)
+	require.Empty(t, url, "a private database")
+}
+
+func TestSettings(t *testing.T) {
+	setenv(t, map[string]string{
+		"SERVER_PORT": "8080", "HTTPS_PORT": "8443", "DATA_DIR": "/srv/nexterm", "DATABASE_URL": "postgres://u@h/d", "ENCRYPTION_KEY": someKey,
+		"TRUST_PROXY": "true", "LOGIN_LIMIT": "5", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+	})
+	settings, err := readSettings()
+	require.NoError(t, err)
+	require.Equal(t, 8080, settings.ServerPort)
+	require.Equal(t, 8443, settings.HTTPSPort)
+	require.Equal(t, "/srv/nexterm", settings.DataDir)
+	require.True(t, settings.TrustProxy.Everybody())
+	require.Equal(t, 5, settings.LoginLimit)
+	require.Equal(t, slog.LevelDebug, settings.LogLevel)
+	key, err := settings.masterKey()
+	require.NoError(t, err)
+	require.Equal(t, byte(31), key[31])
+}
+
+// Whoever sets up a server learns everything at once.
+func TestProblemsAreReportedTogether(t *testing.T) {
+	setenv(t, map[string]string{
+		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
+		"ENCRYPTION_KEY": someKey, "ENCRYPTION_KEY_FILE": "key",
+	})
+	_, err := readSettings()
+	require.Error(t, err)
+	for _, part := range []string{"SERVER_PORT: 70000", "HTTPSPort", "somebody", "LOGIN_LIMIT", "loud", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both"} {
+		require.ErrorContains(t, err, part)
+	}
+	require.NotContains(t, err.Error(), someKey)
+}
+
+func TestOneKeyForAllServersOfADatabase(t *testing.T) {
+	setenv(t, map[string]string{"DATABASE_URL": "postgres://u@h/d"})
+	_, err := readSettings()
+	require.ErrorContains(t, err, "with DATABASE_URL, set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE")
+}
+
+func TestDatabasePasswordFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(file, []byte("p@ss/wo rd%\n"), 0o600))
+	settings := Settings{DatabaseURL: "postgres://user:old@host:5433/name?sslmode=require", DatabasePasswordFile: file}
+	url, err := settings.databaseURL()
+	require.NoError(t, err)
+	require.Equal(t, "postgres://user:p%40ss%2Fwo%20rd%25@host:5433/name?sslmode=require", url)
+
+	for database, message := range map[string]string{
+		"":                         "DATABASE_PASSWORD_FILE needs a DATABASE_URL of the form postgres://user@host/database",
+		"postgres://host/name":     "DATABASE_PASSWORD_FILE needs a DATABASE_URL of the form postgres://user@host/database",
+		"host=x user=y password=z": "DATABASE_PASSWORD_FILE needs a DATABASE_URL of the form postgres://user@host/database",
+	} {
+		_, err := Settings{DatabaseURL: database, DatabasePasswordFile: file}.databaseURL()
+		require.EqualError(t, err, message)
+	}
+	_, err = Settings{DatabaseURL: "postgres://u@h/d", DatabasePasswordFile: file + "x"}.databaseURL()
+	require.ErrorContains(t, err, "DATABASE_PASSWORD_FILE")
+}
+
+func TestMasterKeyComesFromOnePlace(t *testing.T) {
+	dir := t.TempDir()
+	created, err := Settings{DataDir: dir}.masterKey()
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(dir, "encryption.key"))
+	read, err := Settings{EncryptionKeyFile: filepath.Join(dir, "encryption.key")}.masterKey()
+	require.NoError(t, err)
+	require.Equal(t, created, read)
+
+	_, err = Settings{EncryptionKeyFile: filepath.Join(dir, "missing"), DataDir: dir}.masterKey()
+	require.ErrorIs(t, err, os.ErrNotExist, "a file that is named is never created")
+	require.NoFileExists(t, filepath.Join(dir, "missing"))
+	_, err = Settings{EncryptionKey: "short"}.masterKey()
+	require.ErrorContains(t, err, "ENCRYPTION_KEY: ")
+	require.NotContains(t, err.Error(), "short")
+}
+
+func TestHelpNamesEverySetting(t *testing.T) {
+	help := settingsHelp()
+	for field := range reflect.TypeFor[Settings]().Fields() {
+		require.Contains(t, help, field.Tag.Get("env"))
+		require.NotEmpty(t, field.Tag.Get("help"), field.Name)
+	}
+	for _, command := range command().Commands() {
+		require.NotEmpty(t, command.Short, command.Name())
+	}
+	serve, _, err := command().Find([]string{"serve"})
+	require.NoError(t, err)
+	require.True(t, strings.HasSuffix(serve.Long, help))
+}
