@@ -23,6 +23,9 @@ import (
 // answerTypes are the Go types of every named schema that an answer is or
 // contains at its top.
 var answerTypes = map[string]reflect.Type{
+	"AuditLogPage":                reflect.TypeFor[api.AuditLogPage](),
+	"AuditMetadata":               reflect.TypeFor[api.AuditMetadata](),
+	"AuditSettings":               reflect.TypeFor[api.AuditSettings](),
 	"Confirmation":                reflect.TypeFor[api.Confirmation](),
 	"Error":                       reflect.TypeFor[api.Error](),
 	"Identity":                    reflect.TypeFor[api.Identity](),
@@ -38,6 +41,8 @@ var answerTypes = map[string]reflect.Type{
 	"OrganizationSessionSettings": reflect.TypeFor[api.OrganizationSessionSettings](),
 	"OrganizationSummary":         reflect.TypeFor[api.OrganizationSummary](),
 	"Session":                     reflect.TypeFor[api.Session](),
+	"UserCreated":                 reflect.TypeFor[api.UserCreated](),
+	"UserPage":                    reflect.TypeFor[api.UserPage](),
 	"Version":                     reflect.TypeFor[api.Version](),
 }
 

@@ -67,7 +67,7 @@ func TestPathIDs(t *testing.T) {
 			for _, id := range bad {
 				ids := slices.Clone(valid)
 				ids[i] = id
-				answer := o.send(s.Owner, o.fill(ids...), o.example(t))
+				answer := o.send(o.caller(s), o.fill(ids...), o.example(t))
 				if answer.Status == http.StatusNotFound && strings.Contains(answer.Message(), "nothing at this path") {
 					continue // the router does not take it for an id at all
 				}
@@ -78,7 +78,7 @@ func TestPathIDs(t *testing.T) {
 
 			ids := slices.Clone(valid)
 			ids[i] = "9223372036854775807"
-			largest := o.send(s.Owner, o.fill(ids...), o.example(t))
+			largest := o.send(o.caller(s), o.fill(ids...), o.example(t))
 			assert.Contains(t, []int{403, 404}, largest.Status, "%s answered %s to the largest id", o, largest.Body)
 		}
 	}

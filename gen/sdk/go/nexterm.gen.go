@@ -262,7 +262,7 @@ type AuditLogFilters struct {
 	StartDate      *string `json:"startDate"`
 }
 
-// AuditLogPage defines model for AuditLogPage.
+// AuditLogPage Example: {"filters":{"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"},"logs":[{"accountId":1,"action":"identity.create","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}],"total":1}
 type AuditLogPage struct {
 	// Filters The filters of the search, as given.
 	//
@@ -274,7 +274,7 @@ type AuditLogPage struct {
 	Total int64 `json:"total"`
 }
 
-// AuditMetadata defines model for AuditMetadata.
+// AuditMetadata Example: {"actionCategories":[{"description":"Identities and the use of their secrets","key":"identity","label":"Identities"}],"actions":[{"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}],"resources":[{"key":"IDENTITY","label":"Identity","value":"identity"}]}
 type AuditMetadata struct {
 	ActionCategories []AuditActionCategory `json:"actionCategories"`
 	Actions          []AuditAction         `json:"actions"`
@@ -806,7 +806,7 @@ type UserGroup struct {
 	Name      string `json:"name"`
 }
 
-// UserPage defines model for UserPage.
+// UserPage Example: {"total":1,"users":[{"activeThemeId":null,"avatarHash":null,"firstName":"Ada","groups":[{"color":"#B7B7B7","id":2,"isAdmin":false,"isDefault":true,"name":"Default"}],"id":7,"lastName":"Lovelace","totpEnabled":false,"username":"ada"}]}
 type UserPage struct {
 	// Total All matching accounts, on this page or not.
 	Total int64  `json:"total"`
