@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -48,10 +49,14 @@ type server struct {
 	metrics *metrics
 }
 
+// readContract reads it once: that takes longer than all else that New does, and
+// tests start many servers.
+var readContract = sync.OnceValues(func() (*openapi3.T, error) { return openapi3.NewLoader().LoadFromData(gen.OpenAPI) })
+
 // New builds the handler of a whole server from the contract. It fails when
 // the contract asks for something that the server does not have.
 func New(options Options) (http.Handler, error) {
-	contract, err := openapi3.NewLoader().LoadFromData(gen.OpenAPI)
+	contract, err := readContract()
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
