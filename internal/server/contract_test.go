@@ -67,8 +67,6 @@ func (o operation) permissions() []string {
 	return names
 }
 
-func (o operation) limited() bool { return o.Extensions["x-rate-limit"] != nil }
-
 // answers reports whether the contract lists the status.
 func (o operation) answers(status int) bool {
 	return o.Responses.Value(strconv.Itoa(status)) != nil

@@ -28,8 +28,8 @@ func TestHashesAreBounded(t *testing.T) {
 		hashed <- err
 	}()
 	select {
-	case <-hashed:
-		t.Fatal("did not wait for its turn")
+	case err := <-hashed:
+		t.Fatal("did not wait for its turn", err)
 	default:
 	}
 	leave()
