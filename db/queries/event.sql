@@ -1,2 +1,2 @@
 -- name: Notify :exec
-select pg_notify('nexterm', @payload::text);
+select pg_notify('nexterm', payload) from unnest(@payloads::text[]) as payload;

@@ -10,10 +10,10 @@ import (
 )
 
 const notify = `-- name: Notify :exec
-select pg_notify('nexterm', $1::text)
+select pg_notify('nexterm', payload) from unnest($1::text[]) as payload
 `
 
-func (q *Queries) Notify(ctx context.Context, payload string) error {
-	_, err := q.db.Exec(ctx, notify, payload)
+func (q *Queries) Notify(ctx context.Context, payloads []string) error {
+	_, err := q.db.Exec(ctx, notify, payloads)
 	return err
 }

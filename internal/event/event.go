@@ -5,13 +5,10 @@ package event
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -36,16 +33,21 @@ type Change struct {
 	Accounts      []int64 `json:"accounts,omitempty"`
 	Organizations []int64 `json:"organizations,omitempty"`
 	EndedSessions []int64 `json:"endedSessions,omitempty"`
+	// Missed says that changes were lost on the way, so that every list of every
+	// account may be out of date and any session may have ended.
+	Missed bool `json:"missed,omitempty"`
 }
 
 const (
-	channel = "nexterm"
 	// flushInterval collects the changes of a burst into few notifications.
 	flushInterval = 25 * time.Millisecond
-	// batchSize keeps a notification below PostgreSQL's 8,000 bytes.
-	batchSize = 20
-	// retryInterval is the pause before a lost connection is tried again.
-	retryInterval = time.Second
+	// flushTimeout bounds one attempt to send what is pending.
+	flushTimeout = 10 * time.Second
+	// flushRetry is the pause before a failed attempt is repeated.
+	flushRetry = 250 * time.Millisecond
+	// maxPending bounds what waits while it cannot be sent; more than that is
+	// announced as missed.
+	maxPending = 10_000
 )
 
 // Bus publishes changes after they are committed and delivers those of all
@@ -54,6 +56,9 @@ const (
 type Bus struct {
 	pool *pgxpool.Pool
 	log  *slog.Logger
+
+	// sending is held while changes are on their way, so that they keep their order.
+	sending sync.Mutex
 
 	mu          sync.Mutex
 	pending     []Change
@@ -70,104 +75,59 @@ func NewBus(pool *pgxpool.Pool, log *slog.Logger) *Bus {
 func (b *Bus) Publish(c Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.pending = append(b.pending, c)
-	if !b.scheduled {
-		b.scheduled = true
-		time.AfterFunc(flushInterval, b.flush)
-	}
+	b.pend([]Change{c})
+	b.schedule(flushInterval)
 }
 
-func (b *Bus) flush() {
+// pend adds to what is pending; the caller holds the lock.
+func (b *Bus) pend(changes []Change) {
+	if len(b.pending)+len(changes) > maxPending {
+		changes, b.pending = []Change{{Missed: true}}, nil
+	}
+	b.pending = append(b.pending, changes...)
+}
+
+// schedule plans the next attempt to send; the caller holds the lock.
+func (b *Bus) schedule(after time.Duration) {
+	if b.scheduled {
+		return
+	}
+	b.scheduled = true
+	time.AfterFunc(after, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		if err := b.Flush(ctx); err != nil {
+			b.log.WarnContext(ctx, "publish changes", "error", err)
+		}
+	})
+}
+
+// Flush sends what is pending and waits for it, as before the process ends.
+// After an error it is still pending and sent again by itself.
+func (b *Bus) Flush(ctx context.Context) error {
+	b.sending.Lock()
+	defer b.sending.Unlock()
+
 	b.mu.Lock()
 	changes := b.pending
 	b.pending, b.scheduled = nil, false
 	b.mu.Unlock()
-
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	for batch := range slices.Chunk(changes, batchSize) {
-		payload, err := json.Marshal(batch)
-		if err == nil {
-			err = db.New(b.pool).Notify(ctx, string(payload))
-		}
-		if err != nil {
-			b.log.WarnContext(ctx, "publish changes", "count", len(batch), "error", err)
-		}
+	if len(changes) == 0 {
+		return nil
 	}
-}
 
-// Subscribe delivers the changes of all servers until the context ends. A
-// subscriber that falls behind by more than the buffer loses its channel: it is
-// closed.
-func (b *Bus) Subscribe(ctx context.Context, buffer int) <-chan Change {
-	changes := make(chan Change, buffer)
-	b.mu.Lock()
-	b.subscribers[changes] = struct{}{}
-	b.mu.Unlock()
-	context.AfterFunc(ctx, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.drop(changes)
-	})
-	return changes
-}
-
-// drop closes a subscriber's channel once; the caller holds the lock.
-func (b *Bus) drop(changes chan Change) {
-	if _, subscribed := b.subscribers[changes]; subscribed {
-		delete(b.subscribers, changes)
-		close(changes)
-	}
-}
-
-// Run listens until the context ends, and again after a lost connection.
-func (b *Bus) Run(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := b.listen(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		b.log.WarnContext(ctx, "listen for changes", "error", err)
-		select {
-		case <-time.After(retryInterval):
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (b *Bus) listen(ctx context.Context) error {
-	conn, err := pgx.ConnectConfig(ctx, b.pool.Config().ConnConfig)
+	messages, err := payloads(changes)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-	if _, err := conn.Exec(ctx, "listen "+channel); err != nil {
-		return err
+	if err = db.New(b.pool).Notify(ctx, messages); err == nil {
+		return nil
 	}
-	for {
-		notification, err := conn.WaitForNotification(ctx)
-		if err != nil {
-			return err
-		}
-		var changes []Change
-		if err := json.Unmarshal([]byte(notification.Payload), &changes); err != nil {
-			b.log.WarnContext(ctx, "read a notification", "error", err)
-			continue
-		}
-		b.deliver(changes)
-	}
-}
-
-func (b *Bus) deliver(changes []Change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, c := range changes {
-		for subscriber := range b.subscribers {
-			select {
-			case subscriber <- c:
-			default:
-				b.drop(subscriber)
-			}
-		}
-	}
+	later := b.pending
+	b.pending = changes
+	b.pend(later)
+	b.schedule(flushRetry)
+	return err
 }

@@ -14,10 +14,6 @@ import (
 
 var errLastAdmin = fail.BadRequest("You cannot delete the last administrator account")
 
-// sessionsPerChange bounds one announcement of ended sessions: a notification
-// has little room, and an account any number of sessions.
-const sessionsPerChange = 25
-
 // DeleteUser removes an account and all that it owns; foreign keys take most of
 // it. Its organizations pass on to a member, or go too.
 func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequestObject) (api.DeleteUserResponseObject, error) {
@@ -53,9 +49,7 @@ func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequest
 	if err != nil {
 		return nil, err
 	}
-	for part := range slices.Chunk(sessions, sessionsPerChange) {
-		h.events.Publish(event.Change{EndedSessions: part})
-	}
+	h.events.Publish(event.Change{EndedSessions: sessions})
 	for _, id := range passedOn {
 		h.events.Publish(event.Change{Topics: []event.Topic{event.Entries, event.LiveSessions}, Organizations: []int64{id}})
 	}
