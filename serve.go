@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -28,6 +29,8 @@ const (
 	poolSize = 16
 	// drainTime is how long running requests have to finish at shutdown.
 	drainTime = 15 * time.Second
+	// flushTime is how long the other servers' news may take after that.
+	flushTime = 5 * time.Second
 	// Answers are short-lived garbage, so collecting rarely pays; the memory
 	// limit keeps that from growing. GOGC and GOMEMLIMIT still override both.
 	gcPercent   = 400
@@ -57,7 +60,6 @@ func serve(ctx context.Context, settings Settings) (err error) {
 		return err
 	}
 	events := event.NewBus(database.pool, log)
-	go events.Run(ctx)
 	handler, err := server.New(server.Options{
 		Pool: database.pool, Vault: keys, Events: events, Log: log, Version: version,
 		Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit,
@@ -65,7 +67,18 @@ func serve(ctx context.Context, settings Settings) (err error) {
 	if err != nil {
 		return err
 	}
-	return listen(ctx, settings, handler, log, database.failed)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var background sync.WaitGroup
+	background.Go(func() { events.Run(running) })
+	background.Go(func() { handler.Run(running) })
+	err = listen(ctx, settings, handler, log, database.failed)
+	stop()
+	background.Wait()
+	// What the last requests have changed is news for the other servers.
+	flush, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	return errors.Join(err, events.Flush(flush))
 }
 
 func migrate(ctx context.Context, settings Settings) (err error) {

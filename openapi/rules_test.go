@@ -183,7 +183,11 @@ func (c *checker) access(place string, op *openapi3.Operation) {
 		return
 	}
 	public := len(*op.Security) == 0
-	if !public && !slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool { return r["sessionToken"] != nil }) {
+	session := "sessionToken"
+	if op.Extensions["x-websocket"] == true {
+		session = "socketToken"
+	}
+	if !public && !slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool { return r[session] != nil }) {
 		c.say("%s: security accepts nothing with a session", place)
 	}
 	var names []any
@@ -268,12 +272,15 @@ func (c *checker) bounded(place string, s *openapi3.Schema, seen map[*openapi3.S
 
 var shared = map[string]string{
 	"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "409": "Conflict",
-	"413": "PayloadTooLarge", "415": "UnsupportedMediaType", "429": "TooManyRequests", "503": "ServiceUnavailable",
+	"413": "PayloadTooLarge", "415": "UnsupportedMediaType", "426": "UpgradeRequired", "429": "TooManyRequests", "503": "ServiceUnavailable",
 }
 
 func (c *checker) responses(place string, op *openapi3.Operation) {
 	needed := []string{}
-	if op.Security != nil && len(*op.Security) > 0 {
+	switch {
+	case op.Extensions["x-websocket"] == true: // its other failures are close codes
+		needed = append(needed, "101", "400", "426")
+	case op.Security != nil && len(*op.Security) > 0:
 		needed = append(needed, "400", "401", "503")
 	}
 	if op.RequestBody != nil {

@@ -11,10 +11,11 @@ select exists (select from auth_providers p where p.is_internal and p.enabled) a
 insert into sessions (account_id, token_hash, ip, user_agent)
 values (@account_id, @token_hash, @ip, @user_agent);
 
--- name: Logout :execrows
+-- name: Logout :one
 delete
 from sessions
-where token_hash = @token_hash;
+where token_hash = @token_hash
+returning id;
 
 -- name: ListSessions :many
 select id, ip, user_agent, last_activity, created_at

@@ -99,6 +99,68 @@ func (q *Queries) FindCallerBySession(ctx context.Context, tokenHash []byte) (Fi
 	return i, err
 }
 
+const findCallersByAccount = `-- name: FindCallersByAccount :many
+select c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
+       c.organization_ids::bigint[] as organization_ids,
+       c.owned_organization_ids::bigint[] as owned_organization_ids,
+       c.override_organization_ids::bigint[] as override_organization_ids,
+       c.override_permissions::text[] as override_permissions,
+       c.override_allows::boolean[] as override_allows,
+       array(select s.id
+             from sessions s
+             where s.id = any($1::bigint[]) and s.account_id = c.account_id)::bigint[] as session_ids
+from callers c
+where c.account_id = any($2::bigint[])
+`
+
+type FindCallersByAccountParams struct {
+	SessionIds []int64
+	AccountIds []int64
+}
+
+type FindCallersByAccountRow struct {
+	AccountID               int64
+	IsAdmin                 bool
+	Permissions             []string
+	OrganizationIds         []int64
+	OwnedOrganizationIds    []int64
+	OverrideOrganizationIds []int64
+	OverridePermissions     []string
+	OverrideAllows          []bool
+	SessionIds              []int64
+}
+
+// Accounts as they stand now, and which of the given login sessions are theirs and hold.
+func (q *Queries) FindCallersByAccount(ctx context.Context, arg FindCallersByAccountParams) ([]FindCallersByAccountRow, error) {
+	rows, err := q.db.Query(ctx, findCallersByAccount, arg.SessionIds, arg.AccountIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FindCallersByAccountRow{}
+	for rows.Next() {
+		var i FindCallersByAccountRow
+		if err := rows.Scan(
+			&i.AccountID,
+			&i.IsAdmin,
+			&i.Permissions,
+			&i.OrganizationIds,
+			&i.OwnedOrganizationIds,
+			&i.OverrideOrganizationIds,
+			&i.OverridePermissions,
+			&i.OverrideAllows,
+			&i.SessionIds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const touchAPIKey = `-- name: TouchAPIKey :exec
 update api_keys
 set last_used_at = now()

@@ -124,16 +124,16 @@ func (q *Queries) Login(ctx context.Context, username string) (LoginRow, error) 
 	return i, err
 }
 
-const logout = `-- name: Logout :execrows
+const logout = `-- name: Logout :one
 delete
 from sessions
 where token_hash = $1
+returning id
 `
 
 func (q *Queries) Logout(ctx context.Context, tokenHash []byte) (int64, error) {
-	result, err := q.db.Exec(ctx, logout, tokenHash)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, logout, tokenHash)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }

@@ -52,6 +52,7 @@ var rules = map[string]rule{
 	"internal/vault":    {may: []string{"gen/db"}, privileges: []string{"cryptography"}},
 	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
 	"internal/event":    {may: []string{"gen/db"}},
+	"internal/state":    {may: []string{"gen/db", "internal/caller", "internal/event"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
 	"internal/postgres": {},
 

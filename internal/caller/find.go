@@ -58,6 +58,29 @@ func findByAPIKey(ctx context.Context, q *db.Queries, token string) (*Caller, er
 	return c, nil
 }
 
+// FindByAccount reads accounts as they stand now, and which of the login
+// sessions still hold. Accounts that are gone are left out.
+func FindByAccount(ctx context.Context, q *db.Queries, accounts, sessions []int64) (callers map[int64]*Caller, held map[int64]bool, err error) {
+	rows, err := q.FindCallersByAccount(ctx, db.FindCallersByAccountParams{AccountIds: accounts, SessionIds: sessions})
+	if err != nil {
+		return nil, nil, err
+	}
+	callers, held = make(map[int64]*Caller, len(rows)), make(map[int64]bool, len(sessions))
+	for _, row := range rows {
+		c := &Caller{
+			AccountID: row.AccountID, Admin: row.IsAdmin,
+			Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
+		}
+		c.grant(row.Permissions)
+		c.override(row.OverrideOrganizationIds, row.OverridePermissions, row.OverrideAllows)
+		callers[c.AccountID] = c
+		for _, id := range row.SessionIds {
+			held[id] = true
+		}
+	}
+	return callers, held, nil
+}
+
 func (c *Caller) grant(permissions []string) {
 	c.System = permission.Of(permissions...)
 	if c.Admin {

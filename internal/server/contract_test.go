@@ -28,8 +28,13 @@ type operation struct {
 	item   *openapi3.PathItem
 }
 
-// contractOperations lists all of them; tests of every operation range over it.
+// contractOperations lists those that answer over HTTP; tests of every operation
+// range over it. WebSockets have tests of their own.
 func contractOperations() []operation {
+	return slices.DeleteFunc(allOperations(), func(o operation) bool { return o.Extensions["x-websocket"] == true })
+}
+
+func allOperations() []operation {
 	var all []operation
 	for _, path := range testserver.Contract().Paths.InMatchingOrder() {
 		item := testserver.Contract().Paths.Value(path)

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/nexterm-go/nexterm/internal/state"
 )
 
 type metrics struct {
@@ -37,6 +39,13 @@ func newMetrics(pool *pgxpool.Pool) *metrics {
 		}, func() float64 { return float64(pool.Stat().MaxConns()) }),
 	)
 	return m
+}
+
+// count shows how many sockets are open.
+func (m *metrics) count(sockets *state.Hub) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "nexterm_state_sockets", Help: "Open sockets of the live feed.",
+	}, func() float64 { return float64(sockets.Sockets()) }))
 }
 
 // observe counts a request. Only methods of the API become a label, so that

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -14,6 +16,9 @@ import (
 type routed struct {
 	operation string
 	account   int64
+	// socket is what a request that became a WebSocket goes on with. It outlives
+	// the request, whose memory and deep stack an idle socket has no use for.
+	socket func()
 }
 
 const routedKey = "nexterm.routed"
@@ -39,18 +44,35 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			s.writeError(err, c)
 		}
 
-		status, took := c.Response().Status, time.Since(start)
-		s.metrics.observe(r.operation, c.Request().Method, status, took)
-		s.log.LogAttrs(ctx, slog.LevelInfo, "request",
+		line := []slog.Attr{
 			slog.String("method", c.Request().Method),
 			slog.String("path", c.Request().URL.Path),
 			slog.String("operation", r.operation),
-			slog.Int("status", status),
-			slog.Duration("took", took),
+			slog.Int("status", c.Response().Status),
 			slog.Int64("account", r.account),
 			slog.String("ip", client.IP),
-		)
+		}
+		if r.socket == nil {
+			took := time.Since(start)
+			s.metrics.observe(r.operation, c.Request().Method, c.Response().Status, took)
+			s.log.LogAttrs(ctx, slog.LevelInfo, "request", append(line, slog.Duration("took", took))...)
+			return nil
+		}
+		ctx = context.WithoutCancel(ctx)
+		go func() {
+			defer s.logPanic(ctx)
+			r.socket()
+			// No metric: how long it was open says nothing about how fast it was served.
+			s.log.LogAttrs(ctx, slog.LevelInfo, "request", append(line, slog.Duration("took", time.Since(start)))...)
+		}()
 		return nil
+	}
+}
+
+// logPanic keeps a panic of a goroutine from ending the process.
+func (s *server) logPanic(ctx context.Context) {
+	if r := recover(); r != nil {
+		s.log.LogAttrs(ctx, slog.LevelError, "panic", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
 	}
 }
 

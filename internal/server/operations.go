@@ -1,9 +1,12 @@
 package server
 
 import (
+	"context"
+
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/internal/account"
 	"github.com/nexterm-go/nexterm/internal/audit"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/service"
@@ -42,7 +45,17 @@ func newOperations(o Options) operations {
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
 		service.New(o.Pool, o.Version),
-		session.New(o.Pool),
+		session.New(o.Pool, o.Events),
 		user.New(o.Pool, o.Events),
+	}
+}
+
+// stateLists are what the live feed sends, each exactly as its operation
+// answers it.
+func stateLists(o operations) map[event.Topic]func(context.Context) (any, error) {
+	return map[event.Topic]func(context.Context) (any, error){
+		event.Identities: func(ctx context.Context) (any, error) {
+			return o.ListIdentities(ctx, api.ListIdentitiesRequestObject{})
+		},
 	}
 }

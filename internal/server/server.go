@@ -20,6 +20,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/docs"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/state"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -39,7 +40,19 @@ type Options struct {
 	Trust   ProxyTrust
 	// LoginLimit overrides DefaultLoginLimit when it is not 0.
 	LoginLimit int
+	// PingInterval and WriteTimeout of sockets override state's when they are not 0.
+	PingInterval, WriteTimeout time.Duration
 }
+
+// Server is the handler of all requests, and what runs besides them.
+type Server struct {
+	http.Handler
+	sockets *state.Hub
+}
+
+// Run keeps open sockets up to date until the context ends. Then it closes them
+// and waits for that, because stopping the HTTP server does not.
+func (s *Server) Run(ctx context.Context) { s.sockets.Run(ctx) }
 
 type server struct {
 	pool    *pgxpool.Pool
@@ -47,26 +60,34 @@ type server struct {
 	log     *slog.Logger
 	trust   ProxyTrust
 	metrics *metrics
+	sockets *state.Hub
 }
 
 // readContract reads it once: that takes longer than all else that New does, and
 // tests start many servers.
 var readContract = sync.OnceValues(func() (*openapi3.T, error) { return openapi3.NewLoader().LoadFromData(gen.OpenAPI) })
 
-// New builds the handler of a whole server from the contract. It fails when
+// New builds a whole server from the contract. It fails when
 // the contract asks for something that the server does not have.
-func New(options Options) (http.Handler, error) {
+func New(options Options) (*Server, error) {
 	contract, err := readContract()
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
+	all := newOperations(options)
+	sockets := state.New(state.Options{
+		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
+		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout,
+	})
 	s := &server{
 		pool:    options.Pool,
 		queries: db.New(options.Pool),
 		log:     options.Log,
 		trust:   options.Trust,
 		metrics: newMetrics(options.Pool),
+		sockets: sockets,
 	}
+	s.metrics.count(sockets)
 	if options.LoginLimit == 0 {
 		options.LoginLimit = DefaultLoginLimit
 	}
@@ -86,10 +107,11 @@ func New(options Options) (http.Handler, error) {
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
 	e.GET("/api/docs", explorer)
 	e.GET("/api/docs/*", explorer)
-	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(newOperations(options), nil), api.RegisterHandlersOptions{
+	e.GET("/api/ws/state", s.openStateSocket, s.named("openStateSocket"))
+	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
-	return e, nil
+	return &Server{e, sockets}, nil
 }
 
 // middlewares builds what stands before each operation: recovery from panics,
@@ -98,6 +120,10 @@ func (s *server) middlewares(contract *openapi3.T, limiters map[string]limiter) 
 	all := map[string][]echo.MiddlewareFunc{}
 	for _, item := range contract.Paths.Map() {
 		for _, op := range item.Operations() {
+			if op.Extensions["x-websocket"] == true {
+				// Its failures are close codes, which the guard does not know.
+				continue
+			}
 			o, err := newOperation(item, op)
 			if err != nil {
 				return nil, fmt.Errorf("contract: %w", err)

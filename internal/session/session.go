@@ -12,6 +12,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -21,10 +22,15 @@ import (
 const userAgentLength = 255
 
 // Handlers are the operations of the tag session.
-type Handlers struct{ queries *db.Queries }
+type Handlers struct {
+	queries *db.Queries
+	events  *event.Bus
+}
 
 // New returns the operations over a database.
-func New(conn db.DBTX) *Handlers { return &Handlers{queries: db.New(conn)} }
+func New(conn db.DBTX, events *event.Bus) *Handlers {
+	return &Handlers{queries: db.New(conn), events: events}
+}
 
 // Login opens a session for a username and password. An unknown name costs as
 // much time as a wrong password and gets the same answer.
@@ -73,13 +79,11 @@ func open(ctx context.Context, q *db.Queries, accountID int64) (string, error) {
 
 // Logout ends the session whose token is in the body.
 func (h *Handlers) Logout(ctx context.Context, request api.LogoutRequestObject) (api.LogoutResponseObject, error) {
-	deleted, err := h.queries.Logout(ctx, vault.HashToken(strings.ToLower(request.Body.Token)))
+	id, err := h.queries.Logout(ctx, vault.HashToken(strings.ToLower(request.Body.Token)))
 	if err != nil {
-		return nil, err
+		return nil, fail.OnNoRows(err, fail.Unauthorized("Your session token is invalid"))
 	}
-	if deleted == 0 {
-		return nil, fail.Unauthorized("Your session token is invalid")
-	}
+	h.events.Publish(event.Change{EndedSessions: []int64{id}})
 	return api.Logout200JSONResponse{Message: "Your session got deleted successfully"}, nil
 }
 
@@ -113,5 +117,6 @@ func (h *Handlers) DeleteSession(ctx context.Context, request api.DeleteSessionR
 	if deleted == 0 {
 		return nil, fail.NotFound("The provided session does not exist")
 	}
+	h.events.Publish(event.Change{EndedSessions: []int64{request.ID}})
 	return api.DeleteSession200JSONResponse{Message: "The session has been successfully destroyed"}, nil
 }

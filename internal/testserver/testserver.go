@@ -80,7 +80,6 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 		Log: slog.New(server.NewLogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}
 	options.Events = event.NewBus(pool, options.Log)
-	go options.Events.Run(t.Context())
 	for _, change := range changes {
 		change(&options)
 	}
@@ -88,9 +87,20 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 	require.NoError(t, err)
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)
+	run(t, options.Events, handler)
 	s := &Server{URL: listener.URL, Pool: pool, Vault: keys, Log: log}
 	s.Anonymous = s.client(t, 0, "", "")
 	return s
+}
+
+// run starts what runs besides requests, and returns when changes arrive.
+func run(t testing.TB, events *event.Bus, handler *server.Server) {
+	var background sync.WaitGroup
+	t.Cleanup(background.Wait)
+	arrived := events.Subscribe(t.Context(), 1)
+	background.Go(func() { handler.Run(t.Context()) })
+	background.Go(func() { events.Run(t.Context()) })
+	<-arrived
 }
 
 // NewAccount adds an account with Password and a session, and returns its client.
