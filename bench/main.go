@@ -84,34 +84,30 @@ func run(ctx context.Context, p plan) (err error) {
 	if err != nil {
 		return err
 	}
+	fmt.Println("measuring sockets")
+	open, err := measureSockets(ctx, binary, filepath.Join(dir, "sockets"))
+	if err != nil {
+		return err
+	}
 	printTable(os.Stdout, cells)
 	printGoals(os.Stdout, cells, first, existing, memory)
+	open.printGoals(os.Stdout)
 	return nil
 }
 
 // measureLoad runs both servers over one database and answers the cells and the
 // server's resident memory afterwards, in bytes.
 func measureLoad(ctx context.Context, p plan, binary, dataDir string) (cells []*cell, memory int64, err error) {
-	cluster, err := postgres.Start(ctx, postgres.Options{
-		DataDir: dataDir, BinDir: os.Getenv("POSTGRES_BIN"), Log: slog.New(slog.DiscardHandler),
-	})
+	pool, closeDatabase, err := openDatabase(ctx, dataDir)
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { err = errors.Join(err, cluster.Stop(context.Background())) }()
-	pool, err := pgxpool.New(ctx, cluster.URL())
-	if err != nil {
-		return nil, 0, err
-	}
-	defer pool.Close()
-	if err := migrations.Up(ctx, pool, nil); err != nil {
-		return nil, 0, err
-	}
+	defer func() { err = errors.Join(err, closeDatabase()) }()
 	data, err := seed(ctx, pool)
 	if err != nil {
 		return nil, 0, fmt.Errorf("seed: %w", err)
 	}
-	server, bare, err := startBoth(ctx, binary, cluster.URL())
+	server, bare, err := startBoth(ctx, binary, pool.Config().ConnString())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -126,4 +122,23 @@ func measureLoad(ctx context.Context, p plan, binary, dataDir string) (cells []*
 	}
 	memory, err = server.residentMemory()
 	return cells, memory, err
+}
+
+// openDatabase starts a cluster in a fresh folder and gives it the whole schema.
+func openDatabase(ctx context.Context, dataDir string) (pool *pgxpool.Pool, closeAll func() error, err error) {
+	cluster, err := postgres.Start(ctx, postgres.Options{
+		DataDir: dataDir, BinDir: os.Getenv("POSTGRES_BIN"), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := func() error { return cluster.Stop(context.Background()) }
+	if pool, err = pgxpool.New(ctx, cluster.URL()); err != nil {
+		return nil, nil, errors.Join(err, stop())
+	}
+	closeAll = func() error { pool.Close(); return stop() }
+	if err := migrations.Up(ctx, pool, nil); err != nil {
+		return nil, nil, errors.Join(err, closeAll())
+	}
+	return pool, closeAll, nil
 }

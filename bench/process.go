@@ -79,13 +79,18 @@ func (p *process) stop() {
 	<-p.done
 }
 
-// startBoth starts the server and the bare one on the same database. The log
-// goes nowhere, at its usual level.
-func startBoth(ctx context.Context, binary, database string) (server, bare *process, err error) {
+// startServer starts the server on a database. The log goes nowhere, at its
+// usual level.
+func startServer(ctx context.Context, binary, database string) (*process, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
-	server, err = start(ctx, nil, binary, "serve", "SERVER_PORT=0",
+	return start(ctx, nil, binary, "serve", "SERVER_PORT=0",
 		"DATABASE_URL="+database, "ENCRYPTION_KEY="+hex.EncodeToString(key))
+}
+
+// startBoth starts the server and the bare one on the same database.
+func startBoth(ctx context.Context, binary, database string) (server, bare *process, err error) {
+	server, err = startServer(ctx, binary, database)
 	if err != nil {
 		return nil, nil, err
 	}
