@@ -83,3 +83,14 @@ set audit_settings = o.audit_settings || @changes::jsonb,
 from (select b.id, b.audit_settings from organizations b where b.id = @id for update) as before
 where o.id = before.id
 returning before.audit_settings as before, o.audit_settings as after;
+-- name: RecordAudits :exec
+-- RecordAudit for many events of one caller at once.
+insert into audit_logs (account_id, organization_id, action, resource, resource_id, details, ip_address, user_agent)
+select @account_id, (e.event ->> 'organizationId')::bigint, e.event ->> 'action', e.event ->> 'resource',
+       (e.event ->> 'resourceId')::bigint, e.event -> 'details', sqlc.narg(ip_address)::text, sqlc.narg(user_agent)::text
+from jsonb_array_elements(@events::jsonb) with ordinality as e (event, place)
+where not exists (select
+                  from organizations o
+                  where o.id = (e.event ->> 'organizationId')::bigint
+                    and o.audit_settings -> (e.event ->> 'switch') = 'false')
+order by e.place;

@@ -38,6 +38,16 @@ where id = @id
   and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
     or (@every_organization::boolean and organization_id is not null));
 
+-- name: UnlinkIdentity :exec
+-- every owner: its organization's members lose an identity that leaves, on the
+-- organization's entries; the next link of each entry becomes its default
+delete
+from entries_identities l
+    using entries e
+where l.identity_id = @identity_id
+  and e.id = l.entry_id
+  and e.organization_id = @organization_id::bigint;
+
 -- name: SetCredentials :exec
 insert into credentials (identity_id, kind, key_id, ciphertext)
 select @identity_id, unnest(@kinds::text[]), @key_id, unnest(@ciphertexts::bytea[])

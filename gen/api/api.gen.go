@@ -20,6 +20,129 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ConnectionConnectionType.
+const (
+	ConnectionConnectionTypeEntryDemoConnect ConnectionConnectionType = "entry.demo_connect"
+	ConnectionConnectionTypeEntryPveConnect  ConnectionConnectionType = "entry.pve_connect"
+	ConnectionConnectionTypeEntryRdpConnect  ConnectionConnectionType = "entry.rdp_connect"
+	ConnectionConnectionTypeEntrySSHConnect  ConnectionConnectionType = "entry.ssh_connect"
+	ConnectionConnectionTypeEntrySftpConnect ConnectionConnectionType = "entry.sftp_connect"
+	ConnectionConnectionTypeEntryVncConnect  ConnectionConnectionType = "entry.vnc_connect"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionConnectionType enum.
+func (e ConnectionConnectionType) Valid() bool {
+	switch e {
+	case ConnectionConnectionTypeEntryDemoConnect:
+		return true
+	case ConnectionConnectionTypeEntryPveConnect:
+		return true
+	case ConnectionConnectionTypeEntryRdpConnect:
+		return true
+	case ConnectionConnectionTypeEntrySSHConnect:
+		return true
+	case ConnectionConnectionTypeEntrySftpConnect:
+		return true
+	case ConnectionConnectionTypeEntryVncConnect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryPositionPlacement.
+const (
+	EntryPositionPlacementAfter  EntryPositionPlacement = "after"
+	EntryPositionPlacementBefore EntryPositionPlacement = "before"
+)
+
+// Valid indicates whether the value is a known member of the EntryPositionPlacement enum.
+func (e EntryPositionPlacement) Valid() bool {
+	switch e {
+	case EntryPositionPlacementAfter:
+		return true
+	case EntryPositionPlacementBefore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryType.
+const (
+	EntryTypePveLxc   EntryType = "pve-lxc"
+	EntryTypePveQemu  EntryType = "pve-qemu"
+	EntryTypePveShell EntryType = "pve-shell"
+	EntryTypeServer   EntryType = "server"
+)
+
+// Valid indicates whether the value is a known member of the EntryType enum.
+func (e EntryType) Valid() bool {
+	switch e {
+	case EntryTypePveLxc:
+		return true
+	case EntryTypePveQemu:
+		return true
+	case EntryTypePveShell:
+		return true
+	case EntryTypeServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FolderType.
+const (
+	FolderTypeIntegrationNode FolderType = "integration-node"
+	FolderTypeIntegrationRoot FolderType = "integration-root"
+)
+
+// Valid indicates whether the value is a known member of the FolderType enum.
+func (e FolderType) Valid() bool {
+	switch e {
+	case FolderTypeIntegrationNode:
+		return true
+	case FolderTypeIntegrationRoot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FolderNodeFolderType.
+const (
+	FolderNodeFolderTypeIntegrationNode FolderNodeFolderType = "integration-node"
+	FolderNodeFolderTypeIntegrationRoot FolderNodeFolderType = "integration-root"
+)
+
+// Valid indicates whether the value is a known member of the FolderNodeFolderType enum.
+func (e FolderNodeFolderType) Valid() bool {
+	switch e {
+	case FolderNodeFolderTypeIntegrationNode:
+		return true
+	case FolderNodeFolderTypeIntegrationRoot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FolderNodeType.
+const (
+	FolderNodeTypeFolder FolderNodeType = "folder"
+)
+
+// Valid indicates whether the value is a known member of the FolderNodeType enum.
+func (e FolderNodeType) Valid() bool {
+	switch e {
+	case FolderNodeTypeFolder:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for IdentityScope.
 const (
 	IdentityScopeOrganization IdentityScope = "organization"
@@ -56,6 +179,27 @@ func (e IdentityType) Valid() bool {
 	case IdentityTypePasswordOnly:
 		return true
 	case IdentityTypeSSH:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportResultStatus.
+const (
+	ImportResultStatusError    ImportResultStatus = "error"
+	ImportResultStatusImported ImportResultStatus = "imported"
+	ImportResultStatusSkipped  ImportResultStatus = "skipped"
+)
+
+// Valid indicates whether the value is a known member of the ImportResultStatus enum.
+func (e ImportResultStatus) Valid() bool {
+	switch e {
+	case ImportResultStatusError:
+		return true
+	case ImportResultStatusImported:
+		return true
+	case ImportResultStatusSkipped:
 		return true
 	default:
 		return false
@@ -113,6 +257,42 @@ func (e MemberStatus) Valid() bool {
 	case MemberStatusActive:
 		return true
 	case MemberStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewEntryRenderer.
+const (
+	NewEntryRendererGuac     NewEntryRenderer = "guac"
+	NewEntryRendererSftp     NewEntryRenderer = "sftp"
+	NewEntryRendererTerminal NewEntryRenderer = "terminal"
+)
+
+// Valid indicates whether the value is a known member of the NewEntryRenderer enum.
+func (e NewEntryRenderer) Valid() bool {
+	switch e {
+	case NewEntryRendererGuac:
+		return true
+	case NewEntryRendererSftp:
+		return true
+	case NewEntryRendererTerminal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OrganizationNodeType.
+const (
+	OrganizationNodeTypeOrganization OrganizationNodeType = "organization"
+)
+
+// Valid indicates whether the value is a known member of the OrganizationNodeType enum.
+func (e OrganizationNodeType) Valid() bool {
+	switch e {
+	case OrganizationNodeTypeOrganization:
 		return true
 	default:
 		return false
@@ -188,6 +368,72 @@ func (e PermissionScope) Valid() bool {
 	case PermissionScopeOrganization:
 		return true
 	case PermissionScopeSystem:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PveNodeType.
+const (
+	PveNodeTypePveLxc   PveNodeType = "pve-lxc"
+	PveNodeTypePveQemu  PveNodeType = "pve-qemu"
+	PveNodeTypePveShell PveNodeType = "pve-shell"
+)
+
+// Valid indicates whether the value is a known member of the PveNodeType enum.
+func (e PveNodeType) Valid() bool {
+	switch e {
+	case PveNodeTypePveLxc:
+		return true
+	case PveNodeTypePveQemu:
+		return true
+	case PveNodeTypePveShell:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RecentEntryConnectionType.
+const (
+	RecentEntryConnectionTypeEntryDemoConnect RecentEntryConnectionType = "entry.demo_connect"
+	RecentEntryConnectionTypeEntryPveConnect  RecentEntryConnectionType = "entry.pve_connect"
+	RecentEntryConnectionTypeEntryRdpConnect  RecentEntryConnectionType = "entry.rdp_connect"
+	RecentEntryConnectionTypeEntrySSHConnect  RecentEntryConnectionType = "entry.ssh_connect"
+	RecentEntryConnectionTypeEntrySftpConnect RecentEntryConnectionType = "entry.sftp_connect"
+	RecentEntryConnectionTypeEntryVncConnect  RecentEntryConnectionType = "entry.vnc_connect"
+)
+
+// Valid indicates whether the value is a known member of the RecentEntryConnectionType enum.
+func (e RecentEntryConnectionType) Valid() bool {
+	switch e {
+	case RecentEntryConnectionTypeEntryDemoConnect:
+		return true
+	case RecentEntryConnectionTypeEntryPveConnect:
+		return true
+	case RecentEntryConnectionTypeEntryRdpConnect:
+		return true
+	case RecentEntryConnectionTypeEntrySSHConnect:
+		return true
+	case RecentEntryConnectionTypeEntrySftpConnect:
+		return true
+	case RecentEntryConnectionTypeEntryVncConnect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ServerNodeType.
+const (
+	ServerNodeTypeServer ServerNodeType = "server"
+)
+
+// Valid indicates whether the value is a known member of the ServerNodeType enum.
+func (e ServerNodeType) Valid() bool {
+	switch e {
+	case ServerNodeTypeServer:
 		return true
 	default:
 		return false
@@ -348,6 +594,20 @@ type Confirmation struct {
 	Success bool   `json:"success"`
 }
 
+// Connection Example: {"connectionType":"entry.ssh_connect","entryId":7,"timestamp":"2026-01-31T12:00:00.000Z"}
+type Connection struct {
+	ConnectionType ConnectionConnectionType `json:"connectionType"`
+	EntryID        int64                    `json:"entryId"`
+
+	// Timestamp ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	Timestamp Timestamp `json:"timestamp"`
+}
+
+// ConnectionConnectionType defines model for Connection.ConnectionType.
+type ConnectionConnectionType string
+
 // EffectivePermissions Example: {"isAdmin":false,"isOwner":false,"permissions":["identities.manage","connect.ssh"]}
 type EffectivePermissions struct {
 	// IsAdmin Whether the account may do everything in all organizations.
@@ -363,6 +623,144 @@ type EffectivePermissions struct {
 // Example: {}
 type Empty = map[string]interface{}
 
+// Entry Example: {"accountId":1,"config":{"ip":"web1.example.com","port":22,"protocol":"ssh"},"createdAt":"2026-01-31T12:00:00.000Z","folderId":4,"icon":"server","id":7,"identities":[3],"integrationId":null,"ip":"web1.example.com","name":"web1","organizationId":null,"position":0,"protocol":"ssh","renderer":"terminal","status":"online","tags":[{"color":"#ff8800","id":5,"name":"production"}],"type":"server","updatedAt":"2026-01-31T12:00:00.000Z"}
+type Entry struct {
+	// AccountID The owner of a personal entry; null for an organization's.
+	AccountID *int64 `json:"accountId"`
+
+	// Config How to reach the host and how to show it. Members that are not listed are kept as they are.
+	// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+	// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+	//
+	//
+	// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+	Config EntryConfig `json:"config"`
+
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// FolderID The folder; null at the root.
+	FolderID *int64  `json:"folderId"`
+	Icon     *string `json:"icon"`
+	ID       int64   `json:"id"`
+
+	// Identities Identities that the caller may use, the default first.
+	Identities []int64 `json:"identities"`
+
+	// IntegrationID The integration that manages the entry, if one does.
+	IntegrationID *int64 `json:"integrationId"`
+
+	// IP As in `config`.
+	IP   *string `json:"ip"`
+	Name string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal entry.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// Position Its place among the entries beside it, from 0.
+	Position int64 `json:"position"`
+
+	// Protocol As in `config`.
+	Protocol *string `json:"protocol"`
+
+	// Renderer Which view a client opens.
+	Renderer *string `json:"renderer"`
+
+	// Status Null until it is checked for the first time.
+	Status *string `json:"status"`
+
+	// Tags The caller's own tags, by name.
+	Tags json.RawMessage `json:"tags"`
+
+	// Type A server, or a guest or the shell of a Proxmox node.
+	Type EntryType `json:"type"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+}
+
+// EntryConfig How to reach the host and how to show it. Members that are not listed are kept as they are.
+// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+//
+// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+type EntryConfig = json.RawMessage
+
+// EntryCreated Example: {"id":7,"message":"Entry got successfully created"}
+type EntryCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// EntryDuplicated Example: {"id":8,"message":"Entry got successfully duplicated"}
+type EntryDuplicated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// EntryNode One node of the tree; `type` tells which.
+type EntryNode = any
+
+// EntryPatch Example: {"config":{"ip":"web2.example.com","port":22,"protocol":"ssh"},"name":"web2"}
+type EntryPatch struct {
+	// Config How to reach the host and how to show it. Members that are not listed are kept as they are.
+	// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+	// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+	//
+	//
+	// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+	Config *EntryConfig `json:"config,omitempty"`
+
+	// FolderID Moves the entry to the end of this folder; null to the root of its owner.
+	FolderID nullable.Nullable[int64] `json:"folderId,omitempty"`
+
+	// Icon Null is `server`.
+	Icon nullable.Nullable[string] `json:"icon,omitempty"`
+
+	// Identities Replaces the links that the caller can see; the first is the default.
+	Identities *[]int64 `json:"identities,omitempty"`
+	Name       *string  `json:"name,omitempty"`
+
+	// OrganizationID Moves the entry to the root of this organization; null to the caller's own.
+	OrganizationID nullable.Nullable[int64]  `json:"organizationId,omitempty"`
+	Renderer       nullable.Nullable[string] `json:"renderer,omitempty"`
+
+	// Type A server, or a guest or the shell of a Proxmox node.
+	Type *EntryType `json:"type,omitempty"`
+}
+
+// EntryPosition Example: {"placement":"after","targetId":null}
+type EntryPosition struct {
+	// FolderID The folder; null for a root.
+	FolderID nullable.Nullable[int64] `json:"folderId,omitempty"`
+
+	// OrganizationID Whose root; without effect for a folder.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// Placement On which side of the target; without a target it does not matter.
+	Placement EntryPositionPlacement `json:"placement"`
+
+	// TargetID The entry to stand next to; null or absent for the end.
+	TargetID *int64 `json:"targetId,omitempty"`
+}
+
+// EntryPositionPlacement On which side of the target; without a target it does not matter.
+type EntryPositionPlacement string
+
+// EntryTag Example: {"color":"#ff8800","id":5,"name":"production"}
+type EntryTag struct {
+	Color string `json:"color"`
+	ID    int64  `json:"id"`
+	Name  string `json:"name"`
+}
+
+// EntryType A server, or a guest or the shell of a Proxmox node.
+type EntryType string
+
 // Error Example: {"code":404,"message":"Identity does not exist"}
 type Error struct {
 	// Code The HTTP status of this answer.
@@ -373,6 +771,64 @@ type Error struct {
 
 	// TotpRequired Only at sign-in. The account needs a TOTP code besides the password.
 	TotpRequired *bool `json:"totpRequired,omitempty"`
+}
+
+// Folder Example: {"id":4,"integrationId":null,"name":"Web","organizationId":null,"parentId":null,"position":0,"type":null}
+type Folder struct {
+	ID            int64  `json:"id"`
+	IntegrationID *int64 `json:"integrationId"`
+	Name          string `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal folder.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// ParentID The folder around it; null at the top level.
+	ParentID *int64 `json:"parentId"`
+	Position int32  `json:"position"`
+
+	// Type What an integration uses the folder for.
+	Type *FolderType `json:"type"`
+}
+
+// FolderType What an integration uses the folder for.
+type FolderType string
+
+// FolderCreated Example: {"id":4,"message":"Folder has been successfully created"}
+type FolderCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// FolderNode Example: {"entries":[],"folderType":null,"id":4,"integrationId":null,"name":"Web","organizationId":null,"position":0,"type":"folder"}
+type FolderNode struct {
+	Entries []EntryNode `json:"entries"`
+
+	// FolderType What an integration uses the folder for.
+	FolderType     *FolderNodeFolderType `json:"folderType"`
+	ID             int64                 `json:"id"`
+	IntegrationID  *int64                `json:"integrationId"`
+	Name           string                `json:"name"`
+	OrganizationID *int64                `json:"organizationId"`
+	Position       int32                 `json:"position"`
+	Type           FolderNodeType        `json:"type"`
+}
+
+// FolderNodeFolderType What an integration uses the folder for.
+type FolderNodeFolderType string
+
+// FolderNodeType defines model for FolderNode.Type.
+type FolderNodeType string
+
+// FolderPatch Example: {"name":"Web servers"}
+type FolderPatch struct {
+	// Name At least 3 characters, unless it is the name that the folder has.
+	Name *string `json:"name,omitempty"`
+
+	// OrganizationID Whose top level; null for the caller's own.
+	OrganizationID nullable.Nullable[int64] `json:"organizationId,omitempty"`
+
+	// ParentID The new folder around it; null for a top level.
+	ParentID nullable.Nullable[int64] `json:"parentId,omitempty"`
 }
 
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
@@ -429,6 +885,26 @@ type IdentityPatch struct {
 
 // IdentityType Which secrets the identity uses.
 type IdentityType string
+
+// ImportResult Example: {"entryId":7,"host":"web1","status":"imported"}
+type ImportResult struct {
+	// EntryID The new entry.
+	EntryID *int64 `json:"entryId,omitempty"`
+	Host    string `json:"host"`
+
+	// Reason Why there is none.
+	Reason *string            `json:"reason,omitempty"`
+	Status ImportResultStatus `json:"status"`
+}
+
+// ImportResultStatus defines model for ImportResult.Status.
+type ImportResultStatus string
+
+// ImportedServer One host. `name` and `ip` are needed, and the limits of a new entry hold; a server that is
+// outside them is reported and does not hinder the others.
+//
+// Example: {"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}
+type ImportedServer = json.RawMessage
 
 // Invitation Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":2,"invitedBy":{"avatarHash":null,"firstName":"Charles","id":5,"lastName":"Babbage","name":"Charles Babbage","username":"charles"},"organization":{"description":null,"id":2,"name":"Analytical Engines"}}
 type Invitation struct {
@@ -593,6 +1069,53 @@ type NewAccount struct {
 	Username string `json:"username"`
 }
 
+// NewEntry Example: {"config":{"ip":"web1.example.com","port":22,"protocol":"ssh"},"icon":"server","identities":[],"name":"web1"}
+type NewEntry struct {
+	// Config How to reach the host and how to show it. Members that are not listed are kept as they are.
+	// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+	// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+	//
+	//
+	// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+	Config EntryConfig `json:"config"`
+
+	// FolderID The folder; null or absent for a root.
+	FolderID *int64 `json:"folderId,omitempty"`
+
+	// Icon Name of an icon; `server` without it.
+	Icon *string `json:"icon,omitempty"`
+
+	// Identities Identities to link, the default first.
+	Identities []int64 `json:"identities,omitempty"`
+
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID The owning organization; null or absent for the folder's owner, else a personal entry.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// Renderer Counts only when the protocol does not decide.
+	Renderer *NewEntryRenderer `json:"renderer,omitempty"`
+
+	// Type A server, or a guest or the shell of a Proxmox node.
+	Type *EntryType `json:"type,omitempty"`
+}
+
+// NewEntryRenderer Counts only when the protocol does not decide.
+type NewEntryRenderer string
+
+// NewFolder Example: {"name":"Web"}
+type NewFolder struct {
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID The owning organization; null or absent for the parent's owner, else a personal folder.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// ParentID The folder around it; null or absent for the top level.
+	ParentID *int64 `json:"parentId,omitempty"`
+}
+
 // NewIdentity Example: {"name":"Deploy key","sshKey":"-----BEGIN OPENSSH PRIVATE KEY-----\n...","type":"ssh","username":"deploy"}
 type NewIdentity struct {
 	// Name Display name, not unique.
@@ -635,6 +1158,14 @@ type NewPassword struct {
 	Password string `json:"password"`
 }
 
+// NewTag Example: {"color":"#ff8800","name":"production"}
+type NewTag struct {
+	Color string `json:"color"`
+
+	// Name Unique among the caller's tags.
+	Name string `json:"name"`
+}
+
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
 type Organization struct {
 	// AuditSettings Example: {"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false}
@@ -665,6 +1196,22 @@ type Organization struct {
 	// Example: 2026-01-31T12:00:00.000Z
 	UpdatedAt Timestamp `json:"updatedAt"`
 }
+
+// OrganizationNode Example: {"entries":[],"id":"org-2","name":"Operations","requireConnectionReason":false,"type":"organization"}
+type OrganizationNode struct {
+	Entries []EntryNode `json:"entries"`
+
+	// ID `org-` and the organization's id.
+	ID   string `json:"id"`
+	Name string `json:"name"`
+
+	// RequireConnectionReason Connecting asks for a reason.
+	RequireConnectionReason bool                 `json:"requireConnectionReason"`
+	Type                    OrganizationNodeType `json:"type"`
+}
+
+// OrganizationNodeType defines model for OrganizationNode.Type.
+type OrganizationNodeType string
 
 // OrganizationPatch Example: {"name":"Difference Engines"}
 type OrganizationPatch struct {
@@ -751,6 +1298,134 @@ type PermissionOverride string
 // PermissionScope Where a permission can be granted.
 type PermissionScope string
 
+// PveNode Example: {"icon":"server","id":9,"integrationId":1,"name":"db","position":1,"renderer":"terminal","status":"running","tags":[],"type":"pve-lxc"}
+type PveNode struct {
+	Icon          string          `json:"icon"`
+	ID            int64           `json:"id"`
+	IntegrationID *int64          `json:"integrationId"`
+	Name          string          `json:"name"`
+	Position      int64           `json:"position"`
+	Renderer      *string         `json:"renderer"`
+	Status        *string         `json:"status"`
+	Tags          json.RawMessage `json:"tags"`
+	Type          PveNodeType     `json:"type"`
+}
+
+// PveNodeType defines model for PveNode.Type.
+type PveNodeType string
+
+// RecentEntry defines model for RecentEntry.
+type RecentEntry struct {
+	// AccountID The owner of a personal entry; null for an organization's.
+	AccountID *int64 `json:"accountId"`
+
+	// Config How to reach the host and how to show it. Members that are not listed are kept as they are.
+	// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+	// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+	//
+	//
+	// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+	Config         EntryConfig               `json:"config"`
+	ConnectionType RecentEntryConnectionType `json:"connectionType"`
+
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+	EntryID   int64     `json:"entryId"`
+
+	// FolderID The folder; null at the root.
+	FolderID *int64  `json:"folderId"`
+	Icon     *string `json:"icon"`
+	ID       int64   `json:"id"`
+
+	// Identities Identities that the caller may use, the default first.
+	Identities []int64 `json:"identities"`
+
+	// IntegrationID The integration that manages the entry, if one does.
+	IntegrationID *int64 `json:"integrationId"`
+
+	// IP As in `config`.
+	IP   *string `json:"ip"`
+	Name string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal entry.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// Position Its place among the entries beside it, from 0.
+	Position int64 `json:"position"`
+
+	// Protocol As in `config`.
+	Protocol *string `json:"protocol"`
+
+	// Renderer Which view a client opens.
+	Renderer *string `json:"renderer"`
+
+	// Status Null until it is checked for the first time.
+	Status *string `json:"status"`
+
+	// Tags The caller's own tags, by name.
+	Tags json.RawMessage `json:"tags"`
+
+	// Timestamp ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	Timestamp Timestamp `json:"timestamp"`
+
+	// Type A server, or a guest or the shell of a Proxmox node.
+	Type EntryType `json:"type"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+}
+
+// RecentEntryConnectionType defines model for RecentEntry.ConnectionType.
+type RecentEntryConnectionType string
+
+// SSHConfigImport Example: {"folderId":4,"servers":[{"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}]}
+type SSHConfigImport struct {
+	// FolderID The folder that the entries are appended to.
+	FolderID int64 `json:"folderId"`
+
+	// OrganizationID Without effect; the folder decides the owner.
+	OrganizationID *int64           `json:"organizationId,omitempty"`
+	Servers        []ImportedServer `json:"servers"`
+}
+
+// SSHConfigImported Example: {"details":[{"entryId":7,"host":"web1","status":"imported"}],"errors":0,"imported":1,"message":"SSH config import: 1 imported, 0 skipped, 0 errors","skipped":0}
+type SSHConfigImported struct {
+	// Details One for each server, in order.
+	Details  []ImportResult `json:"details"`
+	Errors   int            `json:"errors"`
+	Imported int            `json:"imported"`
+	Message  string         `json:"message"`
+	Skipped  int            `json:"skipped"`
+}
+
+// ServerNode Example: {"icon":"server","id":7,"identities":[3],"ip":"web1.example.com","name":"web1","notes":"","position":0,"protocol":"ssh","renderer":"terminal","showNoteInList":false,"status":"online","tags":[],"type":"server"}
+type ServerNode struct {
+	Icon             string          `json:"icon"`
+	ID               int64           `json:"id"`
+	Identities       []int64         `json:"identities"`
+	IP               *string         `json:"ip,omitempty"`
+	MacAddress       *string         `json:"macAddress,omitempty"`
+	Name             string          `json:"name"`
+	Notes            string          `json:"notes"`
+	Position         int64           `json:"position"`
+	Protocol         *string         `json:"protocol,omitempty"`
+	Renderer         *string         `json:"renderer"`
+	ShowNoteInList   bool            `json:"showNoteInList"`
+	Status           *string         `json:"status"`
+	Tags             json.RawMessage `json:"tags"`
+	Type             ServerNodeType  `json:"type"`
+	WakeOnLanEnabled *bool           `json:"wakeOnLanEnabled,omitempty"`
+}
+
+// ServerNodeType defines model for ServerNode.Type.
+type ServerNodeType string
+
 // Session Example: {"createdAt":"2026-01-30T08:15:00.000Z","current":true,"id":12,"ip":"192.0.2.10","lastActivity":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}
 type Session struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -772,6 +1447,36 @@ type Session struct {
 
 	// UserAgent The client that opened the session; `None` when it did not say.
 	UserAgent string `json:"userAgent"`
+}
+
+// Tag Example: {"accountId":1,"color":"#ff8800","createdAt":"2026-01-31T12:00:00.000Z","id":5,"name":"production","updatedAt":"2026-01-31T12:00:00.000Z"}
+type Tag struct {
+	AccountID int64  `json:"accountId"`
+	Color     string `json:"color"`
+
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+}
+
+// TagCreated Example: {"id":5,"message":"Tag successfully created"}
+type TagCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// TagPatch Example: {"color":"#3366cc"}
+type TagPatch struct {
+	Color *string `json:"color,omitempty"`
+	Name  *string `json:"name,omitempty"`
 }
 
 // Timestamp ISO 8601 in UTC with milliseconds.
@@ -821,6 +1526,12 @@ type Version struct {
 	Version string `json:"version"`
 }
 
+// EntryID defines model for EntryId.
+type EntryID = int64
+
+// FolderID defines model for FolderId.
+type FolderID = int64
+
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
 
@@ -829,6 +1540,9 @@ type MemberAccountID = int64
 
 // OrganizationID defines model for OrganizationId.
 type OrganizationID = int64
+
+// TagID defines model for TagId.
+type TagID = int64
 
 // UserAccountID defines model for UserAccountId.
 type UserAccountID = int64
@@ -860,6 +1574,9 @@ type Unauthorized = Error
 // UnsupportedMediaType Example: {"code":404,"message":"Identity does not exist"}
 type UnsupportedMediaType = Error
 
+// WakeFailed Example: {"code":404,"message":"Identity does not exist"}
+type WakeFailed = Error
+
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
 	// OrganizationID An organization's id for everything in it, or `personal` for what the caller did outside of organizations.
@@ -883,6 +1600,12 @@ type ListAuditLogsParams struct {
 
 	// Offset Matching rows to skip.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// ListRecentEntriesParams defines parameters for ListRecentEntries.
+type ListRecentEntriesParams struct {
+	// Limit How many at most, 1 to 100. Anything below 1, or no number at all, counts as 5; anything above 100 as 100.
+	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
@@ -915,6 +1638,24 @@ type LoginJSONRequestBody = LoginRequest
 // LogoutJSONRequestBody defines body for Logout for application/json ContentType.
 type LogoutJSONRequestBody = LogoutRequest
 
+// CreateEntryJSONRequestBody defines body for CreateEntry for application/json ContentType.
+type CreateEntryJSONRequestBody = NewEntry
+
+// ImportSSHConfigJSONRequestBody defines body for ImportSSHConfig for application/json ContentType.
+type ImportSSHConfigJSONRequestBody = SSHConfigImport
+
+// UpdateEntryJSONRequestBody defines body for UpdateEntry for application/json ContentType.
+type UpdateEntryJSONRequestBody = EntryPatch
+
+// RepositionEntryJSONRequestBody defines body for RepositionEntry for application/json ContentType.
+type RepositionEntryJSONRequestBody = EntryPosition
+
+// CreateFolderJSONRequestBody defines body for CreateFolder for application/json ContentType.
+type CreateFolderJSONRequestBody = NewFolder
+
+// UpdateFolderJSONRequestBody defines body for UpdateFolder for application/json ContentType.
+type UpdateFolderJSONRequestBody = FolderPatch
+
 // CreateIdentityJSONRequestBody defines body for CreateIdentity for application/json ContentType.
 type CreateIdentityJSONRequestBody = NewIdentity
 
@@ -944,6 +1685,12 @@ type UpdateMemberPermissionsJSONRequestBody = MemberPermissionsChange
 
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
+
+// CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
+type CreateTagJSONRequestBody = NewTag
+
+// UpdateTagJSONRequestBody defines body for UpdateTag for application/json ContentType.
+type UpdateTagJSONRequestBody = TagPatch
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewAccount
@@ -983,6 +1730,54 @@ type ServerInterface interface {
 	// Logout Sign out
 	// (POST /api/auth/logout)
 	Logout(ctx echo.Context) error
+	// ListEntryTree List entries as a tree
+	// (GET /api/entries/list)
+	ListEntryTree(ctx echo.Context) error
+	// CreateEntry Create an entry
+	// (PUT /api/entry)
+	CreateEntry(ctx echo.Context) error
+	// ImportSSHConfig Import servers from an OpenSSH configuration
+	// (POST /api/entry/import/ssh-config)
+	ImportSSHConfig(ctx echo.Context) error
+	// ListEntries List entries
+	// (GET /api/entry/list)
+	ListEntries(ctx echo.Context) error
+	// ListRecentEntries List recent connections
+	// (GET /api/entry/recent)
+	ListRecentEntries(ctx echo.Context, params ListRecentEntriesParams) error
+	// DeleteEntry Delete an entry
+	// (DELETE /api/entry/{entryId})
+	DeleteEntry(ctx echo.Context, entryID EntryID) error
+	// GetEntry Read an entry
+	// (GET /api/entry/{entryId})
+	GetEntry(ctx echo.Context, entryID EntryID) error
+	// UpdateEntry Change an entry
+	// (PATCH /api/entry/{entryId})
+	UpdateEntry(ctx echo.Context, entryID EntryID) error
+	// DuplicateEntry Duplicate an entry
+	// (POST /api/entry/{entryId}/duplicate)
+	DuplicateEntry(ctx echo.Context, entryID EntryID) error
+	// RepositionEntry Put an entry into order
+	// (PATCH /api/entry/{entryId}/reposition)
+	RepositionEntry(ctx echo.Context, entryID EntryID) error
+	// WakeEntry Wake a server
+	// (POST /api/entry/{entryId}/wake)
+	WakeEntry(ctx echo.Context, entryID EntryID) error
+	// CreateFolder Create a folder
+	// (PUT /api/folder)
+	CreateFolder(ctx echo.Context) error
+	// ListFolders List folders
+	// (GET /api/folder/list)
+	ListFolders(ctx echo.Context) error
+	// DeleteFolder Delete a folder
+	// (DELETE /api/folder/{folderId})
+	DeleteFolder(ctx echo.Context, folderID FolderID) error
+	// UpdateFolder Rename or move a folder
+	// (PATCH /api/folder/{folderId})
+	UpdateFolder(ctx echo.Context, folderID FolderID) error
+	// ListFolderTree List folders as a tree
+	// (GET /api/folders/list)
+	ListFolderTree(ctx echo.Context) error
 	// CreateIdentity Create an identity
 	// (PUT /api/identity)
 	CreateIdentity(ctx echo.Context) error
@@ -1055,6 +1850,27 @@ type ServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx echo.Context, id int64) error
+	// CreateTag Create a tag
+	// (PUT /api/tag)
+	CreateTag(ctx echo.Context) error
+	// ListEntryTags List an entry's tags
+	// (GET /api/tag/entry/{entryId})
+	ListEntryTags(ctx echo.Context, entryID EntryID) error
+	// ListTags List tags
+	// (GET /api/tag/list)
+	ListTags(ctx echo.Context) error
+	// DeleteTag Delete a tag
+	// (DELETE /api/tag/{tagId})
+	DeleteTag(ctx echo.Context, tagID TagID) error
+	// UpdateTag Change a tag
+	// (PATCH /api/tag/{tagId})
+	UpdateTag(ctx echo.Context, tagID TagID) error
+	// UnassignTag Take a tag off an entry
+	// (DELETE /api/tag/{tagId}/assign/{entryId})
+	UnassignTag(ctx echo.Context, tagID TagID, entryID EntryID) error
+	// AssignTag Put a tag on an entry
+	// (POST /api/tag/{tagId}/assign/{entryId})
+	AssignTag(ctx echo.Context, tagID TagID, entryID EntryID) error
 	// CreateUser Create an account
 	// (PUT /api/users)
 	CreateUser(ctx echo.Context) error
@@ -1226,6 +2042,215 @@ func (w *ServerInterfaceWrapper) Logout(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Logout(ctx)
+	return err
+}
+
+// ListEntryTree converts echo context to params.
+func (w *ServerInterfaceWrapper) ListEntryTree(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListEntryTree(ctx)
+	return err
+}
+
+// CreateEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateEntry(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateEntry(ctx)
+	return err
+}
+
+// ImportSSHConfig converts echo context to params.
+func (w *ServerInterfaceWrapper) ImportSSHConfig(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImportSSHConfig(ctx)
+	return err
+}
+
+// ListEntries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListEntries(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListEntries(ctx)
+	return err
+}
+
+// ListRecentEntries converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRecentEntries(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRecentEntriesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRecentEntries(ctx, params)
+	return err
+}
+
+// DeleteEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteEntry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteEntry(ctx, entryID)
+	return err
+}
+
+// GetEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) GetEntry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetEntry(ctx, entryID)
+	return err
+}
+
+// UpdateEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateEntry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateEntry(ctx, entryID)
+	return err
+}
+
+// DuplicateEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) DuplicateEntry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DuplicateEntry(ctx, entryID)
+	return err
+}
+
+// RepositionEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) RepositionEntry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RepositionEntry(ctx, entryID)
+	return err
+}
+
+// WakeEntry converts echo context to params.
+func (w *ServerInterfaceWrapper) WakeEntry(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WakeEntry(ctx, entryID)
+	return err
+}
+
+// CreateFolder converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateFolder(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateFolder(ctx)
+	return err
+}
+
+// ListFolders converts echo context to params.
+func (w *ServerInterfaceWrapper) ListFolders(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListFolders(ctx)
+	return err
+}
+
+// DeleteFolder converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteFolder(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "folderId" -------------
+	var folderID FolderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "folderId", ctx.Param("folderId"), &folderID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter folderId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteFolder(ctx, folderID)
+	return err
+}
+
+// UpdateFolder converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateFolder(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "folderId" -------------
+	var folderID FolderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "folderId", ctx.Param("folderId"), &folderID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter folderId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateFolder(ctx, folderID)
+	return err
+}
+
+// ListFolderTree converts echo context to params.
+func (w *ServerInterfaceWrapper) ListFolderTree(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListFolderTree(ctx)
 	return err
 }
 
@@ -1581,6 +2606,120 @@ func (w *ServerInterfaceWrapper) DeleteSession(ctx echo.Context) error {
 	return err
 }
 
+// CreateTag converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateTag(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateTag(ctx)
+	return err
+}
+
+// ListEntryTags converts echo context to params.
+func (w *ServerInterfaceWrapper) ListEntryTags(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListEntryTags(ctx, entryID)
+	return err
+}
+
+// ListTags converts echo context to params.
+func (w *ServerInterfaceWrapper) ListTags(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListTags(ctx)
+	return err
+}
+
+// DeleteTag converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteTag(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "tagId" -------------
+	var tagID TagID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tagId", ctx.Param("tagId"), &tagID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tagId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteTag(ctx, tagID)
+	return err
+}
+
+// UpdateTag converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateTag(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "tagId" -------------
+	var tagID TagID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tagId", ctx.Param("tagId"), &tagID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tagId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateTag(ctx, tagID)
+	return err
+}
+
+// UnassignTag converts echo context to params.
+func (w *ServerInterfaceWrapper) UnassignTag(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "tagId" -------------
+	var tagID TagID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tagId", ctx.Param("tagId"), &tagID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tagId: %s", err))
+	}
+
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UnassignTag(ctx, tagID, entryID)
+	return err
+}
+
+// AssignTag converts echo context to params.
+func (w *ServerInterfaceWrapper) AssignTag(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "tagId" -------------
+	var tagID TagID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "tagId", ctx.Param("tagId"), &tagID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tagId: %s", err))
+	}
+
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AssignTag(ctx, tagID, entryID)
+	return err
+}
+
 // CreateUser converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateUser(ctx echo.Context) error {
 	var err error
@@ -1711,6 +2850,22 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/audit/organizations/:id/settings", wrapper.UpdateAuditSettings, options.OperationMiddlewares["updateAuditSettings"]...)
 	router.POST(options.BaseURL+"/api/auth/login", wrapper.Login, options.OperationMiddlewares["login"]...)
 	router.POST(options.BaseURL+"/api/auth/logout", wrapper.Logout, options.OperationMiddlewares["logout"]...)
+	router.GET(options.BaseURL+"/api/entries/list", wrapper.ListEntryTree, options.OperationMiddlewares["listEntryTree"]...)
+	router.PUT(options.BaseURL+"/api/entry", wrapper.CreateEntry, options.OperationMiddlewares["createEntry"]...)
+	router.DELETE(options.BaseURL+"/api/entry/:entryId", wrapper.DeleteEntry, options.OperationMiddlewares["deleteEntry"]...)
+	router.GET(options.BaseURL+"/api/entry/:entryId", wrapper.GetEntry, options.OperationMiddlewares["getEntry"]...)
+	router.PATCH(options.BaseURL+"/api/entry/:entryId", wrapper.UpdateEntry, options.OperationMiddlewares["updateEntry"]...)
+	router.POST(options.BaseURL+"/api/entry/:entryId/duplicate", wrapper.DuplicateEntry, options.OperationMiddlewares["duplicateEntry"]...)
+	router.PATCH(options.BaseURL+"/api/entry/:entryId/reposition", wrapper.RepositionEntry, options.OperationMiddlewares["repositionEntry"]...)
+	router.POST(options.BaseURL+"/api/entry/:entryId/wake", wrapper.WakeEntry, options.OperationMiddlewares["wakeEntry"]...)
+	router.POST(options.BaseURL+"/api/entry/import/ssh-config", wrapper.ImportSSHConfig, options.OperationMiddlewares["importSSHConfig"]...)
+	router.GET(options.BaseURL+"/api/entry/list", wrapper.ListEntries, options.OperationMiddlewares["listEntries"]...)
+	router.GET(options.BaseURL+"/api/entry/recent", wrapper.ListRecentEntries, options.OperationMiddlewares["listRecentEntries"]...)
+	router.PUT(options.BaseURL+"/api/folder", wrapper.CreateFolder, options.OperationMiddlewares["createFolder"]...)
+	router.DELETE(options.BaseURL+"/api/folder/:folderId", wrapper.DeleteFolder, options.OperationMiddlewares["deleteFolder"]...)
+	router.PATCH(options.BaseURL+"/api/folder/:folderId", wrapper.UpdateFolder, options.OperationMiddlewares["updateFolder"]...)
+	router.GET(options.BaseURL+"/api/folder/list", wrapper.ListFolders, options.OperationMiddlewares["listFolders"]...)
+	router.GET(options.BaseURL+"/api/folders/list", wrapper.ListFolderTree, options.OperationMiddlewares["listFolderTree"]...)
 	router.PUT(options.BaseURL+"/api/identity", wrapper.CreateIdentity, options.OperationMiddlewares["createIdentity"]...)
 	router.DELETE(options.BaseURL+"/api/identity/:identityId", wrapper.DeleteIdentity, options.OperationMiddlewares["deleteIdentity"]...)
 	router.PATCH(options.BaseURL+"/api/identity/:identityId", wrapper.UpdateIdentity, options.OperationMiddlewares["updateIdentity"]...)
@@ -1735,6 +2890,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
 	router.GET(options.BaseURL+"/api/session/list", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
+	router.PUT(options.BaseURL+"/api/tag", wrapper.CreateTag, options.OperationMiddlewares["createTag"]...)
+	router.DELETE(options.BaseURL+"/api/tag/:tagId", wrapper.DeleteTag, options.OperationMiddlewares["deleteTag"]...)
+	router.PATCH(options.BaseURL+"/api/tag/:tagId", wrapper.UpdateTag, options.OperationMiddlewares["updateTag"]...)
+	router.DELETE(options.BaseURL+"/api/tag/:tagId/assign/:entryId", wrapper.UnassignTag, options.OperationMiddlewares["unassignTag"]...)
+	router.POST(options.BaseURL+"/api/tag/:tagId/assign/:entryId", wrapper.AssignTag, options.OperationMiddlewares["assignTag"]...)
+	router.GET(options.BaseURL+"/api/tag/entry/:entryId", wrapper.ListEntryTags, options.OperationMiddlewares["listEntryTags"]...)
+	router.GET(options.BaseURL+"/api/tag/list", wrapper.ListTags, options.OperationMiddlewares["listTags"]...)
 	router.PUT(options.BaseURL+"/api/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.DELETE(options.BaseURL+"/api/users/:accountId", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
 	router.PATCH(options.BaseURL+"/api/users/:accountId/password", wrapper.UpdateUserPassword, options.OperationMiddlewares["updateUserPassword"]...)
@@ -1766,6 +2928,8 @@ type TooManyRequestsJSONResponse struct {
 type UnauthorizedJSONResponse Error
 
 type UnsupportedMediaTypeJSONResponse Error
+
+type WakeFailedJSONResponse Error
 
 type GetMeRequestObject struct {
 }
@@ -2739,6 +3903,1517 @@ func (response Logout415JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 type Logout503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response Logout503JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTreeRequestObject struct {
+}
+
+type ListEntryTreeResponseObject interface {
+	VisitListEntryTreeResponse(w http.ResponseWriter) error
+}
+
+type ListEntryTree200JSONResponse []EntryNode
+
+func (response ListEntryTree200JSONResponse) VisitListEntryTreeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTree400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListEntryTree400JSONResponse) VisitListEntryTreeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTree401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListEntryTree401JSONResponse) VisitListEntryTreeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTree503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListEntryTree503JSONResponse) VisitListEntryTreeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEntryRequestObject struct {
+	Body *CreateEntryJSONRequestBody
+}
+
+type CreateEntryResponseObject interface {
+	VisitCreateEntryResponse(w http.ResponseWriter) error
+}
+
+type CreateEntry200JSONResponse EntryCreated
+
+func (response CreateEntry200JSONResponse) VisitCreateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEntry400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateEntry400JSONResponse) VisitCreateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEntry401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateEntry401JSONResponse) VisitCreateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEntry403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateEntry403JSONResponse) VisitCreateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEntry404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateEntry404JSONResponse) VisitCreateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEntry413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateEntry413JSONResponse) VisitCreateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEntry415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateEntry415JSONResponse) VisitCreateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateEntry503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateEntry503JSONResponse) VisitCreateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSSHConfigRequestObject struct {
+	Body *ImportSSHConfigJSONRequestBody
+}
+
+type ImportSSHConfigResponseObject interface {
+	VisitImportSSHConfigResponse(w http.ResponseWriter) error
+}
+
+type ImportSSHConfig200JSONResponse SSHConfigImported
+
+func (response ImportSSHConfig200JSONResponse) VisitImportSSHConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSSHConfig400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ImportSSHConfig400JSONResponse) VisitImportSSHConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSSHConfig401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ImportSSHConfig401JSONResponse) VisitImportSSHConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSSHConfig403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImportSSHConfig403JSONResponse) VisitImportSSHConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSSHConfig404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ImportSSHConfig404JSONResponse) VisitImportSSHConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSSHConfig413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response ImportSSHConfig413JSONResponse) VisitImportSSHConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSSHConfig415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ImportSSHConfig415JSONResponse) VisitImportSSHConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImportSSHConfig503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ImportSSHConfig503JSONResponse) VisitImportSSHConfigResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntriesRequestObject struct {
+}
+
+type ListEntriesResponseObject interface {
+	VisitListEntriesResponse(w http.ResponseWriter) error
+}
+
+type ListEntries200JSONResponse []Entry
+
+func (response ListEntries200JSONResponse) VisitListEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntries400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListEntries400JSONResponse) VisitListEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntries401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListEntries401JSONResponse) VisitListEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntries503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListEntries503JSONResponse) VisitListEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentEntriesRequestObject struct {
+	Params ListRecentEntriesParams
+}
+
+type ListRecentEntriesResponseObject interface {
+	VisitListRecentEntriesResponse(w http.ResponseWriter) error
+}
+
+type ListRecentEntries200JSONResponse []RecentEntry
+
+func (response ListRecentEntries200JSONResponse) VisitListRecentEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentEntries400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListRecentEntries400JSONResponse) VisitListRecentEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentEntries401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListRecentEntries401JSONResponse) VisitListRecentEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRecentEntries503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListRecentEntries503JSONResponse) VisitListRecentEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntryRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+}
+
+type DeleteEntryResponseObject interface {
+	VisitDeleteEntryResponse(w http.ResponseWriter) error
+}
+
+type DeleteEntry200JSONResponse Message
+
+func (response DeleteEntry200JSONResponse) VisitDeleteEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntry400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteEntry400JSONResponse) VisitDeleteEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntry401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteEntry401JSONResponse) VisitDeleteEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntry403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteEntry403JSONResponse) VisitDeleteEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntry404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteEntry404JSONResponse) VisitDeleteEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteEntry503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteEntry503JSONResponse) VisitDeleteEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntryRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+}
+
+type GetEntryResponseObject interface {
+	VisitGetEntryResponse(w http.ResponseWriter) error
+}
+
+type GetEntry200JSONResponse Entry
+
+func (response GetEntry200JSONResponse) VisitGetEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntry400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetEntry400JSONResponse) VisitGetEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntry401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetEntry401JSONResponse) VisitGetEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntry404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetEntry404JSONResponse) VisitGetEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetEntry503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetEntry503JSONResponse) VisitGetEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEntryRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+	Body    *UpdateEntryJSONRequestBody
+}
+
+type UpdateEntryResponseObject interface {
+	VisitUpdateEntryResponse(w http.ResponseWriter) error
+}
+
+type UpdateEntry200JSONResponse Message
+
+func (response UpdateEntry200JSONResponse) VisitUpdateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEntry400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateEntry400JSONResponse) VisitUpdateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEntry401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateEntry401JSONResponse) VisitUpdateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEntry403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateEntry403JSONResponse) VisitUpdateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEntry404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateEntry404JSONResponse) VisitUpdateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEntry413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateEntry413JSONResponse) VisitUpdateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEntry415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateEntry415JSONResponse) VisitUpdateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateEntry503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateEntry503JSONResponse) VisitUpdateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DuplicateEntryRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+}
+
+type DuplicateEntryResponseObject interface {
+	VisitDuplicateEntryResponse(w http.ResponseWriter) error
+}
+
+type DuplicateEntry200JSONResponse EntryDuplicated
+
+func (response DuplicateEntry200JSONResponse) VisitDuplicateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DuplicateEntry400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DuplicateEntry400JSONResponse) VisitDuplicateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DuplicateEntry401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DuplicateEntry401JSONResponse) VisitDuplicateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DuplicateEntry403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DuplicateEntry403JSONResponse) VisitDuplicateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DuplicateEntry404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DuplicateEntry404JSONResponse) VisitDuplicateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DuplicateEntry503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DuplicateEntry503JSONResponse) VisitDuplicateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionEntryRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+	Body    *RepositionEntryJSONRequestBody
+}
+
+type RepositionEntryResponseObject interface {
+	VisitRepositionEntryResponse(w http.ResponseWriter) error
+}
+
+type RepositionEntry200JSONResponse Message
+
+func (response RepositionEntry200JSONResponse) VisitRepositionEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionEntry400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RepositionEntry400JSONResponse) VisitRepositionEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionEntry401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RepositionEntry401JSONResponse) VisitRepositionEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionEntry403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RepositionEntry403JSONResponse) VisitRepositionEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionEntry404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RepositionEntry404JSONResponse) VisitRepositionEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionEntry413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response RepositionEntry413JSONResponse) VisitRepositionEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionEntry415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RepositionEntry415JSONResponse) VisitRepositionEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionEntry503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RepositionEntry503JSONResponse) VisitRepositionEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeEntryRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+}
+
+type WakeEntryResponseObject interface {
+	VisitWakeEntryResponse(w http.ResponseWriter) error
+}
+
+type WakeEntry200JSONResponse Message
+
+func (response WakeEntry200JSONResponse) VisitWakeEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeEntry400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response WakeEntry400JSONResponse) VisitWakeEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeEntry401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response WakeEntry401JSONResponse) VisitWakeEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeEntry404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response WakeEntry404JSONResponse) VisitWakeEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeEntry500JSONResponse struct{ WakeFailedJSONResponse }
+
+func (response WakeEntry500JSONResponse) VisitWakeEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WakeEntry503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response WakeEntry503JSONResponse) VisitWakeEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFolderRequestObject struct {
+	Body *CreateFolderJSONRequestBody
+}
+
+type CreateFolderResponseObject interface {
+	VisitCreateFolderResponse(w http.ResponseWriter) error
+}
+
+type CreateFolder200JSONResponse FolderCreated
+
+func (response CreateFolder200JSONResponse) VisitCreateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFolder400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateFolder400JSONResponse) VisitCreateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFolder401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateFolder401JSONResponse) VisitCreateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFolder403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateFolder403JSONResponse) VisitCreateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFolder404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateFolder404JSONResponse) VisitCreateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFolder413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateFolder413JSONResponse) VisitCreateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFolder415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateFolder415JSONResponse) VisitCreateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateFolder503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateFolder503JSONResponse) VisitCreateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFoldersRequestObject struct {
+}
+
+type ListFoldersResponseObject interface {
+	VisitListFoldersResponse(w http.ResponseWriter) error
+}
+
+type ListFolders200JSONResponse []Folder
+
+func (response ListFolders200JSONResponse) VisitListFoldersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFolders400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListFolders400JSONResponse) VisitListFoldersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFolders401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListFolders401JSONResponse) VisitListFoldersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFolders503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListFolders503JSONResponse) VisitListFoldersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteFolderRequestObject struct {
+	FolderID FolderID `json:"folderId"`
+}
+
+type DeleteFolderResponseObject interface {
+	VisitDeleteFolderResponse(w http.ResponseWriter) error
+}
+
+type DeleteFolder200JSONResponse Message
+
+func (response DeleteFolder200JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteFolder400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteFolder400JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteFolder401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteFolder401JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteFolder403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteFolder403JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteFolder404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteFolder404JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteFolder409JSONResponse struct{ ConflictJSONResponse }
+
+func (response DeleteFolder409JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteFolder503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteFolder503JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateFolderRequestObject struct {
+	FolderID FolderID `json:"folderId"`
+	Body     *UpdateFolderJSONRequestBody
+}
+
+type UpdateFolderResponseObject interface {
+	VisitUpdateFolderResponse(w http.ResponseWriter) error
+}
+
+type UpdateFolder200JSONResponse Message
+
+func (response UpdateFolder200JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateFolder400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateFolder400JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateFolder401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateFolder401JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateFolder403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateFolder403JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateFolder404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateFolder404JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateFolder413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateFolder413JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateFolder415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateFolder415JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateFolder503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateFolder503JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFolderTreeRequestObject struct {
+}
+
+type ListFolderTreeResponseObject interface {
+	VisitListFolderTreeResponse(w http.ResponseWriter) error
+}
+
+type ListFolderTree200JSONResponse []EntryNode
+
+func (response ListFolderTree200JSONResponse) VisitListFolderTreeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFolderTree400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListFolderTree400JSONResponse) VisitListFolderTreeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFolderTree401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListFolderTree401JSONResponse) VisitListFolderTreeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListFolderTree503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListFolderTree503JSONResponse) VisitListFolderTreeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4997,6 +7672,698 @@ func (response DeleteSession503JSONResponse) VisitDeleteSessionResponse(w http.R
 	return err
 }
 
+type CreateTagRequestObject struct {
+	Body *CreateTagJSONRequestBody
+}
+
+type CreateTagResponseObject interface {
+	VisitCreateTagResponse(w http.ResponseWriter) error
+}
+
+type CreateTag200JSONResponse TagCreated
+
+func (response CreateTag200JSONResponse) VisitCreateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTag400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateTag400JSONResponse) VisitCreateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTag401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateTag401JSONResponse) VisitCreateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTag403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateTag403JSONResponse) VisitCreateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTag409JSONResponse struct{ ConflictJSONResponse }
+
+func (response CreateTag409JSONResponse) VisitCreateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTag413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateTag413JSONResponse) VisitCreateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTag415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateTag415JSONResponse) VisitCreateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateTag503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateTag503JSONResponse) VisitCreateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTagsRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+}
+
+type ListEntryTagsResponseObject interface {
+	VisitListEntryTagsResponse(w http.ResponseWriter) error
+}
+
+type ListEntryTags200JSONResponse []Tag
+
+func (response ListEntryTags200JSONResponse) VisitListEntryTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTags400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListEntryTags400JSONResponse) VisitListEntryTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTags401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListEntryTags401JSONResponse) VisitListEntryTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTags404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListEntryTags404JSONResponse) VisitListEntryTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListEntryTags503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListEntryTags503JSONResponse) VisitListEntryTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTagsRequestObject struct {
+}
+
+type ListTagsResponseObject interface {
+	VisitListTagsResponse(w http.ResponseWriter) error
+}
+
+type ListTags200JSONResponse []Tag
+
+func (response ListTags200JSONResponse) VisitListTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTags400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListTags400JSONResponse) VisitListTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTags401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListTags401JSONResponse) VisitListTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListTags503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListTags503JSONResponse) VisitListTagsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTagRequestObject struct {
+	TagID TagID `json:"tagId"`
+}
+
+type DeleteTagResponseObject interface {
+	VisitDeleteTagResponse(w http.ResponseWriter) error
+}
+
+type DeleteTag200JSONResponse Message
+
+func (response DeleteTag200JSONResponse) VisitDeleteTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTag400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteTag400JSONResponse) VisitDeleteTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTag401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteTag401JSONResponse) VisitDeleteTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTag403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteTag403JSONResponse) VisitDeleteTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTag404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteTag404JSONResponse) VisitDeleteTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteTag503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteTag503JSONResponse) VisitDeleteTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTagRequestObject struct {
+	TagID TagID `json:"tagId"`
+	Body  *UpdateTagJSONRequestBody
+}
+
+type UpdateTagResponseObject interface {
+	VisitUpdateTagResponse(w http.ResponseWriter) error
+}
+
+type UpdateTag200JSONResponse Message
+
+func (response UpdateTag200JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTag400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateTag400JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTag401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateTag401JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTag403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateTag403JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTag404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateTag404JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTag409JSONResponse struct{ ConflictJSONResponse }
+
+func (response UpdateTag409JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTag413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateTag413JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTag415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateTag415JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateTag503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateTag503JSONResponse) VisitUpdateTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnassignTagRequestObject struct {
+	TagID   TagID   `json:"tagId"`
+	EntryID EntryID `json:"entryId"`
+}
+
+type UnassignTagResponseObject interface {
+	VisitUnassignTagResponse(w http.ResponseWriter) error
+}
+
+type UnassignTag200JSONResponse Message
+
+func (response UnassignTag200JSONResponse) VisitUnassignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnassignTag400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UnassignTag400JSONResponse) VisitUnassignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnassignTag401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UnassignTag401JSONResponse) VisitUnassignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnassignTag403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UnassignTag403JSONResponse) VisitUnassignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnassignTag404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UnassignTag404JSONResponse) VisitUnassignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnassignTag503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UnassignTag503JSONResponse) VisitUnassignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignTagRequestObject struct {
+	TagID   TagID   `json:"tagId"`
+	EntryID EntryID `json:"entryId"`
+}
+
+type AssignTagResponseObject interface {
+	VisitAssignTagResponse(w http.ResponseWriter) error
+}
+
+type AssignTag200JSONResponse Message
+
+func (response AssignTag200JSONResponse) VisitAssignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignTag400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response AssignTag400JSONResponse) VisitAssignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignTag401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response AssignTag401JSONResponse) VisitAssignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignTag403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response AssignTag403JSONResponse) VisitAssignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignTag404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response AssignTag404JSONResponse) VisitAssignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignTag409JSONResponse struct{ ConflictJSONResponse }
+
+func (response AssignTag409JSONResponse) VisitAssignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignTag503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response AssignTag503JSONResponse) VisitAssignTagResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUserRequestObject struct {
 	Body *CreateUserJSONRequestBody
 }
@@ -5444,6 +8811,54 @@ type StrictServerInterface interface {
 	// Logout Sign out
 	// (POST /api/auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// ListEntryTree List entries as a tree
+	// (GET /api/entries/list)
+	ListEntryTree(ctx context.Context, request ListEntryTreeRequestObject) (ListEntryTreeResponseObject, error)
+	// CreateEntry Create an entry
+	// (PUT /api/entry)
+	CreateEntry(ctx context.Context, request CreateEntryRequestObject) (CreateEntryResponseObject, error)
+	// ImportSSHConfig Import servers from an OpenSSH configuration
+	// (POST /api/entry/import/ssh-config)
+	ImportSSHConfig(ctx context.Context, request ImportSSHConfigRequestObject) (ImportSSHConfigResponseObject, error)
+	// ListEntries List entries
+	// (GET /api/entry/list)
+	ListEntries(ctx context.Context, request ListEntriesRequestObject) (ListEntriesResponseObject, error)
+	// ListRecentEntries List recent connections
+	// (GET /api/entry/recent)
+	ListRecentEntries(ctx context.Context, request ListRecentEntriesRequestObject) (ListRecentEntriesResponseObject, error)
+	// DeleteEntry Delete an entry
+	// (DELETE /api/entry/{entryId})
+	DeleteEntry(ctx context.Context, request DeleteEntryRequestObject) (DeleteEntryResponseObject, error)
+	// GetEntry Read an entry
+	// (GET /api/entry/{entryId})
+	GetEntry(ctx context.Context, request GetEntryRequestObject) (GetEntryResponseObject, error)
+	// UpdateEntry Change an entry
+	// (PATCH /api/entry/{entryId})
+	UpdateEntry(ctx context.Context, request UpdateEntryRequestObject) (UpdateEntryResponseObject, error)
+	// DuplicateEntry Duplicate an entry
+	// (POST /api/entry/{entryId}/duplicate)
+	DuplicateEntry(ctx context.Context, request DuplicateEntryRequestObject) (DuplicateEntryResponseObject, error)
+	// RepositionEntry Put an entry into order
+	// (PATCH /api/entry/{entryId}/reposition)
+	RepositionEntry(ctx context.Context, request RepositionEntryRequestObject) (RepositionEntryResponseObject, error)
+	// WakeEntry Wake a server
+	// (POST /api/entry/{entryId}/wake)
+	WakeEntry(ctx context.Context, request WakeEntryRequestObject) (WakeEntryResponseObject, error)
+	// CreateFolder Create a folder
+	// (PUT /api/folder)
+	CreateFolder(ctx context.Context, request CreateFolderRequestObject) (CreateFolderResponseObject, error)
+	// ListFolders List folders
+	// (GET /api/folder/list)
+	ListFolders(ctx context.Context, request ListFoldersRequestObject) (ListFoldersResponseObject, error)
+	// DeleteFolder Delete a folder
+	// (DELETE /api/folder/{folderId})
+	DeleteFolder(ctx context.Context, request DeleteFolderRequestObject) (DeleteFolderResponseObject, error)
+	// UpdateFolder Rename or move a folder
+	// (PATCH /api/folder/{folderId})
+	UpdateFolder(ctx context.Context, request UpdateFolderRequestObject) (UpdateFolderResponseObject, error)
+	// ListFolderTree List folders as a tree
+	// (GET /api/folders/list)
+	ListFolderTree(ctx context.Context, request ListFolderTreeRequestObject) (ListFolderTreeResponseObject, error)
 	// CreateIdentity Create an identity
 	// (PUT /api/identity)
 	CreateIdentity(ctx context.Context, request CreateIdentityRequestObject) (CreateIdentityResponseObject, error)
@@ -5516,6 +8931,27 @@ type StrictServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// CreateTag Create a tag
+	// (PUT /api/tag)
+	CreateTag(ctx context.Context, request CreateTagRequestObject) (CreateTagResponseObject, error)
+	// ListEntryTags List an entry's tags
+	// (GET /api/tag/entry/{entryId})
+	ListEntryTags(ctx context.Context, request ListEntryTagsRequestObject) (ListEntryTagsResponseObject, error)
+	// ListTags List tags
+	// (GET /api/tag/list)
+	ListTags(ctx context.Context, request ListTagsRequestObject) (ListTagsResponseObject, error)
+	// DeleteTag Delete a tag
+	// (DELETE /api/tag/{tagId})
+	DeleteTag(ctx context.Context, request DeleteTagRequestObject) (DeleteTagResponseObject, error)
+	// UpdateTag Change a tag
+	// (PATCH /api/tag/{tagId})
+	UpdateTag(ctx context.Context, request UpdateTagRequestObject) (UpdateTagResponseObject, error)
+	// UnassignTag Take a tag off an entry
+	// (DELETE /api/tag/{tagId}/assign/{entryId})
+	UnassignTag(ctx context.Context, request UnassignTagRequestObject) (UnassignTagResponseObject, error)
+	// AssignTag Put a tag on an entry
+	// (POST /api/tag/{tagId}/assign/{entryId})
+	AssignTag(ctx context.Context, request AssignTagRequestObject) (AssignTagResponseObject, error)
 	// CreateUser Create an account
 	// (PUT /api/users)
 	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
@@ -5910,6 +9346,530 @@ func (sh *strictHandler) Logout(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(LogoutResponseObject); ok {
 		return validResponse.VisitLogoutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListEntryTree operation middleware
+func (sh *strictHandler) ListEntryTree(ctx echo.Context) error {
+	var request ListEntryTreeRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEntryTree(ctx.Request().Context(), request.(ListEntryTreeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEntryTree")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListEntryTreeResponseObject); ok {
+		return validResponse.VisitListEntryTreeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateEntry operation middleware
+func (sh *strictHandler) CreateEntry(ctx echo.Context) error {
+	var request CreateEntryRequestObject
+
+	var body CreateEntryJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateEntry(ctx.Request().Context(), request.(CreateEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateEntryResponseObject); ok {
+		return validResponse.VisitCreateEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ImportSSHConfig operation middleware
+func (sh *strictHandler) ImportSSHConfig(ctx echo.Context) error {
+	var request ImportSSHConfigRequestObject
+
+	var body ImportSSHConfigJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImportSSHConfig(ctx.Request().Context(), request.(ImportSSHConfigRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImportSSHConfig")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImportSSHConfigResponseObject); ok {
+		return validResponse.VisitImportSSHConfigResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListEntries operation middleware
+func (sh *strictHandler) ListEntries(ctx echo.Context) error {
+	var request ListEntriesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEntries(ctx.Request().Context(), request.(ListEntriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEntries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListEntriesResponseObject); ok {
+		return validResponse.VisitListEntriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRecentEntries operation middleware
+func (sh *strictHandler) ListRecentEntries(ctx echo.Context, params ListRecentEntriesParams) error {
+	var request ListRecentEntriesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRecentEntries(ctx.Request().Context(), request.(ListRecentEntriesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRecentEntries")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRecentEntriesResponseObject); ok {
+		return validResponse.VisitListRecentEntriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteEntry operation middleware
+func (sh *strictHandler) DeleteEntry(ctx echo.Context, entryID EntryID) error {
+	var request DeleteEntryRequestObject
+
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteEntry(ctx.Request().Context(), request.(DeleteEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteEntryResponseObject); ok {
+		return validResponse.VisitDeleteEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetEntry operation middleware
+func (sh *strictHandler) GetEntry(ctx echo.Context, entryID EntryID) error {
+	var request GetEntryRequestObject
+
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetEntry(ctx.Request().Context(), request.(GetEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetEntryResponseObject); ok {
+		return validResponse.VisitGetEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateEntry operation middleware
+func (sh *strictHandler) UpdateEntry(ctx echo.Context, entryID EntryID) error {
+	var request UpdateEntryRequestObject
+
+	request.EntryID = entryID
+
+	var body UpdateEntryJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateEntry(ctx.Request().Context(), request.(UpdateEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateEntryResponseObject); ok {
+		return validResponse.VisitUpdateEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DuplicateEntry operation middleware
+func (sh *strictHandler) DuplicateEntry(ctx echo.Context, entryID EntryID) error {
+	var request DuplicateEntryRequestObject
+
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DuplicateEntry(ctx.Request().Context(), request.(DuplicateEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DuplicateEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DuplicateEntryResponseObject); ok {
+		return validResponse.VisitDuplicateEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RepositionEntry operation middleware
+func (sh *strictHandler) RepositionEntry(ctx echo.Context, entryID EntryID) error {
+	var request RepositionEntryRequestObject
+
+	request.EntryID = entryID
+
+	var body RepositionEntryJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RepositionEntry(ctx.Request().Context(), request.(RepositionEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RepositionEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RepositionEntryResponseObject); ok {
+		return validResponse.VisitRepositionEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WakeEntry operation middleware
+func (sh *strictHandler) WakeEntry(ctx echo.Context, entryID EntryID) error {
+	var request WakeEntryRequestObject
+
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WakeEntry(ctx.Request().Context(), request.(WakeEntryRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WakeEntry")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WakeEntryResponseObject); ok {
+		return validResponse.VisitWakeEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateFolder operation middleware
+func (sh *strictHandler) CreateFolder(ctx echo.Context) error {
+	var request CreateFolderRequestObject
+
+	var body CreateFolderJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateFolder(ctx.Request().Context(), request.(CreateFolderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateFolder")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateFolderResponseObject); ok {
+		return validResponse.VisitCreateFolderResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListFolders operation middleware
+func (sh *strictHandler) ListFolders(ctx echo.Context) error {
+	var request ListFoldersRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFolders(ctx.Request().Context(), request.(ListFoldersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFolders")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListFoldersResponseObject); ok {
+		return validResponse.VisitListFoldersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteFolder operation middleware
+func (sh *strictHandler) DeleteFolder(ctx echo.Context, folderID FolderID) error {
+	var request DeleteFolderRequestObject
+
+	request.FolderID = folderID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteFolder(ctx.Request().Context(), request.(DeleteFolderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteFolder")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteFolderResponseObject); ok {
+		return validResponse.VisitDeleteFolderResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateFolder operation middleware
+func (sh *strictHandler) UpdateFolder(ctx echo.Context, folderID FolderID) error {
+	var request UpdateFolderRequestObject
+
+	request.FolderID = folderID
+
+	var body UpdateFolderJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateFolder(ctx.Request().Context(), request.(UpdateFolderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateFolder")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateFolderResponseObject); ok {
+		return validResponse.VisitUpdateFolderResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListFolderTree operation middleware
+func (sh *strictHandler) ListFolderTree(ctx echo.Context) error {
+	var request ListFolderTreeRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListFolderTree(ctx.Request().Context(), request.(ListFolderTreeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListFolderTree")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListFolderTreeResponseObject); ok {
+		return validResponse.VisitListFolderTreeResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -6730,6 +10690,225 @@ func (sh *strictHandler) DeleteSession(ctx echo.Context, id int64) error {
 		return err
 	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
 		return validResponse.VisitDeleteSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateTag operation middleware
+func (sh *strictHandler) CreateTag(ctx echo.Context) error {
+	var request CreateTagRequestObject
+
+	var body CreateTagJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateTag(ctx.Request().Context(), request.(CreateTagRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateTag")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateTagResponseObject); ok {
+		return validResponse.VisitCreateTagResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListEntryTags operation middleware
+func (sh *strictHandler) ListEntryTags(ctx echo.Context, entryID EntryID) error {
+	var request ListEntryTagsRequestObject
+
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListEntryTags(ctx.Request().Context(), request.(ListEntryTagsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListEntryTags")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListEntryTagsResponseObject); ok {
+		return validResponse.VisitListEntryTagsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListTags operation middleware
+func (sh *strictHandler) ListTags(ctx echo.Context) error {
+	var request ListTagsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListTags(ctx.Request().Context(), request.(ListTagsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListTags")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListTagsResponseObject); ok {
+		return validResponse.VisitListTagsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteTag operation middleware
+func (sh *strictHandler) DeleteTag(ctx echo.Context, tagID TagID) error {
+	var request DeleteTagRequestObject
+
+	request.TagID = tagID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteTag(ctx.Request().Context(), request.(DeleteTagRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteTag")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteTagResponseObject); ok {
+		return validResponse.VisitDeleteTagResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateTag operation middleware
+func (sh *strictHandler) UpdateTag(ctx echo.Context, tagID TagID) error {
+	var request UpdateTagRequestObject
+
+	request.TagID = tagID
+
+	var body UpdateTagJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateTag(ctx.Request().Context(), request.(UpdateTagRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateTag")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateTagResponseObject); ok {
+		return validResponse.VisitUpdateTagResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UnassignTag operation middleware
+func (sh *strictHandler) UnassignTag(ctx echo.Context, tagID TagID, entryID EntryID) error {
+	var request UnassignTagRequestObject
+
+	request.TagID = tagID
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnassignTag(ctx.Request().Context(), request.(UnassignTagRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnassignTag")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UnassignTagResponseObject); ok {
+		return validResponse.VisitUnassignTagResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AssignTag operation middleware
+func (sh *strictHandler) AssignTag(ctx echo.Context, tagID TagID, entryID EntryID) error {
+	var request AssignTagRequestObject
+
+	request.TagID = tagID
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AssignTag(ctx.Request().Context(), request.(AssignTagRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AssignTag")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AssignTagResponseObject); ok {
+		return validResponse.VisitAssignTagResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

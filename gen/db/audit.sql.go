@@ -237,6 +237,36 @@ func (q *Queries) RecordAudit(ctx context.Context, arg RecordAuditParams) error 
 	return err
 }
 
+const recordAudits = `-- name: RecordAudits :exec
+insert into audit_logs (account_id, organization_id, action, resource, resource_id, details, ip_address, user_agent)
+select $1, (e.event ->> 'organizationId')::bigint, e.event ->> 'action', e.event ->> 'resource',
+       (e.event ->> 'resourceId')::bigint, e.event -> 'details', $2::text, $3::text
+from jsonb_array_elements($4::jsonb) with ordinality as e (event, place)
+where not exists (select
+                  from organizations o
+                  where o.id = (e.event ->> 'organizationId')::bigint
+                    and o.audit_settings -> (e.event ->> 'switch') = 'false')
+order by e.place
+`
+
+type RecordAuditsParams struct {
+	AccountID int64
+	IPAddress *string
+	UserAgent *string
+	Events    []byte
+}
+
+// RecordAudit for many events of one caller at once.
+func (q *Queries) RecordAudits(ctx context.Context, arg RecordAuditsParams) error {
+	_, err := q.db.Exec(ctx, recordAudits,
+		arg.AccountID,
+		arg.IPAddress,
+		arg.UserAgent,
+		arg.Events,
+	)
+	return err
+}
+
 const updateAuditSettings = `-- name: UpdateAuditSettings :one
 update organizations o
 set audit_settings = o.audit_settings || $1::jsonb,

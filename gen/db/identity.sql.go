@@ -212,6 +212,27 @@ func (q *Queries) SetCredentials(ctx context.Context, arg SetCredentialsParams) 
 	return err
 }
 
+const unlinkIdentity = `-- name: UnlinkIdentity :exec
+delete
+from entries_identities l
+    using entries e
+where l.identity_id = $1
+  and e.id = l.entry_id
+  and e.organization_id = $2::bigint
+`
+
+type UnlinkIdentityParams struct {
+	IdentityID     int64
+	OrganizationID int64
+}
+
+// every owner: its organization's members lose an identity that leaves, on the
+// organization's entries; the next link of each entry becomes its default
+func (q *Queries) UnlinkIdentity(ctx context.Context, arg UnlinkIdentityParams) error {
+	_, err := q.db.Exec(ctx, unlinkIdentity, arg.IdentityID, arg.OrganizationID)
+	return err
+}
+
 const updateIdentity = `-- name: UpdateIdentity :exec
 update identities
 set name            = $1,

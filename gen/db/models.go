@@ -17,3 +17,12 @@ type Organization struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 }
+
+type Tag struct {
+	ID        int64
+	AccountID int64
+	Name      string
+	Color     string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}

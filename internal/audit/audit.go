@@ -48,17 +48,50 @@ func Record(ctx context.Context, q *db.Queries, e Event) error {
 	if e.ResourceID != 0 {
 		row.ResourceID = &e.ResourceID
 	}
-	if client.IP != "" {
-		row.IPAddress = &client.IP
-	}
-	if client.UserAgent != "" {
-		agent := []rune(client.UserAgent)
-		agent = agent[:min(len(agent), userAgentLength)]
-		text := string(agent)
-		row.UserAgent = &text
-	}
+	row.IPAddress, row.UserAgent = peer(client)
 	if err := q.RecordAudit(ctx, row); err != nil {
 		return fmt.Errorf("record %s: %w", e.Action, err)
 	}
 	return nil
+}
+
+// RecordAll is Record for any number of events, in one statement.
+func RecordAll(ctx context.Context, q *db.Queries, events []Event) error {
+	type row struct {
+		Action         Action  `json:"action"`
+		OrganizationID *int64  `json:"organizationId"`
+		Resource       string  `json:"resource"`
+		ResourceID     int64   `json:"resourceId"`
+		Switch         string  `json:"switch"`
+		Details        Details `json:"details"`
+	}
+	rows := make([]row, len(events))
+	for i, e := range events {
+		action := actions[e.Action]
+		rows[i] = row{e.Action, e.OrganizationID, action.resource, e.ResourceID, action.setting, e.Details}
+	}
+	encoded, err := json.Marshal(rows)
+	if err != nil {
+		return fmt.Errorf("audit details: %w", err)
+	}
+	ip, agent := peer(caller.ClientFrom(ctx))
+	if err := q.RecordAudits(ctx, db.RecordAuditsParams{
+		AccountID: caller.From(ctx).AccountID, IPAddress: ip, UserAgent: agent, Events: encoded,
+	}); err != nil {
+		return fmt.Errorf("record %d events: %w", len(events), err)
+	}
+	return nil
+}
+
+// peer is what is kept of the client; nil where it is unknown.
+func peer(client caller.Client) (ip, userAgent *string) {
+	if client.IP != "" {
+		ip = &client.IP
+	}
+	if client.UserAgent != "" {
+		agent := []rune(client.UserAgent)
+		text := string(agent[:min(len(agent), userAgentLength)])
+		userAgent = &text
+	}
+	return ip, userAgent
 }

@@ -49,6 +49,11 @@ func (h *Handlers) UpdateIdentity(ctx context.Context, request api.UpdateIdentit
 		if err := update(ctx, q, c, changed, body.Username); err != nil {
 			return err
 		}
+		if left := current.OrganizationID; left != nil && *left != *target {
+			if err := q.UnlinkIdentity(ctx, db.UnlinkIdentityParams{IdentityID: current.ID, OrganizationID: *left}); err != nil {
+				return err
+			}
+		}
 		if err := h.storeSecrets(ctx, q, current.ID, api.IdentityType(changed.Type), given, true); err != nil {
 			return err
 		}

@@ -3,24 +3,32 @@ package server
 import (
 	"context"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/internal/account"
 	"github.com/nexterm-go/nexterm/internal/audit"
+	"github.com/nexterm-go/nexterm/internal/entry"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/service"
 	"github.com/nexterm-go/nexterm/internal/session"
+	"github.com/nexterm-go/nexterm/internal/tag"
 	"github.com/nexterm-go/nexterm/internal/user"
 )
 
 type (
 	accountHandlers      = account.Handlers
 	auditHandlers        = audit.Handlers
+	entryHandlers        = entry.Handlers
+	folderHandlers       = folder.Handlers
 	identityHandlers     = identity.Handlers
 	organizationHandlers = organization.Handlers
 	serviceHandlers      = service.Handlers
 	sessionHandlers      = session.Handlers
+	tagHandlers          = tag.Handlers
 	userHandlers         = user.Handlers
 )
 
@@ -29,23 +37,29 @@ type (
 type operations struct {
 	*accountHandlers
 	*auditHandlers
+	*entryHandlers
+	*folderHandlers
 	*identityHandlers
 	*organizationHandlers
 	*serviceHandlers
 	*sessionHandlers
+	*tagHandlers
 	*userHandlers
 }
 
 var _ api.StrictServerInterface = operations{}
 
-func newOperations(o Options) operations {
+func newOperations(o Options, contract *openapi3.T) operations {
 	return operations{
 		account.New(o.Pool),
 		audit.New(o.Pool, o.Events),
+		entry.New(o.Pool, o.Events, rules(contract, "NewEntry")),
+		folder.New(o.Pool, o.Events),
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool, o.Events),
+		tag.New(o.Pool, o.Events),
 		user.New(o.Pool, o.Events),
 	}
 }
@@ -54,6 +68,9 @@ func newOperations(o Options) operations {
 // answers it.
 func stateLists(o operations) map[event.Topic]func(context.Context) (any, error) {
 	return map[event.Topic]func(context.Context) (any, error){
+		event.Entries: func(ctx context.Context) (any, error) {
+			return o.ListEntryTree(ctx, api.ListEntryTreeRequestObject{})
+		},
 		event.Identities: func(ctx context.Context) (any, error) {
 			return o.ListIdentities(ctx, api.ListIdentitiesRequestObject{})
 		},

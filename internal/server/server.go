@@ -74,7 +74,7 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
-	all := newOperations(options)
+	all := newOperations(options, contract)
 	sockets := state.New(state.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout,

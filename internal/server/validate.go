@@ -130,10 +130,15 @@ func violation(schema *openapi3.Schema, value any, label string) string {
 }
 
 func objectViolation(schema *openapi3.Schema, object map[string]any, label string) string {
+	missing, together := schema.Extensions["x-required-message"].(string)
 	for _, name := range propertyOrder(schema) {
 		member, given := object[name]
+		required := slices.Contains(schema.Required, name)
+		if required && together && (!given || member == "") {
+			return missing
+		}
 		if !given {
-			if slices.Contains(schema.Required, name) {
+			if required {
 				return join(label, name) + " is required"
 			}
 			continue
@@ -152,6 +157,9 @@ func objectViolation(schema *openapi3.Schema, object map[string]any, label strin
 			continue
 		}
 		additional := propertySchema(schema, name)
+		if additional == nil && schema.AdditionalProperties.Has != nil && *schema.AdditionalProperties.Has {
+			continue
+		}
 		if additional == nil {
 			return join(label, clip(name)) + " is not allowed"
 		}
@@ -285,4 +293,12 @@ func enumeration(schema *openapi3.Schema) string {
 		values[i] = fmt.Sprint(value)
 	}
 	return strings.Join(values, ", ")
+}
+
+// rules holds values against a schema of the contract as the guard does with
+// whole bodies, for operations that judge the parts of a body one by one. It
+// names the first violation, or nothing.
+func rules(contract *openapi3.T, schema string) func(map[string]any) string {
+	rule := contract.Components.Schemas[schema].Value
+	return func(value map[string]any) string { return violation(rule, coerce(rule, value), "") }
 }

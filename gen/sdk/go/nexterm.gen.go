@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,273 @@ import (
 	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
 )
+
+// Defines values for ConnectionConnectionType.
+const (
+	ConnectionConnectionTypeEntryDemoConnect ConnectionConnectionType = "entry.demo_connect"
+	ConnectionConnectionTypeEntryPveConnect  ConnectionConnectionType = "entry.pve_connect"
+	ConnectionConnectionTypeEntryRdpConnect  ConnectionConnectionType = "entry.rdp_connect"
+	ConnectionConnectionTypeEntrySSHConnect  ConnectionConnectionType = "entry.ssh_connect"
+	ConnectionConnectionTypeEntrySftpConnect ConnectionConnectionType = "entry.sftp_connect"
+	ConnectionConnectionTypeEntryVncConnect  ConnectionConnectionType = "entry.vnc_connect"
+)
+
+// Valid indicates whether the value is a known member of the ConnectionConnectionType enum.
+func (e ConnectionConnectionType) Valid() bool {
+	switch e {
+	case ConnectionConnectionTypeEntryDemoConnect:
+		return true
+	case ConnectionConnectionTypeEntryPveConnect:
+		return true
+	case ConnectionConnectionTypeEntryRdpConnect:
+		return true
+	case ConnectionConnectionTypeEntrySSHConnect:
+		return true
+	case ConnectionConnectionTypeEntrySftpConnect:
+		return true
+	case ConnectionConnectionTypeEntryVncConnect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryConfigBackspaceMode.
+const (
+	EntryConfigBackspaceModeCtrlH EntryConfigBackspaceMode = "ctrl-h"
+	EntryConfigBackspaceModeDel   EntryConfigBackspaceMode = "del"
+)
+
+// Valid indicates whether the value is a known member of the EntryConfigBackspaceMode enum.
+func (e EntryConfigBackspaceMode) Valid() bool {
+	switch e {
+	case EntryConfigBackspaceModeCtrlH:
+		return true
+	case EntryConfigBackspaceModeDel:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryConfigDeleteMode.
+const (
+	EntryConfigDeleteModeDel EntryConfigDeleteMode = "del"
+	EntryConfigDeleteModeVt  EntryConfigDeleteMode = "vt"
+)
+
+// Valid indicates whether the value is a known member of the EntryConfigDeleteMode enum.
+func (e EntryConfigDeleteMode) Valid() bool {
+	switch e {
+	case EntryConfigDeleteModeDel:
+		return true
+	case EntryConfigDeleteModeVt:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryConfigFunctionKeyMode.
+const (
+	EntryConfigFunctionKeyModeLinux EntryConfigFunctionKeyMode = "linux"
+	EntryConfigFunctionKeyModeVt    EntryConfigFunctionKeyMode = "vt"
+	EntryConfigFunctionKeyModeXterm EntryConfigFunctionKeyMode = "xterm"
+)
+
+// Valid indicates whether the value is a known member of the EntryConfigFunctionKeyMode enum.
+func (e EntryConfigFunctionKeyMode) Valid() bool {
+	switch e {
+	case EntryConfigFunctionKeyModeLinux:
+		return true
+	case EntryConfigFunctionKeyModeVt:
+		return true
+	case EntryConfigFunctionKeyModeXterm:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryConfigProtocol.
+const (
+	EntryConfigProtocolDemo   EntryConfigProtocol = "demo"
+	EntryConfigProtocolFtp    EntryConfigProtocol = "ftp"
+	EntryConfigProtocolFtps   EntryConfigProtocol = "ftps"
+	EntryConfigProtocolRdp    EntryConfigProtocol = "rdp"
+	EntryConfigProtocolSSH    EntryConfigProtocol = "ssh"
+	EntryConfigProtocolSftp   EntryConfigProtocol = "sftp"
+	EntryConfigProtocolTelnet EntryConfigProtocol = "telnet"
+	EntryConfigProtocolVnc    EntryConfigProtocol = "vnc"
+)
+
+// Valid indicates whether the value is a known member of the EntryConfigProtocol enum.
+func (e EntryConfigProtocol) Valid() bool {
+	switch e {
+	case EntryConfigProtocolDemo:
+		return true
+	case EntryConfigProtocolFtp:
+		return true
+	case EntryConfigProtocolFtps:
+		return true
+	case EntryConfigProtocolRdp:
+		return true
+	case EntryConfigProtocolSSH:
+		return true
+	case EntryConfigProtocolSftp:
+		return true
+	case EntryConfigProtocolTelnet:
+		return true
+	case EntryConfigProtocolVnc:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryConfigRdpSecurity.
+const (
+	EntryConfigRdpSecurityAny       EntryConfigRdpSecurity = "any"
+	EntryConfigRdpSecurityEmpty     EntryConfigRdpSecurity = ""
+	EntryConfigRdpSecurityNla       EntryConfigRdpSecurity = "nla"
+	EntryConfigRdpSecurityRdp       EntryConfigRdpSecurity = "rdp"
+	EntryConfigRdpSecurityTLS       EntryConfigRdpSecurity = "tls"
+	EntryConfigRdpSecurityVmconnect EntryConfigRdpSecurity = "vmconnect"
+)
+
+// Valid indicates whether the value is a known member of the EntryConfigRdpSecurity enum.
+func (e EntryConfigRdpSecurity) Valid() bool {
+	switch e {
+	case EntryConfigRdpSecurityAny:
+		return true
+	case EntryConfigRdpSecurityEmpty:
+		return true
+	case EntryConfigRdpSecurityNla:
+		return true
+	case EntryConfigRdpSecurityRdp:
+		return true
+	case EntryConfigRdpSecurityTLS:
+		return true
+	case EntryConfigRdpSecurityVmconnect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryConfigResizeMethod.
+const (
+	EntryConfigResizeMethodDisplayUpdate EntryConfigResizeMethod = "display-update"
+	EntryConfigResizeMethodNone          EntryConfigResizeMethod = "none"
+	EntryConfigResizeMethodReconnect     EntryConfigResizeMethod = "reconnect"
+)
+
+// Valid indicates whether the value is a known member of the EntryConfigResizeMethod enum.
+func (e EntryConfigResizeMethod) Valid() bool {
+	switch e {
+	case EntryConfigResizeMethodDisplayUpdate:
+		return true
+	case EntryConfigResizeMethodNone:
+		return true
+	case EntryConfigResizeMethodReconnect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryPositionPlacement.
+const (
+	EntryPositionPlacementAfter  EntryPositionPlacement = "after"
+	EntryPositionPlacementBefore EntryPositionPlacement = "before"
+)
+
+// Valid indicates whether the value is a known member of the EntryPositionPlacement enum.
+func (e EntryPositionPlacement) Valid() bool {
+	switch e {
+	case EntryPositionPlacementAfter:
+		return true
+	case EntryPositionPlacementBefore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for EntryType.
+const (
+	EntryTypePveLxc   EntryType = "pve-lxc"
+	EntryTypePveQemu  EntryType = "pve-qemu"
+	EntryTypePveShell EntryType = "pve-shell"
+	EntryTypeServer   EntryType = "server"
+)
+
+// Valid indicates whether the value is a known member of the EntryType enum.
+func (e EntryType) Valid() bool {
+	switch e {
+	case EntryTypePveLxc:
+		return true
+	case EntryTypePveQemu:
+		return true
+	case EntryTypePveShell:
+		return true
+	case EntryTypeServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FolderType.
+const (
+	FolderTypeIntegrationNode FolderType = "integration-node"
+	FolderTypeIntegrationRoot FolderType = "integration-root"
+)
+
+// Valid indicates whether the value is a known member of the FolderType enum.
+func (e FolderType) Valid() bool {
+	switch e {
+	case FolderTypeIntegrationNode:
+		return true
+	case FolderTypeIntegrationRoot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FolderNodeFolderType.
+const (
+	FolderNodeFolderTypeIntegrationNode FolderNodeFolderType = "integration-node"
+	FolderNodeFolderTypeIntegrationRoot FolderNodeFolderType = "integration-root"
+)
+
+// Valid indicates whether the value is a known member of the FolderNodeFolderType enum.
+func (e FolderNodeFolderType) Valid() bool {
+	switch e {
+	case FolderNodeFolderTypeIntegrationNode:
+		return true
+	case FolderNodeFolderTypeIntegrationRoot:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FolderNodeType.
+const (
+	FolderNodeTypeFolder FolderNodeType = "folder"
+)
+
+// Valid indicates whether the value is a known member of the FolderNodeType enum.
+func (e FolderNodeType) Valid() bool {
+	switch e {
+	case FolderNodeTypeFolder:
+		return true
+	default:
+		return false
+	}
+}
 
 // Defines values for IdentityScope.
 const (
@@ -54,6 +322,27 @@ func (e IdentityType) Valid() bool {
 	case IdentityTypePasswordOnly:
 		return true
 	case IdentityTypeSSH:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ImportResultStatus.
+const (
+	ImportResultStatusError    ImportResultStatus = "error"
+	ImportResultStatusImported ImportResultStatus = "imported"
+	ImportResultStatusSkipped  ImportResultStatus = "skipped"
+)
+
+// Valid indicates whether the value is a known member of the ImportResultStatus enum.
+func (e ImportResultStatus) Valid() bool {
+	switch e {
+	case ImportResultStatusError:
+		return true
+	case ImportResultStatusImported:
+		return true
+	case ImportResultStatusSkipped:
 		return true
 	default:
 		return false
@@ -111,6 +400,42 @@ func (e MemberStatus) Valid() bool {
 	case MemberStatusActive:
 		return true
 	case MemberStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for NewEntryRenderer.
+const (
+	NewEntryRendererGuac     NewEntryRenderer = "guac"
+	NewEntryRendererSftp     NewEntryRenderer = "sftp"
+	NewEntryRendererTerminal NewEntryRenderer = "terminal"
+)
+
+// Valid indicates whether the value is a known member of the NewEntryRenderer enum.
+func (e NewEntryRenderer) Valid() bool {
+	switch e {
+	case NewEntryRendererGuac:
+		return true
+	case NewEntryRendererSftp:
+		return true
+	case NewEntryRendererTerminal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OrganizationNodeType.
+const (
+	OrganizationNodeTypeOrganization OrganizationNodeType = "organization"
+)
+
+// Valid indicates whether the value is a known member of the OrganizationNodeType enum.
+func (e OrganizationNodeType) Valid() bool {
+	switch e {
+	case OrganizationNodeTypeOrganization:
 		return true
 	default:
 		return false
@@ -186,6 +511,72 @@ func (e PermissionScope) Valid() bool {
 	case PermissionScopeOrganization:
 		return true
 	case PermissionScopeSystem:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PveNodeType.
+const (
+	PveNodeTypePveLxc   PveNodeType = "pve-lxc"
+	PveNodeTypePveQemu  PveNodeType = "pve-qemu"
+	PveNodeTypePveShell PveNodeType = "pve-shell"
+)
+
+// Valid indicates whether the value is a known member of the PveNodeType enum.
+func (e PveNodeType) Valid() bool {
+	switch e {
+	case PveNodeTypePveLxc:
+		return true
+	case PveNodeTypePveQemu:
+		return true
+	case PveNodeTypePveShell:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RecentEntryConnectionType.
+const (
+	RecentEntryConnectionTypeEntryDemoConnect RecentEntryConnectionType = "entry.demo_connect"
+	RecentEntryConnectionTypeEntryPveConnect  RecentEntryConnectionType = "entry.pve_connect"
+	RecentEntryConnectionTypeEntryRdpConnect  RecentEntryConnectionType = "entry.rdp_connect"
+	RecentEntryConnectionTypeEntrySSHConnect  RecentEntryConnectionType = "entry.ssh_connect"
+	RecentEntryConnectionTypeEntrySftpConnect RecentEntryConnectionType = "entry.sftp_connect"
+	RecentEntryConnectionTypeEntryVncConnect  RecentEntryConnectionType = "entry.vnc_connect"
+)
+
+// Valid indicates whether the value is a known member of the RecentEntryConnectionType enum.
+func (e RecentEntryConnectionType) Valid() bool {
+	switch e {
+	case RecentEntryConnectionTypeEntryDemoConnect:
+		return true
+	case RecentEntryConnectionTypeEntryPveConnect:
+		return true
+	case RecentEntryConnectionTypeEntryRdpConnect:
+		return true
+	case RecentEntryConnectionTypeEntrySSHConnect:
+		return true
+	case RecentEntryConnectionTypeEntrySftpConnect:
+		return true
+	case RecentEntryConnectionTypeEntryVncConnect:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ServerNodeType.
+const (
+	ServerNodeTypeServer ServerNodeType = "server"
+)
+
+// Valid indicates whether the value is a known member of the ServerNodeType enum.
+func (e ServerNodeType) Valid() bool {
+	switch e {
+	case ServerNodeTypeServer:
 		return true
 	default:
 		return false
@@ -346,6 +737,20 @@ type Confirmation struct {
 	Success bool   `json:"success"`
 }
 
+// Connection Example: {"connectionType":"entry.ssh_connect","entryId":7,"timestamp":"2026-01-31T12:00:00.000Z"}
+type Connection struct {
+	ConnectionType ConnectionConnectionType `json:"connectionType"`
+	EntryID        int64                    `json:"entryId"`
+
+	// Timestamp ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	Timestamp Timestamp `json:"timestamp"`
+}
+
+// ConnectionConnectionType defines model for Connection.ConnectionType.
+type ConnectionConnectionType string
+
 // EffectivePermissions Example: {"isAdmin":false,"isOwner":false,"permissions":["identities.manage","connect.ssh"]}
 type EffectivePermissions struct {
 	// IsAdmin Whether the account may do everything in all organizations.
@@ -361,6 +766,236 @@ type EffectivePermissions struct {
 // Example: {}
 type Empty = map[string]interface{}
 
+// Entry Example: {"accountId":1,"config":{"ip":"web1.example.com","port":22,"protocol":"ssh"},"createdAt":"2026-01-31T12:00:00.000Z","folderId":4,"icon":"server","id":7,"identities":[3],"integrationId":null,"ip":"web1.example.com","name":"web1","organizationId":null,"position":0,"protocol":"ssh","renderer":"terminal","status":"online","tags":[{"color":"#ff8800","id":5,"name":"production"}],"type":"server","updatedAt":"2026-01-31T12:00:00.000Z"}
+type Entry struct {
+	// AccountID The owner of a personal entry; null for an organization's.
+	AccountID *int64 `json:"accountId"`
+
+	// Config How to reach the host and how to show it. Members that are not listed are kept as they are.
+	// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+	// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+	//
+	//
+	// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+	Config EntryConfig `json:"config"`
+
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// FolderID The folder; null at the root.
+	FolderID *int64  `json:"folderId"`
+	Icon     *string `json:"icon"`
+	ID       int64   `json:"id"`
+
+	// Identities Identities that the caller may use, the default first.
+	Identities []int64 `json:"identities"`
+
+	// IntegrationID The integration that manages the entry, if one does.
+	IntegrationID *int64 `json:"integrationId"`
+
+	// IP As in `config`.
+	IP   *string `json:"ip"`
+	Name string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal entry.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// Position Its place among the entries beside it, from 0.
+	Position int64 `json:"position"`
+
+	// Protocol As in `config`.
+	Protocol *string `json:"protocol"`
+
+	// Renderer Which view a client opens.
+	Renderer *string `json:"renderer"`
+
+	// Status Null until it is checked for the first time.
+	Status *string `json:"status"`
+
+	// Tags The caller's own tags, by name.
+	Tags []EntryTag `json:"tags"`
+
+	// Type A server, or a guest or the shell of a Proxmox node.
+	Type EntryType `json:"type"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+}
+
+// EntryConfig How to reach the host and how to show it. Members that are not listed are kept as they are.
+// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+//
+// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+type EntryConfig struct {
+	BackspaceMode            *EntryConfigBackspaceMode `json:"backspaceMode,omitempty"`
+	ColorDepth               interface{}               `json:"colorDepth,omitempty"`
+	DeleteMode               *EntryConfigDeleteMode    `json:"deleteMode,omitempty"`
+	EnableAudio              *bool                     `json:"enableAudio,omitempty"`
+	EnableDesktopComposition *bool                     `json:"enableDesktopComposition,omitempty"`
+	EnableFontSmoothing      *bool                     `json:"enableFontSmoothing,omitempty"`
+	EnableFullWindowDrag     *bool                     `json:"enableFullWindowDrag,omitempty"`
+	EnableMenuAnimations     *bool                     `json:"enableMenuAnimations,omitempty"`
+	EnableTheming            *bool                     `json:"enableTheming,omitempty"`
+	EnableWallpaper          *bool                     `json:"enableWallpaper,omitempty"`
+
+	// EngineID The engine that opens sessions; the first connected one without it.
+	EngineID        *EntryConfig_EngineID       `json:"engineId,omitempty"`
+	FunctionKeyMode *EntryConfigFunctionKeyMode `json:"functionKeyMode,omitempty"`
+
+	// IP Host name or address.
+	IP *string `json:"ip,omitempty"`
+
+	// JumpHosts SSH entries on the way to the host, in order.
+	JumpHosts []int64 `json:"jumpHosts,omitempty"`
+
+	// KeyboardLayout Layout of RDP sessions.
+	//
+	// Example: en-us-qwerty
+	KeyboardLayout    *string `json:"keyboardLayout,omitempty"`
+	MacAddress        *string `json:"macAddress,omitempty"`
+	MonitoringEnabled *bool   `json:"monitoringEnabled,omitempty"`
+
+	// NodeName The Proxmox node.
+	NodeName *string `json:"nodeName,omitempty"`
+
+	// Notes Free text.
+	Notes    *string              `json:"notes,omitempty"`
+	Port     *int32               `json:"port,omitempty"`
+	Protocol *EntryConfigProtocol `json:"protocol,omitempty"`
+
+	// ProviderID `shell`, or the guest's id as text.
+	ProviderID     *string                  `json:"providerId,omitempty"`
+	RdpSecurity    *EntryConfigRdpSecurity  `json:"rdpSecurity,omitempty"`
+	ResizeMethod   *EntryConfigResizeMethod `json:"resizeMethod,omitempty"`
+	ShowNoteInList *bool                    `json:"showNoteInList,omitempty"`
+
+	// Vmid The guest's id at Proxmox.
+	Vmid             *EntryConfig_Vmid `json:"vmid,omitempty"`
+	WakeOnLanEnabled *bool             `json:"wakeOnLanEnabled,omitempty"`
+
+	// WolBroadcastAddress Where Wake-on-LAN packets go; 255.255.255.255 without it.
+	WolBroadcastAddress  *string                `json:"wolBroadcastAddress,omitempty"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
+// EntryConfigBackspaceMode defines model for EntryConfig.BackspaceMode.
+type EntryConfigBackspaceMode string
+
+// EntryConfigDeleteMode defines model for EntryConfig.DeleteMode.
+type EntryConfigDeleteMode string
+
+// EntryConfigEngineID0 defines model for EntryConfig.EngineID.0.
+type EntryConfigEngineID0 = string
+
+// EntryConfigEngineID1 defines model for EntryConfig.EngineID.1.
+type EntryConfigEngineID1 = float32
+
+// EntryConfig_EngineID The engine that opens sessions; the first connected one without it.
+type EntryConfig_EngineID struct {
+	union json.RawMessage
+}
+
+// EntryConfigFunctionKeyMode defines model for EntryConfig.FunctionKeyMode.
+type EntryConfigFunctionKeyMode string
+
+// EntryConfigProtocol defines model for EntryConfig.Protocol.
+type EntryConfigProtocol string
+
+// EntryConfigRdpSecurity defines model for EntryConfig.RdpSecurity.
+type EntryConfigRdpSecurity string
+
+// EntryConfigResizeMethod defines model for EntryConfig.ResizeMethod.
+type EntryConfigResizeMethod string
+
+// EntryConfigVmid0 defines model for EntryConfig.Vmid.0.
+type EntryConfigVmid0 = string
+
+// EntryConfigVmid1 defines model for EntryConfig.Vmid.1.
+type EntryConfigVmid1 = float32
+
+// EntryConfig_Vmid The guest's id at Proxmox.
+type EntryConfig_Vmid struct {
+	union json.RawMessage
+}
+
+// EntryCreated Example: {"id":7,"message":"Entry got successfully created"}
+type EntryCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// EntryDuplicated Example: {"id":8,"message":"Entry got successfully duplicated"}
+type EntryDuplicated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// EntryNode One node of the tree; `type` tells which.
+type EntryNode struct {
+	union json.RawMessage
+}
+
+// EntryPatch Example: {"config":{"ip":"web2.example.com","port":22,"protocol":"ssh"},"name":"web2"}
+type EntryPatch struct {
+	// Config How to reach the host and how to show it. Members that are not listed are kept as they are.
+	// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+	// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+	//
+	//
+	// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+	Config *EntryConfig `json:"config,omitempty"`
+
+	// FolderID Moves the entry to the end of this folder; null to the root of its owner.
+	FolderID nullable.Nullable[int64] `json:"folderId,omitempty"`
+
+	// Icon Null is `server`.
+	Icon nullable.Nullable[string] `json:"icon,omitempty"`
+
+	// Identities Replaces the links that the caller can see; the first is the default.
+	Identities *[]int64 `json:"identities,omitempty"`
+	Name       *string  `json:"name,omitempty"`
+
+	// OrganizationID Moves the entry to the root of this organization; null to the caller's own.
+	OrganizationID nullable.Nullable[int64]  `json:"organizationId,omitempty"`
+	Renderer       nullable.Nullable[string] `json:"renderer,omitempty"`
+
+	// Type A server, or a guest or the shell of a Proxmox node.
+	Type *EntryType `json:"type,omitempty"`
+}
+
+// EntryPosition Example: {"placement":"after","targetId":null}
+type EntryPosition struct {
+	// FolderID The folder; null for a root.
+	FolderID nullable.Nullable[int64] `json:"folderId,omitempty"`
+
+	// OrganizationID Whose root; without effect for a folder.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// Placement On which side of the target; without a target it does not matter.
+	Placement EntryPositionPlacement `json:"placement"`
+
+	// TargetID The entry to stand next to; null or absent for the end.
+	TargetID *int64 `json:"targetId,omitempty"`
+}
+
+// EntryPositionPlacement On which side of the target; without a target it does not matter.
+type EntryPositionPlacement string
+
+// EntryTag Example: {"color":"#ff8800","id":5,"name":"production"}
+type EntryTag struct {
+	Color string `json:"color"`
+	ID    int64  `json:"id"`
+	Name  string `json:"name"`
+}
+
+// EntryType A server, or a guest or the shell of a Proxmox node.
+type EntryType string
+
 // Error Example: {"code":404,"message":"Identity does not exist"}
 type Error struct {
 	// Code The HTTP status of this answer.
@@ -371,6 +1006,64 @@ type Error struct {
 
 	// TotpRequired Only at sign-in. The account needs a TOTP code besides the password.
 	TotpRequired *bool `json:"totpRequired,omitempty"`
+}
+
+// Folder Example: {"id":4,"integrationId":null,"name":"Web","organizationId":null,"parentId":null,"position":0,"type":null}
+type Folder struct {
+	ID            int64  `json:"id"`
+	IntegrationID *int64 `json:"integrationId"`
+	Name          string `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal folder.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// ParentID The folder around it; null at the top level.
+	ParentID *int64 `json:"parentId"`
+	Position int32  `json:"position"`
+
+	// Type What an integration uses the folder for.
+	Type *FolderType `json:"type"`
+}
+
+// FolderType What an integration uses the folder for.
+type FolderType string
+
+// FolderCreated Example: {"id":4,"message":"Folder has been successfully created"}
+type FolderCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// FolderNode Example: {"entries":[],"folderType":null,"id":4,"integrationId":null,"name":"Web","organizationId":null,"position":0,"type":"folder"}
+type FolderNode struct {
+	Entries []EntryNode `json:"entries"`
+
+	// FolderType What an integration uses the folder for.
+	FolderType     *FolderNodeFolderType `json:"folderType"`
+	ID             int64                 `json:"id"`
+	IntegrationID  *int64                `json:"integrationId"`
+	Name           string                `json:"name"`
+	OrganizationID *int64                `json:"organizationId"`
+	Position       int32                 `json:"position"`
+	Type           FolderNodeType        `json:"type"`
+}
+
+// FolderNodeFolderType What an integration uses the folder for.
+type FolderNodeFolderType string
+
+// FolderNodeType defines model for FolderNode.Type.
+type FolderNodeType string
+
+// FolderPatch Example: {"name":"Web servers"}
+type FolderPatch struct {
+	// Name At least 3 characters, unless it is the name that the folder has.
+	Name *string `json:"name,omitempty"`
+
+	// OrganizationID Whose top level; null for the caller's own.
+	OrganizationID nullable.Nullable[int64] `json:"organizationId,omitempty"`
+
+	// ParentID The new folder around it; null for a top level.
+	ParentID nullable.Nullable[int64] `json:"parentId,omitempty"`
 }
 
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
@@ -427,6 +1120,41 @@ type IdentityPatch struct {
 
 // IdentityType Which secrets the identity uses.
 type IdentityType string
+
+// ImportResult Example: {"entryId":7,"host":"web1","status":"imported"}
+type ImportResult struct {
+	// EntryID The new entry.
+	EntryID *int64 `json:"entryId,omitempty"`
+	Host    string `json:"host"`
+
+	// Reason Why there is none.
+	Reason *string            `json:"reason,omitempty"`
+	Status ImportResultStatus `json:"status"`
+}
+
+// ImportResultStatus defines model for ImportResult.Status.
+type ImportResultStatus string
+
+// ImportedServer One host. `name` and `ip` are needed, and the limits of a new entry hold; a server that is
+// outside them is reported and does not hinder the others.
+//
+// Example: {"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}
+type ImportedServer struct {
+	// Config Further options, kept in the entry's configuration. What they say of `ip`, `port` and `protocol` does not count.
+	Config map[string]interface{} `json:"config,omitempty"`
+
+	// Identities Identities to link, the default first.
+	Identities []int64 `json:"identities,omitempty"`
+
+	// IP Host name or address.
+	IP *string `json:"ip,omitempty"`
+
+	// Name The entry's name.
+	Name *string `json:"name,omitempty"`
+
+	// Port 22 without it.
+	Port *int64 `json:"port,omitempty"`
+}
 
 // Invitation Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":2,"invitedBy":{"avatarHash":null,"firstName":"Charles","id":5,"lastName":"Babbage","name":"Charles Babbage","username":"charles"},"organization":{"description":null,"id":2,"name":"Analytical Engines"}}
 type Invitation struct {
@@ -591,6 +1319,53 @@ type NewAccount struct {
 	Username string `json:"username"`
 }
 
+// NewEntry Example: {"config":{"ip":"web1.example.com","port":22,"protocol":"ssh"},"icon":"server","identities":[],"name":"web1"}
+type NewEntry struct {
+	// Config How to reach the host and how to show it. Members that are not listed are kept as they are.
+	// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+	// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+	//
+	//
+	// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+	Config EntryConfig `json:"config"`
+
+	// FolderID The folder; null or absent for a root.
+	FolderID *int64 `json:"folderId,omitempty"`
+
+	// Icon Name of an icon; `server` without it.
+	Icon *string `json:"icon,omitempty"`
+
+	// Identities Identities to link, the default first.
+	Identities []int64 `json:"identities,omitempty"`
+
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID The owning organization; null or absent for the folder's owner, else a personal entry.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// Renderer Counts only when the protocol does not decide.
+	Renderer *NewEntryRenderer `json:"renderer,omitempty"`
+
+	// Type A server, or a guest or the shell of a Proxmox node.
+	Type *EntryType `json:"type,omitempty"`
+}
+
+// NewEntryRenderer Counts only when the protocol does not decide.
+type NewEntryRenderer string
+
+// NewFolder Example: {"name":"Web"}
+type NewFolder struct {
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID The owning organization; null or absent for the parent's owner, else a personal folder.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// ParentID The folder around it; null or absent for the top level.
+	ParentID *int64 `json:"parentId,omitempty"`
+}
+
 // NewIdentity Example: {"name":"Deploy key","sshKey":"-----BEGIN OPENSSH PRIVATE KEY-----\n...","type":"ssh","username":"deploy"}
 type NewIdentity struct {
 	// Name Display name, not unique.
@@ -633,6 +1408,14 @@ type NewPassword struct {
 	Password string `json:"password"`
 }
 
+// NewTag Example: {"color":"#ff8800","name":"production"}
+type NewTag struct {
+	Color string `json:"color"`
+
+	// Name Unique among the caller's tags.
+	Name string `json:"name"`
+}
+
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
 type Organization struct {
 	// AuditSettings Example: {"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false}
@@ -663,6 +1446,22 @@ type Organization struct {
 	// Example: 2026-01-31T12:00:00.000Z
 	UpdatedAt Timestamp `json:"updatedAt"`
 }
+
+// OrganizationNode Example: {"entries":[],"id":"org-2","name":"Operations","requireConnectionReason":false,"type":"organization"}
+type OrganizationNode struct {
+	Entries []EntryNode `json:"entries"`
+
+	// ID `org-` and the organization's id.
+	ID   string `json:"id"`
+	Name string `json:"name"`
+
+	// RequireConnectionReason Connecting asks for a reason.
+	RequireConnectionReason bool                 `json:"requireConnectionReason"`
+	Type                    OrganizationNodeType `json:"type"`
+}
+
+// OrganizationNodeType defines model for OrganizationNode.Type.
+type OrganizationNodeType string
 
 // OrganizationPatch Example: {"name":"Difference Engines"}
 type OrganizationPatch struct {
@@ -749,6 +1548,134 @@ type PermissionOverride string
 // PermissionScope Where a permission can be granted.
 type PermissionScope string
 
+// PveNode Example: {"icon":"server","id":9,"integrationId":1,"name":"db","position":1,"renderer":"terminal","status":"running","tags":[],"type":"pve-lxc"}
+type PveNode struct {
+	Icon          string      `json:"icon"`
+	ID            int64       `json:"id"`
+	IntegrationID *int64      `json:"integrationId"`
+	Name          string      `json:"name"`
+	Position      int64       `json:"position"`
+	Renderer      *string     `json:"renderer"`
+	Status        *string     `json:"status"`
+	Tags          []EntryTag  `json:"tags"`
+	Type          PveNodeType `json:"type"`
+}
+
+// PveNodeType defines model for PveNode.Type.
+type PveNodeType string
+
+// RecentEntry defines model for RecentEntry.
+type RecentEntry struct {
+	// AccountID The owner of a personal entry; null for an organization's.
+	AccountID *int64 `json:"accountId"`
+
+	// Config How to reach the host and how to show it. Members that are not listed are kept as they are.
+	// A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
+	// `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
+	//
+	//
+	// Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
+	Config         EntryConfig               `json:"config"`
+	ConnectionType RecentEntryConnectionType `json:"connectionType"`
+
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+	EntryID   int64     `json:"entryId"`
+
+	// FolderID The folder; null at the root.
+	FolderID *int64  `json:"folderId"`
+	Icon     *string `json:"icon"`
+	ID       int64   `json:"id"`
+
+	// Identities Identities that the caller may use, the default first.
+	Identities []int64 `json:"identities"`
+
+	// IntegrationID The integration that manages the entry, if one does.
+	IntegrationID *int64 `json:"integrationId"`
+
+	// IP As in `config`.
+	IP   *string `json:"ip"`
+	Name string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal entry.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// Position Its place among the entries beside it, from 0.
+	Position int64 `json:"position"`
+
+	// Protocol As in `config`.
+	Protocol *string `json:"protocol"`
+
+	// Renderer Which view a client opens.
+	Renderer *string `json:"renderer"`
+
+	// Status Null until it is checked for the first time.
+	Status *string `json:"status"`
+
+	// Tags The caller's own tags, by name.
+	Tags []EntryTag `json:"tags"`
+
+	// Timestamp ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	Timestamp Timestamp `json:"timestamp"`
+
+	// Type A server, or a guest or the shell of a Proxmox node.
+	Type EntryType `json:"type"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+}
+
+// RecentEntryConnectionType defines model for RecentEntry.ConnectionType.
+type RecentEntryConnectionType string
+
+// SSHConfigImport Example: {"folderId":4,"servers":[{"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}]}
+type SSHConfigImport struct {
+	// FolderID The folder that the entries are appended to.
+	FolderID int64 `json:"folderId"`
+
+	// OrganizationID Without effect; the folder decides the owner.
+	OrganizationID *int64           `json:"organizationId,omitempty"`
+	Servers        []ImportedServer `json:"servers"`
+}
+
+// SSHConfigImported Example: {"details":[{"entryId":7,"host":"web1","status":"imported"}],"errors":0,"imported":1,"message":"SSH config import: 1 imported, 0 skipped, 0 errors","skipped":0}
+type SSHConfigImported struct {
+	// Details One for each server, in order.
+	Details  []ImportResult `json:"details"`
+	Errors   int            `json:"errors"`
+	Imported int            `json:"imported"`
+	Message  string         `json:"message"`
+	Skipped  int            `json:"skipped"`
+}
+
+// ServerNode Example: {"icon":"server","id":7,"identities":[3],"ip":"web1.example.com","name":"web1","notes":"","position":0,"protocol":"ssh","renderer":"terminal","showNoteInList":false,"status":"online","tags":[],"type":"server"}
+type ServerNode struct {
+	Icon             string         `json:"icon"`
+	ID               int64          `json:"id"`
+	Identities       []int64        `json:"identities"`
+	IP               *string        `json:"ip,omitempty"`
+	MacAddress       *string        `json:"macAddress,omitempty"`
+	Name             string         `json:"name"`
+	Notes            string         `json:"notes"`
+	Position         int64          `json:"position"`
+	Protocol         *string        `json:"protocol,omitempty"`
+	Renderer         *string        `json:"renderer"`
+	ShowNoteInList   bool           `json:"showNoteInList"`
+	Status           *string        `json:"status"`
+	Tags             []EntryTag     `json:"tags"`
+	Type             ServerNodeType `json:"type"`
+	WakeOnLanEnabled *bool          `json:"wakeOnLanEnabled,omitempty"`
+}
+
+// ServerNodeType defines model for ServerNode.Type.
+type ServerNodeType string
+
 // Session Example: {"createdAt":"2026-01-30T08:15:00.000Z","current":true,"id":12,"ip":"192.0.2.10","lastActivity":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}
 type Session struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -770,6 +1697,36 @@ type Session struct {
 
 	// UserAgent The client that opened the session; `None` when it did not say.
 	UserAgent string `json:"userAgent"`
+}
+
+// Tag Example: {"accountId":1,"color":"#ff8800","createdAt":"2026-01-31T12:00:00.000Z","id":5,"name":"production","updatedAt":"2026-01-31T12:00:00.000Z"}
+type Tag struct {
+	AccountID int64  `json:"accountId"`
+	Color     string `json:"color"`
+
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+}
+
+// TagCreated Example: {"id":5,"message":"Tag successfully created"}
+type TagCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// TagPatch Example: {"color":"#3366cc"}
+type TagPatch struct {
+	Color *string `json:"color,omitempty"`
+	Name  *string `json:"name,omitempty"`
 }
 
 // Timestamp ISO 8601 in UTC with milliseconds.
@@ -819,6 +1776,12 @@ type Version struct {
 	Version string `json:"version"`
 }
 
+// EntryID defines model for EntryId.
+type EntryID = int64
+
+// FolderID defines model for FolderId.
+type FolderID = int64
+
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
 
@@ -827,6 +1790,9 @@ type MemberAccountID = int64
 
 // OrganizationID defines model for OrganizationId.
 type OrganizationID = int64
+
+// TagID defines model for TagId.
+type TagID = int64
 
 // UserAccountID defines model for UserAccountId.
 type UserAccountID = int64
@@ -858,6 +1824,9 @@ type Unauthorized = Error
 // UnsupportedMediaType Example: {"code":404,"message":"Identity does not exist"}
 type UnsupportedMediaType = Error
 
+// WakeFailed Example: {"code":404,"message":"Identity does not exist"}
+type WakeFailed = Error
+
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
 	// OrganizationID An organization's id for everything in it, or `personal` for what the caller did outside of organizations.
@@ -881,6 +1850,12 @@ type ListAuditLogsParams struct {
 
 	// Offset Matching rows to skip.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// ListRecentEntriesParams defines parameters for ListRecentEntries.
+type ListRecentEntriesParams struct {
+	// Limit How many at most, 1 to 100. Anything below 1, or no number at all, counts as 5; anything above 100 as 100.
+	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
@@ -913,6 +1888,24 @@ type LoginJSONRequestBody = LoginRequest
 // LogoutJSONRequestBody defines body for Logout for application/json ContentType.
 type LogoutJSONRequestBody = LogoutRequest
 
+// CreateEntryJSONRequestBody defines body for CreateEntry for application/json ContentType.
+type CreateEntryJSONRequestBody = NewEntry
+
+// ImportSSHConfigJSONRequestBody defines body for ImportSSHConfig for application/json ContentType.
+type ImportSSHConfigJSONRequestBody = SSHConfigImport
+
+// UpdateEntryJSONRequestBody defines body for UpdateEntry for application/json ContentType.
+type UpdateEntryJSONRequestBody = EntryPatch
+
+// RepositionEntryJSONRequestBody defines body for RepositionEntry for application/json ContentType.
+type RepositionEntryJSONRequestBody = EntryPosition
+
+// CreateFolderJSONRequestBody defines body for CreateFolder for application/json ContentType.
+type CreateFolderJSONRequestBody = NewFolder
+
+// UpdateFolderJSONRequestBody defines body for UpdateFolder for application/json ContentType.
+type UpdateFolderJSONRequestBody = FolderPatch
+
 // CreateIdentityJSONRequestBody defines body for CreateIdentity for application/json ContentType.
 type CreateIdentityJSONRequestBody = NewIdentity
 
@@ -943,11 +1936,757 @@ type UpdateMemberPermissionsJSONRequestBody = MemberPermissionsChange
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
 
+// CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
+type CreateTagJSONRequestBody = NewTag
+
+// UpdateTagJSONRequestBody defines body for UpdateTag for application/json ContentType.
+type UpdateTagJSONRequestBody = TagPatch
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewAccount
 
 // UpdateUserPasswordJSONRequestBody defines body for UpdateUserPassword for application/json ContentType.
 type UpdateUserPasswordJSONRequestBody = NewPassword
+
+// Getter for additional properties for EntryConfig. Returns the specified
+// element and whether it was found
+func (a EntryConfig) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for EntryConfig
+func (a *EntryConfig) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for EntryConfig to handle AdditionalProperties
+func (a *EntryConfig) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["backspaceMode"]; found {
+		err = json.Unmarshal(raw, &a.BackspaceMode)
+		if err != nil {
+			return fmt.Errorf("error reading 'backspaceMode': %w", err)
+		}
+		delete(object, "backspaceMode")
+	}
+
+	if raw, found := object["colorDepth"]; found {
+		err = json.Unmarshal(raw, &a.ColorDepth)
+		if err != nil {
+			return fmt.Errorf("error reading 'colorDepth': %w", err)
+		}
+		delete(object, "colorDepth")
+	}
+
+	if raw, found := object["deleteMode"]; found {
+		err = json.Unmarshal(raw, &a.DeleteMode)
+		if err != nil {
+			return fmt.Errorf("error reading 'deleteMode': %w", err)
+		}
+		delete(object, "deleteMode")
+	}
+
+	if raw, found := object["enableAudio"]; found {
+		err = json.Unmarshal(raw, &a.EnableAudio)
+		if err != nil {
+			return fmt.Errorf("error reading 'enableAudio': %w", err)
+		}
+		delete(object, "enableAudio")
+	}
+
+	if raw, found := object["enableDesktopComposition"]; found {
+		err = json.Unmarshal(raw, &a.EnableDesktopComposition)
+		if err != nil {
+			return fmt.Errorf("error reading 'enableDesktopComposition': %w", err)
+		}
+		delete(object, "enableDesktopComposition")
+	}
+
+	if raw, found := object["enableFontSmoothing"]; found {
+		err = json.Unmarshal(raw, &a.EnableFontSmoothing)
+		if err != nil {
+			return fmt.Errorf("error reading 'enableFontSmoothing': %w", err)
+		}
+		delete(object, "enableFontSmoothing")
+	}
+
+	if raw, found := object["enableFullWindowDrag"]; found {
+		err = json.Unmarshal(raw, &a.EnableFullWindowDrag)
+		if err != nil {
+			return fmt.Errorf("error reading 'enableFullWindowDrag': %w", err)
+		}
+		delete(object, "enableFullWindowDrag")
+	}
+
+	if raw, found := object["enableMenuAnimations"]; found {
+		err = json.Unmarshal(raw, &a.EnableMenuAnimations)
+		if err != nil {
+			return fmt.Errorf("error reading 'enableMenuAnimations': %w", err)
+		}
+		delete(object, "enableMenuAnimations")
+	}
+
+	if raw, found := object["enableTheming"]; found {
+		err = json.Unmarshal(raw, &a.EnableTheming)
+		if err != nil {
+			return fmt.Errorf("error reading 'enableTheming': %w", err)
+		}
+		delete(object, "enableTheming")
+	}
+
+	if raw, found := object["enableWallpaper"]; found {
+		err = json.Unmarshal(raw, &a.EnableWallpaper)
+		if err != nil {
+			return fmt.Errorf("error reading 'enableWallpaper': %w", err)
+		}
+		delete(object, "enableWallpaper")
+	}
+
+	if raw, found := object["engineId"]; found {
+		err = json.Unmarshal(raw, &a.EngineID)
+		if err != nil {
+			return fmt.Errorf("error reading 'engineId': %w", err)
+		}
+		delete(object, "engineId")
+	}
+
+	if raw, found := object["functionKeyMode"]; found {
+		err = json.Unmarshal(raw, &a.FunctionKeyMode)
+		if err != nil {
+			return fmt.Errorf("error reading 'functionKeyMode': %w", err)
+		}
+		delete(object, "functionKeyMode")
+	}
+
+	if raw, found := object["ip"]; found {
+		err = json.Unmarshal(raw, &a.IP)
+		if err != nil {
+			return fmt.Errorf("error reading 'ip': %w", err)
+		}
+		delete(object, "ip")
+	}
+
+	if raw, found := object["jumpHosts"]; found {
+		err = json.Unmarshal(raw, &a.JumpHosts)
+		if err != nil {
+			return fmt.Errorf("error reading 'jumpHosts': %w", err)
+		}
+		delete(object, "jumpHosts")
+	}
+
+	if raw, found := object["keyboardLayout"]; found {
+		err = json.Unmarshal(raw, &a.KeyboardLayout)
+		if err != nil {
+			return fmt.Errorf("error reading 'keyboardLayout': %w", err)
+		}
+		delete(object, "keyboardLayout")
+	}
+
+	if raw, found := object["macAddress"]; found {
+		err = json.Unmarshal(raw, &a.MacAddress)
+		if err != nil {
+			return fmt.Errorf("error reading 'macAddress': %w", err)
+		}
+		delete(object, "macAddress")
+	}
+
+	if raw, found := object["monitoringEnabled"]; found {
+		err = json.Unmarshal(raw, &a.MonitoringEnabled)
+		if err != nil {
+			return fmt.Errorf("error reading 'monitoringEnabled': %w", err)
+		}
+		delete(object, "monitoringEnabled")
+	}
+
+	if raw, found := object["nodeName"]; found {
+		err = json.Unmarshal(raw, &a.NodeName)
+		if err != nil {
+			return fmt.Errorf("error reading 'nodeName': %w", err)
+		}
+		delete(object, "nodeName")
+	}
+
+	if raw, found := object["notes"]; found {
+		err = json.Unmarshal(raw, &a.Notes)
+		if err != nil {
+			return fmt.Errorf("error reading 'notes': %w", err)
+		}
+		delete(object, "notes")
+	}
+
+	if raw, found := object["port"]; found {
+		err = json.Unmarshal(raw, &a.Port)
+		if err != nil {
+			return fmt.Errorf("error reading 'port': %w", err)
+		}
+		delete(object, "port")
+	}
+
+	if raw, found := object["protocol"]; found {
+		err = json.Unmarshal(raw, &a.Protocol)
+		if err != nil {
+			return fmt.Errorf("error reading 'protocol': %w", err)
+		}
+		delete(object, "protocol")
+	}
+
+	if raw, found := object["providerId"]; found {
+		err = json.Unmarshal(raw, &a.ProviderID)
+		if err != nil {
+			return fmt.Errorf("error reading 'providerId': %w", err)
+		}
+		delete(object, "providerId")
+	}
+
+	if raw, found := object["rdpSecurity"]; found {
+		err = json.Unmarshal(raw, &a.RdpSecurity)
+		if err != nil {
+			return fmt.Errorf("error reading 'rdpSecurity': %w", err)
+		}
+		delete(object, "rdpSecurity")
+	}
+
+	if raw, found := object["resizeMethod"]; found {
+		err = json.Unmarshal(raw, &a.ResizeMethod)
+		if err != nil {
+			return fmt.Errorf("error reading 'resizeMethod': %w", err)
+		}
+		delete(object, "resizeMethod")
+	}
+
+	if raw, found := object["showNoteInList"]; found {
+		err = json.Unmarshal(raw, &a.ShowNoteInList)
+		if err != nil {
+			return fmt.Errorf("error reading 'showNoteInList': %w", err)
+		}
+		delete(object, "showNoteInList")
+	}
+
+	if raw, found := object["vmid"]; found {
+		err = json.Unmarshal(raw, &a.Vmid)
+		if err != nil {
+			return fmt.Errorf("error reading 'vmid': %w", err)
+		}
+		delete(object, "vmid")
+	}
+
+	if raw, found := object["wakeOnLanEnabled"]; found {
+		err = json.Unmarshal(raw, &a.WakeOnLanEnabled)
+		if err != nil {
+			return fmt.Errorf("error reading 'wakeOnLanEnabled': %w", err)
+		}
+		delete(object, "wakeOnLanEnabled")
+	}
+
+	if raw, found := object["wolBroadcastAddress"]; found {
+		err = json.Unmarshal(raw, &a.WolBroadcastAddress)
+		if err != nil {
+			return fmt.Errorf("error reading 'wolBroadcastAddress': %w", err)
+		}
+		delete(object, "wolBroadcastAddress")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for EntryConfig to handle AdditionalProperties
+func (a EntryConfig) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	if a.BackspaceMode != nil {
+		object["backspaceMode"], err = json.Marshal(a.BackspaceMode)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'backspaceMode': %w", err)
+		}
+	}
+
+	object["colorDepth"], err = json.Marshal(a.ColorDepth)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'colorDepth': %w", err)
+	}
+
+	if a.DeleteMode != nil {
+		object["deleteMode"], err = json.Marshal(a.DeleteMode)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'deleteMode': %w", err)
+		}
+	}
+
+	if a.EnableAudio != nil {
+		object["enableAudio"], err = json.Marshal(a.EnableAudio)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'enableAudio': %w", err)
+		}
+	}
+
+	if a.EnableDesktopComposition != nil {
+		object["enableDesktopComposition"], err = json.Marshal(a.EnableDesktopComposition)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'enableDesktopComposition': %w", err)
+		}
+	}
+
+	if a.EnableFontSmoothing != nil {
+		object["enableFontSmoothing"], err = json.Marshal(a.EnableFontSmoothing)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'enableFontSmoothing': %w", err)
+		}
+	}
+
+	if a.EnableFullWindowDrag != nil {
+		object["enableFullWindowDrag"], err = json.Marshal(a.EnableFullWindowDrag)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'enableFullWindowDrag': %w", err)
+		}
+	}
+
+	if a.EnableMenuAnimations != nil {
+		object["enableMenuAnimations"], err = json.Marshal(a.EnableMenuAnimations)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'enableMenuAnimations': %w", err)
+		}
+	}
+
+	if a.EnableTheming != nil {
+		object["enableTheming"], err = json.Marshal(a.EnableTheming)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'enableTheming': %w", err)
+		}
+	}
+
+	if a.EnableWallpaper != nil {
+		object["enableWallpaper"], err = json.Marshal(a.EnableWallpaper)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'enableWallpaper': %w", err)
+		}
+	}
+
+	if a.EngineID != nil {
+		object["engineId"], err = json.Marshal(a.EngineID)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'engineId': %w", err)
+		}
+	}
+
+	if a.FunctionKeyMode != nil {
+		object["functionKeyMode"], err = json.Marshal(a.FunctionKeyMode)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'functionKeyMode': %w", err)
+		}
+	}
+
+	if a.IP != nil {
+		object["ip"], err = json.Marshal(a.IP)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'ip': %w", err)
+		}
+	}
+
+	if a.JumpHosts != nil {
+		object["jumpHosts"], err = json.Marshal(a.JumpHosts)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'jumpHosts': %w", err)
+		}
+	}
+
+	if a.KeyboardLayout != nil {
+		object["keyboardLayout"], err = json.Marshal(a.KeyboardLayout)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'keyboardLayout': %w", err)
+		}
+	}
+
+	if a.MacAddress != nil {
+		object["macAddress"], err = json.Marshal(a.MacAddress)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'macAddress': %w", err)
+		}
+	}
+
+	if a.MonitoringEnabled != nil {
+		object["monitoringEnabled"], err = json.Marshal(a.MonitoringEnabled)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'monitoringEnabled': %w", err)
+		}
+	}
+
+	if a.NodeName != nil {
+		object["nodeName"], err = json.Marshal(a.NodeName)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'nodeName': %w", err)
+		}
+	}
+
+	if a.Notes != nil {
+		object["notes"], err = json.Marshal(a.Notes)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'notes': %w", err)
+		}
+	}
+
+	if a.Port != nil {
+		object["port"], err = json.Marshal(a.Port)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'port': %w", err)
+		}
+	}
+
+	if a.Protocol != nil {
+		object["protocol"], err = json.Marshal(a.Protocol)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'protocol': %w", err)
+		}
+	}
+
+	if a.ProviderID != nil {
+		object["providerId"], err = json.Marshal(a.ProviderID)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'providerId': %w", err)
+		}
+	}
+
+	if a.RdpSecurity != nil {
+		object["rdpSecurity"], err = json.Marshal(a.RdpSecurity)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'rdpSecurity': %w", err)
+		}
+	}
+
+	if a.ResizeMethod != nil {
+		object["resizeMethod"], err = json.Marshal(a.ResizeMethod)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'resizeMethod': %w", err)
+		}
+	}
+
+	if a.ShowNoteInList != nil {
+		object["showNoteInList"], err = json.Marshal(a.ShowNoteInList)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'showNoteInList': %w", err)
+		}
+	}
+
+	if a.Vmid != nil {
+		object["vmid"], err = json.Marshal(a.Vmid)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'vmid': %w", err)
+		}
+	}
+
+	if a.WakeOnLanEnabled != nil {
+		object["wakeOnLanEnabled"], err = json.Marshal(a.WakeOnLanEnabled)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'wakeOnLanEnabled': %w", err)
+		}
+	}
+
+	if a.WolBroadcastAddress != nil {
+		object["wolBroadcastAddress"], err = json.Marshal(a.WolBroadcastAddress)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'wolBroadcastAddress': %w", err)
+		}
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
+
+// AsEntryConfigEngineID0 returns the union data inside the EntryConfig_EngineID as a EntryConfigEngineID0
+func (t EntryConfig_EngineID) AsEntryConfigEngineID0() (EntryConfigEngineID0, error) {
+	var body EntryConfigEngineID0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEntryConfigEngineID0 overwrites any union data inside the EntryConfig_EngineID as the provided EntryConfigEngineID0
+func (t *EntryConfig_EngineID) FromEntryConfigEngineID0(v EntryConfigEngineID0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEntryConfigEngineID0 performs a merge with any union data inside the EntryConfig_EngineID, using the provided EntryConfigEngineID0
+func (t *EntryConfig_EngineID) MergeEntryConfigEngineID0(v EntryConfigEngineID0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEntryConfigEngineID1 returns the union data inside the EntryConfig_EngineID as a EntryConfigEngineID1
+func (t EntryConfig_EngineID) AsEntryConfigEngineID1() (EntryConfigEngineID1, error) {
+	var body EntryConfigEngineID1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEntryConfigEngineID1 overwrites any union data inside the EntryConfig_EngineID as the provided EntryConfigEngineID1
+func (t *EntryConfig_EngineID) FromEntryConfigEngineID1(v EntryConfigEngineID1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEntryConfigEngineID1 performs a merge with any union data inside the EntryConfig_EngineID, using the provided EntryConfigEngineID1
+func (t *EntryConfig_EngineID) MergeEntryConfigEngineID1(v EntryConfigEngineID1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t EntryConfig_EngineID) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *EntryConfig_EngineID) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsEntryConfigVmid0 returns the union data inside the EntryConfig_Vmid as a EntryConfigVmid0
+func (t EntryConfig_Vmid) AsEntryConfigVmid0() (EntryConfigVmid0, error) {
+	var body EntryConfigVmid0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEntryConfigVmid0 overwrites any union data inside the EntryConfig_Vmid as the provided EntryConfigVmid0
+func (t *EntryConfig_Vmid) FromEntryConfigVmid0(v EntryConfigVmid0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEntryConfigVmid0 performs a merge with any union data inside the EntryConfig_Vmid, using the provided EntryConfigVmid0
+func (t *EntryConfig_Vmid) MergeEntryConfigVmid0(v EntryConfigVmid0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsEntryConfigVmid1 returns the union data inside the EntryConfig_Vmid as a EntryConfigVmid1
+func (t EntryConfig_Vmid) AsEntryConfigVmid1() (EntryConfigVmid1, error) {
+	var body EntryConfigVmid1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromEntryConfigVmid1 overwrites any union data inside the EntryConfig_Vmid as the provided EntryConfigVmid1
+func (t *EntryConfig_Vmid) FromEntryConfigVmid1(v EntryConfigVmid1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeEntryConfigVmid1 performs a merge with any union data inside the EntryConfig_Vmid, using the provided EntryConfigVmid1
+func (t *EntryConfig_Vmid) MergeEntryConfigVmid1(v EntryConfigVmid1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t EntryConfig_Vmid) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *EntryConfig_Vmid) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsFolderNode returns the union data inside the EntryNode as a FolderNode
+func (t EntryNode) AsFolderNode() (FolderNode, error) {
+	var body FolderNode
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromFolderNode overwrites any union data inside the EntryNode as the provided FolderNode
+func (t *EntryNode) FromFolderNode(v FolderNode) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeFolderNode performs a merge with any union data inside the EntryNode, using the provided FolderNode
+func (t *EntryNode) MergeFolderNode(v FolderNode) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsOrganizationNode returns the union data inside the EntryNode as a OrganizationNode
+func (t EntryNode) AsOrganizationNode() (OrganizationNode, error) {
+	var body OrganizationNode
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromOrganizationNode overwrites any union data inside the EntryNode as the provided OrganizationNode
+func (t *EntryNode) FromOrganizationNode(v OrganizationNode) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeOrganizationNode performs a merge with any union data inside the EntryNode, using the provided OrganizationNode
+func (t *EntryNode) MergeOrganizationNode(v OrganizationNode) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsServerNode returns the union data inside the EntryNode as a ServerNode
+func (t EntryNode) AsServerNode() (ServerNode, error) {
+	var body ServerNode
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromServerNode overwrites any union data inside the EntryNode as the provided ServerNode
+func (t *EntryNode) FromServerNode(v ServerNode) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeServerNode performs a merge with any union data inside the EntryNode, using the provided ServerNode
+func (t *EntryNode) MergeServerNode(v ServerNode) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsPveNode returns the union data inside the EntryNode as a PveNode
+func (t EntryNode) AsPveNode() (PveNode, error) {
+	var body PveNode
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromPveNode overwrites any union data inside the EntryNode as the provided PveNode
+func (t *EntryNode) FromPveNode(v PveNode) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergePveNode performs a merge with any union data inside the EntryNode, using the provided PveNode
+func (t *EntryNode) MergePveNode(v PveNode) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t EntryNode) Discriminator() (string, error) {
+	var discriminator struct {
+		Discriminator string `json:"type"`
+	}
+	err := json.Unmarshal(t.union, &discriminator)
+	return discriminator.Discriminator, err
+}
+
+func (t EntryNode) ValueByDiscriminator() (interface{}, error) {
+	discriminator, err := t.Discriminator()
+	if err != nil {
+		return nil, err
+	}
+	switch discriminator {
+	case "folder":
+		return t.AsFolderNode()
+	case "organization":
+		return t.AsOrganizationNode()
+	case "pve-lxc":
+		return t.AsPveNode()
+	case "pve-qemu":
+		return t.AsPveNode()
+	case "pve-shell":
+		return t.AsPveNode()
+	case "server":
+		return t.AsServerNode()
+	default:
+		return nil, errors.New("unknown discriminator value: " + discriminator)
+	}
+}
+
+func (t EntryNode) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *EntryNode) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1165,6 +2904,213 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/auth/logout (the `Logout` operationId).
 	Logout(ctx context.Context, body LogoutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEntryTree List entries as a tree
+	//
+	// What the caller can read as clients draw it: personal root folders, one node for each organization
+	// with an active membership, then personal root entries. In a node folders come first.
+	//
+	// Corresponds with GET /api/entries/list (the `ListEntryTree` operationId).
+	ListEntryTree(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateEntryWithBody Create an entry
+	//
+	// Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
+	// tree. A folder decides the owner; `organizationId` counts without one.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/entry (the `CreateEntry` operationId).
+	CreateEntryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateEntry Create an entry
+	//
+	// Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
+	// tree. A folder decides the owner; `organizationId` counts without one.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/entry (the `CreateEntry` operationId).
+	CreateEntry(ctx context.Context, body CreateEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportSSHConfigWithBody Import servers from an OpenSSH configuration
+	//
+	// Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
+	// the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
+	// reported and the others are created. A name that the folder has already is skipped.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/entry/import/ssh-config (the `ImportSSHConfig` operationId).
+	ImportSSHConfigWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImportSSHConfig Import servers from an OpenSSH configuration
+	//
+	// Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
+	// the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
+	// reported and the others are created. A name that the folder has already is skipped.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/entry/import/ssh-config (the `ImportSSHConfig` operationId).
+	ImportSSHConfig(ctx context.Context, body ImportSSHConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEntries List entries
+	//
+	// Every entry that the caller can read: personal ones first, then organization by organization,
+	// in each the order in which the tree shows them. Identities and tags are the caller's view.
+	// The plural spelling `/api/entries/list` answers the tree.
+	//
+	// Corresponds with GET /api/entry/list (the `ListEntries` operationId).
+	ListEntries(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRecentEntries List recent connections
+	//
+	// The caller's latest connections to entries that the caller can still read, newest first, one for
+	// each entry.
+	//
+	// Corresponds with GET /api/entry/recent (the `ListRecentEntries` operationId).
+	ListRecentEntries(ctx context.Context, params *ListRecentEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteEntry Delete an entry
+	//
+	// Deletes an entry with its links, tag assignments and recent connections. Identities stay.
+	//
+	// Corresponds with DELETE /api/entry/{entryId} (the `DeleteEntry` operationId).
+	DeleteEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEntry Read an entry
+	//
+	// One entry that the caller can read.
+	//
+	// Corresponds with GET /api/entry/{entryId} (the `GetEntry` operationId).
+	GetEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateEntryWithBody Change an entry
+	//
+	// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
+	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
+	// the identities and tags of those who can no longer read it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
+	UpdateEntryWithBody(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateEntry Change an entry
+	//
+	// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
+	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
+	// the identities and tags of those who can no longer read it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
+	UpdateEntry(ctx context.Context, entryID EntryID, body UpdateEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DuplicateEntry Duplicate an entry
+	//
+	// Copies an entry with the identities that the caller may use and puts the copy right after it. Tags are not copied.
+	//
+	// Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
+	DuplicateEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RepositionEntryWithBody Put an entry into order
+	//
+	// Places an entry next to another one, or at the end, and moves it to that container when it lies
+	// elsewhere. Without `folderId` the target's container counts, without a target the root of
+	// `organizationId`, else the entry's own container; `folderId: null` is the root of `organizationId`,
+	// or of the caller's own tree.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/entry/{entryId}/reposition (the `RepositionEntry` operationId).
+	RepositionEntryWithBody(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RepositionEntry Put an entry into order
+	//
+	// Places an entry next to another one, or at the end, and moves it to that container when it lies
+	// elsewhere. Without `folderId` the target's container counts, without a target the root of
+	// `organizationId`, else the entry's own container; `folderId: null` is the root of `organizationId`,
+	// or of the caller's own tree.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/entry/{entryId}/reposition (the `RepositionEntry` operationId).
+	RepositionEntry(ctx context.Context, entryID EntryID, body RepositionEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WakeEntry Wake a server
+	//
+	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+	//
+	// Corresponds with POST /api/entry/{entryId}/wake (the `WakeEntry` operationId).
+	WakeEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateFolderWithBody Create a folder
+	//
+	// Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
+	// Folders nest 32 levels deep at most.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/folder (the `CreateFolder` operationId).
+	CreateFolderWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateFolder Create a folder
+	//
+	// Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
+	// Folders nest 32 levels deep at most.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/folder (the `CreateFolder` operationId).
+	CreateFolder(ctx context.Context, body CreateFolderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListFolders List folders
+	//
+	// Every folder that the caller can read: personal ones first, then organization by organization;
+	// parents before children. The plural spelling `/api/folders/list` answers the tree.
+	//
+	// Corresponds with GET /api/folder/list (the `ListFolders` operationId).
+	ListFolders(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteFolder Delete a folder
+	//
+	// Deletes a folder with all folders and entries in it.
+	//
+	// Corresponds with DELETE /api/folder/{folderId} (the `DeleteFolder` operationId).
+	DeleteFolder(ctx context.Context, folderID FolderID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateFolderWithBody Rename or move a folder
+	//
+	// Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
+	// organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
+	// level. All that the folder contains moves along; identities and tags of those who can no longer read
+	// an entry are removed from it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/folder/{folderId} (the `UpdateFolder` operationId).
+	UpdateFolderWithBody(ctx context.Context, folderID FolderID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateFolder Rename or move a folder
+	//
+	// Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
+	// organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
+	// level. All that the folder contains moves along; identities and tags of those who can no longer read
+	// an entry are removed from it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/folder/{folderId} (the `UpdateFolder` operationId).
+	UpdateFolder(ctx context.Context, folderID FolderID, body UpdateFolderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListFolderTree List folders as a tree
+	//
+	// The tree of `/api/entries/list` with folders and organizations only.
+	//
+	// Corresponds with GET /api/folders/list (the `ListFolderTree` operationId).
+	ListFolderTree(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateIdentityWithBody Create an identity
 	//
@@ -1465,6 +3411,77 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/session/{id} (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, id int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTagWithBody Create a tag
+	//
+	// Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/tag (the `CreateTag` operationId).
+	CreateTagWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateTag Create a tag
+	//
+	// Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/tag (the `CreateTag` operationId).
+	CreateTag(ctx context.Context, body CreateTagJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEntryTags List an entry's tags
+	//
+	// The caller's tags on an entry that the caller can read, by name.
+	//
+	// Corresponds with GET /api/tag/entry/{entryId} (the `ListEntryTags` operationId).
+	ListEntryTags(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTags List tags
+	//
+	// The caller's tags by name. Nobody else sees them.
+	//
+	// Corresponds with GET /api/tag/list (the `ListTags` operationId).
+	ListTags(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteTag Delete a tag
+	//
+	// Deletes a tag and takes it off all entries.
+	//
+	// Corresponds with DELETE /api/tag/{tagId} (the `DeleteTag` operationId).
+	DeleteTag(ctx context.Context, tagID TagID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTagWithBody Change a tag
+	//
+	// Changes the name or the color.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/tag/{tagId} (the `UpdateTag` operationId).
+	UpdateTagWithBody(ctx context.Context, tagID TagID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTag Change a tag
+	//
+	// Changes the name or the color.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/tag/{tagId} (the `UpdateTag` operationId).
+	UpdateTag(ctx context.Context, tagID TagID, body UpdateTagJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UnassignTag Take a tag off an entry
+	//
+	// It is no error when the entry does not have the tag.
+	//
+	// Corresponds with DELETE /api/tag/{tagId}/assign/{entryId} (the `UnassignTag` operationId).
+	UnassignTag(ctx context.Context, tagID TagID, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AssignTag Put a tag on an entry
+	//
+	// For entries that the caller may change. Others do not see the tag.
+	//
+	// Corresponds with POST /api/tag/{tagId}/assign/{entryId} (the `AssignTag` operationId).
+	AssignTag(ctx context.Context, tagID TagID, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateUserWithBody Create an account
 	//
@@ -1814,6 +3831,433 @@ func (c *Client) LogoutWithBody(ctx context.Context, contentType string, body io
 // Corresponds with POST /api/auth/logout (the `Logout` operationId).
 func (c *Client) Logout(ctx context.Context, body LogoutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewLogoutRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEntryTree List entries as a tree
+//
+// What the caller can read as clients draw it: personal root folders, one node for each organization
+// with an active membership, then personal root entries. In a node folders come first.
+//
+// Corresponds with GET /api/entries/list (the `ListEntryTree` operationId).
+func (c *Client) ListEntryTree(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEntryTreeRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateEntryWithBody Create an entry
+//
+// Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
+// tree. A folder decides the owner; `organizationId` counts without one.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/entry (the `CreateEntry` operationId).
+func (c *Client) CreateEntryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateEntryRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateEntry Create an entry
+//
+// Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
+// tree. A folder decides the owner; `organizationId` counts without one.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/entry (the `CreateEntry` operationId).
+func (c *Client) CreateEntry(ctx context.Context, body CreateEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateEntryRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportSSHConfigWithBody Import servers from an OpenSSH configuration
+//
+// Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
+// the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
+// reported and the others are created. A name that the folder has already is skipped.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/entry/import/ssh-config (the `ImportSSHConfig` operationId).
+func (c *Client) ImportSSHConfigWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportSSHConfigRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImportSSHConfig Import servers from an OpenSSH configuration
+//
+// Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
+// the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
+// reported and the others are created. A name that the folder has already is skipped.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/entry/import/ssh-config (the `ImportSSHConfig` operationId).
+func (c *Client) ImportSSHConfig(ctx context.Context, body ImportSSHConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImportSSHConfigRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEntries List entries
+//
+// Every entry that the caller can read: personal ones first, then organization by organization,
+// in each the order in which the tree shows them. Identities and tags are the caller's view.
+// The plural spelling `/api/entries/list` answers the tree.
+//
+// Corresponds with GET /api/entry/list (the `ListEntries` operationId).
+func (c *Client) ListEntries(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEntriesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRecentEntries List recent connections
+//
+// The caller's latest connections to entries that the caller can still read, newest first, one for
+// each entry.
+//
+// Corresponds with GET /api/entry/recent (the `ListRecentEntries` operationId).
+func (c *Client) ListRecentEntries(ctx context.Context, params *ListRecentEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRecentEntriesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteEntry Delete an entry
+//
+// Deletes an entry with its links, tag assignments and recent connections. Identities stay.
+//
+// Corresponds with DELETE /api/entry/{entryId} (the `DeleteEntry` operationId).
+func (c *Client) DeleteEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteEntryRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEntry Read an entry
+//
+// One entry that the caller can read.
+//
+// Corresponds with GET /api/entry/{entryId} (the `GetEntry` operationId).
+func (c *Client) GetEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEntryRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateEntryWithBody Change an entry
+//
+// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
+// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
+// the identities and tags of those who can no longer read it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
+func (c *Client) UpdateEntryWithBody(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateEntryRequestWithBody(c.Server, entryID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateEntry Change an entry
+//
+// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
+// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
+// the identities and tags of those who can no longer read it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
+func (c *Client) UpdateEntry(ctx context.Context, entryID EntryID, body UpdateEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateEntryRequest(c.Server, entryID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DuplicateEntry Duplicate an entry
+//
+// Copies an entry with the identities that the caller may use and puts the copy right after it. Tags are not copied.
+//
+// Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
+func (c *Client) DuplicateEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDuplicateEntryRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RepositionEntryWithBody Put an entry into order
+//
+// Places an entry next to another one, or at the end, and moves it to that container when it lies
+// elsewhere. Without `folderId` the target's container counts, without a target the root of
+// `organizationId`, else the entry's own container; `folderId: null` is the root of `organizationId`,
+// or of the caller's own tree.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/entry/{entryId}/reposition (the `RepositionEntry` operationId).
+func (c *Client) RepositionEntryWithBody(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRepositionEntryRequestWithBody(c.Server, entryID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RepositionEntry Put an entry into order
+//
+// Places an entry next to another one, or at the end, and moves it to that container when it lies
+// elsewhere. Without `folderId` the target's container counts, without a target the root of
+// `organizationId`, else the entry's own container; `folderId: null` is the root of `organizationId`,
+// or of the caller's own tree.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/entry/{entryId}/reposition (the `RepositionEntry` operationId).
+func (c *Client) RepositionEntry(ctx context.Context, entryID EntryID, body RepositionEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRepositionEntryRequest(c.Server, entryID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WakeEntry Wake a server
+//
+// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+//
+// Corresponds with POST /api/entry/{entryId}/wake (the `WakeEntry` operationId).
+func (c *Client) WakeEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWakeEntryRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateFolderWithBody Create a folder
+//
+// Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
+// Folders nest 32 levels deep at most.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/folder (the `CreateFolder` operationId).
+func (c *Client) CreateFolderWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateFolderRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateFolder Create a folder
+//
+// Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
+// Folders nest 32 levels deep at most.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/folder (the `CreateFolder` operationId).
+func (c *Client) CreateFolder(ctx context.Context, body CreateFolderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateFolderRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListFolders List folders
+//
+// Every folder that the caller can read: personal ones first, then organization by organization;
+// parents before children. The plural spelling `/api/folders/list` answers the tree.
+//
+// Corresponds with GET /api/folder/list (the `ListFolders` operationId).
+func (c *Client) ListFolders(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFoldersRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteFolder Delete a folder
+//
+// Deletes a folder with all folders and entries in it.
+//
+// Corresponds with DELETE /api/folder/{folderId} (the `DeleteFolder` operationId).
+func (c *Client) DeleteFolder(ctx context.Context, folderID FolderID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteFolderRequest(c.Server, folderID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateFolderWithBody Rename or move a folder
+//
+// Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
+// organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
+// level. All that the folder contains moves along; identities and tags of those who can no longer read
+// an entry are removed from it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/folder/{folderId} (the `UpdateFolder` operationId).
+func (c *Client) UpdateFolderWithBody(ctx context.Context, folderID FolderID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateFolderRequestWithBody(c.Server, folderID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateFolder Rename or move a folder
+//
+// Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
+// organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
+// level. All that the folder contains moves along; identities and tags of those who can no longer read
+// an entry are removed from it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/folder/{folderId} (the `UpdateFolder` operationId).
+func (c *Client) UpdateFolder(ctx context.Context, folderID FolderID, body UpdateFolderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateFolderRequest(c.Server, folderID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListFolderTree List folders as a tree
+//
+// The tree of `/api/entries/list` with folders and organizations only.
+//
+// Corresponds with GET /api/folders/list (the `ListFolderTree` operationId).
+func (c *Client) ListFolderTree(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFolderTreeRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -2464,6 +4908,167 @@ func (c *Client) DeleteSession(ctx context.Context, id int64, reqEditors ...Requ
 	return c.Client.Do(req)
 }
 
+// CreateTagWithBody Create a tag
+//
+// Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/tag (the `CreateTag` operationId).
+func (c *Client) CreateTagWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTagRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateTag Create a tag
+//
+// Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/tag (the `CreateTag` operationId).
+func (c *Client) CreateTag(ctx context.Context, body CreateTagJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateTagRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListEntryTags List an entry's tags
+//
+// The caller's tags on an entry that the caller can read, by name.
+//
+// Corresponds with GET /api/tag/entry/{entryId} (the `ListEntryTags` operationId).
+func (c *Client) ListEntryTags(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEntryTagsRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTags List tags
+//
+// The caller's tags by name. Nobody else sees them.
+//
+// Corresponds with GET /api/tag/list (the `ListTags` operationId).
+func (c *Client) ListTags(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTagsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteTag Delete a tag
+//
+// Deletes a tag and takes it off all entries.
+//
+// Corresponds with DELETE /api/tag/{tagId} (the `DeleteTag` operationId).
+func (c *Client) DeleteTag(ctx context.Context, tagID TagID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteTagRequest(c.Server, tagID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTagWithBody Change a tag
+//
+// Changes the name or the color.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/tag/{tagId} (the `UpdateTag` operationId).
+func (c *Client) UpdateTagWithBody(ctx context.Context, tagID TagID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTagRequestWithBody(c.Server, tagID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTag Change a tag
+//
+// Changes the name or the color.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/tag/{tagId} (the `UpdateTag` operationId).
+func (c *Client) UpdateTag(ctx context.Context, tagID TagID, body UpdateTagJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTagRequest(c.Server, tagID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UnassignTag Take a tag off an entry
+//
+// It is no error when the entry does not have the tag.
+//
+// Corresponds with DELETE /api/tag/{tagId}/assign/{entryId} (the `UnassignTag` operationId).
+func (c *Client) UnassignTag(ctx context.Context, tagID TagID, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnassignTagRequest(c.Server, tagID, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AssignTag Put a tag on an entry
+//
+// For entries that the caller may change. Others do not see the tag.
+//
+// Corresponds with POST /api/tag/{tagId}/assign/{entryId} (the `AssignTag` operationId).
+func (c *Client) AssignTag(ctx context.Context, tagID TagID, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAssignTagRequest(c.Server, tagID, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateUserWithBody Create an account
 //
 // The account has the default role only.
@@ -3035,6 +5640,599 @@ func NewLogoutRequestWithBody(server string, contentType string, body io.Reader)
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListEntryTreeRequest constructs an http.Request for the ListEntryTree method
+func NewListEntryTreeRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entries/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateEntryRequest calls the generic CreateEntry builder with application/json body
+func NewCreateEntryRequest(server string, body CreateEntryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateEntryRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateEntryRequestWithBody constructs an http.Request for the CreateEntry method, with any body, and a specified content type
+func NewCreateEntryRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewImportSSHConfigRequest calls the generic ImportSSHConfig builder with application/json body
+func NewImportSSHConfigRequest(server string, body ImportSSHConfigJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewImportSSHConfigRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewImportSSHConfigRequestWithBody constructs an http.Request for the ImportSSHConfig method, with any body, and a specified content type
+func NewImportSSHConfigRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/import/ssh-config")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListEntriesRequest constructs an http.Request for the ListEntries method
+func NewListEntriesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListRecentEntriesRequest constructs an http.Request for the ListRecentEntries method
+func NewListRecentEntriesRequest(server string, params *ListRecentEntriesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/recent")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteEntryRequest constructs an http.Request for the DeleteEntry method
+func NewDeleteEntryRequest(server string, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetEntryRequest constructs an http.Request for the GetEntry method
+func NewGetEntryRequest(server string, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateEntryRequest calls the generic UpdateEntry builder with application/json body
+func NewUpdateEntryRequest(server string, entryID EntryID, body UpdateEntryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateEntryRequestWithBody(server, entryID, "application/json", bodyReader)
+}
+
+// NewUpdateEntryRequestWithBody constructs an http.Request for the UpdateEntry method, with any body, and a specified content type
+func NewUpdateEntryRequestWithBody(server string, entryID EntryID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDuplicateEntryRequest constructs an http.Request for the DuplicateEntry method
+func NewDuplicateEntryRequest(server string, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/duplicate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRepositionEntryRequest calls the generic RepositionEntry builder with application/json body
+func NewRepositionEntryRequest(server string, entryID EntryID, body RepositionEntryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRepositionEntryRequestWithBody(server, entryID, "application/json", bodyReader)
+}
+
+// NewRepositionEntryRequestWithBody constructs an http.Request for the RepositionEntry method, with any body, and a specified content type
+func NewRepositionEntryRequestWithBody(server string, entryID EntryID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/reposition", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWakeEntryRequest constructs an http.Request for the WakeEntry method
+func NewWakeEntryRequest(server string, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/wake", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateFolderRequest calls the generic CreateFolder builder with application/json body
+func NewCreateFolderRequest(server string, body CreateFolderJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateFolderRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateFolderRequestWithBody constructs an http.Request for the CreateFolder method, with any body, and a specified content type
+func NewCreateFolderRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/folder")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListFoldersRequest constructs an http.Request for the ListFolders method
+func NewListFoldersRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/folder/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteFolderRequest constructs an http.Request for the DeleteFolder method
+func NewDeleteFolderRequest(server string, folderID FolderID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "folderId", folderID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/folder/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateFolderRequest calls the generic UpdateFolder builder with application/json body
+func NewUpdateFolderRequest(server string, folderID FolderID, body UpdateFolderJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateFolderRequestWithBody(server, folderID, "application/json", bodyReader)
+}
+
+// NewUpdateFolderRequestWithBody constructs an http.Request for the UpdateFolder method, with any body, and a specified content type
+func NewUpdateFolderRequestWithBody(server string, folderID FolderID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "folderId", folderID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/folder/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListFolderTreeRequest constructs an http.Request for the ListFolderTree method
+func NewListFolderTreeRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/folders/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -3950,6 +7148,270 @@ func NewDeleteSessionRequest(server string, id int64) (*http.Request, error) {
 	return req, nil
 }
 
+// NewCreateTagRequest calls the generic CreateTag builder with application/json body
+func NewCreateTagRequest(server string, body CreateTagJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateTagRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateTagRequestWithBody constructs an http.Request for the CreateTag method, with any body, and a specified content type
+func NewCreateTagRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tag")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListEntryTagsRequest constructs an http.Request for the ListEntryTags method
+func NewListEntryTagsRequest(server string, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tag/entry/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListTagsRequest constructs an http.Request for the ListTags method
+func NewListTagsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tag/list")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteTagRequest constructs an http.Request for the DeleteTag method
+func NewDeleteTagRequest(server string, tagID TagID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tagId", tagID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tag/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateTagRequest calls the generic UpdateTag builder with application/json body
+func NewUpdateTagRequest(server string, tagID TagID, body UpdateTagJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateTagRequestWithBody(server, tagID, "application/json", bodyReader)
+}
+
+// NewUpdateTagRequestWithBody constructs an http.Request for the UpdateTag method, with any body, and a specified content type
+func NewUpdateTagRequestWithBody(server string, tagID TagID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tagId", tagID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tag/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUnassignTagRequest constructs an http.Request for the UnassignTag method
+func NewUnassignTagRequest(server string, tagID TagID, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tagId", tagID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tag/%s/assign/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAssignTagRequest constructs an http.Request for the AssignTag method
+func NewAssignTagRequest(server string, tagID TagID, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "tagId", tagID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/tag/%s/assign/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewCreateUserRequest calls the generic CreateUser builder with application/json body
 func NewCreateUserRequest(server string, body CreateUserJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -4344,6 +7806,233 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/auth/logout (the `Logout` operationId).
 	LogoutWithResponse(ctx context.Context, body LogoutJSONRequestBody, reqEditors ...RequestEditorFn) (*LogoutResponse, error)
 
+	// ListEntryTreeWithResponse List entries as a tree
+	//
+	// What the caller can read as clients draw it: personal root folders, one node for each organization
+	// with an active membership, then personal root entries. In a node folders come first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/entries/list (the `ListEntryTree` operationId).
+	ListEntryTreeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEntryTreeResponse, error)
+
+	// CreateEntryWithBodyWithResponse Create an entry
+	//
+	// Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
+	// tree. A folder decides the owner; `organizationId` counts without one.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/entry (the `CreateEntry` operationId).
+	CreateEntryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEntryResponse, error)
+
+	// CreateEntryWithResponse Create an entry
+	//
+	// Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
+	// tree. A folder decides the owner; `organizationId` counts without one.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/entry (the `CreateEntry` operationId).
+	CreateEntryWithResponse(ctx context.Context, body CreateEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEntryResponse, error)
+
+	// ImportSSHConfigWithBodyWithResponse Import servers from an OpenSSH configuration
+	//
+	// Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
+	// the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
+	// reported and the others are created. A name that the folder has already is skipped.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/entry/import/ssh-config (the `ImportSSHConfig` operationId).
+	ImportSSHConfigWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSSHConfigResponse, error)
+
+	// ImportSSHConfigWithResponse Import servers from an OpenSSH configuration
+	//
+	// Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
+	// the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
+	// reported and the others are created. A name that the folder has already is skipped.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/entry/import/ssh-config (the `ImportSSHConfig` operationId).
+	ImportSSHConfigWithResponse(ctx context.Context, body ImportSSHConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*ImportSSHConfigResponse, error)
+
+	// ListEntriesWithResponse List entries
+	//
+	// Every entry that the caller can read: personal ones first, then organization by organization,
+	// in each the order in which the tree shows them. Identities and tags are the caller's view.
+	// The plural spelling `/api/entries/list` answers the tree.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/entry/list (the `ListEntries` operationId).
+	ListEntriesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEntriesResponse, error)
+
+	// ListRecentEntriesWithResponse List recent connections
+	//
+	// The caller's latest connections to entries that the caller can still read, newest first, one for
+	// each entry.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/entry/recent (the `ListRecentEntries` operationId).
+	ListRecentEntriesWithResponse(ctx context.Context, params *ListRecentEntriesParams, reqEditors ...RequestEditorFn) (*ListRecentEntriesResponse, error)
+
+	// DeleteEntryWithResponse Delete an entry
+	//
+	// Deletes an entry with its links, tag assignments and recent connections. Identities stay.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/entry/{entryId} (the `DeleteEntry` operationId).
+	DeleteEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*DeleteEntryResponse, error)
+
+	// GetEntryWithResponse Read an entry
+	//
+	// One entry that the caller can read.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/entry/{entryId} (the `GetEntry` operationId).
+	GetEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*GetEntryResponse, error)
+
+	// UpdateEntryWithBodyWithResponse Change an entry
+	//
+	// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
+	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
+	// the identities and tags of those who can no longer read it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
+	UpdateEntryWithBodyWithResponse(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateEntryResponse, error)
+
+	// UpdateEntryWithResponse Change an entry
+	//
+	// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
+	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
+	// the identities and tags of those who can no longer read it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
+	UpdateEntryWithResponse(ctx context.Context, entryID EntryID, body UpdateEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateEntryResponse, error)
+
+	// DuplicateEntryWithResponse Duplicate an entry
+	//
+	// Copies an entry with the identities that the caller may use and puts the copy right after it. Tags are not copied.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
+	DuplicateEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*DuplicateEntryResponse, error)
+
+	// RepositionEntryWithBodyWithResponse Put an entry into order
+	//
+	// Places an entry next to another one, or at the end, and moves it to that container when it lies
+	// elsewhere. Without `folderId` the target's container counts, without a target the root of
+	// `organizationId`, else the entry's own container; `folderId: null` is the root of `organizationId`,
+	// or of the caller's own tree.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/entry/{entryId}/reposition (the `RepositionEntry` operationId).
+	RepositionEntryWithBodyWithResponse(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RepositionEntryResponse, error)
+
+	// RepositionEntryWithResponse Put an entry into order
+	//
+	// Places an entry next to another one, or at the end, and moves it to that container when it lies
+	// elsewhere. Without `folderId` the target's container counts, without a target the root of
+	// `organizationId`, else the entry's own container; `folderId: null` is the root of `organizationId`,
+	// or of the caller's own tree.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/entry/{entryId}/reposition (the `RepositionEntry` operationId).
+	RepositionEntryWithResponse(ctx context.Context, entryID EntryID, body RepositionEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*RepositionEntryResponse, error)
+
+	// WakeEntryWithResponse Wake a server
+	//
+	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/entry/{entryId}/wake (the `WakeEntry` operationId).
+	WakeEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*WakeEntryResponse, error)
+
+	// CreateFolderWithBodyWithResponse Create a folder
+	//
+	// Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
+	// Folders nest 32 levels deep at most.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/folder (the `CreateFolder` operationId).
+	CreateFolderWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateFolderResponse, error)
+
+	// CreateFolderWithResponse Create a folder
+	//
+	// Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
+	// Folders nest 32 levels deep at most.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/folder (the `CreateFolder` operationId).
+	CreateFolderWithResponse(ctx context.Context, body CreateFolderJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateFolderResponse, error)
+
+	// ListFoldersWithResponse List folders
+	//
+	// Every folder that the caller can read: personal ones first, then organization by organization;
+	// parents before children. The plural spelling `/api/folders/list` answers the tree.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/folder/list (the `ListFolders` operationId).
+	ListFoldersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFoldersResponse, error)
+
+	// DeleteFolderWithResponse Delete a folder
+	//
+	// Deletes a folder with all folders and entries in it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/folder/{folderId} (the `DeleteFolder` operationId).
+	DeleteFolderWithResponse(ctx context.Context, folderID FolderID, reqEditors ...RequestEditorFn) (*DeleteFolderResponse, error)
+
+	// UpdateFolderWithBodyWithResponse Rename or move a folder
+	//
+	// Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
+	// organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
+	// level. All that the folder contains moves along; identities and tags of those who can no longer read
+	// an entry are removed from it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/folder/{folderId} (the `UpdateFolder` operationId).
+	UpdateFolderWithBodyWithResponse(ctx context.Context, folderID FolderID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateFolderResponse, error)
+
+	// UpdateFolderWithResponse Rename or move a folder
+	//
+	// Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
+	// organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
+	// level. All that the folder contains moves along; identities and tags of those who can no longer read
+	// an entry are removed from it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/folder/{folderId} (the `UpdateFolder` operationId).
+	UpdateFolderWithResponse(ctx context.Context, folderID FolderID, body UpdateFolderJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateFolderResponse, error)
+
+	// ListFolderTreeWithResponse List folders as a tree
+	//
+	// The tree of `/api/entries/list` with folders and organizations only.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/folders/list (the `ListFolderTree` operationId).
+	ListFolderTreeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFolderTreeResponse, error)
+
 	// CreateIdentityWithBodyWithResponse Create an identity
 	//
 	// Creates a personal identity, or one of an organization. Secrets that the type does not use are
@@ -4671,6 +8360,87 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/session/{id} (the `DeleteSession` operationId).
 	DeleteSessionWithResponse(ctx context.Context, id int64, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error)
+
+	// CreateTagWithBodyWithResponse Create a tag
+	//
+	// Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/tag (the `CreateTag` operationId).
+	CreateTagWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTagResponse, error)
+
+	// CreateTagWithResponse Create a tag
+	//
+	// Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/tag (the `CreateTag` operationId).
+	CreateTagWithResponse(ctx context.Context, body CreateTagJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTagResponse, error)
+
+	// ListEntryTagsWithResponse List an entry's tags
+	//
+	// The caller's tags on an entry that the caller can read, by name.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/tag/entry/{entryId} (the `ListEntryTags` operationId).
+	ListEntryTagsWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*ListEntryTagsResponse, error)
+
+	// ListTagsWithResponse List tags
+	//
+	// The caller's tags by name. Nobody else sees them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/tag/list (the `ListTags` operationId).
+	ListTagsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListTagsResponse, error)
+
+	// DeleteTagWithResponse Delete a tag
+	//
+	// Deletes a tag and takes it off all entries.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/tag/{tagId} (the `DeleteTag` operationId).
+	DeleteTagWithResponse(ctx context.Context, tagID TagID, reqEditors ...RequestEditorFn) (*DeleteTagResponse, error)
+
+	// UpdateTagWithBodyWithResponse Change a tag
+	//
+	// Changes the name or the color.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/tag/{tagId} (the `UpdateTag` operationId).
+	UpdateTagWithBodyWithResponse(ctx context.Context, tagID TagID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTagResponse, error)
+
+	// UpdateTagWithResponse Change a tag
+	//
+	// Changes the name or the color.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/tag/{tagId} (the `UpdateTag` operationId).
+	UpdateTagWithResponse(ctx context.Context, tagID TagID, body UpdateTagJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTagResponse, error)
+
+	// UnassignTagWithResponse Take a tag off an entry
+	//
+	// It is no error when the entry does not have the tag.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/tag/{tagId}/assign/{entryId} (the `UnassignTag` operationId).
+	UnassignTagWithResponse(ctx context.Context, tagID TagID, entryID EntryID, reqEditors ...RequestEditorFn) (*UnassignTagResponse, error)
+
+	// AssignTagWithResponse Put a tag on an entry
+	//
+	// For entries that the caller may change. Others do not see the tag.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/tag/{tagId}/assign/{entryId} (the `AssignTag` operationId).
+	AssignTagWithResponse(ctx context.Context, tagID TagID, entryID EntryID, reqEditors ...RequestEditorFn) (*AssignTagResponse, error)
 
 	// CreateUserWithBodyWithResponse Create an account
 	//
@@ -5577,6 +9347,1316 @@ func (r LogoutResponse) Bytes() []byte {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LogoutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListEntryTreeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]EntryNode
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEntryTreeResponse) GetJSON200() *[]EntryNode {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListEntryTreeResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListEntryTreeResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListEntryTreeResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEntryTreeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEntryTreeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEntryTreeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListEntryTreeResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEntryTreeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateEntryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EntryCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateEntryResponse) GetJSON200() *EntryCreated {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateEntryResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateEntryResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateEntryResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r CreateEntryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateEntryResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateEntryResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateEntryResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateEntryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateEntryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateEntryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateEntryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ImportSSHConfigResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SSHConfigImported
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ImportSSHConfigResponse) GetJSON200() *SSHConfigImported {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ImportSSHConfigResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ImportSSHConfigResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ImportSSHConfigResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ImportSSHConfigResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r ImportSSHConfigResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r ImportSSHConfigResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ImportSSHConfigResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ImportSSHConfigResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ImportSSHConfigResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ImportSSHConfigResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ImportSSHConfigResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ImportSSHConfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListEntriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Entry
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEntriesResponse) GetJSON200() *[]Entry {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListEntriesResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListEntriesResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListEntriesResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEntriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEntriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEntriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListEntriesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEntriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRecentEntriesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]RecentEntry
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRecentEntriesResponse) GetJSON200() *[]RecentEntry {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListRecentEntriesResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListRecentEntriesResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListRecentEntriesResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRecentEntriesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRecentEntriesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRecentEntriesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRecentEntriesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRecentEntriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteEntryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteEntryResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteEntryResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteEntryResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteEntryResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteEntryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteEntryResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteEntryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteEntryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteEntryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteEntryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetEntryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Entry
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetEntryResponse) GetJSON200() *Entry {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetEntryResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetEntryResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetEntryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetEntryResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetEntryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetEntryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetEntryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetEntryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateEntryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateEntryResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateEntryResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateEntryResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateEntryResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateEntryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateEntryResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateEntryResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateEntryResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateEntryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateEntryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateEntryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateEntryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DuplicateEntryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EntryDuplicated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DuplicateEntryResponse) GetJSON200() *EntryDuplicated {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DuplicateEntryResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DuplicateEntryResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DuplicateEntryResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DuplicateEntryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DuplicateEntryResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DuplicateEntryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DuplicateEntryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DuplicateEntryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DuplicateEntryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DuplicateEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RepositionEntryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RepositionEntryResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RepositionEntryResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RepositionEntryResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RepositionEntryResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RepositionEntryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r RepositionEntryResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r RepositionEntryResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RepositionEntryResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RepositionEntryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RepositionEntryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RepositionEntryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RepositionEntryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RepositionEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WakeEntryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *WakeFailed
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WakeEntryResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r WakeEntryResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r WakeEntryResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r WakeEntryResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r WakeEntryResponse) GetJSON500() *WakeFailed {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r WakeEntryResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r WakeEntryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WakeEntryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WakeEntryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r WakeEntryResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WakeEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateFolderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FolderCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateFolderResponse) GetJSON200() *FolderCreated {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateFolderResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateFolderResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateFolderResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r CreateFolderResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateFolderResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateFolderResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateFolderResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateFolderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateFolderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateFolderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateFolderResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateFolderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListFoldersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Folder
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFoldersResponse) GetJSON200() *[]Folder {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListFoldersResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListFoldersResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListFoldersResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFoldersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFoldersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFoldersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListFoldersResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFoldersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteFolderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteFolderResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteFolderResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteFolderResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteFolderResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteFolderResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r DeleteFolderResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteFolderResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteFolderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteFolderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteFolderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteFolderResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteFolderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateFolderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateFolderResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateFolderResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateFolderResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateFolderResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateFolderResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateFolderResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateFolderResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateFolderResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateFolderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateFolderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateFolderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateFolderResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateFolderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListFolderTreeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]EntryNode
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFolderTreeResponse) GetJSON200() *[]EntryNode {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListFolderTreeResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListFolderTreeResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListFolderTreeResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFolderTreeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFolderTreeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFolderTreeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListFolderTreeResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFolderTreeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7534,6 +12614,594 @@ func (r DeleteSessionResponse) ContentType() string {
 	return ""
 }
 
+type CreateTagResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TagCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateTagResponse) GetJSON200() *TagCreated {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateTagResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateTagResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateTagResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r CreateTagResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateTagResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateTagResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateTagResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateTagResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateTagResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateTagResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateTagResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateTagResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListEntryTagsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Tag
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEntryTagsResponse) GetJSON200() *[]Tag {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListEntryTagsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListEntryTagsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListEntryTagsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListEntryTagsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEntryTagsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEntryTagsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEntryTagsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListEntryTagsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEntryTagsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListTagsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Tag
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTagsResponse) GetJSON200() *[]Tag {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListTagsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListTagsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListTagsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTagsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTagsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTagsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListTagsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTagsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteTagResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteTagResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteTagResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteTagResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteTagResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteTagResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteTagResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteTagResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteTagResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteTagResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteTagResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteTagResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateTagResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateTagResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateTagResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateTagResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateTagResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateTagResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UpdateTagResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateTagResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateTagResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateTagResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateTagResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateTagResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateTagResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateTagResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateTagResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UnassignTagResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UnassignTagResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UnassignTagResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UnassignTagResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UnassignTagResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UnassignTagResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UnassignTagResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UnassignTagResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UnassignTagResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UnassignTagResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UnassignTagResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UnassignTagResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AssignTagResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AssignTagResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r AssignTagResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r AssignTagResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r AssignTagResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r AssignTagResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r AssignTagResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r AssignTagResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AssignTagResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AssignTagResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AssignTagResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r AssignTagResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AssignTagResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CreateUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8126,6 +13794,365 @@ func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, body Logou
 	return ParseLogoutResponse(rsp)
 }
 
+// ListEntryTreeWithResponse List entries as a tree
+//
+// What the caller can read as clients draw it: personal root folders, one node for each organization
+// with an active membership, then personal root entries. In a node folders come first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/entries/list (the `ListEntryTree` operationId).
+func (c *ClientWithResponses) ListEntryTreeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEntryTreeResponse, error) {
+	rsp, err := c.ListEntryTree(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEntryTreeResponse(rsp)
+}
+
+// CreateEntryWithBodyWithResponse Create an entry
+//
+// Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
+// tree. A folder decides the owner; `organizationId` counts without one.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/entry (the `CreateEntry` operationId).
+func (c *ClientWithResponses) CreateEntryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateEntryResponse, error) {
+	rsp, err := c.CreateEntryWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateEntryResponse(rsp)
+}
+
+// CreateEntryWithResponse Create an entry
+//
+// Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
+// tree. A folder decides the owner; `organizationId` counts without one.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/entry (the `CreateEntry` operationId).
+func (c *ClientWithResponses) CreateEntryWithResponse(ctx context.Context, body CreateEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateEntryResponse, error) {
+	rsp, err := c.CreateEntry(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateEntryResponse(rsp)
+}
+
+// ImportSSHConfigWithBodyWithResponse Import servers from an OpenSSH configuration
+//
+// Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
+// the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
+// reported and the others are created. A name that the folder has already is skipped.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/entry/import/ssh-config (the `ImportSSHConfig` operationId).
+func (c *ClientWithResponses) ImportSSHConfigWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ImportSSHConfigResponse, error) {
+	rsp, err := c.ImportSSHConfigWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportSSHConfigResponse(rsp)
+}
+
+// ImportSSHConfigWithResponse Import servers from an OpenSSH configuration
+//
+// Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
+// the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
+// reported and the others are created. A name that the folder has already is skipped.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/entry/import/ssh-config (the `ImportSSHConfig` operationId).
+func (c *ClientWithResponses) ImportSSHConfigWithResponse(ctx context.Context, body ImportSSHConfigJSONRequestBody, reqEditors ...RequestEditorFn) (*ImportSSHConfigResponse, error) {
+	rsp, err := c.ImportSSHConfig(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImportSSHConfigResponse(rsp)
+}
+
+// ListEntriesWithResponse List entries
+//
+// Every entry that the caller can read: personal ones first, then organization by organization,
+// in each the order in which the tree shows them. Identities and tags are the caller's view.
+// The plural spelling `/api/entries/list` answers the tree.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/entry/list (the `ListEntries` operationId).
+func (c *ClientWithResponses) ListEntriesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEntriesResponse, error) {
+	rsp, err := c.ListEntries(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEntriesResponse(rsp)
+}
+
+// ListRecentEntriesWithResponse List recent connections
+//
+// The caller's latest connections to entries that the caller can still read, newest first, one for
+// each entry.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/entry/recent (the `ListRecentEntries` operationId).
+func (c *ClientWithResponses) ListRecentEntriesWithResponse(ctx context.Context, params *ListRecentEntriesParams, reqEditors ...RequestEditorFn) (*ListRecentEntriesResponse, error) {
+	rsp, err := c.ListRecentEntries(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRecentEntriesResponse(rsp)
+}
+
+// DeleteEntryWithResponse Delete an entry
+//
+// Deletes an entry with its links, tag assignments and recent connections. Identities stay.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/entry/{entryId} (the `DeleteEntry` operationId).
+func (c *ClientWithResponses) DeleteEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*DeleteEntryResponse, error) {
+	rsp, err := c.DeleteEntry(ctx, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteEntryResponse(rsp)
+}
+
+// GetEntryWithResponse Read an entry
+//
+// One entry that the caller can read.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/entry/{entryId} (the `GetEntry` operationId).
+func (c *ClientWithResponses) GetEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*GetEntryResponse, error) {
+	rsp, err := c.GetEntry(ctx, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetEntryResponse(rsp)
+}
+
+// UpdateEntryWithBodyWithResponse Change an entry
+//
+// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
+// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
+// the identities and tags of those who can no longer read it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
+func (c *ClientWithResponses) UpdateEntryWithBodyWithResponse(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateEntryResponse, error) {
+	rsp, err := c.UpdateEntryWithBody(ctx, entryID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateEntryResponse(rsp)
+}
+
+// UpdateEntryWithResponse Change an entry
+//
+// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
+// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
+// the identities and tags of those who can no longer read it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
+func (c *ClientWithResponses) UpdateEntryWithResponse(ctx context.Context, entryID EntryID, body UpdateEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateEntryResponse, error) {
+	rsp, err := c.UpdateEntry(ctx, entryID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateEntryResponse(rsp)
+}
+
+// DuplicateEntryWithResponse Duplicate an entry
+//
+// Copies an entry with the identities that the caller may use and puts the copy right after it. Tags are not copied.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
+func (c *ClientWithResponses) DuplicateEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*DuplicateEntryResponse, error) {
+	rsp, err := c.DuplicateEntry(ctx, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDuplicateEntryResponse(rsp)
+}
+
+// RepositionEntryWithBodyWithResponse Put an entry into order
+//
+// Places an entry next to another one, or at the end, and moves it to that container when it lies
+// elsewhere. Without `folderId` the target's container counts, without a target the root of
+// `organizationId`, else the entry's own container; `folderId: null` is the root of `organizationId`,
+// or of the caller's own tree.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/entry/{entryId}/reposition (the `RepositionEntry` operationId).
+func (c *ClientWithResponses) RepositionEntryWithBodyWithResponse(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RepositionEntryResponse, error) {
+	rsp, err := c.RepositionEntryWithBody(ctx, entryID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRepositionEntryResponse(rsp)
+}
+
+// RepositionEntryWithResponse Put an entry into order
+//
+// Places an entry next to another one, or at the end, and moves it to that container when it lies
+// elsewhere. Without `folderId` the target's container counts, without a target the root of
+// `organizationId`, else the entry's own container; `folderId: null` is the root of `organizationId`,
+// or of the caller's own tree.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/entry/{entryId}/reposition (the `RepositionEntry` operationId).
+func (c *ClientWithResponses) RepositionEntryWithResponse(ctx context.Context, entryID EntryID, body RepositionEntryJSONRequestBody, reqEditors ...RequestEditorFn) (*RepositionEntryResponse, error) {
+	rsp, err := c.RepositionEntry(ctx, entryID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRepositionEntryResponse(rsp)
+}
+
+// WakeEntryWithResponse Wake a server
+//
+// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/entry/{entryId}/wake (the `WakeEntry` operationId).
+func (c *ClientWithResponses) WakeEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*WakeEntryResponse, error) {
+	rsp, err := c.WakeEntry(ctx, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWakeEntryResponse(rsp)
+}
+
+// CreateFolderWithBodyWithResponse Create a folder
+//
+// Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
+// Folders nest 32 levels deep at most.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/folder (the `CreateFolder` operationId).
+func (c *ClientWithResponses) CreateFolderWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateFolderResponse, error) {
+	rsp, err := c.CreateFolderWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateFolderResponse(rsp)
+}
+
+// CreateFolderWithResponse Create a folder
+//
+// Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
+// Folders nest 32 levels deep at most.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/folder (the `CreateFolder` operationId).
+func (c *ClientWithResponses) CreateFolderWithResponse(ctx context.Context, body CreateFolderJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateFolderResponse, error) {
+	rsp, err := c.CreateFolder(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateFolderResponse(rsp)
+}
+
+// ListFoldersWithResponse List folders
+//
+// Every folder that the caller can read: personal ones first, then organization by organization;
+// parents before children. The plural spelling `/api/folders/list` answers the tree.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/folder/list (the `ListFolders` operationId).
+func (c *ClientWithResponses) ListFoldersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFoldersResponse, error) {
+	rsp, err := c.ListFolders(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFoldersResponse(rsp)
+}
+
+// DeleteFolderWithResponse Delete a folder
+//
+// Deletes a folder with all folders and entries in it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/folder/{folderId} (the `DeleteFolder` operationId).
+func (c *ClientWithResponses) DeleteFolderWithResponse(ctx context.Context, folderID FolderID, reqEditors ...RequestEditorFn) (*DeleteFolderResponse, error) {
+	rsp, err := c.DeleteFolder(ctx, folderID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteFolderResponse(rsp)
+}
+
+// UpdateFolderWithBodyWithResponse Rename or move a folder
+//
+// Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
+// organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
+// level. All that the folder contains moves along; identities and tags of those who can no longer read
+// an entry are removed from it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/folder/{folderId} (the `UpdateFolder` operationId).
+func (c *ClientWithResponses) UpdateFolderWithBodyWithResponse(ctx context.Context, folderID FolderID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateFolderResponse, error) {
+	rsp, err := c.UpdateFolderWithBody(ctx, folderID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateFolderResponse(rsp)
+}
+
+// UpdateFolderWithResponse Rename or move a folder
+//
+// Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
+// organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
+// level. All that the folder contains moves along; identities and tags of those who can no longer read
+// an entry are removed from it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/folder/{folderId} (the `UpdateFolder` operationId).
+func (c *ClientWithResponses) UpdateFolderWithResponse(ctx context.Context, folderID FolderID, body UpdateFolderJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateFolderResponse, error) {
+	rsp, err := c.UpdateFolder(ctx, folderID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateFolderResponse(rsp)
+}
+
+// ListFolderTreeWithResponse List folders as a tree
+//
+// The tree of `/api/entries/list` with folders and organizations only.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/folders/list (the `ListFolderTree` operationId).
+func (c *ClientWithResponses) ListFolderTreeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFolderTreeResponse, error) {
+	rsp, err := c.ListFolderTree(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFolderTreeResponse(rsp)
+}
+
 // CreateIdentityWithBodyWithResponse Create an identity
 //
 // Creates a personal identity, or one of an organization. Secrets that the type does not use are
@@ -8656,6 +14683,141 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, id 
 		return nil, err
 	}
 	return ParseDeleteSessionResponse(rsp)
+}
+
+// CreateTagWithBodyWithResponse Create a tag
+//
+// Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/tag (the `CreateTag` operationId).
+func (c *ClientWithResponses) CreateTagWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateTagResponse, error) {
+	rsp, err := c.CreateTagWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTagResponse(rsp)
+}
+
+// CreateTagWithResponse Create a tag
+//
+// Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/tag (the `CreateTag` operationId).
+func (c *ClientWithResponses) CreateTagWithResponse(ctx context.Context, body CreateTagJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateTagResponse, error) {
+	rsp, err := c.CreateTag(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateTagResponse(rsp)
+}
+
+// ListEntryTagsWithResponse List an entry's tags
+//
+// The caller's tags on an entry that the caller can read, by name.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/tag/entry/{entryId} (the `ListEntryTags` operationId).
+func (c *ClientWithResponses) ListEntryTagsWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*ListEntryTagsResponse, error) {
+	rsp, err := c.ListEntryTags(ctx, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEntryTagsResponse(rsp)
+}
+
+// ListTagsWithResponse List tags
+//
+// The caller's tags by name. Nobody else sees them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/tag/list (the `ListTags` operationId).
+func (c *ClientWithResponses) ListTagsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListTagsResponse, error) {
+	rsp, err := c.ListTags(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTagsResponse(rsp)
+}
+
+// DeleteTagWithResponse Delete a tag
+//
+// Deletes a tag and takes it off all entries.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/tag/{tagId} (the `DeleteTag` operationId).
+func (c *ClientWithResponses) DeleteTagWithResponse(ctx context.Context, tagID TagID, reqEditors ...RequestEditorFn) (*DeleteTagResponse, error) {
+	rsp, err := c.DeleteTag(ctx, tagID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteTagResponse(rsp)
+}
+
+// UpdateTagWithBodyWithResponse Change a tag
+//
+// Changes the name or the color.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/tag/{tagId} (the `UpdateTag` operationId).
+func (c *ClientWithResponses) UpdateTagWithBodyWithResponse(ctx context.Context, tagID TagID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTagResponse, error) {
+	rsp, err := c.UpdateTagWithBody(ctx, tagID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTagResponse(rsp)
+}
+
+// UpdateTagWithResponse Change a tag
+//
+// Changes the name or the color.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/tag/{tagId} (the `UpdateTag` operationId).
+func (c *ClientWithResponses) UpdateTagWithResponse(ctx context.Context, tagID TagID, body UpdateTagJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTagResponse, error) {
+	rsp, err := c.UpdateTag(ctx, tagID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTagResponse(rsp)
+}
+
+// UnassignTagWithResponse Take a tag off an entry
+//
+// It is no error when the entry does not have the tag.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/tag/{tagId}/assign/{entryId} (the `UnassignTag` operationId).
+func (c *ClientWithResponses) UnassignTagWithResponse(ctx context.Context, tagID TagID, entryID EntryID, reqEditors ...RequestEditorFn) (*UnassignTagResponse, error) {
+	rsp, err := c.UnassignTag(ctx, tagID, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnassignTagResponse(rsp)
+}
+
+// AssignTagWithResponse Put a tag on an entry
+//
+// For entries that the caller may change. Others do not see the tag.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/tag/{tagId}/assign/{entryId} (the `AssignTag` operationId).
+func (c *ClientWithResponses) AssignTagWithResponse(ctx context.Context, tagID TagID, entryID EntryID, reqEditors ...RequestEditorFn) (*AssignTagResponse, error) {
+	rsp, err := c.AssignTag(ctx, tagID, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAssignTagResponse(rsp)
 }
 
 // CreateUserWithBodyWithResponse Create an account
@@ -9406,6 +15568,996 @@ func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 			return nil, err
 		}
 		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListEntryTreeResponse parses an HTTP response from a ListEntryTreeWithResponse call
+func ParseListEntryTreeResponse(rsp *http.Response) (*ListEntryTreeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEntryTreeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []EntryNode
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateEntryResponse parses an HTTP response from a CreateEntryWithResponse call
+func ParseCreateEntryResponse(rsp *http.Response) (*CreateEntryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateEntryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EntryCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseImportSSHConfigResponse parses an HTTP response from a ImportSSHConfigWithResponse call
+func ParseImportSSHConfigResponse(rsp *http.Response) (*ImportSSHConfigResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ImportSSHConfigResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SSHConfigImported
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListEntriesResponse parses an HTTP response from a ListEntriesWithResponse call
+func ParseListEntriesResponse(rsp *http.Response) (*ListEntriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEntriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Entry
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRecentEntriesResponse parses an HTTP response from a ListRecentEntriesWithResponse call
+func ParseListRecentEntriesResponse(rsp *http.Response) (*ListRecentEntriesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRecentEntriesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []RecentEntry
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteEntryResponse parses an HTTP response from a DeleteEntryWithResponse call
+func ParseDeleteEntryResponse(rsp *http.Response) (*DeleteEntryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteEntryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetEntryResponse parses an HTTP response from a GetEntryWithResponse call
+func ParseGetEntryResponse(rsp *http.Response) (*GetEntryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetEntryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Entry
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateEntryResponse parses an HTTP response from a UpdateEntryWithResponse call
+func ParseUpdateEntryResponse(rsp *http.Response) (*UpdateEntryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateEntryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDuplicateEntryResponse parses an HTTP response from a DuplicateEntryWithResponse call
+func ParseDuplicateEntryResponse(rsp *http.Response) (*DuplicateEntryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DuplicateEntryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EntryDuplicated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRepositionEntryResponse parses an HTTP response from a RepositionEntryWithResponse call
+func ParseRepositionEntryResponse(rsp *http.Response) (*RepositionEntryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RepositionEntryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWakeEntryResponse parses an HTTP response from a WakeEntryWithResponse call
+func ParseWakeEntryResponse(rsp *http.Response) (*WakeEntryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WakeEntryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest WakeFailed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateFolderResponse parses an HTTP response from a CreateFolderWithResponse call
+func ParseCreateFolderResponse(rsp *http.Response) (*CreateFolderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateFolderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FolderCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListFoldersResponse parses an HTTP response from a ListFoldersWithResponse call
+func ParseListFoldersResponse(rsp *http.Response) (*ListFoldersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFoldersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Folder
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteFolderResponse parses an HTTP response from a DeleteFolderWithResponse call
+func ParseDeleteFolderResponse(rsp *http.Response) (*DeleteFolderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteFolderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateFolderResponse parses an HTTP response from a UpdateFolderWithResponse call
+func ParseUpdateFolderResponse(rsp *http.Response) (*UpdateFolderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateFolderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListFolderTreeResponse parses an HTTP response from a ListFolderTreeWithResponse call
+func ParseListFolderTreeResponse(rsp *http.Response) (*ListFolderTreeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFolderTreeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []EntryNode
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
@@ -10877,6 +18029,454 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 			return nil, err
 		}
 		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateTagResponse parses an HTTP response from a CreateTagWithResponse call
+func ParseCreateTagResponse(rsp *http.Response) (*CreateTagResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateTagResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TagCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListEntryTagsResponse parses an HTTP response from a ListEntryTagsWithResponse call
+func ParseListEntryTagsResponse(rsp *http.Response) (*ListEntryTagsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEntryTagsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Tag
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListTagsResponse parses an HTTP response from a ListTagsWithResponse call
+func ParseListTagsResponse(rsp *http.Response) (*ListTagsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTagsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Tag
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteTagResponse parses an HTTP response from a DeleteTagWithResponse call
+func ParseDeleteTagResponse(rsp *http.Response) (*DeleteTagResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteTagResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateTagResponse parses an HTTP response from a UpdateTagWithResponse call
+func ParseUpdateTagResponse(rsp *http.Response) (*UpdateTagResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateTagResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUnassignTagResponse parses an HTTP response from a UnassignTagWithResponse call
+func ParseUnassignTagResponse(rsp *http.Response) (*UnassignTagResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UnassignTagResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAssignTagResponse parses an HTTP response from a AssignTagWithResponse call
+func ParseAssignTagResponse(rsp *http.Response) (*AssignTagResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AssignTagResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable

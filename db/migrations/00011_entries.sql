@@ -1,0 +1,69 @@
+-- +goose Up
+create table entries (
+    id              bigint generated always as identity primary key,
+    account_id      bigint,
+    organization_id bigint,
+    scope           bigint      not null generated always as (coalesce(account_id, -organization_id)) stored,
+    folder_id       bigint,
+    integration_id  bigint,
+    type            text        not null,
+    renderer        text,
+    name            text        not null,
+    icon            text        not null default 'server',
+    -- Orders the entries of a container. It has gaps, and any two ranks have room
+    -- between them, so that moving an entry writes one row; the position that
+    -- people see is counted.
+    rank            numeric     not null,
+    status          text,
+    config          jsonb       not null default '{}',
+    created_at      timestamptz not null default now(),
+    updated_at      timestamptz not null default now(),
+    constraint entries_account_exists foreign key (account_id) references accounts (id) on delete cascade,
+    constraint entries_organization_exists foreign key (organization_id) references organizations (id) on delete cascade,
+    constraint entries_folder_exists foreign key (folder_id, scope) references folders (id, scope) on delete cascade,
+    constraint entries_one_owner check (num_nonnulls(account_id, organization_id) = 1),
+    constraint entries_name_length check (char_length(name) between 1 and 255),
+    constraint entries_icon_length check (char_length(icon) <= 255),
+    constraint entries_type_known check (type in ('server', 'pve-shell', 'pve-lxc', 'pve-qemu')),
+    constraint entries_renderer_known check (renderer in ('terminal', 'guac', 'sftp')),
+    constraint entries_config_object check (jsonb_typeof(config) = 'object')
+);
+create index entries_by_account on entries (account_id) where account_id is not null;
+create index entries_by_organization on entries (organization_id) where organization_id is not null;
+create index entries_by_folder on entries (folder_id) where folder_id is not null;
+-- A container is a folder or, as 0, the root of a scope.
+create index entries_by_container on entries (scope, coalesce(folder_id, 0), rank, id);
+
+-- The identities of an entry, in order. The first is the default: there is no
+-- mark that could contradict the order or be left over from a deleted identity.
+create table entries_identities (
+    entry_id    bigint      not null,
+    identity_id bigint      not null,
+    position    integer     not null,
+    created_at  timestamptz not null default now(),
+    primary key (entry_id, identity_id),
+    constraint entries_identities_entry_exists foreign key (entry_id) references entries (id) on delete cascade,
+    constraint entries_identities_identity_exists foreign key (identity_id) references identities (id) on delete cascade
+);
+create index entries_identities_by_identity on entries_identities (identity_id);
+
+-- The latest connection of an account to an entry, apart from the audit log:
+-- neither its switches nor its retention change this list.
+create table recent_connections (
+    account_id   bigint      not null,
+    entry_id     bigint      not null,
+    action       text        not null,
+    connected_at timestamptz not null default now(),
+    primary key (account_id, entry_id),
+    constraint recent_connections_account_exists foreign key (account_id) references accounts (id) on delete cascade,
+    constraint recent_connections_entry_exists foreign key (entry_id) references entries (id) on delete cascade,
+    constraint recent_connections_action_known check (action in ('entry.ssh_connect', 'entry.sftp_connect',
+        'entry.pve_connect', 'entry.rdp_connect', 'entry.vnc_connect', 'entry.demo_connect'))
+);
+create index recent_connections_latest on recent_connections (account_id, connected_at desc);
+create index recent_connections_by_entry on recent_connections (entry_id);
+
+-- +goose Down
+drop table recent_connections;
+drop table entries_identities;
+drop table entries;

@@ -1,0 +1,386 @@
+-- name: ListEntries :many
+-- In the order in which the tree shows them: personal ones, then organization by
+-- organization; in each, folders before what lies beside them.
+with recursive tree as (
+    select f.id, array [f.position::bigint, f.id] as path
+    from folders f
+    where f.parent_id is null
+      and (f.account_id = @account_id::bigint or f.organization_id = any(@organization_ids::bigint[]))
+    union all
+    select f.id, t.path || array [f.position::bigint, f.id]
+    from folders f
+             join tree t on t.id = f.parent_id),
+               places as (
+                   -- A folder's own entries follow those of the folders in it.
+                   select t.id, row_number() over (order by t.path || 9223372036854775807) as place
+                   from tree t),
+               links as (
+                   select l.entry_id, array_agg(l.identity_id order by l.position, l.identity_id) as identities
+                   from identities i
+                            join entries_identities l on l.identity_id = i.id
+                   where i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])
+                   group by l.entry_id),
+               labels as (
+                   select a.entry_id,
+                          json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
+                                   order by t.name collate "C") as tags
+                   from tags t
+                            join entry_tags a on a.tag_id = t.id
+                   where t.account_id = @account_id::bigint
+                   group by a.entry_id)
+select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon,
+       (row_number() over (partition by e.scope, coalesce(e.folder_id, 0) order by e.rank, e.id) - 1)::bigint as position,
+       e.status, e.config, e.created_at, e.updated_at,
+       coalesce(l.identities, '{}')::bigint[]    as identities,
+       coalesce(g.tags, '[]')::json              as tags,
+       coalesce(e.config ->> 'protocol', '')::text as protocol,
+       coalesce(e.config ->> 'ip', '')::text       as ip
+from entries e
+         left join places p on p.id = e.folder_id
+         left join links l on l.entry_id = e.id
+         left join labels g on g.entry_id = e.id
+where e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
+order by e.organization_id nulls first, p.place nulls last, position;
+
+-- name: ListEntryTree :many
+-- What the tree shows of entries, container by container.
+with links as (
+    select l.entry_id, array_agg(l.identity_id order by l.position, l.identity_id) as identities
+    from identities i
+             join entries_identities l on l.identity_id = i.id
+    where i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])
+    group by l.entry_id),
+     labels as (
+         select a.entry_id,
+                json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
+                         order by t.name collate "C") as tags
+         from tags t
+                  join entry_tags a on a.tag_id = t.id
+         where t.account_id = @account_id::bigint
+         group by a.entry_id)
+select e.id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon, e.status,
+       (row_number() over (partition by e.scope, coalesce(e.folder_id, 0) order by e.rank, e.id) - 1)::bigint as position,
+       coalesce(l.identities, '{}')::bigint[]                 as identities,
+       coalesce(g.tags, '[]')::json                           as tags,
+       coalesce(e.config ->> 'protocol', '')::text            as protocol,
+       coalesce(e.config ->> 'ip', '')::text                  as ip,
+       coalesce(e.config ->> 'macAddress', '')::text          as mac_address,
+       coalesce(e.config ->> 'wakeOnLanEnabled', '')::text    as wake_on_lan_enabled,
+       coalesce(e.config ->> 'notes', '')::text               as notes,
+       coalesce(e.config -> 'showNoteInList' = 'true', false)::boolean as show_note_in_list
+from entries e
+         left join links l on l.entry_id = e.id
+         left join labels g on g.entry_id = e.id
+where e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
+order by e.scope, coalesce(e.folder_id, 0), e.rank, e.id;
+
+-- name: GetEntry :one
+select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon,
+       (select count(*)
+        from entries s
+        where s.scope = e.scope
+          and coalesce(s.folder_id, 0) = coalesce(e.folder_id, 0)
+          and (s.rank, s.id) < (e.rank, e.id)) as position,
+       e.status, e.config, e.created_at, e.updated_at,
+       array(select l.identity_id
+             from entries_identities l
+                      join identities i on i.id = l.identity_id
+             where l.entry_id = e.id
+               and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]))
+             order by l.position, l.identity_id)::bigint[] as identities,
+       coalesce((select json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
+                                 order by t.name collate "C")
+                 from entry_tags a
+                          join tags t on t.id = a.tag_id
+                 where a.entry_id = e.id
+                   and t.account_id = @account_id::bigint), '[]')::json as tags,
+       coalesce(e.config ->> 'protocol', '')::text as protocol,
+       coalesce(e.config ->> 'ip', '')::text       as ip
+from entries e
+where e.id = @id
+  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[]));
+
+-- name: ListRecentEntries :many
+-- The caller's latest connections to what the caller can still read.
+select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon,
+       (select count(*)
+        from entries s
+        where s.scope = e.scope
+          and coalesce(s.folder_id, 0) = coalesce(e.folder_id, 0)
+          and (s.rank, s.id) < (e.rank, e.id)) as position,
+       e.status, e.config, e.created_at, e.updated_at,
+       array(select l.identity_id
+             from entries_identities l
+                      join identities i on i.id = l.identity_id
+             where l.entry_id = e.id
+               and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]))
+             order by l.position, l.identity_id)::bigint[] as identities,
+       coalesce((select json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
+                                 order by t.name collate "C")
+                 from entry_tags a
+                          join tags t on t.id = a.tag_id
+                 where a.entry_id = e.id
+                   and t.account_id = @account_id::bigint), '[]')::json as tags,
+       coalesce(e.config ->> 'protocol', '')::text as protocol,
+       coalesce(e.config ->> 'ip', '')::text       as ip,
+       r.action, r.connected_at
+from recent_connections r
+         join entries e on e.id = r.entry_id
+where r.account_id = @account_id::bigint
+  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[]))
+order by r.connected_at desc, e.id desc
+limit @most::integer;
+
+-- name: RecordConnection :exec
+-- every owner: it is told after the connection was allowed
+insert into recent_connections (account_id, entry_id, action)
+values (@account_id, @entry_id, @action)
+on conflict (account_id, entry_id) do update
+    set action = excluded.action, connected_at = excluded.connected_at;
+
+-- name: WakeEntry :one
+select type,
+       coalesce(config ->> 'macAddress', '')::text          as mac_address,
+       coalesce(config ->> 'wolBroadcastAddress', '')::text as broadcast_address
+from entries
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]));
+
+-- name: LockEntry :one
+-- every_organization is set for callers who may manage all organizations.
+select id, account_id, organization_id, scope, folder_id, integration_id, type, renderer, name, icon, config
+from entries
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and organization_id is not null))
+for update;
+
+-- name: FindEntryPlace :one
+select account_id, organization_id, scope, folder_id
+from entries
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and organization_id is not null));
+
+-- name: CreateEntry :one
+-- every owner: a new row; the caller's right to its place is checked before
+insert into entries (account_id, organization_id, folder_id, type, renderer, name, icon, config, rank)
+select sqlc.narg(account_id), sqlc.narg(organization_id), sqlc.narg(folder_id)::bigint, @type, sqlc.narg(renderer),
+       @name, @icon, @config,
+       (select coalesce(floor(max(s.rank)) + 1, 0)
+        from entries s
+        where s.scope = @scope
+          and coalesce(s.folder_id, 0) = coalesce(sqlc.narg(folder_id)::bigint, 0))
+returning id;
+
+-- name: UpdateEntry :exec
+update entries
+set name = @name, icon = @icon, type = @type, renderer = sqlc.narg(renderer), config = @config, updated_at = now()
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and organization_id is not null));
+
+-- name: DeleteEntry :exec
+-- Links, tag assignments and recent connections go with it, by foreign keys.
+delete
+from entries
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and organization_id is not null));
+
+-- name: DuplicateEntry :one
+-- The copy stands at the end until it is repositioned.
+insert into entries (account_id, organization_id, folder_id, type, renderer, name, icon, config, rank)
+select e.account_id, e.organization_id, e.folder_id, e.type, e.renderer, left(e.name, 255 - 7) || ' (Copy)', e.icon, e.config,
+       (select coalesce(floor(max(s.rank)) + 1, 0)
+        from entries s
+        where s.scope = e.scope
+          and coalesce(s.folder_id, 0) = coalesce(e.folder_id, 0))
+from entries e
+where e.id = @id
+  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and e.organization_id is not null))
+returning id, name;
+
+-- name: CopyLinks :exec
+-- Those that the caller may use.
+insert into entries_identities (entry_id, identity_id, position)
+select @copy_id, l.identity_id, l.position
+from entries_identities l
+         join identities i on i.id = l.identity_id
+where l.entry_id = @id
+  and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]));
+
+-- name: RepositionEntry :one
+-- Puts an entry next to another one, or at the end without one, and moves it to
+-- that container. Only this row is written. No row: there is no such target.
+-- is_crowded tells that the ranks there have become too long, or were no
+-- order at all: the container has to be renumbered.
+with target as (
+    select t.id, t.rank
+    from entries t
+    where t.id = sqlc.narg(target_id)::bigint
+      and t.id <> @id
+      and t.scope = @new_scope
+      and coalesce(t.folder_id, 0) = coalesce(sqlc.narg(new_folder_id)::bigint, 0)),
+     gap as (
+         select coalesce((select s.rank
+                          from entries s
+                          where s.scope = @new_scope
+                            and coalesce(s.folder_id, 0) = coalesce(sqlc.narg(new_folder_id)::bigint, 0)
+                            and (s.rank, s.id) < (t.rank, t.id)
+                            and s.id <> @id
+                          order by s.rank desc, s.id desc
+                          limit 1), floor(t.rank) - 2) as low,
+                t.rank                                 as high
+         from target t
+         where @placement::text = 'before'
+         union all
+         select t.rank,
+                coalesce((select s.rank
+                          from entries s
+                          where s.scope = @new_scope
+                            and coalesce(s.folder_id, 0) = coalesce(sqlc.narg(new_folder_id)::bigint, 0)
+                            and (s.rank, s.id) > (t.rank, t.id)
+                            and s.id <> @id
+                          order by s.rank, s.id
+                          limit 1), floor(t.rank) + 2)
+         from target t
+         where @placement::text = 'after'
+         union all
+         select l.rank, l.rank + 2
+         from (select coalesce(floor(max(s.rank)), -1) as rank
+               from entries s
+               where s.scope = @new_scope
+                 and coalesce(s.folder_id, 0) = coalesce(sqlc.narg(new_folder_id)::bigint, 0)) l
+         where sqlc.narg(target_id)::bigint is null),
+     spot as (
+         select trim_scale((low + high) * 0.5) as rank, low >= high as tied
+         from gap)
+update entries e
+set account_id      = sqlc.narg(new_account_id),
+    organization_id = sqlc.narg(new_organization_id),
+    folder_id       = sqlc.narg(new_folder_id)::bigint,
+    rank            = spot.rank,
+    updated_at      = now()
+from spot
+where e.id = @id
+  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and e.organization_id is not null))
+returning (spot.tied or scale(spot.rank) > 300)::boolean as is_crowded;
+
+-- name: RenumberEntries :exec
+-- every owner: the caller's right to the container is checked before
+update entries e
+set rank = n.rank
+from (select s.id, row_number() over (order by s.rank, s.id) - 1 as rank
+      from entries s
+      where s.scope = @scope
+        and coalesce(s.folder_id, 0) = coalesce(sqlc.narg(folder_id)::bigint, 0)) n
+where e.id = n.id
+  and e.rank <> n.rank;
+
+-- name: LockUsableIdentities :many
+-- Locked, so that none is deleted before it is linked.
+select id
+from identities
+where id = any(@ids::bigint[])
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]))
+order by id
+for key share;
+
+-- name: SetLinks :exec
+-- Replaces the links that the caller can see and keeps the others. The given
+-- ones become the first, and so the default, unless a kept one is.
+with old as (
+    select l.identity_id, l.position,
+           (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])) is true as visible
+    from entries_identities l
+             join identities i on i.id = l.identity_id
+    where l.entry_id = @entry_id),
+     gone as (
+         delete from entries_identities l
+             using old o
+             where l.entry_id = @entry_id
+               and l.identity_id = o.identity_id
+               and o.visible
+               and l.identity_id <> all (@identity_ids::bigint[]))
+insert
+into entries_identities (entry_id, identity_id, position)
+select @entry_id, g.id,
+       case
+           when (select not o.visible from old o order by o.position, o.identity_id limit 1)
+               then (select max(o.position) from old o) + g.place
+           else (select coalesce(min(o.position), 0) from old o) - cardinality(@identity_ids::bigint[]) + g.place
+           end
+from unnest(@identity_ids::bigint[]) with ordinality as g (id, place)
+on conflict (entry_id, identity_id) do update set position = excluded.position;
+
+-- name: FindJumpHosts :many
+select id, coalesce(config ->> 'protocol' = 'ssh', false)::boolean as is_ssh
+from entries
+where id = any(@ids::bigint[])
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]));
+
+-- name: RemoveUnreachableLinks :exec
+-- every owner: it follows a move, for whoever can read the entries no more.
+-- Kept are identities of the entries' owner and, on an organization's entries,
+-- personal ones of its active members.
+delete from entries_identities l
+    using entries e, identities i
+where e.id = any(@entry_ids::bigint[])
+  and l.entry_id = e.id
+  and i.id = l.identity_id
+  and (i.account_id = e.account_id or i.organization_id = e.organization_id
+    or exists (select
+               from organization_members m
+               where m.organization_id = e.organization_id
+                 and m.account_id = i.account_id
+                 and m.status = 'active')) is not true;
+
+-- name: RemoveUnreachableTags :exec
+-- every owner: it follows a move, for whoever can read the entries no more
+delete from entry_tags a
+    using entries e, tags t
+where e.id = any(@entry_ids::bigint[])
+  and a.entry_id = e.id
+  and t.id = a.tag_id
+  and (t.account_id = e.account_id
+    or exists (select
+               from organization_members m
+               where m.organization_id = e.organization_id
+                 and m.account_id = t.account_id
+                 and m.status = 'active')) is not true;
+
+-- name: FindNames :many
+-- every owner: the caller's right to the folder is checked before
+select distinct name
+from entries
+where folder_id = @folder_id::bigint
+  and name = any(@names::text[]);
+
+-- name: ImportSSHConfig :many
+-- every owner: new rows; the caller's right to their folder is checked before.
+-- Appended in the given order; ordinal tells which entry became of which item.
+with last as (
+    select coalesce(floor(max(s.rank)), -1) as rank
+    from entries s
+    where s.scope = @scope
+      and coalesce(s.folder_id, 0) = @folder_id::bigint),
+     given as (
+         select unnest(@names::text[])                            as name,
+                unnest(@configs::text[])                          as config,
+                generate_series(1, cardinality(@names::text[])) as place),
+     created as (
+         insert into entries (account_id, organization_id, folder_id, type, renderer, name, config, rank)
+             select sqlc.narg(account_id)::bigint, sqlc.narg(organization_id)::bigint, @folder_id::bigint, 'server', 'terminal',
+                    g.name, g.config::jsonb, last.rank + g.place
+             from given g, last
+             returning id, rank)
+select c.id, (c.rank - last.rank - 1)::integer as item
+from created c, last
+order by c.rank;
+
+-- name: LinkEntries :exec
+insert into entries_identities (entry_id, identity_id, position)
+select unnest(@entry_ids::bigint[]), unnest(@identity_ids::bigint[]), unnest(@positions::integer[]);

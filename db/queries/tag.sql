@@ -1,0 +1,55 @@
+-- name: ListTags :many
+select id, account_id, name, color, created_at, updated_at
+from tags
+where account_id = @account_id
+order by name collate "C";
+
+-- name: CreateTag :one
+-- No row: the account has as many tags as it may.
+insert into tags (account_id, name, color)
+select @account_id, @name, @color
+where (select count(*) from tags where account_id = @account_id) < @most::integer
+returning id;
+
+-- name: UpdateTag :execrows
+update tags
+set name       = coalesce(sqlc.narg(name), name),
+    color      = coalesce(sqlc.narg(color), color),
+    updated_at = now()
+where id = @id
+  and account_id = @account_id;
+
+-- name: DeleteTag :execrows
+delete
+from tags
+where id = @id
+  and account_id = @account_id;
+
+-- name: FindTag :one
+select exists (select from tags where id = @id and account_id = @account_id) as found;
+
+-- name: FindTaggable :one
+-- An entry that the caller may see or manage.
+select organization_id
+from entries
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and organization_id is not null));
+
+-- name: AssignTag :exec
+insert into entry_tags (entry_id, tag_id)
+values (@entry_id, @tag_id);
+
+-- name: UnassignTag :execrows
+delete
+from entry_tags
+where entry_id = @entry_id
+  and tag_id = @tag_id;
+
+-- name: ListEntryTags :many
+select t.id, t.account_id, t.name, t.color, t.created_at, t.updated_at
+from entry_tags a
+         join tags t on t.id = a.tag_id
+where a.entry_id = @entry_id
+  and t.account_id = @account_id
+order by t.name collate "C";

@@ -1,0 +1,248 @@
+package entry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/audit"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/tree"
+)
+
+// imported is one server of an import on its way to an entry.
+type imported struct {
+	name       string
+	config     config
+	identities []int64
+	result     api.ImportResult
+}
+
+func (i *imported) fail(reason string) {
+	i.result.Status, i.result.Reason = api.ImportResultStatusError, &reason
+}
+
+// open reports whether nothing is decided yet.
+func (i *imported) open() bool { return i.result.Status == "" }
+
+// ImportSSHConfig creates SSH entries in a folder. Each server is judged alone,
+// and all that are right are stored together.
+func (h *Handlers) ImportSSHConfig(ctx context.Context, request api.ImportSSHConfigRequestObject) (api.ImportSSHConfigResponseObject, error) {
+	c, folderID := caller.From(ctx), request.Body.FolderID
+	given := make([][]byte, len(request.Body.Servers))
+	for i, raw := range request.Body.Servers {
+		given[i] = raw
+	}
+	var servers []*imported
+	var at place
+	touched := tree.Places{Folders: []int64{folderID}}
+	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) (err error) {
+		if at, err = folder(ctx, q, locked, c, folderID); err != nil {
+			return err
+		}
+		if at.managed {
+			return errManagedFolder
+		}
+		if servers, err = h.readServers(given); err != nil {
+			return err
+		}
+		if err := checkReferences(ctx, q, c, servers); err != nil {
+			return err
+		}
+		if err := skipExisting(ctx, q, folderID, servers); err != nil {
+			return err
+		}
+		return store(ctx, q, at, servers)
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := summary(servers)
+	if answer.Imported > 0 {
+		h.publish(c, at.owner.OrganizationID)
+	}
+	return api.ImportSSHConfig200JSONResponse(answer), nil
+}
+
+// readServers makes entries of the servers and holds them against the rules of
+// a new entry.
+func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
+	servers := make([]*imported, len(given))
+	for i, raw := range given {
+		var server struct {
+			Name       string         `json:"name"`
+			IP         *string        `json:"ip"`
+			Port       *int64         `json:"port"`
+			Identities []any          `json:"identities"`
+			Config     map[string]any `json:"config"`
+		}
+		decoder := json.NewDecoder(bytes.NewReader(raw))
+		decoder.UseNumber()
+		if err := decoder.Decode(&server); err != nil {
+			return nil, fmt.Errorf("read server %d: %w", i, err)
+		}
+		servers[i] = &imported{name: server.Name, result: api.ImportResult{Host: server.Name}}
+		if server.IP == nil {
+			servers[i].fail("ip is required")
+			continue
+		}
+		settings := config{}
+		maps.Copy(settings, server.Config)
+		maps.DeleteFunc(settings, func(name string, _ any) bool {
+			return slices.ContainsFunc([]string{"ip", "port", "protocol"}, func(own string) bool { return strings.EqualFold(name, own) })
+		})
+		settings["ip"], settings["port"], settings["protocol"] = *server.IP, int64(22), "ssh"
+		if server.Port != nil {
+			settings["port"] = *server.Port
+		}
+		if server.Identities == nil {
+			server.Identities = []any{}
+		}
+		entry := map[string]any{"name": server.Name, "config": map[string]any(settings), "identities": server.Identities}
+		if violation := h.violation(entry); violation != "" {
+			servers[i].fail(violation)
+			continue
+		}
+		if err := settings.clean(); err != nil {
+			servers[i].fail(err.Error())
+			continue
+		}
+		servers[i].config = settings
+		for _, id := range server.Identities {
+			servers[i].identities = append(servers[i].identities, id.(int64))
+		}
+		servers[i].identities = distinct(servers[i].identities)
+	}
+	return servers, nil
+}
+
+// checkReferences checks identities and jump hosts of all servers at once.
+func checkReferences(ctx context.Context, q *db.Queries, c *caller.Caller, servers []*imported) error {
+	var identities, hosts []int64
+	for _, server := range servers {
+		if server.open() {
+			identities = append(identities, server.identities...)
+			hosts = append(hosts, hops(server.config)...)
+		}
+	}
+	rows, err := q.LockUsableIdentities(ctx, db.LockUsableIdentitiesParams{
+		Ids: distinct(identities), AccountID: c.AccountID, OrganizationIds: c.Organizations,
+	})
+	if err != nil {
+		return err
+	}
+	usable := make(map[int64]bool, len(rows))
+	for _, id := range rows {
+		usable[id] = true
+	}
+	found, err := findJumpHosts(ctx, q, c, distinct(hosts))
+	if err != nil {
+		return err
+	}
+	for _, server := range servers {
+		if !server.open() {
+			continue
+		}
+		if slices.ContainsFunc(server.identities, func(id int64) bool { return !usable[id] }) {
+			server.fail(errIdentities.Error())
+		} else if err := found.check(hops(server.config)); err != nil {
+			server.fail(err.Error())
+		}
+	}
+	return nil
+}
+
+// skipExisting passes over names that the folder has, or gets from an earlier
+// server.
+func skipExisting(ctx context.Context, q *db.Queries, folderID int64, servers []*imported) error {
+	var names []string
+	for _, server := range servers {
+		if server.open() {
+			names = append(names, server.name)
+		}
+	}
+	existing, err := q.FindNames(ctx, db.FindNamesParams{FolderID: folderID, Names: names})
+	if err != nil {
+		return err
+	}
+	taken := make(map[string]bool, len(existing))
+	for _, name := range existing {
+		taken[name] = true
+	}
+	for _, server := range servers {
+		if !server.open() {
+			continue
+		}
+		if taken[server.name] {
+			reason := "Entry exists"
+			server.result.Status, server.result.Reason = api.ImportResultStatusSkipped, &reason
+		}
+		taken[server.name] = true
+	}
+	return nil
+}
+
+// store creates the remaining entries with their links and audit rows.
+func store(ctx context.Context, q *db.Queries, at place, servers []*imported) error {
+	servers = slices.DeleteFunc(slices.Clone(servers), func(s *imported) bool { return !s.open() })
+	if len(servers) == 0 {
+		return nil
+	}
+	rows := db.ImportSSHConfigParams{
+		AccountID: at.owner.AccountID, OrganizationID: at.owner.OrganizationID, Scope: at.owner.Scope(), FolderID: *at.folderID,
+	}
+	for _, server := range servers {
+		rows.Names = append(rows.Names, server.name)
+		rows.Configs = append(rows.Configs, string(server.config.encode()))
+	}
+	created, err := q.ImportSSHConfig(ctx, rows)
+	if err != nil {
+		return err
+	}
+	if len(created) != len(servers) {
+		return errors.New("not every server became an entry")
+	}
+	var links db.LinkEntriesParams
+	events := make([]audit.Event, len(servers))
+	for _, row := range created {
+		server := servers[row.Item]
+		server.result.Status, server.result.EntryID = api.ImportResultStatusImported, &row.ID
+		for position, id := range server.identities {
+			links.EntryIds = append(links.EntryIds, row.ID)
+			links.IdentityIds = append(links.IdentityIds, id)
+			links.Positions = append(links.Positions, int32(position))
+		}
+		events[row.Item] = audit.Event{
+			Action: audit.EntryCreate, OrganizationID: at.owner.OrganizationID, ResourceID: row.ID,
+			Details: audit.Details{"name": server.name, "folderId": at.folderID, "importSource": "ssh-config"},
+		}
+	}
+	if err := q.LinkEntries(ctx, links); err != nil {
+		return err
+	}
+	return audit.RecordAll(ctx, q, events)
+}
+
+func summary(servers []*imported) api.SSHConfigImported {
+	answer := api.SSHConfigImported{Details: make([]api.ImportResult, len(servers))}
+	for i, server := range servers {
+		answer.Details[i] = server.result
+		switch server.result.Status {
+		case api.ImportResultStatusImported:
+			answer.Imported++
+		case api.ImportResultStatusSkipped:
+			answer.Skipped++
+		default:
+			answer.Errors++
+		}
+	}
+	answer.Message = fmt.Sprintf("SSH config import: %d imported, %d skipped, %d errors", answer.Imported, answer.Skipped, answer.Errors)
+	return answer
+}
