@@ -45,7 +45,9 @@ func TestCreateRefuses(t *testing.T) {
 	mine := newFolder(s.Owner, "Mine", nil)
 	shared := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
 	root, node, _ := managed(t, s, s.Owner)
-	put := func(c *testserver.Client, more body) *testserver.Response { return c.Put("/api/entry", with("x", more)) }
+	put := func(c *testserver.Client, more body) *testserver.Response {
+		return c.Put("/api/entry", with("x", more))
+	}
 	put(s.Owner, body{"name": ""}).WantError(400, "name is not allowed to be empty")
 	put(s.Owner, body{"name": strings.Repeat("x", 256)}).WantError(400, "name length must be less than or equal to 255 characters long")
 	s.Owner.Put("/api/entry", body{"config": ssh()}).WantError(400, "name is required")
@@ -125,7 +127,9 @@ func TestJumpHosts(t *testing.T) {
 	hop, far := create(s.Owner, "hop", nil), create(s.Stranger, "far", nil)
 	desktop := create(s.Owner, "desktop", body{"config": body{"protocol": "rdp"}})
 	through := func(hosts ...any) body { return body{"config": body{"protocol": "ssh", "jumpHosts": hosts}} }
-	put := func(hosts ...any) *testserver.Response { return s.Owner.Put("/api/entry", with("x", through(hosts...))) }
+	put := func(hosts ...any) *testserver.Response {
+		return s.Owner.Put("/api/entry", with("x", through(hosts...)))
+	}
 	put(987654).WantError(404, "Jump host with ID 987654 does not exist")
 	put(hop, far).WantError(404, fmt.Sprintf("Jump host with ID %d does not exist", far))
 	put(desktop).WantError(400, fmt.Sprintf("Jump host %d is not an SSH server", desktop))

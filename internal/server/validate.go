@@ -267,6 +267,8 @@ func patternRule(schema *openapi3.Schema) string {
 		return "must only contain alpha-numeric characters"
 	case "^[0-9a-fA-F]*$":
 		return "must only contain hexadecimal characters"
+	case `^[^\s\x00-\x1f\x7f]*$`:
+		return "must not contain white space or control characters"
 	}
 	return "fails to match the required pattern"
 }
