@@ -1,4 +1,6 @@
 -- name: ListEntries :many
+-- Aggregates take their input sorted, once, and positions are counted in the
+-- order of the answer: nothing is sorted twice.
 -- In the order in which the tree shows them: personal ones, then organization by
 -- organization; in each, folders before what lies beside them.
 with recursive tree as (
@@ -15,21 +17,24 @@ with recursive tree as (
                    select t.id, row_number() over (order by t.path || 9223372036854775807) as place
                    from tree t),
                links as (
-                   select l.entry_id, array_agg(l.identity_id order by l.position, l.identity_id) as identities
-                   from identities i
-                            join entries_identities l on l.identity_id = i.id
-                   where i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])
-                   group by l.entry_id),
+                   select s.entry_id, array_agg(s.identity_id) as identities
+                   from (select l.entry_id, l.identity_id
+                         from identities i
+                                  join entries_identities l on l.identity_id = i.id
+                         where i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])
+                         order by l.entry_id, l.position, l.identity_id) s
+                   group by s.entry_id),
                labels as (
-                   select a.entry_id,
-                          json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
-                                   order by t.name collate "C") as tags
-                   from tags t
-                            join entry_tags a on a.tag_id = t.id
-                   where t.account_id = @account_id::bigint
-                   group by a.entry_id)
+                   select s.entry_id, json_agg(s.tag) as tags
+                   from (select a.entry_id, json_build_object('id', t.id, 'name', t.name, 'color', t.color) as tag
+                         from tags t
+                                  join entry_tags a on a.tag_id = t.id
+                         where t.account_id = @account_id::bigint
+                         order by a.entry_id, t.name collate "C") s
+                   group by s.entry_id)
 select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon,
-       (row_number() over (partition by e.scope, coalesce(e.folder_id, 0) order by e.rank, e.id) - 1)::bigint as position,
+       (row_number() over (partition by coalesce(e.organization_id, 0), coalesce(p.place, 9223372036854775807)
+                           order by e.rank, e.id) - 1)::bigint as position,
        e.status, e.config, e.created_at, e.updated_at,
        coalesce(l.identities, '{}')::bigint[]    as identities,
        coalesce(g.tags, '[]')::json              as tags,
@@ -40,24 +45,26 @@ from entries e
          left join links l on l.entry_id = e.id
          left join labels g on g.entry_id = e.id
 where e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
-order by e.organization_id nulls first, p.place nulls last, position;
+order by coalesce(e.organization_id, 0), coalesce(p.place, 9223372036854775807), e.rank, e.id;
 
 -- name: ListEntryTree :many
 -- What the tree shows of entries, container by container.
 with links as (
-    select l.entry_id, array_agg(l.identity_id order by l.position, l.identity_id) as identities
-    from identities i
-             join entries_identities l on l.identity_id = i.id
-    where i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])
-    group by l.entry_id),
+    select s.entry_id, array_agg(s.identity_id) as identities
+    from (select l.entry_id, l.identity_id
+          from identities i
+                   join entries_identities l on l.identity_id = i.id
+          where i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])
+          order by l.entry_id, l.position, l.identity_id) s
+    group by s.entry_id),
      labels as (
-         select a.entry_id,
-                json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
-                         order by t.name collate "C") as tags
-         from tags t
-                  join entry_tags a on a.tag_id = t.id
-         where t.account_id = @account_id::bigint
-         group by a.entry_id)
+         select s.entry_id, json_agg(s.tag) as tags
+         from (select a.entry_id, json_build_object('id', t.id, 'name', t.name, 'color', t.color) as tag
+               from tags t
+                        join entry_tags a on a.tag_id = t.id
+               where t.account_id = @account_id::bigint
+               order by a.entry_id, t.name collate "C") s
+         group by s.entry_id)
 select e.id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon, e.status,
        (row_number() over (partition by e.scope, coalesce(e.folder_id, 0) order by e.rank, e.id) - 1)::bigint as position,
        coalesce(l.identities, '{}')::bigint[]                 as identities,
