@@ -102,6 +102,7 @@ where id = @id
     or (@every_organization::boolean and organization_id is not null));
 
 -- name: MoveFolder :many
+-- every owner: the folder is in the caller's reach, so is what lies in it.
 -- Moves a folder to the end of its new place, with all that it contains, and
 -- returns the entries that change their scope. One statement, because the foreign keys hold a tree
 -- in one scope at the end of each.
@@ -139,6 +140,7 @@ where e.folder_id = s.id
 returning e.id;
 
 -- name: ListFolderContents :many
+-- every owner: the folder is in the caller's reach, so is what lies in it.
 -- A folder, all folders in it and their entries, for the record of its deletion.
 with recursive subtree as (
     select f.id, f.name, f.type, f.parent_id, 1 as depth

@@ -703,6 +703,8 @@ type EntryDuplicated struct {
 }
 
 // EntryNode One node of the tree; `type` tells which.
+//
+// Example: {"icon":"server","id":7,"identities":[3],"ip":"web1.example.com","name":"web1","notes":"","position":0,"protocol":"ssh","renderer":"terminal","showNoteInList":false,"status":"online","tags":[],"type":"server"}
 type EntryNode = any
 
 // EntryPatch Example: {"config":{"ip":"web2.example.com","port":22,"protocol":"ssh"},"name":"web2"}
@@ -1556,6 +1558,9 @@ type Conflict = Error
 // Forbidden Example: {"code":404,"message":"Identity does not exist"}
 type Forbidden = Error
 
+// InternalServerError Example: {"code":404,"message":"Identity does not exist"}
+type InternalServerError = Error
+
 // NotFound Example: {"code":404,"message":"Identity does not exist"}
 type NotFound = Error
 
@@ -1573,9 +1578,6 @@ type Unauthorized = Error
 
 // UnsupportedMediaType Example: {"code":404,"message":"Identity does not exist"}
 type UnsupportedMediaType = Error
-
-// WakeFailed Example: {"code":404,"message":"Identity does not exist"}
-type WakeFailed = Error
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
@@ -2910,6 +2912,8 @@ type ConflictJSONResponse Error
 
 type ForbiddenJSONResponse Error
 
+type InternalServerErrorJSONResponse Error
+
 type NotFoundJSONResponse Error
 
 type PayloadTooLargeJSONResponse Error
@@ -2928,8 +2932,6 @@ type TooManyRequestsJSONResponse struct {
 type UnauthorizedJSONResponse Error
 
 type UnsupportedMediaTypeJSONResponse Error
-
-type WakeFailedJSONResponse Error
 
 type GetMeRequestObject struct {
 }
@@ -4920,7 +4922,9 @@ func (response WakeEntry404JSONResponse) VisitWakeEntryResponse(w http.ResponseW
 	return err
 }
 
-type WakeEntry500JSONResponse struct{ WakeFailedJSONResponse }
+type WakeEntry500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
 
 func (response WakeEntry500JSONResponse) VisitWakeEntryResponse(w http.ResponseWriter) error {
 

@@ -103,6 +103,7 @@ type ListFolderContentsRow struct {
 	IsIntegration bool
 }
 
+// every owner: the folder is in the caller's reach, so is what lies in it.
 // A folder, all folders in it and their entries, for the record of its deletion.
 func (q *Queries) ListFolderContents(ctx context.Context, arg ListFolderContentsParams) ([]ListFolderContentsRow, error) {
 	rows, err := q.db.Query(ctx, listFolderContents,
@@ -438,6 +439,7 @@ type MoveFolderParams struct {
 	NewParentID       *int64
 }
 
+// every owner: the folder is in the caller's reach, so is what lies in it.
 // Moves a folder to the end of its new place, with all that it contains, and
 // returns the entries that change their scope. One statement, because the foreign keys hold a tree
 // in one scope at the end of each.

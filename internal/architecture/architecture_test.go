@@ -60,6 +60,9 @@ var rules = map[string]rule{
 	"internal/timestamp":  {},
 	"internal/sshrun":     {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
 
+	// What entries and folders share: one tree.
+	"internal/tree": {may: []string{"gen/api", "gen/db", "internal/caller"}},
+
 	"internal/testdb":              {may: []string{"..."}},
 	"internal/testserver":          {may: []string{"..."}, privileges: []string{"net/http"}},
 	"internal/testserver/coverage": {may: []string{"..."}, privileges: []string{"net/http"}},
@@ -68,11 +71,14 @@ var rules = map[string]rule{
 	// The audit log is a tag that the others record in.
 	"internal/audit":        {tag: true},
 	"internal/account":      {tag: true},
+	"internal/entry":        {tag: true, may: []string{"internal/tree"}},
+	"internal/folder":       {tag: true, may: []string{"internal/tree"}},
 	"internal/identity":     {tag: true},
 	"internal/organization": {tag: true},
 	"internal/service":      {tag: true},
 
 	"internal/session": {tag: true},
+	"internal/tag":     {tag: true},
 	"internal/user":    {tag: true},
 }
 

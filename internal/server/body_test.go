@@ -17,6 +17,8 @@ type place struct {
 	label    string
 	schema   *openapi3.Schema
 	required bool
+	// together is what the object says when any of its required members is missing.
+	together string
 	path     []any
 	root     map[string]any
 }
@@ -87,7 +89,8 @@ func places(schema *openapi3.Schema, root map[string]any) []place {
 			all = append(all, p)
 		}
 		descend := func(label string, step any, schema *openapi3.Schema, required bool) {
-			walk(place{label, schema, required, append(slices.Clone(p.path), step), p.root})
+			together, _ := p.schema.Extensions["x-required-message"].(string)
+			walk(place{label, schema, required, together, append(slices.Clone(p.path), step), p.root})
 		}
 		switch {
 		case p.schema.Type.Is(openapi3.TypeObject):
@@ -199,6 +202,10 @@ func (p place) refused() []value {
 	if !isNumeric(s) {
 		wrong["number"] = 5
 	}
+	if s.Type == nil { // a text or a number
+		delete(wrong, openapi3.TypeString)
+		delete(wrong, "number")
+	}
 	for _, kind := range slices.Sorted(maps.Keys(wrong)) {
 		if !s.Type.Is(kind) {
 			add(kind+" instead", wrong[kind])
@@ -212,7 +219,9 @@ func (p place) refused() []value {
 		list = append(list, p.refusedNumbers()...)
 	case len(s.Enum) > 0:
 		add("not in the enumeration", "never in an enumeration")
-		add("empty", "")
+		if !slices.Contains(s.Enum, any("")) {
+			add("empty", "")
+		}
 		add("other case", strings.ToUpper(fmt.Sprint(s.Enum[0]))+" ")
 	case s.Type.Is(openapi3.TypeString):
 		if s.MinLength > 0 {

@@ -41,6 +41,9 @@ func withBodies(t *testing.T, s *testserver.Server, f func(o operation, path str
 
 // blames reports whether a message names the member as its schema wants it.
 func (p place) blames(message string) bool {
+	if p.required && p.together != "" && message == p.together {
+		return true
+	}
 	if own, set := p.schema.Extensions["x-message"].(string); set {
 		return message == own
 	}

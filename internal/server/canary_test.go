@@ -176,6 +176,10 @@ func canaryBodies(o operation, example map[string]any, secrets canaries) []any {
 	filled := put(example, nil, example).(map[string]any)
 	var wrong []any
 	for _, p := range places(o.body(), example) {
+		plain := p.schema.Type.Is(openapi3.TypeString) && len(p.schema.Enum) == 0 && p.schema.Pattern == "" && p.schema.Format == ""
+		if len(p.path) > 1 && plain {
+			continue // notes and names are no secrets: they are shown again
+		}
 		if len(p.path) != 1 || !p.schema.Type.Is(openapi3.TypeString) {
 			wrong = append(wrong, p.with(secrets["password"]))
 			continue

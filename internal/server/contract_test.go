@@ -159,6 +159,11 @@ var things = map[string]thing{
 	"/api/organization/invitations/{}": {newInvitation, http.StatusNotFound},
 	"/api/audit/organizations/{}":      {newOrganization, http.StatusForbidden},
 	"/api/users/{}":                    {newAccount, http.StatusForbidden},
+	"/api/entry/{}":                    {newEntry, http.StatusNotFound},
+	"/api/folder/{}":                   {newFolder, http.StatusNotFound},
+	"/api/tag/{}":                      {newTag, http.StatusNotFound},
+	"/api/tag/{}/assign/{}":            {newEntry, http.StatusNotFound},
+	"/api/tag/entry/{}":                {newEntry, http.StatusNotFound},
 }
 
 // refusals are those of operations that answer otherwise than their path says.
@@ -193,6 +198,19 @@ func newAccount(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
 	s.Scan(t, &id, `insert into accounts (username, first_name, last_name, password_hash)
 		select gen_random_uuid(), 'Some', 'Body', password_hash from accounts limit 1 returning id`)
 	return id
+}
+
+func newEntry(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+	return s.Owner.Put("/api/entry", map[string]any{"name": "Owner's", "config": map[string]any{"macAddress": "00:11:22:33:44:55"}}).Want(200).ID()
+}
+
+func newFolder(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+	return s.Owner.Put("/api/folder", map[string]any{"name": "Owner's"}).Want(200).ID()
+}
+
+func newTag(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+	name := fmt.Sprint("tag ", newEntry(nil, s, nil)) // names are unique
+	return s.Owner.Put("/api/tag", map[string]any{"name": name, "color": "#fff"}).Want(200).ID()
 }
 
 // things of an operation's path, one for each parameter in order.

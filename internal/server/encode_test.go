@@ -27,7 +27,13 @@ var answerTypes = map[string]reflect.Type{
 	"AuditMetadata":               reflect.TypeFor[api.AuditMetadata](),
 	"AuditSettings":               reflect.TypeFor[api.AuditSettings](),
 	"Confirmation":                reflect.TypeFor[api.Confirmation](),
+	"Entry":                       reflect.TypeFor[api.Entry](),
+	"EntryCreated":                reflect.TypeFor[api.EntryCreated](),
+	"EntryDuplicated":             reflect.TypeFor[api.EntryDuplicated](),
+	"EntryNode":                   reflect.TypeFor[api.ServerNode](),
 	"Error":                       reflect.TypeFor[api.Error](),
+	"Folder":                      reflect.TypeFor[api.Folder](),
+	"FolderCreated":               reflect.TypeFor[api.FolderCreated](),
 	"Identity":                    reflect.TypeFor[api.Identity](),
 	"IdentityCreated":             reflect.TypeFor[api.IdentityCreated](),
 	"IdentityMoved":               reflect.TypeFor[api.IdentityMoved](),
@@ -40,7 +46,11 @@ var answerTypes = map[string]reflect.Type{
 	"Organization":                reflect.TypeFor[api.Organization](),
 	"OrganizationSessionSettings": reflect.TypeFor[api.OrganizationSessionSettings](),
 	"OrganizationSummary":         reflect.TypeFor[api.OrganizationSummary](),
+	"RecentEntry":                 reflect.TypeFor[api.RecentEntry](),
+	"SSHConfigImported":           reflect.TypeFor[api.SSHConfigImported](),
 	"Session":                     reflect.TypeFor[api.Session](),
+	"Tag":                         reflect.TypeFor[api.Tag](),
+	"TagCreated":                  reflect.TypeFor[api.TagCreated](),
 	"UserCreated":                 reflect.TypeFor[api.UserCreated](),
 	"UserPage":                    reflect.TypeFor[api.UserPage](),
 	"Version":                     reflect.TypeFor[api.Version](),
@@ -177,6 +187,9 @@ func TestTableOfAnswerTypesIsFresh(t *testing.T) {
 	t.Parallel()
 	for _, name := range slices.Sorted(maps.Keys(answerTypes)) {
 		require.Contains(t, testserver.Contract().Components.Schemas, name)
+		if name == "EntryNode" {
+			continue // one of four, and the table has the largest
+		}
 		require.True(t, strings.EqualFold(name, answerTypes[name].Name()), name) // Id becomes ID
 	}
 }

@@ -832,18 +832,22 @@ type Entry struct {
 //
 // Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
 type EntryConfig struct {
-	BackspaceMode            *EntryConfigBackspaceMode `json:"backspaceMode,omitempty"`
-	ColorDepth               interface{}               `json:"colorDepth,omitempty"`
-	DeleteMode               *EntryConfigDeleteMode    `json:"deleteMode,omitempty"`
-	EnableAudio              *bool                     `json:"enableAudio,omitempty"`
-	EnableDesktopComposition *bool                     `json:"enableDesktopComposition,omitempty"`
-	EnableFontSmoothing      *bool                     `json:"enableFontSmoothing,omitempty"`
-	EnableFullWindowDrag     *bool                     `json:"enableFullWindowDrag,omitempty"`
-	EnableMenuAnimations     *bool                     `json:"enableMenuAnimations,omitempty"`
-	EnableTheming            *bool                     `json:"enableTheming,omitempty"`
-	EnableWallpaper          *bool                     `json:"enableWallpaper,omitempty"`
+	BackspaceMode *EntryConfigBackspaceMode `json:"backspaceMode,omitempty"`
+
+	// ColorDepth Example: 16
+	ColorDepth               interface{}            `json:"colorDepth,omitempty"`
+	DeleteMode               *EntryConfigDeleteMode `json:"deleteMode,omitempty"`
+	EnableAudio              *bool                  `json:"enableAudio,omitempty"`
+	EnableDesktopComposition *bool                  `json:"enableDesktopComposition,omitempty"`
+	EnableFontSmoothing      *bool                  `json:"enableFontSmoothing,omitempty"`
+	EnableFullWindowDrag     *bool                  `json:"enableFullWindowDrag,omitempty"`
+	EnableMenuAnimations     *bool                  `json:"enableMenuAnimations,omitempty"`
+	EnableTheming            *bool                  `json:"enableTheming,omitempty"`
+	EnableWallpaper          *bool                  `json:"enableWallpaper,omitempty"`
 
 	// EngineID The engine that opens sessions; the first connected one without it.
+	//
+	// Example: 1
 	EngineID        *EntryConfig_EngineID       `json:"engineId,omitempty"`
 	FunctionKeyMode *EntryConfigFunctionKeyMode `json:"functionKeyMode,omitempty"`
 
@@ -856,7 +860,9 @@ type EntryConfig struct {
 	// KeyboardLayout Layout of RDP sessions.
 	//
 	// Example: en-us-qwerty
-	KeyboardLayout    *string `json:"keyboardLayout,omitempty"`
+	KeyboardLayout *string `json:"keyboardLayout,omitempty"`
+
+	// MacAddress Example: 00:11:22:33:44:55
 	MacAddress        *string `json:"macAddress,omitempty"`
 	MonitoringEnabled *bool   `json:"monitoringEnabled,omitempty"`
 
@@ -875,10 +881,14 @@ type EntryConfig struct {
 	ShowNoteInList *bool                    `json:"showNoteInList,omitempty"`
 
 	// Vmid The guest's id at Proxmox.
+	//
+	// Example: 101
 	Vmid             *EntryConfig_Vmid `json:"vmid,omitempty"`
 	WakeOnLanEnabled *bool             `json:"wakeOnLanEnabled,omitempty"`
 
 	// WolBroadcastAddress Where Wake-on-LAN packets go; 255.255.255.255 without it.
+	//
+	// Example: 192.0.2.255
 	WolBroadcastAddress  *string                `json:"wolBroadcastAddress,omitempty"`
 	AdditionalProperties map[string]interface{} `json:"-"`
 }
@@ -896,6 +906,8 @@ type EntryConfigEngineID0 = string
 type EntryConfigEngineID1 = float32
 
 // EntryConfig_EngineID The engine that opens sessions; the first connected one without it.
+//
+// Example: 1
 type EntryConfig_EngineID struct {
 	union json.RawMessage
 }
@@ -919,6 +931,8 @@ type EntryConfigVmid0 = string
 type EntryConfigVmid1 = float32
 
 // EntryConfig_Vmid The guest's id at Proxmox.
+//
+// Example: 101
 type EntryConfig_Vmid struct {
 	union json.RawMessage
 }
@@ -936,6 +950,8 @@ type EntryDuplicated struct {
 }
 
 // EntryNode One node of the tree; `type` tells which.
+//
+// Example: {"icon":"server","id":7,"identities":[3],"ip":"web1.example.com","name":"web1","notes":"","position":0,"protocol":"ssh","renderer":"terminal","showNoteInList":false,"status":"online","tags":[],"type":"server"}
 type EntryNode struct {
 	union json.RawMessage
 }
@@ -1806,6 +1822,9 @@ type Conflict = Error
 // Forbidden Example: {"code":404,"message":"Identity does not exist"}
 type Forbidden = Error
 
+// InternalServerError Example: {"code":404,"message":"Identity does not exist"}
+type InternalServerError = Error
+
 // NotFound Example: {"code":404,"message":"Identity does not exist"}
 type NotFound = Error
 
@@ -1823,9 +1842,6 @@ type Unauthorized = Error
 
 // UnsupportedMediaType Example: {"code":404,"message":"Identity does not exist"}
 type UnsupportedMediaType = Error
-
-// WakeFailed Example: {"code":404,"message":"Identity does not exist"}
-type WakeFailed = Error
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
@@ -10182,7 +10198,7 @@ type WakeEntryResponse struct {
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON500 the response for an HTTP 500 `application/json` response
-	JSON500 *WakeFailed
+	JSON500 *InternalServerError
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 }
@@ -10208,7 +10224,7 @@ func (r WakeEntryResponse) GetJSON404() *NotFound {
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
-func (r WakeEntryResponse) GetJSON500() *WakeFailed {
+func (r WakeEntryResponse) GetJSON500() *InternalServerError {
 	return r.JSON500
 }
 
@@ -16241,7 +16257,7 @@ func ParseWakeEntryResponse(rsp *http.Response) (*WakeEntryResponse, error) {
 		response.JSON404 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest WakeFailed
+		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
