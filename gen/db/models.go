@@ -17,3 +17,12 @@ type Organization struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 }
+
+type PermissionGroup struct {
+	ID        int64
+	Name      string
+	Color     string
+	IsAdmin   bool
+	IsDefault bool
+	SortOrder int32
+}

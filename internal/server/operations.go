@@ -9,6 +9,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/organization"
+	"github.com/nexterm-go/nexterm/internal/role"
 	"github.com/nexterm-go/nexterm/internal/service"
 	"github.com/nexterm-go/nexterm/internal/session"
 	"github.com/nexterm-go/nexterm/internal/user"
@@ -19,6 +20,7 @@ type (
 	auditHandlers        = audit.Handlers
 	identityHandlers     = identity.Handlers
 	organizationHandlers = organization.Handlers
+	roleHandlers         = role.Handlers
 	serviceHandlers      = service.Handlers
 	sessionHandlers      = session.Handlers
 	userHandlers         = user.Handlers
@@ -31,6 +33,7 @@ type operations struct {
 	*auditHandlers
 	*identityHandlers
 	*organizationHandlers
+	*roleHandlers
 	*serviceHandlers
 	*sessionHandlers
 	*userHandlers
@@ -44,6 +47,7 @@ func newOperations(o Options) operations {
 		audit.New(o.Pool, o.Events),
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
+		role.New(o.Pool),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool, o.Events),
 		user.New(o.Pool, o.Events),
