@@ -452,6 +452,14 @@ type IdentityPatch struct {
 // IdentityType Which secrets the identity uses.
 type IdentityType string
 
+// Impersonation Example: {"message":"Session got successfully created","token":"6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d2a6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d"}
+type Impersonation struct {
+	Message string `json:"message"`
+
+	// Token The session token, 96 lowercase hexadecimal characters, shown this once.
+	Token string `json:"token"`
+}
+
 // Invitation Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":2,"invitedBy":{"avatarHash":null,"firstName":"Charles","id":5,"lastName":"Babbage","name":"Charles Babbage","username":"charles"},"organization":{"description":null,"id":2,"name":"Analytical Engines"}}
 type Invitation struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -876,7 +884,7 @@ type Session struct {
 	Current bool  `json:"current"`
 	ID      int64 `json:"id"`
 
-	// IP The address of the last request.
+	// IP The address of the last request; `Admin` for a session that somebody else opened for this account, until it is used.
 	IP string `json:"ip"`
 
 	// LastActivity ISO 8601 in UTC with milliseconds.
@@ -1266,6 +1274,9 @@ type ServerInterface interface {
 	// DeleteUser Delete an account
 	// (DELETE /api/users/{accountId})
 	DeleteUser(ctx echo.Context, accountID UserAccountID) error
+	// ImpersonateUser Open a session of another account
+	// (POST /api/users/{accountId}/login)
+	ImpersonateUser(ctx echo.Context, accountID UserAccountID) error
 	// UpdateUserPassword Set an account's password
 	// (PATCH /api/users/{accountId}/password)
 	UpdateUserPassword(ctx echo.Context, accountID UserAccountID) error
@@ -2028,6 +2039,22 @@ func (w *ServerInterfaceWrapper) DeleteUser(ctx echo.Context) error {
 	return err
 }
 
+// ImpersonateUser converts echo context to params.
+func (w *ServerInterfaceWrapper) ImpersonateUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "accountId" -------------
+	var accountID UserAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImpersonateUser(ctx, accountID)
+	return err
+}
+
 // UpdateUserPassword converts echo context to params.
 func (w *ServerInterfaceWrapper) UpdateUserPassword(ctx echo.Context) error {
 	var err error
@@ -2140,6 +2167,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/session/list", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
 	router.PUT(options.BaseURL+"/api/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.DELETE(options.BaseURL+"/api/users/:accountId", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
+	router.POST(options.BaseURL+"/api/users/:accountId/login", wrapper.ImpersonateUser, options.OperationMiddlewares["impersonateUser"]...)
 	router.PATCH(options.BaseURL+"/api/users/:accountId/password", wrapper.UpdateUserPassword, options.OperationMiddlewares["updateUserPassword"]...)
 	router.GET(options.BaseURL+"/api/users/list", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 
@@ -7046,6 +7074,98 @@ func (response DeleteUser503JSONResponse) VisitDeleteUserResponse(w http.Respons
 	return err
 }
 
+type ImpersonateUserRequestObject struct {
+	AccountID UserAccountID `json:"accountId"`
+}
+
+type ImpersonateUserResponseObject interface {
+	VisitImpersonateUserResponse(w http.ResponseWriter) error
+}
+
+type ImpersonateUser200JSONResponse Impersonation
+
+func (response ImpersonateUser200JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ImpersonateUser400JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ImpersonateUser401JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImpersonateUser403JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ImpersonateUser404JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ImpersonateUser503JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateUserPasswordRequestObject struct {
 	AccountID UserAccountID `json:"accountId"`
 	Body      *UpdateUserPasswordJSONRequestBody
@@ -7321,6 +7441,9 @@ type StrictServerInterface interface {
 	// DeleteUser Delete an account
 	// (DELETE /api/users/{accountId})
 	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
+	// ImpersonateUser Open a session of another account
+	// (POST /api/users/{accountId}/login)
+	ImpersonateUser(ctx context.Context, request ImpersonateUserRequestObject) (ImpersonateUserResponseObject, error)
 	// UpdateUserPassword Set an account's password
 	// (PATCH /api/users/{accountId}/password)
 	UpdateUserPassword(ctx context.Context, request UpdateUserPasswordRequestObject) (UpdateUserPasswordResponseObject, error)
@@ -9101,6 +9224,31 @@ func (sh *strictHandler) DeleteUser(ctx echo.Context, accountID UserAccountID) e
 		return err
 	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
 		return validResponse.VisitDeleteUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ImpersonateUser operation middleware
+func (sh *strictHandler) ImpersonateUser(ctx echo.Context, accountID UserAccountID) error {
+	var request ImpersonateUserRequestObject
+
+	request.AccountID = accountID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImpersonateUser(ctx.Request().Context(), request.(ImpersonateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImpersonateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImpersonateUserResponseObject); ok {
+		return validResponse.VisitImpersonateUserResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -50,7 +50,7 @@ func newOperations(o Options) operations {
 		role.New(o.Pool),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool, o.Events),
-		user.New(o.Pool, o.Events),
+		user.New(o.Pool, o.Events, o.Log),
 	}
 }
 

@@ -450,6 +450,14 @@ type IdentityPatch struct {
 // IdentityType Which secrets the identity uses.
 type IdentityType string
 
+// Impersonation Example: {"message":"Session got successfully created","token":"6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d2a6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d"}
+type Impersonation struct {
+	Message string `json:"message"`
+
+	// Token The session token, 96 lowercase hexadecimal characters, shown this once.
+	Token string `json:"token"`
+}
+
 // Invitation Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":2,"invitedBy":{"avatarHash":null,"firstName":"Charles","id":5,"lastName":"Babbage","name":"Charles Babbage","username":"charles"},"organization":{"description":null,"id":2,"name":"Analytical Engines"}}
 type Invitation struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -880,7 +888,7 @@ type Session struct {
 	Current bool  `json:"current"`
 	ID      int64 `json:"id"`
 
-	// IP The address of the last request.
+	// IP The address of the last request; `Admin` for a session that somebody else opened for this account, until it is used.
 	IP string `json:"ip"`
 
 	// LastActivity ISO 8601 in UTC with milliseconds.
@@ -1859,6 +1867,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/users/{accountId} (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImpersonateUser Open a session of another account
+	//
+	// The account sees the session among its own, with `Admin` for an address until the session is used.
+	// Administrators are impersonated by administrators only; others may impersonate only accounts that
+	// have no permission beyond their own. API keys cannot call this.
+	//
+	// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
+	ImpersonateUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateUserPasswordWithBody Set an account's password
 	//
@@ -3279,6 +3296,25 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 // Corresponds with DELETE /api/users/{accountId} (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteUserRequest(c.Server, accountID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImpersonateUser Open a session of another account
+//
+// The account sees the session among its own, with `Admin` for an address until the session is used.
+// Administrators are impersonated by administrators only; others may impersonate only accounts that
+// have no permission beyond their own. API keys cannot call this.
+//
+// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
+func (c *Client) ImpersonateUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImpersonateUserRequest(c.Server, accountID)
 	if err != nil {
 		return nil, err
 	}
@@ -5365,6 +5401,40 @@ func NewDeleteUserRequest(server string, accountID UserAccountID) (*http.Request
 	return req, nil
 }
 
+// NewImpersonateUserRequest constructs an http.Request for the ImpersonateUser method
+func NewImpersonateUserRequest(server string, accountID UserAccountID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "accountId", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/users/%s/login", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewUpdateUserPasswordRequest calls the generic UpdateUserPassword builder with application/json body
 func NewUpdateUserPasswordRequest(server string, accountID UserAccountID, body UpdateUserPasswordJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -6175,6 +6245,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/users/{accountId} (the `DeleteUser` operationId).
 	DeleteUserWithResponse(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*DeleteUserResponse, error)
+
+	// ImpersonateUserWithResponse Open a session of another account
+	//
+	// The account sees the session among its own, with `Admin` for an address until the session is used.
+	// Administrators are impersonated by administrators only; others may impersonate only accounts that
+	// have no permission beyond their own. API keys cannot call this.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
+	ImpersonateUserWithResponse(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*ImpersonateUserResponse, error)
 
 	// UpdateUserPasswordWithBodyWithResponse Set an account's password
 	//
@@ -10373,6 +10454,87 @@ func (r DeleteUserResponse) ContentType() string {
 	return ""
 }
 
+type ImpersonateUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Impersonation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ImpersonateUserResponse) GetJSON200() *Impersonation {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ImpersonateUserResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ImpersonateUserResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ImpersonateUserResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ImpersonateUserResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ImpersonateUserResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ImpersonateUserResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ImpersonateUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ImpersonateUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ImpersonateUserResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ImpersonateUserResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type UpdateUserPasswordResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -11630,6 +11792,23 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, accoun
 		return nil, err
 	}
 	return ParseDeleteUserResponse(rsp)
+}
+
+// ImpersonateUserWithResponse Open a session of another account
+//
+// The account sees the session among its own, with `Admin` for an address until the session is used.
+// Administrators are impersonated by administrators only; others may impersonate only accounts that
+// have no permission beyond their own. API keys cannot call this.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
+func (c *ClientWithResponses) ImpersonateUserWithResponse(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*ImpersonateUserResponse, error) {
+	rsp, err := c.ImpersonateUser(ctx, accountID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImpersonateUserResponse(rsp)
 }
 
 // UpdateUserPasswordWithBodyWithResponse Set an account's password
@@ -14810,6 +14989,67 @@ func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseImpersonateUserResponse parses an HTTP response from a ImpersonateUserWithResponse call
+func ParseImpersonateUserResponse(rsp *http.Response) (*ImpersonateUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ImpersonateUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Impersonation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
