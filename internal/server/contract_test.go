@@ -152,13 +152,16 @@ type thing struct {
 // things are found by the path up to the id, with the parameters' names left
 // out. An operation whose path has an id that is missing here fails the tests.
 var things = map[string]thing{
-	"/api/identity/{}":                 {newIdentity, http.StatusNotFound},
-	"/api/session/{}":                  {newSession, http.StatusNotFound},
-	"/api/organization/{}":             {newOrganization, http.StatusForbidden},
-	"/api/organization/{}/members/{}":  {member, http.StatusForbidden},
-	"/api/organization/invitations/{}": {newInvitation, http.StatusNotFound},
-	"/api/audit/organizations/{}":      {newOrganization, http.StatusForbidden},
-	"/api/users/{}":                    {newAccount, http.StatusForbidden},
+	"/api/identity/{}":                      {newIdentity, http.StatusNotFound},
+	"/api/session/{}":                       {newSession, http.StatusNotFound},
+	"/api/organization/{}":                  {newOrganization, http.StatusForbidden},
+	"/api/organization/{}/members/{}":       {member, http.StatusForbidden},
+	"/api/organization/invitations/{}":      {newInvitation, http.StatusNotFound},
+	"/api/audit/organizations/{}":           {newOrganization, http.StatusForbidden},
+	"/api/users/{}":                         {newAccount, http.StatusForbidden},
+	"/api/permissions/users/{}":             {newAccount, http.StatusForbidden},
+	"/api/permissions/groups/{}":            {newRole, http.StatusForbidden},
+	"/api/permissions/groups/{}/members/{}": {newRoleMember, http.StatusForbidden},
 }
 
 // refusals are those of operations that answer otherwise than their path says.
@@ -192,6 +195,16 @@ func newInvitation(t testing.TB, s *testserver.Server, _ []int64) int64 {
 func newAccount(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
 	s.Scan(t, &id, `insert into accounts (username, first_name, last_name, password_hash)
 		select gen_random_uuid(), 'Some', 'Body', password_hash from accounts limit 1 returning id`)
+	return id
+}
+
+func newRole(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+	return s.Admin.Post("/api/permissions/groups", map[string]any{"name": "Some role"}).Want(200).ID()
+}
+
+func newRoleMember(t testing.TB, s *testserver.Server, above []int64) int64 {
+	id := newAccount(t, s, nil)
+	s.Exec(t, `insert into group_members (group_id, account_id) values ($1, $2)`, above[0], id)
 	return id
 }
 

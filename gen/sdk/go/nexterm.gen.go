@@ -754,7 +754,7 @@ type PermissionCatalog struct {
 	Scope PermissionScope `json:"scope"`
 }
 
-// PermissionCatalogs defines model for PermissionCatalogs.
+// PermissionCatalogs Example: {"organization":{"categories":[{"icon":"mdiConsoleNetworkOutline","key":"connections","label":"Connections"}],"permissions":[{"category":"connections","default":true,"description":"Open terminals.","id":"connect.ssh","label":"Connect via SSH / Telnet","scopes":["system","organization"]}],"scope":"organization"},"system":{"categories":[{"icon":"mdiAccountGroup","key":"users","label":"User Management"}],"permissions":[{"category":"users","description":"See the accounts of this server.","id":"users.view","label":"View Users","scopes":["system"]}],"scope":"system"}}
 type PermissionCatalogs struct {
 	// Organization The permissions of one scope, in display order.
 	//
@@ -847,7 +847,7 @@ type RoleOrder struct {
 	Order []int64 `json:"order"`
 }
 
-// RolePatch Example: {"name":"Night operators","sortOrder":1}
+// RolePatch Example: {"color":"#314BD3","name":"Night operators","sortOrder":1}
 type RolePatch struct {
 	Color *string `json:"color,omitempty"`
 
