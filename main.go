@@ -59,6 +59,7 @@ func command() *cobra.Command {
 				return withSettings(cmd.Context(), healthcheck)
 			},
 		},
+		accountCommand(),
 	)
 	return root
 }

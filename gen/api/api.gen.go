@@ -440,6 +440,15 @@ func (e ServerNodeType) Valid() bool {
 	}
 }
 
+// AccountView Example: {"avatarHash":null,"firstName":"Ada","id":1,"lastName":"Lovelace","username":"ada"}
+type AccountView struct {
+	AvatarHash *string `json:"avatarHash"`
+	FirstName  string  `json:"firstName"`
+	ID         int64   `json:"id"`
+	LastName   string  `json:"lastName"`
+	Username   string  `json:"username"`
+}
+
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
 	Category string `json:"category"`
@@ -608,6 +617,11 @@ type Connection struct {
 // ConnectionConnectionType defines model for Connection.ConnectionType.
 type ConnectionConnectionType string
 
+// Done Example: {"success":true}
+type Done struct {
+	Success bool `json:"success"`
+}
+
 // EffectivePermissions Example: {"isAdmin":false,"isOwner":false,"permissions":["identities.manage","connect.ssh"]}
 type EffectivePermissions struct {
 	// IsAdmin Whether the account may do everything in all organizations.
@@ -615,6 +629,14 @@ type EffectivePermissions struct {
 	IsOwner bool `json:"isOwner"`
 
 	// Permissions What the account may do in this organization, in the order of the catalog.
+	Permissions []string `json:"permissions"`
+}
+
+// EffectiveSystemPermissions Example: {"isAdmin":false,"permissions":["settings.monitoring","connect.ssh"]}
+type EffectiveSystemPermissions struct {
+	IsAdmin bool `json:"isAdmin"`
+
+	// Permissions In the order of the catalog; all of them for administrators.
 	Permissions []string `json:"permissions"`
 }
 
@@ -888,6 +910,14 @@ type IdentityPatch struct {
 // IdentityType Which secrets the identity uses.
 type IdentityType string
 
+// Impersonation Example: {"message":"Session got successfully created","token":"6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d2a6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d"}
+type Impersonation struct {
+	Message string `json:"message"`
+
+	// Token The session token, 96 lowercase hexadecimal characters, shown this once.
+	Token string `json:"token"`
+}
+
 // ImportResult Example: {"entryId":7,"host":"web1","status":"imported"}
 type ImportResult struct {
 	// EntryID The new entry.
@@ -1041,11 +1071,6 @@ type MemberPermissions struct {
 	Overrides map[string]PermissionOverride `json:"overrides"`
 }
 
-// MemberPermissionsChange Example: {"permissions":{"connect.ssh":"neutral","org.members.manage":"allow"}}
-type MemberPermissionsChange struct {
-	Permissions map[string]PermissionChange `json:"permissions"`
-}
-
 // MemberStatus A pending member is invited and has no access yet.
 type MemberStatus string
 
@@ -1160,6 +1185,19 @@ type NewPassword struct {
 	Password string `json:"password"`
 }
 
+// NewRole Example: {"color":"#314BD3","name":"Operators"}
+type NewRole struct {
+	Color *string `json:"color,omitempty"`
+
+	// Name Surrounding white space is taken off.
+	Name string `json:"name"`
+}
+
+// NewRoleMember Example: {"accountId":7}
+type NewRoleMember struct {
+	AccountID int64 `json:"accountId"`
+}
+
 // NewTag Example: {"color":"#ff8800","name":"production"}
 type NewTag struct {
 	Color string `json:"color"`
@@ -1259,12 +1297,19 @@ type OrganizationSummary struct {
 // PermissionCatalog The permissions of one scope, in display order.
 //
 // Example: {"categories":[{"icon":"mdiFolderNetworkOutline","key":"files","label":"File Transfer"}],"permissions":[{"category":"files","dangerous":true,"default":true,"description":"Create, rename, move and delete files and change their modes.","id":"files.modify","label":"Modify Files","scopes":["system","organization"]}],"scope":"organization"}
-type PermissionCatalog struct {
-	Categories  []PermissionCategory    `json:"categories"`
-	Permissions []PermissionDescription `json:"permissions"`
+type PermissionCatalog = json.RawMessage
 
-	// Scope Where a permission can be granted.
-	Scope PermissionScope `json:"scope"`
+// PermissionCatalogs Example: {"organization":{"categories":[{"icon":"mdiConsoleNetworkOutline","key":"connections","label":"Connections"}],"permissions":[{"category":"connections","default":true,"description":"Open terminals.","id":"connect.ssh","label":"Connect via SSH / Telnet","scopes":["system","organization"]}],"scope":"organization"},"system":{"categories":[{"icon":"mdiAccountGroup","key":"users","label":"User Management"}],"permissions":[{"category":"users","description":"See the accounts of this server.","id":"users.view","label":"View Users","scopes":["system"]}],"scope":"system"}}
+type PermissionCatalogs struct {
+	// Organization The permissions of one scope, in display order.
+	//
+	// Example: {"categories":[{"icon":"mdiFolderNetworkOutline","key":"files","label":"File Transfer"}],"permissions":[{"category":"files","dangerous":true,"default":true,"description":"Create, rename, move and delete files and change their modes.","id":"files.modify","label":"Modify Files","scopes":["system","organization"]}],"scope":"organization"}
+	Organization PermissionCatalog `json:"organization"`
+
+	// System The permissions of one scope, in display order.
+	//
+	// Example: {"categories":[{"icon":"mdiFolderNetworkOutline","key":"files","label":"File Transfer"}],"permissions":[{"category":"files","dangerous":true,"default":true,"description":"Create, rename, move and delete files and change their modes.","id":"files.modify","label":"Modify Files","scopes":["system","organization"]}],"scope":"organization"}
+	System PermissionCatalog `json:"system"`
 }
 
 // PermissionCategory Example: {"icon":"mdiFolderNetworkOutline","key":"files","label":"File Transfer"}
@@ -1275,8 +1320,14 @@ type PermissionCategory struct {
 	Label string `json:"label"`
 }
 
-// PermissionChange Neutral removes the override.
+// PermissionChange Neutral removes what is set.
 type PermissionChange string
+
+// PermissionChanges Example: {"permissions":{"connect.ssh":"neutral","files.modify":"allow"}}
+type PermissionChanges struct {
+	// Permissions By permission. Those that are not named stay as they are.
+	Permissions map[string]PermissionChange `json:"permissions"`
+}
 
 // PermissionDescription Example: {"category":"files","dangerous":true,"default":true,"description":"Create, rename, move and delete files and change their modes.","id":"files.modify","label":"Modify Files","scopes":["system","organization"]}
 type PermissionDescription struct {
@@ -1294,7 +1345,7 @@ type PermissionDescription struct {
 	Scopes      []PermissionScope `json:"scopes"`
 }
 
-// PermissionOverride What is set for this member, whatever the account may do elsewhere.
+// PermissionOverride What is set for one permission; where nothing is set, something else decides.
 type PermissionOverride string
 
 // PermissionScope Where a permission can be granted.
@@ -1386,6 +1437,77 @@ type RecentEntry struct {
 // RecentEntryConnectionType defines model for RecentEntry.ConnectionType.
 type RecentEntryConnectionType string
 
+// Role Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"name":"Operators","sortOrder":2}
+type Role struct {
+	Color string `json:"color"`
+	ID    int64  `json:"id"`
+
+	// IsAdmin Whether this role has every permission.
+	IsAdmin bool `json:"isAdmin"`
+
+	// IsDefault Whether everybody has this role.
+	IsDefault bool   `json:"isDefault"`
+	Name      string `json:"name"`
+
+	// SortOrder The lower, the earlier it decides.
+	SortOrder int32 `json:"sortOrder"`
+}
+
+// RoleDetails Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"members":[{"avatarHash":null,"firstName":"Ada","id":7,"lastName":"Lovelace","username":"ada"}],"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
+type RoleDetails struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+
+	// IsSystem Whether this role is built in.
+	IsSystem bool `json:"isSystem"`
+
+	// Members Accounts that were given this role, by username.
+	Members []AccountView `json:"members"`
+	Name    string        `json:"name"`
+
+	// Permissions What this role decides; other permissions are left to roles of lower priority.
+	Permissions map[string]PermissionOverride `json:"permissions"`
+	SortOrder   int32                         `json:"sortOrder"`
+}
+
+// RoleOrder Example: {"order":[5,3,4]}
+type RoleOrder struct {
+	// Order Ids of roles, the highest priority first.
+	Order []int64 `json:"order"`
+}
+
+// RolePatch Example: {"color":"#314BD3","name":"Night operators","sortOrder":1}
+type RolePatch struct {
+	Color *string `json:"color,omitempty"`
+
+	// Name Surrounding white space is taken off.
+	Name *string `json:"name,omitempty"`
+
+	// SortOrder The lower, the earlier it decides.
+	SortOrder *int32 `json:"sortOrder,omitempty"`
+}
+
+// RoleSummary Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"memberCount":4,"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
+type RoleSummary struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+
+	// IsSystem Whether this role is built in.
+	IsSystem bool `json:"isSystem"`
+
+	// MemberCount Accounts that were given this role.
+	MemberCount int64  `json:"memberCount"`
+	Name        string `json:"name"`
+
+	// Permissions What this role decides; other permissions are left to roles of lower priority.
+	Permissions map[string]PermissionOverride `json:"permissions"`
+	SortOrder   int32                         `json:"sortOrder"`
+}
+
 // SSHConfigImport Example: {"folderId":4,"servers":[{"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}]}
 type SSHConfigImport struct {
 	// FolderID The folder that the entries are appended to.
@@ -1439,7 +1561,7 @@ type Session struct {
 	Current bool  `json:"current"`
 	ID      int64 `json:"id"`
 
-	// IP The address of the last request.
+	// IP The address of the last request; `Admin` for a session that somebody else opened for this account, until it is used.
 	IP string `json:"ip"`
 
 	// LastActivity ISO 8601 in UTC with milliseconds.
@@ -1522,6 +1644,28 @@ type UserPage struct {
 	Users []User `json:"users"`
 }
 
+// UserPermissions Example: {"avatarHash":null,"effective":{"isAdmin":false,"permissions":["settings.monitoring","connect.ssh"]},"firstName":"Ada","groupIds":[3],"id":7,"lastName":"Lovelace","overrides":{"connect.ssh":"allow"},"username":"ada"}
+type UserPermissions struct {
+	AvatarHash *string `json:"avatarHash"`
+
+	// Effective Example: {"isAdmin":false,"permissions":["settings.monitoring","connect.ssh"]}
+	Effective EffectiveSystemPermissions `json:"effective"`
+	FirstName string                     `json:"firstName"`
+
+	// GroupIds Roles that the account was given, ascending.
+	GroupIds  []int64                       `json:"groupIds"`
+	ID        int64                         `json:"id"`
+	LastName  string                        `json:"lastName"`
+	Overrides map[string]PermissionOverride `json:"overrides"`
+	Username  string                        `json:"username"`
+}
+
+// UserRoles Example: {"groupIds":[3,5]}
+type UserRoles struct {
+	// GroupIds All roles that the account shall have besides the default one.
+	GroupIds []int64 `json:"groupIds"`
+}
+
 // Version Example: {"version":"0.1.0"}
 type Version struct {
 	// Version Semantic version without a leading `v`.
@@ -1542,6 +1686,12 @@ type MemberAccountID = int64
 
 // OrganizationID defines model for OrganizationId.
 type OrganizationID = int64
+
+// RoleAccountID defines model for RoleAccountId.
+type RoleAccountID = int64
+
+// RoleID defines model for RoleId.
+type RoleID = int64
 
 // TagID defines model for TagId.
 type TagID = int64
@@ -1683,10 +1833,31 @@ type InviteMemberJSONRequestBody = NewInvitation
 type LeaveOrganizationJSONRequestBody = Empty
 
 // UpdateMemberPermissionsJSONRequestBody defines body for UpdateMemberPermissions for application/json ContentType.
-type UpdateMemberPermissionsJSONRequestBody = MemberPermissionsChange
+type UpdateMemberPermissionsJSONRequestBody = PermissionChanges
 
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
+
+// CreateRoleJSONRequestBody defines body for CreateRole for application/json ContentType.
+type CreateRoleJSONRequestBody = NewRole
+
+// OrderRolesJSONRequestBody defines body for OrderRoles for application/json ContentType.
+type OrderRolesJSONRequestBody = RoleOrder
+
+// UpdateRoleJSONRequestBody defines body for UpdateRole for application/json ContentType.
+type UpdateRoleJSONRequestBody = RolePatch
+
+// AddRoleMemberJSONRequestBody defines body for AddRoleMember for application/json ContentType.
+type AddRoleMemberJSONRequestBody = NewRoleMember
+
+// UpdateRolePermissionsJSONRequestBody defines body for UpdateRolePermissions for application/json ContentType.
+type UpdateRolePermissionsJSONRequestBody = PermissionChanges
+
+// UpdateUserRolesJSONRequestBody defines body for UpdateUserRoles for application/json ContentType.
+type UpdateUserRolesJSONRequestBody = UserRoles
+
+// UpdateUserPermissionsJSONRequestBody defines body for UpdateUserPermissions for application/json ContentType.
+type UpdateUserPermissionsJSONRequestBody = PermissionChanges
 
 // CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
 type CreateTagJSONRequestBody = NewTag
@@ -1840,6 +2011,45 @@ type ServerInterface interface {
 	// UpdateOrganizationSessionSettings Change the live-session settings
 	// (PATCH /api/organization/{id}/session-settings)
 	UpdateOrganizationSessionSettings(ctx echo.Context, id OrganizationID) error
+	// GetPermissionCatalog Describe all permissions
+	// (GET /api/permissions/catalog)
+	GetPermissionCatalog(ctx echo.Context) error
+	// ListRoles List roles
+	// (GET /api/permissions/groups)
+	ListRoles(ctx echo.Context) error
+	// CreateRole Create a role
+	// (POST /api/permissions/groups)
+	CreateRole(ctx echo.Context) error
+	// OrderRoles Set the priority of roles
+	// (PUT /api/permissions/groups/order)
+	OrderRoles(ctx echo.Context) error
+	// DeleteRole Delete a role
+	// (DELETE /api/permissions/groups/{id})
+	DeleteRole(ctx echo.Context, id RoleID) error
+	// GetRole Show a role
+	// (GET /api/permissions/groups/{id})
+	GetRole(ctx echo.Context, id RoleID) error
+	// UpdateRole Change a role
+	// (PATCH /api/permissions/groups/{id})
+	UpdateRole(ctx echo.Context, id RoleID) error
+	// AddRoleMember Give a role to an account
+	// (POST /api/permissions/groups/{id}/members)
+	AddRoleMember(ctx echo.Context, id RoleID) error
+	// RemoveRoleMember Take a role from an account
+	// (DELETE /api/permissions/groups/{id}/members/{accountId})
+	RemoveRoleMember(ctx echo.Context, id RoleID, accountID RoleAccountID) error
+	// UpdateRolePermissions Change what a role allows
+	// (PUT /api/permissions/groups/{id}/permissions)
+	UpdateRolePermissions(ctx echo.Context, id RoleID) error
+	// GetUserPermissions Show what an account may do
+	// (GET /api/permissions/users/{accountId})
+	GetUserPermissions(ctx echo.Context, accountID RoleAccountID) error
+	// UpdateUserRoles Set the roles of an account
+	// (PUT /api/permissions/users/{accountId}/groups)
+	UpdateUserRoles(ctx echo.Context, accountID RoleAccountID) error
+	// UpdateUserPermissions Change the overrides of an account
+	// (PUT /api/permissions/users/{accountId}/permissions)
+	UpdateUserPermissions(ctx echo.Context, accountID RoleAccountID) error
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx echo.Context) error
@@ -1882,6 +2092,9 @@ type ServerInterface interface {
 	// DeleteUser Delete an account
 	// (DELETE /api/users/{accountId})
 	DeleteUser(ctx echo.Context, accountID UserAccountID) error
+	// ImpersonateUser Open a session of another account
+	// (POST /api/users/{accountId}/login)
+	ImpersonateUser(ctx echo.Context, accountID UserAccountID) error
 	// UpdateUserPassword Set an account's password
 	// (PATCH /api/users/{accountId}/password)
 	UpdateUserPassword(ctx echo.Context, accountID UserAccountID) error
@@ -2565,6 +2778,194 @@ func (w *ServerInterfaceWrapper) UpdateOrganizationSessionSettings(ctx echo.Cont
 	return err
 }
 
+// GetPermissionCatalog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetPermissionCatalog(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetPermissionCatalog(ctx)
+	return err
+}
+
+// ListRoles converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRoles(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRoles(ctx)
+	return err
+}
+
+// CreateRole converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRole(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRole(ctx)
+	return err
+}
+
+// OrderRoles converts echo context to params.
+func (w *ServerInterfaceWrapper) OrderRoles(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.OrderRoles(ctx)
+	return err
+}
+
+// DeleteRole converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRole(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRole(ctx, id)
+	return err
+}
+
+// GetRole converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRole(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRole(ctx, id)
+	return err
+}
+
+// UpdateRole converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRole(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRole(ctx, id)
+	return err
+}
+
+// AddRoleMember converts echo context to params.
+func (w *ServerInterfaceWrapper) AddRoleMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddRoleMember(ctx, id)
+	return err
+}
+
+// RemoveRoleMember converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveRoleMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "accountId" -------------
+	var accountID RoleAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemoveRoleMember(ctx, id, accountID)
+	return err
+}
+
+// UpdateRolePermissions converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRolePermissions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id RoleID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRolePermissions(ctx, id)
+	return err
+}
+
+// GetUserPermissions converts echo context to params.
+func (w *ServerInterfaceWrapper) GetUserPermissions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "accountId" -------------
+	var accountID RoleAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetUserPermissions(ctx, accountID)
+	return err
+}
+
+// UpdateUserRoles converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateUserRoles(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "accountId" -------------
+	var accountID RoleAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateUserRoles(ctx, accountID)
+	return err
+}
+
+// UpdateUserPermissions converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateUserPermissions(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "accountId" -------------
+	var accountID RoleAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateUserPermissions(ctx, accountID)
+	return err
+}
+
 // GetFirstTimeSetup converts echo context to params.
 func (w *ServerInterfaceWrapper) GetFirstTimeSetup(ctx echo.Context) error {
 	var err error
@@ -2779,6 +3180,22 @@ func (w *ServerInterfaceWrapper) DeleteUser(ctx echo.Context) error {
 	return err
 }
 
+// ImpersonateUser converts echo context to params.
+func (w *ServerInterfaceWrapper) ImpersonateUser(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "accountId" -------------
+	var accountID UserAccountID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ImpersonateUser(ctx, accountID)
+	return err
+}
+
 // UpdateUserPassword converts echo context to params.
 func (w *ServerInterfaceWrapper) UpdateUserPassword(ctx echo.Context) error {
 	var err error
@@ -2888,6 +3305,19 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/organization/:id/session-settings", wrapper.UpdateOrganizationSessionSettings, options.OperationMiddlewares["updateOrganizationSessionSettings"]...)
 	router.POST(options.BaseURL+"/api/organization/invitations/:id/respond", wrapper.RespondToInvitation, options.OperationMiddlewares["respondToInvitation"]...)
 	router.GET(options.BaseURL+"/api/organization/invitations/pending", wrapper.ListPendingInvitations, options.OperationMiddlewares["listPendingInvitations"]...)
+	router.GET(options.BaseURL+"/api/permissions/catalog", wrapper.GetPermissionCatalog, options.OperationMiddlewares["getPermissionCatalog"]...)
+	router.GET(options.BaseURL+"/api/permissions/groups", wrapper.ListRoles, options.OperationMiddlewares["listRoles"]...)
+	router.POST(options.BaseURL+"/api/permissions/groups", wrapper.CreateRole, options.OperationMiddlewares["createRole"]...)
+	router.DELETE(options.BaseURL+"/api/permissions/groups/:id", wrapper.DeleteRole, options.OperationMiddlewares["deleteRole"]...)
+	router.GET(options.BaseURL+"/api/permissions/groups/:id", wrapper.GetRole, options.OperationMiddlewares["getRole"]...)
+	router.PATCH(options.BaseURL+"/api/permissions/groups/:id", wrapper.UpdateRole, options.OperationMiddlewares["updateRole"]...)
+	router.POST(options.BaseURL+"/api/permissions/groups/:id/members", wrapper.AddRoleMember, options.OperationMiddlewares["addRoleMember"]...)
+	router.DELETE(options.BaseURL+"/api/permissions/groups/:id/members/:accountId", wrapper.RemoveRoleMember, options.OperationMiddlewares["removeRoleMember"]...)
+	router.PUT(options.BaseURL+"/api/permissions/groups/:id/permissions", wrapper.UpdateRolePermissions, options.OperationMiddlewares["updateRolePermissions"]...)
+	router.PUT(options.BaseURL+"/api/permissions/groups/order", wrapper.OrderRoles, options.OperationMiddlewares["orderRoles"]...)
+	router.GET(options.BaseURL+"/api/permissions/users/:accountId", wrapper.GetUserPermissions, options.OperationMiddlewares["getUserPermissions"]...)
+	router.PUT(options.BaseURL+"/api/permissions/users/:accountId/groups", wrapper.UpdateUserRoles, options.OperationMiddlewares["updateUserRoles"]...)
+	router.PUT(options.BaseURL+"/api/permissions/users/:accountId/permissions", wrapper.UpdateUserPermissions, options.OperationMiddlewares["updateUserPermissions"]...)
 	router.GET(options.BaseURL+"/api/service/is-fts", wrapper.GetFirstTimeSetup, options.OperationMiddlewares["getFirstTimeSetup"]...)
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
@@ -2901,6 +3331,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/tag/list", wrapper.ListTags, options.OperationMiddlewares["listTags"]...)
 	router.PUT(options.BaseURL+"/api/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.DELETE(options.BaseURL+"/api/users/:accountId", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
+	router.POST(options.BaseURL+"/api/users/:accountId/login", wrapper.ImpersonateUser, options.OperationMiddlewares["impersonateUser"]...)
 	router.PATCH(options.BaseURL+"/api/users/:accountId/password", wrapper.UpdateUserPassword, options.OperationMiddlewares["updateUserPassword"]...)
 	router.GET(options.BaseURL+"/api/users/list", wrapper.ListUsers, options.OperationMiddlewares["listUsers"]...)
 
@@ -7479,6 +7910,1360 @@ func (response UpdateOrganizationSessionSettings503JSONResponse) VisitUpdateOrga
 	return err
 }
 
+type GetPermissionCatalogRequestObject struct {
+}
+
+type GetPermissionCatalogResponseObject interface {
+	VisitGetPermissionCatalogResponse(w http.ResponseWriter) error
+}
+
+type GetPermissionCatalog200JSONResponse PermissionCatalogs
+
+func (response GetPermissionCatalog200JSONResponse) VisitGetPermissionCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPermissionCatalog400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetPermissionCatalog400JSONResponse) VisitGetPermissionCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPermissionCatalog401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetPermissionCatalog401JSONResponse) VisitGetPermissionCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPermissionCatalog403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetPermissionCatalog403JSONResponse) VisitGetPermissionCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetPermissionCatalog503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetPermissionCatalog503JSONResponse) VisitGetPermissionCatalogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRolesRequestObject struct {
+}
+
+type ListRolesResponseObject interface {
+	VisitListRolesResponse(w http.ResponseWriter) error
+}
+
+type ListRoles200JSONResponse []RoleSummary
+
+func (response ListRoles200JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRoles400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListRoles400JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRoles401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListRoles401JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRoles403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListRoles403JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRoles503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListRoles503JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRoleRequestObject struct {
+	Body *CreateRoleJSONRequestBody
+}
+
+type CreateRoleResponseObject interface {
+	VisitCreateRoleResponse(w http.ResponseWriter) error
+}
+
+type CreateRole200JSONResponse Role
+
+func (response CreateRole200JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateRole400JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateRole401JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateRole403JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateRole413JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateRole415JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRole503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateRole503JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OrderRolesRequestObject struct {
+	Body *OrderRolesJSONRequestBody
+}
+
+type OrderRolesResponseObject interface {
+	VisitOrderRolesResponse(w http.ResponseWriter) error
+}
+
+type OrderRoles200JSONResponse []RoleSummary
+
+func (response OrderRoles200JSONResponse) VisitOrderRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OrderRoles400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response OrderRoles400JSONResponse) VisitOrderRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OrderRoles401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response OrderRoles401JSONResponse) VisitOrderRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OrderRoles403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response OrderRoles403JSONResponse) VisitOrderRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OrderRoles413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response OrderRoles413JSONResponse) VisitOrderRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OrderRoles415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response OrderRoles415JSONResponse) VisitOrderRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type OrderRoles503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response OrderRoles503JSONResponse) VisitOrderRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRoleRequestObject struct {
+	ID RoleID `json:"id"`
+}
+
+type DeleteRoleResponseObject interface {
+	VisitDeleteRoleResponse(w http.ResponseWriter) error
+}
+
+type DeleteRole200JSONResponse Done
+
+func (response DeleteRole200JSONResponse) VisitDeleteRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRole400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteRole400JSONResponse) VisitDeleteRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRole401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteRole401JSONResponse) VisitDeleteRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRole403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteRole403JSONResponse) VisitDeleteRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRole404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteRole404JSONResponse) VisitDeleteRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRole503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteRole503JSONResponse) VisitDeleteRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoleRequestObject struct {
+	ID RoleID `json:"id"`
+}
+
+type GetRoleResponseObject interface {
+	VisitGetRoleResponse(w http.ResponseWriter) error
+}
+
+type GetRole200JSONResponse RoleDetails
+
+func (response GetRole200JSONResponse) VisitGetRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRole400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetRole400JSONResponse) VisitGetRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRole401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetRole401JSONResponse) VisitGetRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRole403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetRole403JSONResponse) VisitGetRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRole404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetRole404JSONResponse) VisitGetRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRole503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetRole503JSONResponse) VisitGetRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRoleRequestObject struct {
+	ID   RoleID `json:"id"`
+	Body *UpdateRoleJSONRequestBody
+}
+
+type UpdateRoleResponseObject interface {
+	VisitUpdateRoleResponse(w http.ResponseWriter) error
+}
+
+type UpdateRole200JSONResponse Role
+
+func (response UpdateRole200JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRole400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateRole400JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRole401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateRole401JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRole403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateRole403JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRole404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateRole404JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRole413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateRole413JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRole415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateRole415JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRole503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateRole503JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddRoleMemberRequestObject struct {
+	ID   RoleID `json:"id"`
+	Body *AddRoleMemberJSONRequestBody
+}
+
+type AddRoleMemberResponseObject interface {
+	VisitAddRoleMemberResponse(w http.ResponseWriter) error
+}
+
+type AddRoleMember200JSONResponse Done
+
+func (response AddRoleMember200JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddRoleMember400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response AddRoleMember400JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddRoleMember401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response AddRoleMember401JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddRoleMember403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response AddRoleMember403JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddRoleMember404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response AddRoleMember404JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddRoleMember413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response AddRoleMember413JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddRoleMember415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response AddRoleMember415JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddRoleMember503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response AddRoleMember503JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveRoleMemberRequestObject struct {
+	ID        RoleID        `json:"id"`
+	AccountID RoleAccountID `json:"accountId"`
+}
+
+type RemoveRoleMemberResponseObject interface {
+	VisitRemoveRoleMemberResponse(w http.ResponseWriter) error
+}
+
+type RemoveRoleMember200JSONResponse Done
+
+func (response RemoveRoleMember200JSONResponse) VisitRemoveRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveRoleMember400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RemoveRoleMember400JSONResponse) VisitRemoveRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveRoleMember401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RemoveRoleMember401JSONResponse) VisitRemoveRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveRoleMember403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RemoveRoleMember403JSONResponse) VisitRemoveRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveRoleMember404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RemoveRoleMember404JSONResponse) VisitRemoveRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveRoleMember503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RemoveRoleMember503JSONResponse) VisitRemoveRoleMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRolePermissionsRequestObject struct {
+	ID   RoleID `json:"id"`
+	Body *UpdateRolePermissionsJSONRequestBody
+}
+
+type UpdateRolePermissionsResponseObject interface {
+	VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error
+}
+
+type UpdateRolePermissions200JSONResponse RoleDetails
+
+func (response UpdateRolePermissions200JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRolePermissions400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateRolePermissions400JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRolePermissions401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateRolePermissions401JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRolePermissions403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateRolePermissions403JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRolePermissions404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateRolePermissions404JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRolePermissions413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateRolePermissions413JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRolePermissions415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateRolePermissions415JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRolePermissions503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateRolePermissions503JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserPermissionsRequestObject struct {
+	AccountID RoleAccountID `json:"accountId"`
+}
+
+type GetUserPermissionsResponseObject interface {
+	VisitGetUserPermissionsResponse(w http.ResponseWriter) error
+}
+
+type GetUserPermissions200JSONResponse UserPermissions
+
+func (response GetUserPermissions200JSONResponse) VisitGetUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserPermissions400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetUserPermissions400JSONResponse) VisitGetUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserPermissions401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetUserPermissions401JSONResponse) VisitGetUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserPermissions403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetUserPermissions403JSONResponse) VisitGetUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserPermissions404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetUserPermissions404JSONResponse) VisitGetUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetUserPermissions503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetUserPermissions503JSONResponse) VisitGetUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRolesRequestObject struct {
+	AccountID RoleAccountID `json:"accountId"`
+	Body      *UpdateUserRolesJSONRequestBody
+}
+
+type UpdateUserRolesResponseObject interface {
+	VisitUpdateUserRolesResponse(w http.ResponseWriter) error
+}
+
+type UpdateUserRoles200JSONResponse UserPermissions
+
+func (response UpdateUserRoles200JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRoles400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateUserRoles400JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRoles401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateUserRoles401JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRoles403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateUserRoles403JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRoles404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateUserRoles404JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRoles413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateUserRoles413JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRoles415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateUserRoles415JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserRoles503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateUserRoles503JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPermissionsRequestObject struct {
+	AccountID RoleAccountID `json:"accountId"`
+	Body      *UpdateUserPermissionsJSONRequestBody
+}
+
+type UpdateUserPermissionsResponseObject interface {
+	VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error
+}
+
+type UpdateUserPermissions200JSONResponse UserPermissions
+
+func (response UpdateUserPermissions200JSONResponse) VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPermissions400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateUserPermissions400JSONResponse) VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPermissions401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateUserPermissions401JSONResponse) VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPermissions403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateUserPermissions403JSONResponse) VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPermissions404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateUserPermissions404JSONResponse) VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPermissions413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateUserPermissions413JSONResponse) VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPermissions415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateUserPermissions415JSONResponse) VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateUserPermissions503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateUserPermissions503JSONResponse) VisitUpdateUserPermissionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetFirstTimeSetupRequestObject struct {
 }
 
@@ -8660,6 +10445,98 @@ func (response DeleteUser503JSONResponse) VisitDeleteUserResponse(w http.Respons
 	return err
 }
 
+type ImpersonateUserRequestObject struct {
+	AccountID UserAccountID `json:"accountId"`
+}
+
+type ImpersonateUserResponseObject interface {
+	VisitImpersonateUserResponse(w http.ResponseWriter) error
+}
+
+type ImpersonateUser200JSONResponse Impersonation
+
+func (response ImpersonateUser200JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ImpersonateUser400JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ImpersonateUser401JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ImpersonateUser403JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ImpersonateUser404JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ImpersonateUser503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ImpersonateUser503JSONResponse) VisitImpersonateUserResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UpdateUserPasswordRequestObject struct {
 	AccountID UserAccountID `json:"accountId"`
 	Body      *UpdateUserPasswordJSONRequestBody
@@ -8923,6 +10800,45 @@ type StrictServerInterface interface {
 	// UpdateOrganizationSessionSettings Change the live-session settings
 	// (PATCH /api/organization/{id}/session-settings)
 	UpdateOrganizationSessionSettings(ctx context.Context, request UpdateOrganizationSessionSettingsRequestObject) (UpdateOrganizationSessionSettingsResponseObject, error)
+	// GetPermissionCatalog Describe all permissions
+	// (GET /api/permissions/catalog)
+	GetPermissionCatalog(ctx context.Context, request GetPermissionCatalogRequestObject) (GetPermissionCatalogResponseObject, error)
+	// ListRoles List roles
+	// (GET /api/permissions/groups)
+	ListRoles(ctx context.Context, request ListRolesRequestObject) (ListRolesResponseObject, error)
+	// CreateRole Create a role
+	// (POST /api/permissions/groups)
+	CreateRole(ctx context.Context, request CreateRoleRequestObject) (CreateRoleResponseObject, error)
+	// OrderRoles Set the priority of roles
+	// (PUT /api/permissions/groups/order)
+	OrderRoles(ctx context.Context, request OrderRolesRequestObject) (OrderRolesResponseObject, error)
+	// DeleteRole Delete a role
+	// (DELETE /api/permissions/groups/{id})
+	DeleteRole(ctx context.Context, request DeleteRoleRequestObject) (DeleteRoleResponseObject, error)
+	// GetRole Show a role
+	// (GET /api/permissions/groups/{id})
+	GetRole(ctx context.Context, request GetRoleRequestObject) (GetRoleResponseObject, error)
+	// UpdateRole Change a role
+	// (PATCH /api/permissions/groups/{id})
+	UpdateRole(ctx context.Context, request UpdateRoleRequestObject) (UpdateRoleResponseObject, error)
+	// AddRoleMember Give a role to an account
+	// (POST /api/permissions/groups/{id}/members)
+	AddRoleMember(ctx context.Context, request AddRoleMemberRequestObject) (AddRoleMemberResponseObject, error)
+	// RemoveRoleMember Take a role from an account
+	// (DELETE /api/permissions/groups/{id}/members/{accountId})
+	RemoveRoleMember(ctx context.Context, request RemoveRoleMemberRequestObject) (RemoveRoleMemberResponseObject, error)
+	// UpdateRolePermissions Change what a role allows
+	// (PUT /api/permissions/groups/{id}/permissions)
+	UpdateRolePermissions(ctx context.Context, request UpdateRolePermissionsRequestObject) (UpdateRolePermissionsResponseObject, error)
+	// GetUserPermissions Show what an account may do
+	// (GET /api/permissions/users/{accountId})
+	GetUserPermissions(ctx context.Context, request GetUserPermissionsRequestObject) (GetUserPermissionsResponseObject, error)
+	// UpdateUserRoles Set the roles of an account
+	// (PUT /api/permissions/users/{accountId}/groups)
+	UpdateUserRoles(ctx context.Context, request UpdateUserRolesRequestObject) (UpdateUserRolesResponseObject, error)
+	// UpdateUserPermissions Change the overrides of an account
+	// (PUT /api/permissions/users/{accountId}/permissions)
+	UpdateUserPermissions(ctx context.Context, request UpdateUserPermissionsRequestObject) (UpdateUserPermissionsResponseObject, error)
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx context.Context, request GetFirstTimeSetupRequestObject) (GetFirstTimeSetupResponseObject, error)
@@ -8965,6 +10881,9 @@ type StrictServerInterface interface {
 	// DeleteUser Delete an account
 	// (DELETE /api/users/{accountId})
 	DeleteUser(ctx context.Context, request DeleteUserRequestObject) (DeleteUserResponseObject, error)
+	// ImpersonateUser Open a session of another account
+	// (POST /api/users/{accountId}/login)
+	ImpersonateUser(ctx context.Context, request ImpersonateUserRequestObject) (ImpersonateUserResponseObject, error)
 	// UpdateUserPassword Set an account's password
 	// (PATCH /api/users/{accountId}/password)
 	UpdateUserPassword(ctx context.Context, request UpdateUserPasswordRequestObject) (UpdateUserPasswordResponseObject, error)
@@ -10606,6 +12525,485 @@ func (sh *strictHandler) UpdateOrganizationSessionSettings(ctx echo.Context, id 
 	return nil
 }
 
+// GetPermissionCatalog operation middleware
+func (sh *strictHandler) GetPermissionCatalog(ctx echo.Context) error {
+	var request GetPermissionCatalogRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetPermissionCatalog(ctx.Request().Context(), request.(GetPermissionCatalogRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetPermissionCatalog")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetPermissionCatalogResponseObject); ok {
+		return validResponse.VisitGetPermissionCatalogResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRoles operation middleware
+func (sh *strictHandler) ListRoles(ctx echo.Context) error {
+	var request ListRolesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRoles(ctx.Request().Context(), request.(ListRolesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRoles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRolesResponseObject); ok {
+		return validResponse.VisitListRolesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateRole operation middleware
+func (sh *strictHandler) CreateRole(ctx echo.Context) error {
+	var request CreateRoleRequestObject
+
+	var body CreateRoleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateRole(ctx.Request().Context(), request.(CreateRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateRoleResponseObject); ok {
+		return validResponse.VisitCreateRoleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// OrderRoles operation middleware
+func (sh *strictHandler) OrderRoles(ctx echo.Context) error {
+	var request OrderRolesRequestObject
+
+	var body OrderRolesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.OrderRoles(ctx.Request().Context(), request.(OrderRolesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "OrderRoles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(OrderRolesResponseObject); ok {
+		return validResponse.VisitOrderRolesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteRole operation middleware
+func (sh *strictHandler) DeleteRole(ctx echo.Context, id RoleID) error {
+	var request DeleteRoleRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteRole(ctx.Request().Context(), request.(DeleteRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteRoleResponseObject); ok {
+		return validResponse.VisitDeleteRoleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRole operation middleware
+func (sh *strictHandler) GetRole(ctx echo.Context, id RoleID) error {
+	var request GetRoleRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRole(ctx.Request().Context(), request.(GetRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRoleResponseObject); ok {
+		return validResponse.VisitGetRoleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateRole operation middleware
+func (sh *strictHandler) UpdateRole(ctx echo.Context, id RoleID) error {
+	var request UpdateRoleRequestObject
+
+	request.ID = id
+
+	var body UpdateRoleJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateRole(ctx.Request().Context(), request.(UpdateRoleRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateRole")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateRoleResponseObject); ok {
+		return validResponse.VisitUpdateRoleResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddRoleMember operation middleware
+func (sh *strictHandler) AddRoleMember(ctx echo.Context, id RoleID) error {
+	var request AddRoleMemberRequestObject
+
+	request.ID = id
+
+	var body AddRoleMemberJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddRoleMember(ctx.Request().Context(), request.(AddRoleMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddRoleMember")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddRoleMemberResponseObject); ok {
+		return validResponse.VisitAddRoleMemberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RemoveRoleMember operation middleware
+func (sh *strictHandler) RemoveRoleMember(ctx echo.Context, id RoleID, accountID RoleAccountID) error {
+	var request RemoveRoleMemberRequestObject
+
+	request.ID = id
+	request.AccountID = accountID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveRoleMember(ctx.Request().Context(), request.(RemoveRoleMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveRoleMember")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RemoveRoleMemberResponseObject); ok {
+		return validResponse.VisitRemoveRoleMemberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateRolePermissions operation middleware
+func (sh *strictHandler) UpdateRolePermissions(ctx echo.Context, id RoleID) error {
+	var request UpdateRolePermissionsRequestObject
+
+	request.ID = id
+
+	var body UpdateRolePermissionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateRolePermissions(ctx.Request().Context(), request.(UpdateRolePermissionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateRolePermissions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateRolePermissionsResponseObject); ok {
+		return validResponse.VisitUpdateRolePermissionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetUserPermissions operation middleware
+func (sh *strictHandler) GetUserPermissions(ctx echo.Context, accountID RoleAccountID) error {
+	var request GetUserPermissionsRequestObject
+
+	request.AccountID = accountID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetUserPermissions(ctx.Request().Context(), request.(GetUserPermissionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetUserPermissions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetUserPermissionsResponseObject); ok {
+		return validResponse.VisitGetUserPermissionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateUserRoles operation middleware
+func (sh *strictHandler) UpdateUserRoles(ctx echo.Context, accountID RoleAccountID) error {
+	var request UpdateUserRolesRequestObject
+
+	request.AccountID = accountID
+
+	var body UpdateUserRolesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUserRoles(ctx.Request().Context(), request.(UpdateUserRolesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUserRoles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateUserRolesResponseObject); ok {
+		return validResponse.VisitUpdateUserRolesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateUserPermissions operation middleware
+func (sh *strictHandler) UpdateUserPermissions(ctx echo.Context, accountID RoleAccountID) error {
+	var request UpdateUserPermissionsRequestObject
+
+	request.AccountID = accountID
+
+	var body UpdateUserPermissionsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateUserPermissions(ctx.Request().Context(), request.(UpdateUserPermissionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateUserPermissions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateUserPermissionsResponseObject); ok {
+		return validResponse.VisitUpdateUserPermissionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetFirstTimeSetup operation middleware
 func (sh *strictHandler) GetFirstTimeSetup(ctx echo.Context) error {
 	var request GetFirstTimeSetupRequestObject
@@ -11009,6 +13407,31 @@ func (sh *strictHandler) DeleteUser(ctx echo.Context, accountID UserAccountID) e
 		return err
 	} else if validResponse, ok := response.(DeleteUserResponseObject); ok {
 		return validResponse.VisitDeleteUserResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ImpersonateUser operation middleware
+func (sh *strictHandler) ImpersonateUser(ctx echo.Context, accountID UserAccountID) error {
+	var request ImpersonateUserRequestObject
+
+	request.AccountID = accountID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ImpersonateUser(ctx.Request().Context(), request.(ImpersonateUserRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ImpersonateUser")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ImpersonateUserResponseObject); ok {
+		return validResponse.VisitImpersonateUserResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -18,6 +18,15 @@ type Organization struct {
 	UpdatedAt       time.Time
 }
 
+type PermissionGroup struct {
+	ID        int64
+	Name      string
+	Color     string
+	IsAdmin   bool
+	IsDefault bool
+	SortOrder int32
+}
+
 type Tag struct {
 	ID        int64
 	AccountID int64

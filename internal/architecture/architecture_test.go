@@ -37,7 +37,7 @@ var tagImports = []string{
 
 // rules has a row for every package of the module. Patterns end in /... .
 var rules = map[string]rule{
-	".":                 {may: []string{"db", "gen/db", "internal/event", "internal/postgres", "internal/server", "internal/vault"}, privileges: []string{"net/http"}},
+	".":                 {may: []string{"db", "gen/db", "internal/event", "internal/operator", "internal/postgres", "internal/server", "internal/vault"}, privileges: []string{"net/http"}},
 	"bench":             {may: []string{"..."}, privileges: []string{"net/http"}},
 	"db":                {},
 	"gen":               {},
@@ -54,6 +54,7 @@ var rules = map[string]rule{
 	"internal/event":    {may: []string{"gen/db"}},
 	"internal/state":    {may: []string{"gen/db", "internal/caller", "internal/event"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
+	"internal/operator": {may: []string{"gen/db", "internal/fail", "internal/vault"}},
 	"internal/postgres": {},
 
 	"internal/permission": {},
@@ -75,6 +76,7 @@ var rules = map[string]rule{
 	"internal/folder":       {tag: true, may: []string{"internal/tree"}},
 	"internal/identity":     {tag: true},
 	"internal/organization": {tag: true},
+	"internal/role":         {tag: true},
 	"internal/service":      {tag: true},
 
 	"internal/session": {tag: true},

@@ -76,6 +76,18 @@ type Client struct {
 	UserAgent string
 }
 
+// userAgentLength bounds what is kept of a User-Agent header, in characters.
+const userAgentLength = 255
+
+// Agent is what is kept of the User-Agent header, or a word for its absence.
+func (c Client) Agent(absent string) string {
+	if c.UserAgent == "" {
+		return absent
+	}
+	agent := []rune(c.UserAgent)
+	return string(agent[:min(len(agent), userAgentLength)])
+}
+
 type callerKey struct{}
 type clientKey struct{}
 

@@ -14,6 +14,10 @@ import (
 // activityResolution bounds how often a credential's last use is written.
 const activityResolution = time.Minute
 
+// Impersonated stands for the address of a session that somebody else opened
+// for the account, until the session is used.
+const Impersonated = "Admin"
+
 // Find resolves a bearer token: a session token, or an API key by its prefix.
 // It costs one query, and one write a minute to keep the last activity.
 // A token that does not hold is a 401.
@@ -25,7 +29,7 @@ func Find(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
 	if err != nil {
 		return nil, fail.OnNoRows(err, fail.Unauthorized("The provided token is not valid"))
 	}
-	if time.Since(row.LastActivity) > activityResolution {
+	if time.Since(row.LastActivity) > activityResolution || row.IP == Impersonated {
 		if err := q.TouchSession(ctx, db.TouchSessionParams{ID: row.SessionID, IP: ClientFrom(ctx).IP}); err != nil {
 			return nil, err
 		}
@@ -79,6 +83,30 @@ func FindByAccount(ctx context.Context, q *db.Queries, accounts, sessions []int6
 		}
 	}
 	return callers, held, nil
+}
+
+// Renew reads the caller again, for decisions on what it may do now: a request
+// that waits for a lock may find its caller with fewer rights, or gone, which is
+// a 401. A caller that has lost one of the needed permissions gets a 403.
+func (c *Caller) Renew(ctx context.Context, q *db.Queries, needs ...permission.Name) (*Caller, error) {
+	accounts, sessions, err := FindByAccount(ctx, q, []int64{c.AccountID}, []int64{c.SessionID})
+	if err != nil {
+		return nil, err
+	}
+	renewed := accounts[c.AccountID]
+	if renewed == nil {
+		return nil, fail.Unauthorized("The account associated to the token is not registered")
+	}
+	if c.SessionID != 0 && !sessions[c.SessionID] {
+		return nil, fail.Unauthorized("The provided token is not valid")
+	}
+	renewed.SessionID = c.SessionID
+	for _, name := range needs {
+		if !renewed.Holds(name) {
+			return nil, fail.Forbidden("Forbidden")
+		}
+	}
+	return renewed, nil
 }
 
 func (c *Caller) grant(permissions []string) {

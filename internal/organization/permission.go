@@ -45,19 +45,7 @@ func (h *Handlers) UpdateMemberPermissions(ctx context.Context, request api.Upda
 	if !held.Has(permission.OrgMembersManage) {
 		return nil, errForbidden
 	}
-	var allow, deny, neutral permission.Set
-	for name, value := range request.Body.Permissions {
-		// Names that no organization knows drop out.
-		named := permission.Of(name) & permission.All(permission.Organization)
-		switch value {
-		case api.PermissionChangeAllow:
-			allow |= named
-		case api.PermissionChangeDeny:
-			deny |= named
-		case api.PermissionChangeNeutral:
-			neutral |= named
-		}
-	}
+	allow, deny, neutral := permission.Sort(request.Body.Permissions, permission.Organization)
 	var m member
 	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
 		q := h.queries.WithTx(tx)
@@ -111,16 +99,9 @@ func findMember(ctx context.Context, q *db.Queries, organizationID, accountID in
 
 func (m *member) toAPI() api.MemberPermissions {
 	inherited, effective := m.system.InOrganization(m.owner, m.allowed, m.denied)
-	overrides := map[string]api.PermissionOverride{}
-	for _, name := range m.allowed.Names() {
-		overrides[name] = api.PermissionOverrideAllow
-	}
-	for _, name := range m.denied.Names() {
-		overrides[name] = api.PermissionOverrideDeny
-	}
 	return api.MemberPermissions{
-		Catalog:   catalog(permission.CatalogOf(permission.Organization)),
-		Overrides: overrides,
+		Catalog:   permission.OrganizationCatalog,
+		Overrides: permission.Overrides[api.PermissionOverride](m.allowed, m.denied),
 		Effective: api.EffectivePermissions{
 			IsOwner:     m.owner,
 			IsAdmin:     m.system.Has(permission.OrganizationsManageAll),
@@ -128,26 +109,4 @@ func (m *member) toAPI() api.MemberPermissions {
 		},
 		Inherited: inherited.Names(),
 	}
-}
-
-// catalog writes a catalog; flags that are not set are left out.
-func catalog(c permission.Catalog) api.PermissionCatalog {
-	answer := api.PermissionCatalog{Scope: api.PermissionScope(c.Scope.Names()[0])}
-	for _, category := range c.Categories {
-		answer.Categories = append(answer.Categories, api.PermissionCategory{Key: category.Key, Label: category.Label, Icon: category.Icon})
-	}
-	for _, p := range c.Permissions {
-		description := api.PermissionDescription{ID: string(p.Name), Category: p.Category, Label: p.Label, Description: p.Description}
-		for _, scope := range p.Scopes.Names() {
-			description.Scopes = append(description.Scopes, api.PermissionScope(scope))
-		}
-		if p.Default {
-			description.Default = &p.Default
-		}
-		if p.Dangerous {
-			description.Dangerous = &p.Dangerous
-		}
-		answer.Permissions = append(answer.Permissions, description)
-	}
-	return answer
 }

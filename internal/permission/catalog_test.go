@@ -1,6 +1,7 @@
 package permission_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,18 +11,30 @@ import (
 
 func TestCatalogNamesTheCategoriesInUse(t *testing.T) {
 	t.Parallel()
-	keys := func(c permission.Catalog) (keys []string) {
+	type catalog struct {
+		Scope       string
+		Categories  []struct{ Key string }
+		Permissions []struct{ ID permission.Name }
+	}
+	read := func(encoded json.RawMessage) (c catalog) {
+		require.NoError(t, json.Unmarshal(encoded, &c))
+		return c
+	}
+	keys := func(c catalog) (keys []string) {
 		for _, category := range c.Categories {
 			keys = append(keys, category.Key)
 		}
 		return keys
 	}
-	system := permission.CatalogOf(permission.System)
+	system := read(permission.SystemCatalog)
+	require.Equal(t, "system", system.Scope)
 	require.Len(t, system.Permissions, 27)
+	require.Equal(t, permission.UsersView, system.Permissions[0].ID)
 	require.Equal(t, []string{
 		"users", "permissions", "organizations", "auditing", "settings", "resources", "connections", "files",
 	}, keys(system))
-	organization := permission.CatalogOf(permission.Organization)
+	organization := read(permission.OrganizationCatalog)
+	require.Equal(t, "organization", organization.Scope)
 	require.Len(t, organization.Permissions, 21)
 	require.Equal(t, []string{
 		"resources", "connections", "files", "general", "members", "audit", "sessions",

@@ -68,7 +68,11 @@ type Permission struct {
 }
 
 // Category groups permissions for display. Icon is a Material Design icon name.
-type Category struct{ Key, Label, Icon string }
+type Category struct {
+	Key   string `json:"key"`
+	Label string `json:"label"`
+	Icon  string `json:"icon"`
+}
 
 // Categories in display order.
 var Categories = []Category{

@@ -60,3 +60,40 @@ func (s Set) InOrganization(owner bool, allowed, denied Set) (inherited, effecti
 	inherited = s & every
 	return inherited, (inherited | allowed) &^ denied & every
 }
+
+// What a group, an account or a member has set for a permission, and what a
+// change makes of that.
+const (
+	Allow   = "allow"
+	Deny    = "deny"
+	Neutral = "neutral"
+)
+
+// Sort reads a change: permissions by what becomes of them. Names that the
+// scope does not know drop out.
+func Sort[T ~string](change map[string]T, scope Scope) (allow, deny, neutral Set) {
+	for name, value := range change {
+		named := Of(name) & All(scope)
+		switch value {
+		case Allow:
+			allow |= named
+		case Deny:
+			deny |= named
+		case Neutral:
+			neutral |= named
+		}
+	}
+	return allow, deny, neutral
+}
+
+// Overrides is what is set, by permission.
+func Overrides[T ~string](allowed, denied Set) map[string]T {
+	overrides := map[string]T{}
+	for _, name := range allowed.Names() {
+		overrides[name] = Allow
+	}
+	for _, name := range denied.Names() {
+		overrides[name] = Deny
+	}
+	return overrides
+}

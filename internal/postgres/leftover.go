@@ -13,8 +13,9 @@ import (
 
 // postmaster is what a server publishes about itself in its data directory.
 type postmaster struct {
-	pid   int
-	ready bool
+	pid    int
+	socket string // the folder of its socket
+	ready  bool
 }
 
 // postmaster reads postmaster.pid; the zero value means that there is none.
@@ -28,8 +29,10 @@ func (f *folder) postmaster() postmaster {
 	if err != nil || pid <= 1 {
 		return postmaster{}
 	}
-	// The eighth line is the state; it is missing at first.
-	return postmaster{pid: pid, ready: len(lines) > 7 && strings.TrimSpace(lines[7]) == "ready"}
+	if len(lines) < 8 {
+		return postmaster{pid: pid} // the state is the eighth line, and missing at first
+	}
+	return postmaster{pid: pid, socket: lines[4], ready: strings.TrimSpace(lines[7]) == "ready"}
 }
 
 // runs says whether the process is a server over this cluster: the path is one of its

@@ -170,13 +170,13 @@ func (c *Cluster) awaitReady(ctx context.Context) error {
 
 // URL is the connection string of the database nexterm for the role that owns it, which is
 // no superuser.
-func (c *Cluster) URL() string { return c.url(role, database) }
+func (c *Cluster) URL() string { return address(c.socket.path, role, database) }
 
 // AdminURL is the connection string of the maintenance database for the superuser.
-func (c *Cluster) AdminURL() string { return c.url(superuser, "postgres") }
+func (c *Cluster) AdminURL() string { return address(c.socket.path, superuser, "postgres") }
 
-func (c *Cluster) url(user, name string) string {
-	query := url.Values{"host": {c.socket.path}, "port": {port}, "sslmode": {"disable"}}
+func address(socket, user, name string) string {
+	query := url.Values{"host": {socket}, "port": {port}, "sslmode": {"disable"}}
 	// Connection strings know %20 only; a plus sign would stay one.
 	encoded := strings.ReplaceAll(query.Encode(), "+", "%20")
 	u := url.URL{Scheme: "postgres", User: url.User(user), Path: "/" + name, RawQuery: encoded}

@@ -152,18 +152,21 @@ type thing struct {
 // things are found by the path up to the id, with the parameters' names left
 // out. An operation whose path has an id that is missing here fails the tests.
 var things = map[string]thing{
-	"/api/identity/{}":                 {newIdentity, http.StatusNotFound},
-	"/api/session/{}":                  {newSession, http.StatusNotFound},
-	"/api/organization/{}":             {newOrganization, http.StatusForbidden},
-	"/api/organization/{}/members/{}":  {member, http.StatusForbidden},
-	"/api/organization/invitations/{}": {newInvitation, http.StatusNotFound},
-	"/api/audit/organizations/{}":      {newOrganization, http.StatusForbidden},
-	"/api/users/{}":                    {newAccount, http.StatusForbidden},
-	"/api/entry/{}":                    {newEntry, http.StatusNotFound},
-	"/api/folder/{}":                   {newFolder, http.StatusNotFound},
-	"/api/tag/{}":                      {newTag, http.StatusNotFound},
-	"/api/tag/{}/assign/{}":            {newEntry, http.StatusNotFound},
-	"/api/tag/entry/{}":                {newEntry, http.StatusNotFound},
+	"/api/identity/{}":                      {newIdentity, http.StatusNotFound},
+	"/api/session/{}":                       {newSession, http.StatusNotFound},
+	"/api/organization/{}":                  {newOrganization, http.StatusForbidden},
+	"/api/organization/{}/members/{}":       {member, http.StatusForbidden},
+	"/api/organization/invitations/{}":      {newInvitation, http.StatusNotFound},
+	"/api/audit/organizations/{}":           {newOrganization, http.StatusForbidden},
+	"/api/users/{}":                         {newAccount, http.StatusForbidden},
+	"/api/entry/{}":                         {newEntry, http.StatusNotFound},
+	"/api/folder/{}":                        {newFolder, http.StatusNotFound},
+	"/api/tag/{}":                           {newTag, http.StatusNotFound},
+	"/api/tag/{}/assign/{}":                 {newEntry, http.StatusNotFound},
+	"/api/tag/entry/{}":                     {newEntry, http.StatusNotFound},
+	"/api/permissions/users/{}":             {newAccount, http.StatusForbidden},
+	"/api/permissions/groups/{}":            {newRole, http.StatusForbidden},
+	"/api/permissions/groups/{}/members/{}": {newRoleMember, http.StatusForbidden},
 }
 
 // refusals are those of operations that answer otherwise than their path says.
@@ -211,6 +214,16 @@ func newFolder(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 func newTag(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	name := fmt.Sprint("tag ", newEntry(nil, s, nil)) // names are unique
 	return s.Owner.Put("/api/tag", map[string]any{"name": name, "color": "#fff"}).Want(200).ID()
+}
+
+func newRole(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+	return s.Admin.Post("/api/permissions/groups", map[string]any{"name": "Some role"}).Want(200).ID()
+}
+
+func newRoleMember(t testing.TB, s *testserver.Server, above []int64) int64 {
+	id := newAccount(t, s, nil)
+	s.Exec(t, `insert into group_members (group_id, account_id) values ($1, $2)`, above[0], id)
+	return id
 }
 
 // things of an operation's path, one for each parameter in order.

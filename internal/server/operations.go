@@ -13,6 +13,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/organization"
+	"github.com/nexterm-go/nexterm/internal/role"
 	"github.com/nexterm-go/nexterm/internal/service"
 	"github.com/nexterm-go/nexterm/internal/session"
 	"github.com/nexterm-go/nexterm/internal/tag"
@@ -26,6 +27,7 @@ type (
 	folderHandlers       = folder.Handlers
 	identityHandlers     = identity.Handlers
 	organizationHandlers = organization.Handlers
+	roleHandlers         = role.Handlers
 	serviceHandlers      = service.Handlers
 	sessionHandlers      = session.Handlers
 	tagHandlers          = tag.Handlers
@@ -41,6 +43,7 @@ type operations struct {
 	*folderHandlers
 	*identityHandlers
 	*organizationHandlers
+	*roleHandlers
 	*serviceHandlers
 	*sessionHandlers
 	*tagHandlers
@@ -57,10 +60,11 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		folder.New(o.Pool, o.Events),
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
+		role.New(o.Pool),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool, o.Events),
 		tag.New(o.Pool, o.Events),
-		user.New(o.Pool, o.Events),
+		user.New(o.Pool, o.Events, o.Log),
 	}
 }
 

@@ -8,9 +8,34 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/nexterm-go/nexterm/gen"
 )
+
+// Check holds the texts of an object against a schema that the contract names,
+// by the rules and in the words that the guard has for bodies.
+func Check(schema string, object map[string]any) error {
+	contract, err := openapi3.NewLoader().LoadFromData(gen.OpenAPI)
+	if err != nil {
+		return fmt.Errorf("read the contract: %w", err)
+	}
+	rules := contract.Components.Schemas[schema]
+	if rules == nil {
+		return fmt.Errorf("the contract has no schema %s", schema)
+	}
+	for name, value := range object {
+		if text, ok := value.(string); ok && (!utf8.ValidString(text) || strings.Contains(text, "\x00")) {
+			return fmt.Errorf("%s is not text", name)
+		}
+	}
+	if message := violation(rules.Value, coerce(rules.Value, object), ""); message != "" {
+		return errors.New(message)
+	}
+	return nil
+}
 
 // coerce turns numeric text into numbers where the schema wants a number, and
 // whole numbers into int64, and takes surrounding white space off texts marked

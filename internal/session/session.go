@@ -18,9 +18,6 @@ import (
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-// userAgentLength bounds what is kept of a User-Agent header, in characters.
-const userAgentLength = 255
-
 // Handlers are the operations of the tag session.
 type Handlers struct {
 	queries *db.Queries
@@ -66,14 +63,9 @@ func (h *Handlers) Login(ctx context.Context, request api.LoginRequestObject) (a
 // open stores a session for the client of this request and returns its token.
 func open(ctx context.Context, q *db.Queries, accountID int64) (string, error) {
 	client := caller.ClientFrom(ctx)
-	agent := []rune(client.UserAgent)
-	agent = agent[:min(len(agent), userAgentLength)]
-	if len(agent) == 0 {
-		agent = []rune("None")
-	}
 	token := vault.NewSessionToken()
 	return token, q.InsertSession(ctx, db.InsertSessionParams{
-		AccountID: accountID, TokenHash: vault.HashToken(token), IP: client.IP, UserAgent: string(agent),
+		AccountID: accountID, TokenHash: vault.HashToken(token), IP: client.IP, UserAgent: client.Agent("None"),
 	})
 }
 

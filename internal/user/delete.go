@@ -7,9 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/api"
-	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/permission"
 )
 
 var errLastAdmin = fail.BadRequest("You cannot delete the last administrator account")
@@ -17,11 +17,10 @@ var errLastAdmin = fail.BadRequest("You cannot delete the last administrator acc
 // DeleteUser removes an account and all that it owns; foreign keys take most of
 // it. Its organizations pass on to a member, or go too.
 func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequestObject) (api.DeleteUserResponseObject, error) {
-	c := caller.From(ctx)
 	var sessions, passedOn []int64
 	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
 		q := h.queries.WithTx(tx)
-		target, err := lock(ctx, q, c, request.AccountID)
+		target, _, err := lock(ctx, q, request.AccountID, permission.UsersManage)
 		if err != nil {
 			return err
 		}

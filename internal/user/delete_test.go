@@ -63,10 +63,9 @@ func TestDeleteRefuses(t *testing.T) {
 	s.Admin.Delete(account(s.Admin.AccountID)).WantError(400, errLastAdmin)
 
 	grant(t, s, s.Owner, "users.view", "users.manage")
-	const admins = "Only administrators can manage administrator accounts"
-	s.Owner.Delete(account(s.Admin.AccountID)).WantError(403, admins)
+	s.Owner.Delete(account(s.Admin.AccountID)).WantError(403, adminsOnly)
 	promote(t, s, s.Colleague)
-	s.Owner.Delete(account(s.Colleague.AccountID)).WantError(403, admins)
+	s.Owner.Delete(account(s.Colleague.AccountID)).WantError(403, adminsOnly)
 	s.Admin.Get("/api/account/me").Want(200)
 	s.Colleague.Get("/api/account/me").Want(200)
 }

@@ -1,12 +1,13 @@
 // Package user owns the administration of accounts: listing, creating and
-// deleting them and setting their passwords. It does not own their roles, nor
-// what accounts change about themselves.
+// deleting them, setting their passwords and acting as them. It does not own
+// their roles, nor what accounts change about themselves.
 package user
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,11 +34,12 @@ type Handlers struct {
 	pool    *pgxpool.Pool
 	queries *db.Queries
 	events  *event.Bus
+	log     *slog.Logger
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), events: events}
+func New(pool *pgxpool.Pool, events *event.Bus, log *slog.Logger) *Handlers {
+	return &Handlers{pool: pool, queries: db.New(pool), events: events, log: log}
 }
 
 // ListUsers answers a page of the accounts, the newest first.
@@ -88,19 +90,15 @@ func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequest
 // UpdateUserPassword sets the password of an account that has no permission
 // beyond the caller's: whoever knows a password can act with all of them.
 func (h *Handlers) UpdateUserPassword(ctx context.Context, request api.UpdateUserPasswordRequestObject) (api.UpdateUserPasswordResponseObject, error) {
-	c := caller.From(ctx)
 	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}
 	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
 		q := h.queries.WithTx(tx)
-		target, err := lock(ctx, q, c, request.AccountID)
+		target, err := lockWithin(ctx, q, request.AccountID, permission.UsersManage)
 		if err != nil {
 			return err
-		}
-		if !c.Admin && permission.Of(target.Permissions...)&^c.System != 0 {
-			return errBeyondOwn
 		}
 		_, err = q.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: target.ID})
 		return err
@@ -111,20 +109,34 @@ func (h *Handlers) UpdateUserPassword(ctx context.Context, request api.UpdateUse
 	return api.UpdateUserPassword200JSONResponse{Message: "Password got successfully updated"}, nil
 }
 
-// lock reads an account for a change by the caller. Nobody else's permissions
-// change until the transaction ends.
-func lock(ctx context.Context, q *db.Queries, c *caller.Caller, id int64) (db.LockUserRow, error) {
+// lock reads an account for a change by the caller, who has to hold a
+// permission for it still. Nobody's permissions change until the transaction ends.
+func lock(ctx context.Context, q *db.Queries, id int64, needs permission.Name) (db.LockUserRow, *caller.Caller, error) {
 	if err := q.LockPermissions(ctx); err != nil {
-		return db.LockUserRow{}, err
+		return db.LockUserRow{}, nil, err
+	}
+	c, err := caller.From(ctx).Renew(ctx, q, permission.UsersView, needs)
+	if err != nil {
+		return db.LockUserRow{}, nil, err
 	}
 	target, err := q.LockUser(ctx, id)
 	if err != nil {
-		return target, fail.OnNoRows(err, errNotFound)
+		return target, c, fail.OnNoRows(err, errNotFound)
 	}
 	if target.IsAdmin && !c.Admin {
-		return target, errAdminsOnly
+		return target, c, errAdminsOnly
 	}
-	return target, nil
+	return target, c, nil
+}
+
+// lockWithin is lock for what makes the account's permissions the caller's own:
+// only those who hold all of them may do that.
+func lockWithin(ctx context.Context, q *db.Queries, id int64, needs permission.Name) (db.LockUserRow, error) {
+	target, c, err := lock(ctx, q, id, needs)
+	if err == nil && permission.Of(target.Permissions...)&permission.All(permission.System)&^c.System != 0 {
+		err = errBeyondOwn
+	}
+	return target, err
 }
 
 func toAPI(row db.ListUsersRow) (api.User, error) {

@@ -216,23 +216,22 @@ func TestPasswordIsSetAndSessionsStay(t *testing.T) {
 func TestPasswordIsSetByThoseWhoHoldAtLeastAsMuch(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	const beyond = "You can only grant permissions that you hold yourself"
 	set := func(c, target *testserver.Client) *testserver.Response {
 		return c.Patch(account(target.AccountID)+"/password", body{"password": "another"})
 	}
 	grant(t, s, s.Owner, "users.view", "users.manage")
 	set(s.Owner, s.Stranger).Want(200)
 	set(s.Owner, s.Owner).Want(200)
-	set(s.Owner, s.Admin).WantError(403, "Only administrators can manage administrator accounts")
+	set(s.Owner, s.Admin).WantError(403, adminsOnly)
 
 	strong := role(t, s, "Backup", 3, s.Colleague)
 	s.Exec(t, `insert into group_permissions values ($1, 'settings.backup', 'allow')`, strong)
-	set(s.Owner, s.Colleague).WantError(403, beyond)
+	set(s.Owner, s.Colleague).WantError(403, beyondOwn)
 	grant(t, s, s.Owner, "settings.backup")
 	set(s.Owner, s.Colleague).Want(200)
 
 	s.Exec(t, `insert into account_permissions values ($1, 'connect.ssh', 'deny')`, s.Owner.AccountID)
-	set(s.Owner, s.Stranger).WantError(403, beyond)
+	set(s.Owner, s.Stranger).WantError(403, beyondOwn)
 	set(s.Owner, s.Owner).Want(200)
 	s.Exec(t, `insert into account_permissions values ($1, 'connect.ssh', 'deny')`, s.Stranger.AccountID)
 	set(s.Owner, s.Stranger).Want(200)

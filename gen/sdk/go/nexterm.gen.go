@@ -583,6 +583,15 @@ func (e ServerNodeType) Valid() bool {
 	}
 }
 
+// AccountView Example: {"avatarHash":null,"firstName":"Ada","id":1,"lastName":"Lovelace","username":"ada"}
+type AccountView struct {
+	AvatarHash *string `json:"avatarHash"`
+	FirstName  string  `json:"firstName"`
+	ID         int64   `json:"id"`
+	LastName   string  `json:"lastName"`
+	Username   string  `json:"username"`
+}
+
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
 	Category string `json:"category"`
@@ -751,6 +760,11 @@ type Connection struct {
 // ConnectionConnectionType defines model for Connection.ConnectionType.
 type ConnectionConnectionType string
 
+// Done Example: {"success":true}
+type Done struct {
+	Success bool `json:"success"`
+}
+
 // EffectivePermissions Example: {"isAdmin":false,"isOwner":false,"permissions":["identities.manage","connect.ssh"]}
 type EffectivePermissions struct {
 	// IsAdmin Whether the account may do everything in all organizations.
@@ -758,6 +772,14 @@ type EffectivePermissions struct {
 	IsOwner bool `json:"isOwner"`
 
 	// Permissions What the account may do in this organization, in the order of the catalog.
+	Permissions []string `json:"permissions"`
+}
+
+// EffectiveSystemPermissions Example: {"isAdmin":false,"permissions":["settings.monitoring","connect.ssh"]}
+type EffectiveSystemPermissions struct {
+	IsAdmin bool `json:"isAdmin"`
+
+	// Permissions In the order of the catalog; all of them for administrators.
 	Permissions []string `json:"permissions"`
 }
 
@@ -1137,6 +1159,14 @@ type IdentityPatch struct {
 // IdentityType Which secrets the identity uses.
 type IdentityType string
 
+// Impersonation Example: {"message":"Session got successfully created","token":"6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d2a6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d"}
+type Impersonation struct {
+	Message string `json:"message"`
+
+	// Token The session token, 96 lowercase hexadecimal characters, shown this once.
+	Token string `json:"token"`
+}
+
 // ImportResult Example: {"entryId":7,"host":"web1","status":"imported"}
 type ImportResult struct {
 	// EntryID The new entry.
@@ -1305,11 +1335,6 @@ type MemberPermissions struct {
 	Overrides map[string]PermissionOverride `json:"overrides"`
 }
 
-// MemberPermissionsChange Example: {"permissions":{"connect.ssh":"neutral","org.members.manage":"allow"}}
-type MemberPermissionsChange struct {
-	Permissions map[string]PermissionChange `json:"permissions"`
-}
-
 // MemberStatus A pending member is invited and has no access yet.
 type MemberStatus string
 
@@ -1424,6 +1449,19 @@ type NewPassword struct {
 	Password string `json:"password"`
 }
 
+// NewRole Example: {"color":"#314BD3","name":"Operators"}
+type NewRole struct {
+	Color *string `json:"color,omitempty"`
+
+	// Name Surrounding white space is taken off.
+	Name string `json:"name"`
+}
+
+// NewRoleMember Example: {"accountId":7}
+type NewRoleMember struct {
+	AccountID int64 `json:"accountId"`
+}
+
 // NewTag Example: {"color":"#ff8800","name":"production"}
 type NewTag struct {
 	Color string `json:"color"`
@@ -1531,6 +1569,19 @@ type PermissionCatalog struct {
 	Scope PermissionScope `json:"scope"`
 }
 
+// PermissionCatalogs Example: {"organization":{"categories":[{"icon":"mdiConsoleNetworkOutline","key":"connections","label":"Connections"}],"permissions":[{"category":"connections","default":true,"description":"Open terminals.","id":"connect.ssh","label":"Connect via SSH / Telnet","scopes":["system","organization"]}],"scope":"organization"},"system":{"categories":[{"icon":"mdiAccountGroup","key":"users","label":"User Management"}],"permissions":[{"category":"users","description":"See the accounts of this server.","id":"users.view","label":"View Users","scopes":["system"]}],"scope":"system"}}
+type PermissionCatalogs struct {
+	// Organization The permissions of one scope, in display order.
+	//
+	// Example: {"categories":[{"icon":"mdiFolderNetworkOutline","key":"files","label":"File Transfer"}],"permissions":[{"category":"files","dangerous":true,"default":true,"description":"Create, rename, move and delete files and change their modes.","id":"files.modify","label":"Modify Files","scopes":["system","organization"]}],"scope":"organization"}
+	Organization PermissionCatalog `json:"organization"`
+
+	// System The permissions of one scope, in display order.
+	//
+	// Example: {"categories":[{"icon":"mdiFolderNetworkOutline","key":"files","label":"File Transfer"}],"permissions":[{"category":"files","dangerous":true,"default":true,"description":"Create, rename, move and delete files and change their modes.","id":"files.modify","label":"Modify Files","scopes":["system","organization"]}],"scope":"organization"}
+	System PermissionCatalog `json:"system"`
+}
+
 // PermissionCategory Example: {"icon":"mdiFolderNetworkOutline","key":"files","label":"File Transfer"}
 type PermissionCategory struct {
 	// Icon A Material Design icon name.
@@ -1539,8 +1590,14 @@ type PermissionCategory struct {
 	Label string `json:"label"`
 }
 
-// PermissionChange Neutral removes the override.
+// PermissionChange Neutral removes what is set.
 type PermissionChange string
+
+// PermissionChanges Example: {"permissions":{"connect.ssh":"neutral","files.modify":"allow"}}
+type PermissionChanges struct {
+	// Permissions By permission. Those that are not named stay as they are.
+	Permissions map[string]PermissionChange `json:"permissions"`
+}
 
 // PermissionDescription Example: {"category":"files","dangerous":true,"default":true,"description":"Create, rename, move and delete files and change their modes.","id":"files.modify","label":"Modify Files","scopes":["system","organization"]}
 type PermissionDescription struct {
@@ -1558,7 +1615,7 @@ type PermissionDescription struct {
 	Scopes      []PermissionScope `json:"scopes"`
 }
 
-// PermissionOverride What is set for this member, whatever the account may do elsewhere.
+// PermissionOverride What is set for one permission; where nothing is set, something else decides.
 type PermissionOverride string
 
 // PermissionScope Where a permission can be granted.
@@ -1650,6 +1707,77 @@ type RecentEntry struct {
 // RecentEntryConnectionType defines model for RecentEntry.ConnectionType.
 type RecentEntryConnectionType string
 
+// Role Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"name":"Operators","sortOrder":2}
+type Role struct {
+	Color string `json:"color"`
+	ID    int64  `json:"id"`
+
+	// IsAdmin Whether this role has every permission.
+	IsAdmin bool `json:"isAdmin"`
+
+	// IsDefault Whether everybody has this role.
+	IsDefault bool   `json:"isDefault"`
+	Name      string `json:"name"`
+
+	// SortOrder The lower, the earlier it decides.
+	SortOrder int32 `json:"sortOrder"`
+}
+
+// RoleDetails Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"members":[{"avatarHash":null,"firstName":"Ada","id":7,"lastName":"Lovelace","username":"ada"}],"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
+type RoleDetails struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+
+	// IsSystem Whether this role is built in.
+	IsSystem bool `json:"isSystem"`
+
+	// Members Accounts that were given this role, by username.
+	Members []AccountView `json:"members"`
+	Name    string        `json:"name"`
+
+	// Permissions What this role decides; other permissions are left to roles of lower priority.
+	Permissions map[string]PermissionOverride `json:"permissions"`
+	SortOrder   int32                         `json:"sortOrder"`
+}
+
+// RoleOrder Example: {"order":[5,3,4]}
+type RoleOrder struct {
+	// Order Ids of roles, the highest priority first.
+	Order []int64 `json:"order"`
+}
+
+// RolePatch Example: {"color":"#314BD3","name":"Night operators","sortOrder":1}
+type RolePatch struct {
+	Color *string `json:"color,omitempty"`
+
+	// Name Surrounding white space is taken off.
+	Name *string `json:"name,omitempty"`
+
+	// SortOrder The lower, the earlier it decides.
+	SortOrder *int32 `json:"sortOrder,omitempty"`
+}
+
+// RoleSummary Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"memberCount":4,"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
+type RoleSummary struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+
+	// IsSystem Whether this role is built in.
+	IsSystem bool `json:"isSystem"`
+
+	// MemberCount Accounts that were given this role.
+	MemberCount int64  `json:"memberCount"`
+	Name        string `json:"name"`
+
+	// Permissions What this role decides; other permissions are left to roles of lower priority.
+	Permissions map[string]PermissionOverride `json:"permissions"`
+	SortOrder   int32                         `json:"sortOrder"`
+}
+
 // SSHConfigImport Example: {"folderId":4,"servers":[{"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}]}
 type SSHConfigImport struct {
 	// FolderID The folder that the entries are appended to.
@@ -1703,7 +1831,7 @@ type Session struct {
 	Current bool  `json:"current"`
 	ID      int64 `json:"id"`
 
-	// IP The address of the last request.
+	// IP The address of the last request; `Admin` for a session that somebody else opened for this account, until it is used.
 	IP string `json:"ip"`
 
 	// LastActivity ISO 8601 in UTC with milliseconds.
@@ -1786,6 +1914,28 @@ type UserPage struct {
 	Users []User `json:"users"`
 }
 
+// UserPermissions Example: {"avatarHash":null,"effective":{"isAdmin":false,"permissions":["settings.monitoring","connect.ssh"]},"firstName":"Ada","groupIds":[3],"id":7,"lastName":"Lovelace","overrides":{"connect.ssh":"allow"},"username":"ada"}
+type UserPermissions struct {
+	AvatarHash *string `json:"avatarHash"`
+
+	// Effective Example: {"isAdmin":false,"permissions":["settings.monitoring","connect.ssh"]}
+	Effective EffectiveSystemPermissions `json:"effective"`
+	FirstName string                     `json:"firstName"`
+
+	// GroupIds Roles that the account was given, ascending.
+	GroupIds  []int64                       `json:"groupIds"`
+	ID        int64                         `json:"id"`
+	LastName  string                        `json:"lastName"`
+	Overrides map[string]PermissionOverride `json:"overrides"`
+	Username  string                        `json:"username"`
+}
+
+// UserRoles Example: {"groupIds":[3,5]}
+type UserRoles struct {
+	// GroupIds All roles that the account shall have besides the default one.
+	GroupIds []int64 `json:"groupIds"`
+}
+
 // Version Example: {"version":"0.1.0"}
 type Version struct {
 	// Version Semantic version without a leading `v`.
@@ -1806,6 +1956,12 @@ type MemberAccountID = int64
 
 // OrganizationID defines model for OrganizationId.
 type OrganizationID = int64
+
+// RoleAccountID defines model for RoleAccountId.
+type RoleAccountID = int64
+
+// RoleID defines model for RoleId.
+type RoleID = int64
 
 // TagID defines model for TagId.
 type TagID = int64
@@ -1947,10 +2103,31 @@ type InviteMemberJSONRequestBody = NewInvitation
 type LeaveOrganizationJSONRequestBody = Empty
 
 // UpdateMemberPermissionsJSONRequestBody defines body for UpdateMemberPermissions for application/json ContentType.
-type UpdateMemberPermissionsJSONRequestBody = MemberPermissionsChange
+type UpdateMemberPermissionsJSONRequestBody = PermissionChanges
 
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
+
+// CreateRoleJSONRequestBody defines body for CreateRole for application/json ContentType.
+type CreateRoleJSONRequestBody = NewRole
+
+// OrderRolesJSONRequestBody defines body for OrderRoles for application/json ContentType.
+type OrderRolesJSONRequestBody = RoleOrder
+
+// UpdateRoleJSONRequestBody defines body for UpdateRole for application/json ContentType.
+type UpdateRoleJSONRequestBody = RolePatch
+
+// AddRoleMemberJSONRequestBody defines body for AddRoleMember for application/json ContentType.
+type AddRoleMemberJSONRequestBody = NewRoleMember
+
+// UpdateRolePermissionsJSONRequestBody defines body for UpdateRolePermissions for application/json ContentType.
+type UpdateRolePermissionsJSONRequestBody = PermissionChanges
+
+// UpdateUserRolesJSONRequestBody defines body for UpdateUserRoles for application/json ContentType.
+type UpdateUserRolesJSONRequestBody = UserRoles
+
+// UpdateUserPermissionsJSONRequestBody defines body for UpdateUserPermissions for application/json ContentType.
+type UpdateUserPermissionsJSONRequestBody = PermissionChanges
 
 // CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
 type CreateTagJSONRequestBody = NewTag
@@ -3400,6 +3577,197 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/organization/{id}/session-settings (the `UpdateOrganizationSessionSettings` operationId).
 	UpdateOrganizationSessionSettings(ctx context.Context, id OrganizationID, body UpdateOrganizationSessionSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetPermissionCatalog Describe all permissions
+	//
+	// What can be granted to roles and accounts, and what to members of organizations, in display order.
+	//
+	// Corresponds with GET /api/permissions/catalog (the `GetPermissionCatalog` operationId).
+	GetPermissionCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRoles List roles
+	//
+	// In order of priority; the default role, which everybody has, is the last.
+	//
+	// Corresponds with GET /api/permissions/groups (the `ListRoles` operationId).
+	ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRoleWithBody Create a role
+	//
+	// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
+	CreateRoleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRole Create a role
+	//
+	// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
+	CreateRole(ctx context.Context, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OrderRolesWithBody Set the priority of roles
+	//
+	// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
+	// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+	// an account gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
+	OrderRolesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OrderRoles Set the priority of roles
+	//
+	// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
+	// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+	// an account gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
+	OrderRoles(ctx context.Context, body OrderRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteRole Delete a role
+	//
+	// Takes it from all its members. Built-in roles cannot be deleted. Nobody but administrators can bring
+	// about that an account gains a permission that they do not hold, as it does when a denial goes.
+	//
+	// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteRole` operationId).
+	DeleteRole(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRole Show a role
+	//
+	// With its permissions and those who were given it.
+	//
+	// Corresponds with GET /api/permissions/groups/{id} (the `GetRole` operationId).
+	GetRole(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRoleWithBody Change a role
+	//
+	// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+	// but administrators can bring about that an account gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
+	UpdateRoleWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRole Change a role
+	//
+	// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+	// but administrators can bring about that an account gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
+	UpdateRole(ctx context.Context, id RoleID, body UpdateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddRoleMemberWithBody Give a role to an account
+	//
+	// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+	// can bring about that an account gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
+	AddRoleMemberWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddRoleMember Give a role to an account
+	//
+	// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+	// can bring about that an account gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
+	AddRoleMember(ctx context.Context, id RoleID, body AddRoleMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RemoveRoleMember Take a role from an account
+	//
+	// Repeating it changes nothing. The administrator role is taken by administrators only, and never
+	// from the last one; nobody else can bring about that an account gains a permission that they do
+	// not hold.
+	//
+	// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveRoleMember` operationId).
+	RemoveRoleMember(ctx context.Context, id RoleID, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRolePermissionsWithBody Change what a role allows
+	//
+	// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
+	// role has every permission for good. Nobody but administrators can bring about that an account gains
+	// a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
+	UpdateRolePermissionsWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRolePermissions Change what a role allows
+	//
+	// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
+	// role has every permission for good. Nobody but administrators can bring about that an account gains
+	// a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
+	UpdateRolePermissions(ctx context.Context, id RoleID, body UpdateRolePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUserPermissions Show what an account may do
+	//
+	// Its roles, its overrides, and the system permissions that both lead to.
+	//
+	// Corresponds with GET /api/permissions/users/{accountId} (the `GetUserPermissions` operationId).
+	GetUserPermissions(ctx context.Context, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateUserRolesWithBody Set the roles of an account
+	//
+	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+	// of administrators or make one, and one always remains. Nobody else can bring about that an account
+	// gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
+	UpdateUserRolesWithBody(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateUserRoles Set the roles of an account
+	//
+	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+	// of administrators or make one, and one always remains. Nobody else can bring about that an account
+	// gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
+	UpdateUserRoles(ctx context.Context, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateUserPermissionsWithBody Change the overrides of an account
+	//
+	// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
+	// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+	// that an account gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
+	UpdateUserPermissionsWithBody(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateUserPermissions Change the overrides of an account
+	//
+	// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
+	// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+	// that an account gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
+	UpdateUserPermissions(ctx context.Context, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetFirstTimeSetup Is first-time setup pending?
 	//
 	// Answers the bare JSON value `true` while no account exists.
@@ -3532,6 +3900,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/users/{accountId} (the `DeleteUser` operationId).
 	DeleteUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ImpersonateUser Open a session of another account
+	//
+	// The account sees the session among its own, with `Admin` for an address until the session is used.
+	// Administrators are impersonated by administrators only; others may impersonate only accounts that
+	// have no permission beyond their own. API keys cannot call this.
+	//
+	// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
+	ImpersonateUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateUserPasswordWithBody Set an account's password
 	//
@@ -4856,6 +5233,397 @@ func (c *Client) UpdateOrganizationSessionSettings(ctx context.Context, id Organ
 	return c.Client.Do(req)
 }
 
+// GetPermissionCatalog Describe all permissions
+//
+// What can be granted to roles and accounts, and what to members of organizations, in display order.
+//
+// Corresponds with GET /api/permissions/catalog (the `GetPermissionCatalog` operationId).
+func (c *Client) GetPermissionCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPermissionCatalogRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRoles List roles
+//
+// In order of priority; the default role, which everybody has, is the last.
+//
+// Corresponds with GET /api/permissions/groups (the `ListRoles` operationId).
+func (c *Client) ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRolesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRoleWithBody Create a role
+//
+// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
+func (c *Client) CreateRoleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRoleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRole Create a role
+//
+// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
+func (c *Client) CreateRole(ctx context.Context, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRoleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OrderRolesWithBody Set the priority of roles
+//
+// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
+// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+// an account gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
+func (c *Client) OrderRolesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOrderRolesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OrderRoles Set the priority of roles
+//
+// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
+// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+// an account gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
+func (c *Client) OrderRoles(ctx context.Context, body OrderRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOrderRolesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteRole Delete a role
+//
+// Takes it from all its members. Built-in roles cannot be deleted. Nobody but administrators can bring
+// about that an account gains a permission that they do not hold, as it does when a denial goes.
+//
+// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteRole` operationId).
+func (c *Client) DeleteRole(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRoleRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRole Show a role
+//
+// With its permissions and those who were given it.
+//
+// Corresponds with GET /api/permissions/groups/{id} (the `GetRole` operationId).
+func (c *Client) GetRole(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRoleRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRoleWithBody Change a role
+//
+// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+// but administrators can bring about that an account gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
+func (c *Client) UpdateRoleWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRoleRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRole Change a role
+//
+// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+// but administrators can bring about that an account gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
+func (c *Client) UpdateRole(ctx context.Context, id RoleID, body UpdateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRoleRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddRoleMemberWithBody Give a role to an account
+//
+// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+// can bring about that an account gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
+func (c *Client) AddRoleMemberWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddRoleMemberRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddRoleMember Give a role to an account
+//
+// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+// can bring about that an account gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
+func (c *Client) AddRoleMember(ctx context.Context, id RoleID, body AddRoleMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddRoleMemberRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RemoveRoleMember Take a role from an account
+//
+// Repeating it changes nothing. The administrator role is taken by administrators only, and never
+// from the last one; nobody else can bring about that an account gains a permission that they do
+// not hold.
+//
+// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveRoleMember` operationId).
+func (c *Client) RemoveRoleMember(ctx context.Context, id RoleID, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveRoleMemberRequest(c.Server, id, accountID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRolePermissionsWithBody Change what a role allows
+//
+// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
+// role has every permission for good. Nobody but administrators can bring about that an account gains
+// a permission that they do not hold.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
+func (c *Client) UpdateRolePermissionsWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRolePermissionsRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRolePermissions Change what a role allows
+//
+// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
+// role has every permission for good. Nobody but administrators can bring about that an account gains
+// a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
+func (c *Client) UpdateRolePermissions(ctx context.Context, id RoleID, body UpdateRolePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRolePermissionsRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUserPermissions Show what an account may do
+//
+// Its roles, its overrides, and the system permissions that both lead to.
+//
+// Corresponds with GET /api/permissions/users/{accountId} (the `GetUserPermissions` operationId).
+func (c *Client) GetUserPermissions(ctx context.Context, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUserPermissionsRequest(c.Server, accountID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateUserRolesWithBody Set the roles of an account
+//
+// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+// of administrators or make one, and one always remains. Nobody else can bring about that an account
+// gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
+func (c *Client) UpdateUserRolesWithBody(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserRolesRequestWithBody(c.Server, accountID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateUserRoles Set the roles of an account
+//
+// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+// of administrators or make one, and one always remains. Nobody else can bring about that an account
+// gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
+func (c *Client) UpdateUserRoles(ctx context.Context, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserRolesRequest(c.Server, accountID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateUserPermissionsWithBody Change the overrides of an account
+//
+// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
+// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+// that an account gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
+func (c *Client) UpdateUserPermissionsWithBody(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserPermissionsRequestWithBody(c.Server, accountID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateUserPermissions Change the overrides of an account
+//
+// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
+// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+// that an account gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
+func (c *Client) UpdateUserPermissions(ctx context.Context, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserPermissionsRequest(c.Server, accountID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetFirstTimeSetup Is first-time setup pending?
 //
 // Answers the bare JSON value `true` while no account exists.
@@ -5149,6 +5917,25 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 // Corresponds with DELETE /api/users/{accountId} (the `DeleteUser` operationId).
 func (c *Client) DeleteUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteUserRequest(c.Server, accountID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ImpersonateUser Open a session of another account
+//
+// The account sees the session among its own, with `Admin` for an address until the session is used.
+// Administrators are impersonated by administrators only; others may impersonate only accounts that
+// have no permission beyond their own. API keys cannot call this.
+//
+// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
+func (c *Client) ImpersonateUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewImpersonateUserRequest(c.Server, accountID)
 	if err != nil {
 		return nil, err
 	}
@@ -7049,6 +7836,518 @@ func NewUpdateOrganizationSessionSettingsRequestWithBody(server string, id Organ
 	return req, nil
 }
 
+// NewGetPermissionCatalogRequest constructs an http.Request for the GetPermissionCatalog method
+func NewGetPermissionCatalogRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/catalog")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListRolesRequest constructs an http.Request for the ListRoles method
+func NewListRolesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRoleRequest calls the generic CreateRole builder with application/json body
+func NewCreateRoleRequest(server string, body CreateRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRoleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateRoleRequestWithBody constructs an http.Request for the CreateRole method, with any body, and a specified content type
+func NewCreateRoleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewOrderRolesRequest calls the generic OrderRoles builder with application/json body
+func NewOrderRolesRequest(server string, body OrderRolesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewOrderRolesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewOrderRolesRequestWithBody constructs an http.Request for the OrderRoles method, with any body, and a specified content type
+func NewOrderRolesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups/order")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteRoleRequest constructs an http.Request for the DeleteRole method
+func NewDeleteRoleRequest(server string, id RoleID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRoleRequest constructs an http.Request for the GetRole method
+func NewGetRoleRequest(server string, id RoleID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateRoleRequest calls the generic UpdateRole builder with application/json body
+func NewUpdateRoleRequest(server string, id RoleID, body UpdateRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRoleRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateRoleRequestWithBody constructs an http.Request for the UpdateRole method, with any body, and a specified content type
+func NewUpdateRoleRequestWithBody(server string, id RoleID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAddRoleMemberRequest calls the generic AddRoleMember builder with application/json body
+func NewAddRoleMemberRequest(server string, id RoleID, body AddRoleMemberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddRoleMemberRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewAddRoleMemberRequestWithBody constructs an http.Request for the AddRoleMember method, with any body, and a specified content type
+func NewAddRoleMemberRequestWithBody(server string, id RoleID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups/%s/members", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRemoveRoleMemberRequest constructs an http.Request for the RemoveRoleMember method
+func NewRemoveRoleMemberRequest(server string, id RoleID, accountID RoleAccountID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "accountId", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups/%s/members/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateRolePermissionsRequest calls the generic UpdateRolePermissions builder with application/json body
+func NewUpdateRolePermissionsRequest(server string, id RoleID, body UpdateRolePermissionsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRolePermissionsRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateRolePermissionsRequestWithBody constructs an http.Request for the UpdateRolePermissions method, with any body, and a specified content type
+func NewUpdateRolePermissionsRequestWithBody(server string, id RoleID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/groups/%s/permissions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetUserPermissionsRequest constructs an http.Request for the GetUserPermissions method
+func NewGetUserPermissionsRequest(server string, accountID RoleAccountID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "accountId", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/users/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateUserRolesRequest calls the generic UpdateUserRoles builder with application/json body
+func NewUpdateUserRolesRequest(server string, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateUserRolesRequestWithBody(server, accountID, "application/json", bodyReader)
+}
+
+// NewUpdateUserRolesRequestWithBody constructs an http.Request for the UpdateUserRoles method, with any body, and a specified content type
+func NewUpdateUserRolesRequestWithBody(server string, accountID RoleAccountID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "accountId", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/users/%s/groups", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateUserPermissionsRequest calls the generic UpdateUserPermissions builder with application/json body
+func NewUpdateUserPermissionsRequest(server string, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateUserPermissionsRequestWithBody(server, accountID, "application/json", bodyReader)
+}
+
+// NewUpdateUserPermissionsRequestWithBody constructs an http.Request for the UpdateUserPermissions method, with any body, and a specified content type
+func NewUpdateUserPermissionsRequestWithBody(server string, accountID RoleAccountID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "accountId", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/permissions/users/%s/permissions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetFirstTimeSetupRequest constructs an http.Request for the GetFirstTimeSetup method
 func NewGetFirstTimeSetupRequest(server string) (*http.Request, error) {
 	var err error
@@ -7573,6 +8872,40 @@ func NewDeleteUserRequest(server string, accountID UserAccountID) (*http.Request
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewImpersonateUserRequest constructs an http.Request for the ImpersonateUser method
+func NewImpersonateUserRequest(server string, accountID UserAccountID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "accountId", accountID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/users/%s/login", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -8341,6 +9674,209 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/organization/{id}/session-settings (the `UpdateOrganizationSessionSettings` operationId).
 	UpdateOrganizationSessionSettingsWithResponse(ctx context.Context, id OrganizationID, body UpdateOrganizationSessionSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateOrganizationSessionSettingsResponse, error)
 
+	// GetPermissionCatalogWithResponse Describe all permissions
+	//
+	// What can be granted to roles and accounts, and what to members of organizations, in display order.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/permissions/catalog (the `GetPermissionCatalog` operationId).
+	GetPermissionCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPermissionCatalogResponse, error)
+
+	// ListRolesWithResponse List roles
+	//
+	// In order of priority; the default role, which everybody has, is the last.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/permissions/groups (the `ListRoles` operationId).
+	ListRolesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRolesResponse, error)
+
+	// CreateRoleWithBodyWithResponse Create a role
+	//
+	// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
+	CreateRoleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error)
+
+	// CreateRoleWithResponse Create a role
+	//
+	// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
+	CreateRoleWithResponse(ctx context.Context, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error)
+
+	// OrderRolesWithBodyWithResponse Set the priority of roles
+	//
+	// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
+	// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+	// an account gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
+	OrderRolesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OrderRolesResponse, error)
+
+	// OrderRolesWithResponse Set the priority of roles
+	//
+	// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
+	// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+	// an account gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
+	OrderRolesWithResponse(ctx context.Context, body OrderRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*OrderRolesResponse, error)
+
+	// DeleteRoleWithResponse Delete a role
+	//
+	// Takes it from all its members. Built-in roles cannot be deleted. Nobody but administrators can bring
+	// about that an account gains a permission that they do not hold, as it does when a denial goes.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteRole` operationId).
+	DeleteRoleWithResponse(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*DeleteRoleResponse, error)
+
+	// GetRoleWithResponse Show a role
+	//
+	// With its permissions and those who were given it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/permissions/groups/{id} (the `GetRole` operationId).
+	GetRoleWithResponse(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*GetRoleResponse, error)
+
+	// UpdateRoleWithBodyWithResponse Change a role
+	//
+	// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+	// but administrators can bring about that an account gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
+	UpdateRoleWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRoleResponse, error)
+
+	// UpdateRoleWithResponse Change a role
+	//
+	// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+	// but administrators can bring about that an account gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
+	UpdateRoleWithResponse(ctx context.Context, id RoleID, body UpdateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRoleResponse, error)
+
+	// AddRoleMemberWithBodyWithResponse Give a role to an account
+	//
+	// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+	// can bring about that an account gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
+	AddRoleMemberWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddRoleMemberResponse, error)
+
+	// AddRoleMemberWithResponse Give a role to an account
+	//
+	// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+	// can bring about that an account gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
+	AddRoleMemberWithResponse(ctx context.Context, id RoleID, body AddRoleMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddRoleMemberResponse, error)
+
+	// RemoveRoleMemberWithResponse Take a role from an account
+	//
+	// Repeating it changes nothing. The administrator role is taken by administrators only, and never
+	// from the last one; nobody else can bring about that an account gains a permission that they do
+	// not hold.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveRoleMember` operationId).
+	RemoveRoleMemberWithResponse(ctx context.Context, id RoleID, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*RemoveRoleMemberResponse, error)
+
+	// UpdateRolePermissionsWithBodyWithResponse Change what a role allows
+	//
+	// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
+	// role has every permission for good. Nobody but administrators can bring about that an account gains
+	// a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
+	UpdateRolePermissionsWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRolePermissionsResponse, error)
+
+	// UpdateRolePermissionsWithResponse Change what a role allows
+	//
+	// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
+	// role has every permission for good. Nobody but administrators can bring about that an account gains
+	// a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
+	UpdateRolePermissionsWithResponse(ctx context.Context, id RoleID, body UpdateRolePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRolePermissionsResponse, error)
+
+	// GetUserPermissionsWithResponse Show what an account may do
+	//
+	// Its roles, its overrides, and the system permissions that both lead to.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/permissions/users/{accountId} (the `GetUserPermissions` operationId).
+	GetUserPermissionsWithResponse(ctx context.Context, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*GetUserPermissionsResponse, error)
+
+	// UpdateUserRolesWithBodyWithResponse Set the roles of an account
+	//
+	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+	// of administrators or make one, and one always remains. Nobody else can bring about that an account
+	// gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
+	UpdateUserRolesWithBodyWithResponse(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserRolesResponse, error)
+
+	// UpdateUserRolesWithResponse Set the roles of an account
+	//
+	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+	// of administrators or make one, and one always remains. Nobody else can bring about that an account
+	// gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
+	UpdateUserRolesWithResponse(ctx context.Context, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserRolesResponse, error)
+
+	// UpdateUserPermissionsWithBodyWithResponse Change the overrides of an account
+	//
+	// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
+	// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+	// that an account gains a permission that they do not hold.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
+	UpdateUserPermissionsWithBodyWithResponse(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error)
+
+	// UpdateUserPermissionsWithResponse Change the overrides of an account
+	//
+	// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
+	// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+	// that an account gains a permission that they do not hold.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
+	UpdateUserPermissionsWithResponse(ctx context.Context, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error)
+
 	// GetFirstTimeSetupWithResponse Is first-time setup pending?
 	//
 	// Answers the bare JSON value `true` while no account exists.
@@ -8495,6 +10031,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/users/{accountId} (the `DeleteUser` operationId).
 	DeleteUserWithResponse(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*DeleteUserResponse, error)
+
+	// ImpersonateUserWithResponse Open a session of another account
+	//
+	// The account sees the session among its own, with `Admin` for an address until the session is used.
+	// Administrators are impersonated by administrators only; others may impersonate only accounts that
+	// have no permission beyond their own. API keys cannot call this.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
+	ImpersonateUserWithResponse(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*ImpersonateUserResponse, error)
 
 	// UpdateUserPasswordWithBodyWithResponse Set an account's password
 	//
@@ -12390,6 +13937,1129 @@ func (r UpdateOrganizationSessionSettingsResponse) ContentType() string {
 	return ""
 }
 
+type GetPermissionCatalogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PermissionCatalogs
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPermissionCatalogResponse) GetJSON200() *PermissionCatalogs {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetPermissionCatalogResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetPermissionCatalogResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetPermissionCatalogResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetPermissionCatalogResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPermissionCatalogResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPermissionCatalogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPermissionCatalogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetPermissionCatalogResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPermissionCatalogResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRolesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]RoleSummary
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRolesResponse) GetJSON200() *[]RoleSummary {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListRolesResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListRolesResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListRolesResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListRolesResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRolesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRolesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRolesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListRolesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRolesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Role
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateRoleResponse) GetJSON200() *Role {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateRoleResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateRoleResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateRoleResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateRoleResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateRoleResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateRoleResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateRoleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OrderRolesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]RoleSummary
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r OrderRolesResponse) GetJSON200() *[]RoleSummary {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r OrderRolesResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r OrderRolesResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r OrderRolesResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r OrderRolesResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r OrderRolesResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r OrderRolesResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r OrderRolesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OrderRolesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OrderRolesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r OrderRolesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OrderRolesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Done
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteRoleResponse) GetJSON200() *Done {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteRoleResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteRoleResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteRoleResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteRoleResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteRoleResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteRoleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RoleDetails
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRoleResponse) GetJSON200() *RoleDetails {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetRoleResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetRoleResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetRoleResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetRoleResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetRoleResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetRoleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Role
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateRoleResponse) GetJSON200() *Role {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateRoleResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateRoleResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateRoleResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateRoleResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateRoleResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateRoleResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateRoleResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateRoleResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AddRoleMemberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Done
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AddRoleMemberResponse) GetJSON200() *Done {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r AddRoleMemberResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r AddRoleMemberResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r AddRoleMemberResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r AddRoleMemberResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r AddRoleMemberResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r AddRoleMemberResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r AddRoleMemberResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AddRoleMemberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddRoleMemberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddRoleMemberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r AddRoleMemberResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddRoleMemberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RemoveRoleMemberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Done
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RemoveRoleMemberResponse) GetJSON200() *Done {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RemoveRoleMemberResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RemoveRoleMemberResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RemoveRoleMemberResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RemoveRoleMemberResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RemoveRoleMemberResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RemoveRoleMemberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RemoveRoleMemberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RemoveRoleMemberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RemoveRoleMemberResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RemoveRoleMemberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateRolePermissionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RoleDetails
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateRolePermissionsResponse) GetJSON200() *RoleDetails {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateRolePermissionsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateRolePermissionsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateRolePermissionsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateRolePermissionsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateRolePermissionsResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateRolePermissionsResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateRolePermissionsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateRolePermissionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRolePermissionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRolePermissionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateRolePermissionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateRolePermissionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetUserPermissionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserPermissions
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetUserPermissionsResponse) GetJSON200() *UserPermissions {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetUserPermissionsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetUserPermissionsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetUserPermissionsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetUserPermissionsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetUserPermissionsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUserPermissionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUserPermissionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUserPermissionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetUserPermissionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUserPermissionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateUserRolesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserPermissions
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateUserRolesResponse) GetJSON200() *UserPermissions {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateUserRolesResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateUserRolesResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateUserRolesResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateUserRolesResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateUserRolesResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateUserRolesResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateUserRolesResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateUserRolesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateUserRolesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateUserRolesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateUserRolesResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateUserRolesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateUserPermissionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserPermissions
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateUserPermissionsResponse) GetJSON200() *UserPermissions {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateUserPermissionsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateUserPermissionsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateUserPermissionsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateUserPermissionsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateUserPermissionsResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateUserPermissionsResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateUserPermissionsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateUserPermissionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateUserPermissionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateUserPermissionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateUserPermissionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateUserPermissionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetFirstTimeSetupResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -13462,6 +16132,87 @@ func (r DeleteUserResponse) Bytes() []byte {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DeleteUserResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ImpersonateUserResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Impersonation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ImpersonateUserResponse) GetJSON200() *Impersonation {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ImpersonateUserResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ImpersonateUserResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ImpersonateUserResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ImpersonateUserResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ImpersonateUserResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ImpersonateUserResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ImpersonateUserResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ImpersonateUserResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ImpersonateUserResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ImpersonateUserResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14641,6 +17392,329 @@ func (c *ClientWithResponses) UpdateOrganizationSessionSettingsWithResponse(ctx 
 	return ParseUpdateOrganizationSessionSettingsResponse(rsp)
 }
 
+// GetPermissionCatalogWithResponse Describe all permissions
+//
+// What can be granted to roles and accounts, and what to members of organizations, in display order.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/permissions/catalog (the `GetPermissionCatalog` operationId).
+func (c *ClientWithResponses) GetPermissionCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPermissionCatalogResponse, error) {
+	rsp, err := c.GetPermissionCatalog(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPermissionCatalogResponse(rsp)
+}
+
+// ListRolesWithResponse List roles
+//
+// In order of priority; the default role, which everybody has, is the last.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/permissions/groups (the `ListRoles` operationId).
+func (c *ClientWithResponses) ListRolesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRolesResponse, error) {
+	rsp, err := c.ListRoles(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRolesResponse(rsp)
+}
+
+// CreateRoleWithBodyWithResponse Create a role
+//
+// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
+func (c *ClientWithResponses) CreateRoleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error) {
+	rsp, err := c.CreateRoleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRoleResponse(rsp)
+}
+
+// CreateRoleWithResponse Create a role
+//
+// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
+func (c *ClientWithResponses) CreateRoleWithResponse(ctx context.Context, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error) {
+	rsp, err := c.CreateRole(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRoleResponse(rsp)
+}
+
+// OrderRolesWithBodyWithResponse Set the priority of roles
+//
+// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
+// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+// an account gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
+func (c *ClientWithResponses) OrderRolesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OrderRolesResponse, error) {
+	rsp, err := c.OrderRolesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOrderRolesResponse(rsp)
+}
+
+// OrderRolesWithResponse Set the priority of roles
+//
+// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
+// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+// an account gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
+func (c *ClientWithResponses) OrderRolesWithResponse(ctx context.Context, body OrderRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*OrderRolesResponse, error) {
+	rsp, err := c.OrderRoles(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOrderRolesResponse(rsp)
+}
+
+// DeleteRoleWithResponse Delete a role
+//
+// Takes it from all its members. Built-in roles cannot be deleted. Nobody but administrators can bring
+// about that an account gains a permission that they do not hold, as it does when a denial goes.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteRole` operationId).
+func (c *ClientWithResponses) DeleteRoleWithResponse(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*DeleteRoleResponse, error) {
+	rsp, err := c.DeleteRole(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRoleResponse(rsp)
+}
+
+// GetRoleWithResponse Show a role
+//
+// With its permissions and those who were given it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/permissions/groups/{id} (the `GetRole` operationId).
+func (c *ClientWithResponses) GetRoleWithResponse(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*GetRoleResponse, error) {
+	rsp, err := c.GetRole(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRoleResponse(rsp)
+}
+
+// UpdateRoleWithBodyWithResponse Change a role
+//
+// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+// but administrators can bring about that an account gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
+func (c *ClientWithResponses) UpdateRoleWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRoleResponse, error) {
+	rsp, err := c.UpdateRoleWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRoleResponse(rsp)
+}
+
+// UpdateRoleWithResponse Change a role
+//
+// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+// but administrators can bring about that an account gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
+func (c *ClientWithResponses) UpdateRoleWithResponse(ctx context.Context, id RoleID, body UpdateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRoleResponse, error) {
+	rsp, err := c.UpdateRole(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRoleResponse(rsp)
+}
+
+// AddRoleMemberWithBodyWithResponse Give a role to an account
+//
+// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+// can bring about that an account gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
+func (c *ClientWithResponses) AddRoleMemberWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddRoleMemberResponse, error) {
+	rsp, err := c.AddRoleMemberWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddRoleMemberResponse(rsp)
+}
+
+// AddRoleMemberWithResponse Give a role to an account
+//
+// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+// can bring about that an account gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
+func (c *ClientWithResponses) AddRoleMemberWithResponse(ctx context.Context, id RoleID, body AddRoleMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddRoleMemberResponse, error) {
+	rsp, err := c.AddRoleMember(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddRoleMemberResponse(rsp)
+}
+
+// RemoveRoleMemberWithResponse Take a role from an account
+//
+// Repeating it changes nothing. The administrator role is taken by administrators only, and never
+// from the last one; nobody else can bring about that an account gains a permission that they do
+// not hold.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveRoleMember` operationId).
+func (c *ClientWithResponses) RemoveRoleMemberWithResponse(ctx context.Context, id RoleID, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*RemoveRoleMemberResponse, error) {
+	rsp, err := c.RemoveRoleMember(ctx, id, accountID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRemoveRoleMemberResponse(rsp)
+}
+
+// UpdateRolePermissionsWithBodyWithResponse Change what a role allows
+//
+// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
+// role has every permission for good. Nobody but administrators can bring about that an account gains
+// a permission that they do not hold.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
+func (c *ClientWithResponses) UpdateRolePermissionsWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRolePermissionsResponse, error) {
+	rsp, err := c.UpdateRolePermissionsWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRolePermissionsResponse(rsp)
+}
+
+// UpdateRolePermissionsWithResponse Change what a role allows
+//
+// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
+// role has every permission for good. Nobody but administrators can bring about that an account gains
+// a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
+func (c *ClientWithResponses) UpdateRolePermissionsWithResponse(ctx context.Context, id RoleID, body UpdateRolePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRolePermissionsResponse, error) {
+	rsp, err := c.UpdateRolePermissions(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRolePermissionsResponse(rsp)
+}
+
+// GetUserPermissionsWithResponse Show what an account may do
+//
+// Its roles, its overrides, and the system permissions that both lead to.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/permissions/users/{accountId} (the `GetUserPermissions` operationId).
+func (c *ClientWithResponses) GetUserPermissionsWithResponse(ctx context.Context, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*GetUserPermissionsResponse, error) {
+	rsp, err := c.GetUserPermissions(ctx, accountID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUserPermissionsResponse(rsp)
+}
+
+// UpdateUserRolesWithBodyWithResponse Set the roles of an account
+//
+// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+// of administrators or make one, and one always remains. Nobody else can bring about that an account
+// gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
+func (c *ClientWithResponses) UpdateUserRolesWithBodyWithResponse(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserRolesResponse, error) {
+	rsp, err := c.UpdateUserRolesWithBody(ctx, accountID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateUserRolesResponse(rsp)
+}
+
+// UpdateUserRolesWithResponse Set the roles of an account
+//
+// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+// of administrators or make one, and one always remains. Nobody else can bring about that an account
+// gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
+func (c *ClientWithResponses) UpdateUserRolesWithResponse(ctx context.Context, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserRolesResponse, error) {
+	rsp, err := c.UpdateUserRoles(ctx, accountID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateUserRolesResponse(rsp)
+}
+
+// UpdateUserPermissionsWithBodyWithResponse Change the overrides of an account
+//
+// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
+// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+// that an account gains a permission that they do not hold.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
+func (c *ClientWithResponses) UpdateUserPermissionsWithBodyWithResponse(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error) {
+	rsp, err := c.UpdateUserPermissionsWithBody(ctx, accountID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateUserPermissionsResponse(rsp)
+}
+
+// UpdateUserPermissionsWithResponse Change the overrides of an account
+//
+// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
+// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+// that an account gains a permission that they do not hold.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
+func (c *ClientWithResponses) UpdateUserPermissionsWithResponse(ctx context.Context, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error) {
+	rsp, err := c.UpdateUserPermissions(ctx, accountID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateUserPermissionsResponse(rsp)
+}
+
 // GetFirstTimeSetupWithResponse Is first-time setup pending?
 //
 // Answers the bare JSON value `true` while no account exists.
@@ -14896,6 +17970,23 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, accoun
 		return nil, err
 	}
 	return ParseDeleteUserResponse(rsp)
+}
+
+// ImpersonateUserWithResponse Open a session of another account
+//
+// The account sees the session among its own, with `Admin` for an address until the session is used.
+// Administrators are impersonated by administrators only; others may impersonate only accounts that
+// have no permission beyond their own. API keys cannot call this.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
+func (c *ClientWithResponses) ImpersonateUserWithResponse(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*ImpersonateUserResponse, error) {
+	rsp, err := c.ImpersonateUser(ctx, accountID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseImpersonateUserResponse(rsp)
 }
 
 // UpdateUserPasswordWithBodyWithResponse Set an account's password
@@ -17898,6 +20989,869 @@ func ParseUpdateOrganizationSessionSettingsResponse(rsp *http.Response) (*Update
 	return response, nil
 }
 
+// ParseGetPermissionCatalogResponse parses an HTTP response from a GetPermissionCatalogWithResponse call
+func ParseGetPermissionCatalogResponse(rsp *http.Response) (*GetPermissionCatalogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPermissionCatalogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PermissionCatalogs
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRolesResponse parses an HTTP response from a ListRolesWithResponse call
+func ParseListRolesResponse(rsp *http.Response) (*ListRolesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRolesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []RoleSummary
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateRoleResponse parses an HTTP response from a CreateRoleWithResponse call
+func ParseCreateRoleResponse(rsp *http.Response) (*CreateRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Role
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOrderRolesResponse parses an HTTP response from a OrderRolesWithResponse call
+func ParseOrderRolesResponse(rsp *http.Response) (*OrderRolesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OrderRolesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []RoleSummary
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteRoleResponse parses an HTTP response from a DeleteRoleWithResponse call
+func ParseDeleteRoleResponse(rsp *http.Response) (*DeleteRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Done
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRoleResponse parses an HTTP response from a GetRoleWithResponse call
+func ParseGetRoleResponse(rsp *http.Response) (*GetRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RoleDetails
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRoleResponse parses an HTTP response from a UpdateRoleWithResponse call
+func ParseUpdateRoleResponse(rsp *http.Response) (*UpdateRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Role
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAddRoleMemberResponse parses an HTTP response from a AddRoleMemberWithResponse call
+func ParseAddRoleMemberResponse(rsp *http.Response) (*AddRoleMemberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddRoleMemberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Done
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRemoveRoleMemberResponse parses an HTTP response from a RemoveRoleMemberWithResponse call
+func ParseRemoveRoleMemberResponse(rsp *http.Response) (*RemoveRoleMemberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RemoveRoleMemberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Done
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRolePermissionsResponse parses an HTTP response from a UpdateRolePermissionsWithResponse call
+func ParseUpdateRolePermissionsResponse(rsp *http.Response) (*UpdateRolePermissionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRolePermissionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RoleDetails
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetUserPermissionsResponse parses an HTTP response from a GetUserPermissionsWithResponse call
+func ParseGetUserPermissionsResponse(rsp *http.Response) (*GetUserPermissionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUserPermissionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserPermissions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateUserRolesResponse parses an HTTP response from a UpdateUserRolesWithResponse call
+func ParseUpdateUserRolesResponse(rsp *http.Response) (*UpdateUserRolesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateUserRolesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserPermissions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateUserPermissionsResponse parses an HTTP response from a UpdateUserPermissionsWithResponse call
+func ParseUpdateUserPermissionsResponse(rsp *http.Response) (*UpdateUserPermissionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateUserPermissionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserPermissions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetFirstTimeSetupResponse parses an HTTP response from a GetFirstTimeSetupWithResponse call
 func ParseGetFirstTimeSetupResponse(rsp *http.Response) (*GetFirstTimeSetupResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -18651,6 +22605,67 @@ func ParseDeleteUserResponse(rsp *http.Response) (*DeleteUserResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseImpersonateUserResponse parses an HTTP response from a ImpersonateUserWithResponse call
+func ParseImpersonateUserResponse(rsp *http.Response) (*ImpersonateUserResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ImpersonateUserResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Impersonation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

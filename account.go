@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/internal/operator"
+	"github.com/nexterm-go/nexterm/internal/postgres"
+	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+// accountCommand is the way back in for an operator who is locked out, whether
+// the server runs or not.
+func accountCommand() *cobra.Command {
+	account := &cobra.Command{
+		Use:   "account",
+		Short: "Manage accounts from this machine",
+		Long: "Manage accounts from this machine, past all permissions, whether the server runs or not. " +
+			"The settings are those of `serve`, of which DATABASE_URL and DATA_DIR say where the accounts are.",
+	}
+	account.AddCommand(createAccount(), setPassword(), listAccounts(), disableTOTP())
+	return account
+}
+
+func createAccount() *cobra.Command {
+	var a operator.Account
+	var fromStdin bool
+	command := &cobra.Command{
+		Use:   "create USERNAME",
+		Short: "Create an account; the first one is an administrator in any case",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			a.Username = args[0]
+			if a.FirstName == "" {
+				a.FirstName = a.Username
+			}
+			// What is wrong with the rest is said before anybody types a password.
+			if err := server.Check("NewAccount", newAccount(a, "any password")); err != nil {
+				return err
+			}
+			if a.Password, err = readPassword(cmd, fromStdin); err != nil {
+				return err
+			}
+			if err := server.Check("NewAccount", newAccount(a, a.Password)); err != nil {
+				return err
+			}
+			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
+				admin, err := operator.Create(ctx, pool, a)
+				if err != nil {
+					return err
+				}
+				if admin {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is an administrator now\n", a.Username)
+				} else {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s has an account now\n", a.Username)
+				}
+				return err
+			})
+		},
+	}
+	command.Flags().BoolVar(&a.Admin, "admin", false, "make it an administrator")
+	command.Flags().StringVar(&a.FirstName, "first-name", "", "first name (default USERNAME)")
+	command.Flags().StringVar(&a.LastName, "last-name", "Account", "last name")
+	passwordFlag(command, &fromStdin)
+	return command
+}
+
+func newAccount(a operator.Account, password vault.Secret) map[string]any {
+	return map[string]any{
+		"username": a.Username, "firstName": a.FirstName, "lastName": a.LastName, "password": string(password),
+	}
+}
+
+func setPassword() *cobra.Command {
+	var fromStdin bool
+	command := &cobra.Command{
+		Use:   "password USERNAME",
+		Short: "Set an account's password; its sessions and API keys stay valid",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			password, err := readPassword(cmd, fromStdin)
+			if err != nil {
+				return err
+			}
+			if err := server.Check("NewPassword", map[string]any{"password": string(password)}); err != nil {
+				return err
+			}
+			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
+				if err := operator.SetPassword(ctx, pool, args[0], password); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has a new password\n", args[0])
+				return err
+			})
+		},
+	}
+	passwordFlag(command, &fromStdin)
+	return command
+}
+
+func listAccounts() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List all accounts",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
+				accounts, err := operator.List(ctx, pool)
+				if err != nil {
+					return err
+				}
+				table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+				fmt.Fprintln(table, "ID\tUSERNAME\tNAME\tROLE\tTOTP")
+				for _, a := range accounts {
+					role, totp := "user", "off"
+					if a.IsAdmin {
+						role = "admin"
+					}
+					if a.TOTPEnabled {
+						totp = "on"
+					}
+					// Names come from anybody; a terminal obeys what is not printable.
+					fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", a.ID, printable(a.Username), printable(a.FirstName+" "+a.LastName), role, totp)
+				}
+				return table.Flush()
+			})
+		},
+	}
+}
+
+func disableTOTP() *cobra.Command {
+	return &cobra.Command{
+		Use:   "disable-totp USERNAME",
+		Short: "Let an account sign in without a TOTP code",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
+				enabled, err := operator.DisableTOTP(ctx, pool, args[0])
+				if err != nil {
+					return err
+				}
+				if enabled {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s signs in without a code now\n", args[0])
+				} else {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s needs no code anyway\n", args[0])
+				}
+				return err
+			})
+		},
+	}
+}
+
+// operate opens the database that the settings name and runs a task on it. The
+// private cluster is borrowed from a server that runs on it, else started.
+func operate(ctx context.Context, task func(context.Context, *pgxpool.Pool) error) (err error) {
+	settings, err := readSettings()
+	if err != nil {
+		return err
+	}
+	d, err := openDatabase(ctx, settings, settings.logger())
+	if errors.Is(err, postgres.ErrInUse) {
+		if settings.DatabaseURL, err = postgres.Attach(ctx, settings.DataDir); err != nil {
+			return err
+		}
+		if d, err = openDatabase(ctx, settings, settings.logger()); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, d.close()) }()
+		return task(ctx, d.pool) // its schema is that server's business
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if err := migrations.Up(ctx, d.pool, nil); err != nil {
+		return err
+	}
+	return task(ctx, d.pool)
+}
+
+func passwordFlag(command *cobra.Command, fromStdin *bool) {
+	command.Flags().BoolVar(fromStdin, "password-stdin", false, "read the password from the first line of the standard input instead of asking for it")
+}
+
+// longestLine bounds what is read of a password, in bytes.
+const longestLine = 4096
+
+// readPassword asks for a password, twice and without showing it, or takes it
+// from the standard input.
+func readPassword(cmd *cobra.Command, fromStdin bool) (vault.Secret, error) {
+	if fromStdin {
+		line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), longestLine)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		return vault.Secret(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")), nil
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		return "", errors.New("there is no terminal to ask for the password; use --password-stdin")
+	}
+	password, err := ask(cmd, "Password: ")
+	if err != nil {
+		return "", err
+	}
+	again, err := ask(cmd, "Once more: ")
+	if err == nil && again != password {
+		err = errors.New("the passwords differ")
+	}
+	return password, err
+}
+
+func ask(cmd *cobra.Command, prompt string) (vault.Secret, error) {
+	terminal := int(os.Stdin.Fd())
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return "", err
+	}
+	type answer struct {
+		password []byte
+		err      error
+	}
+	given := make(chan answer, 1)
+	fmt.Fprint(cmd.ErrOrStderr(), prompt)
+	go func() {
+		password, err := term.ReadPassword(terminal)
+		given <- answer{password, err}
+	}()
+	select {
+	case a := <-given:
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return vault.Secret(a.password), a.err
+	case <-cmd.Context().Done():
+		// Whoever interrupts gets a terminal back that shows what is typed.
+		fmt.Fprintln(cmd.ErrOrStderr())
+		return "", errors.Join(errors.New("interrupted"), term.Restore(terminal, before))
+	}
+}
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '�'
+	}, text)
+}

@@ -1,0 +1,18 @@
+-- name: ListAccounts :many
+select a.id, a.username, a.first_name, a.last_name, a.totp_enabled,
+       exists (select from administrators d where d.account_id = a.id) as is_admin
+from accounts a
+order by a.id;
+
+-- name: SetPassword :execrows
+update accounts
+set password_hash = @password_hash
+where username = @username;
+
+-- name: ResetTOTP :one
+-- No row: there is no such account. The answer is what it was before.
+update accounts a
+set totp_enabled = false
+from (select b.id, b.totp_enabled from accounts b where b.username = @username for update) as before
+where a.id = before.id
+returning before.totp_enabled;

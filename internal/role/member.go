@@ -1,0 +1,124 @@
+package role
+
+import (
+	"context"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/permission"
+)
+
+// AddRoleMember gives a role to an account.
+func (h *Handlers) AddRoleMember(ctx context.Context, request api.AddRoleMemberRequestObject) (api.AddRoleMemberResponseObject, error) {
+	err := h.change(ctx, func(q *db.Queries, c *caller.Caller) error {
+		role, err := find(ctx, q, request.ID)
+		if err != nil {
+			return err
+		}
+		if role.IsAdmin && !c.Admin {
+			return errAdminsOnly
+		}
+		err = q.AddRoleMember(ctx, db.AddRoleMemberParams{ID: role.ID, AccountID: request.Body.AccountID})
+		return fail.OnConstraint(err, "group_members_account_exists", errAccountMissing)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.AddRoleMember200JSONResponse{Success: true}, nil
+}
+
+// RemoveRoleMember takes a role from an account.
+func (h *Handlers) RemoveRoleMember(ctx context.Context, request api.RemoveRoleMemberRequestObject) (api.RemoveRoleMemberResponseObject, error) {
+	err := h.change(ctx, func(q *db.Queries, c *caller.Caller) error {
+		role, err := find(ctx, q, request.ID)
+		if err != nil {
+			return err
+		}
+		if role.IsAdmin && !c.Admin {
+			return errAdminsOnly
+		}
+		if _, err := findUser(ctx, q, request.AccountID); err != nil {
+			return err
+		}
+		return q.RemoveRoleMember(ctx, db.RemoveRoleMemberParams{ID: role.ID, AccountID: request.AccountID})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.RemoveRoleMember200JSONResponse{Success: true}, nil
+}
+
+// GetUserPermissions answers an account's roles and overrides and what they
+// lead to.
+func (h *Handlers) GetUserPermissions(ctx context.Context, request api.GetUserPermissionsRequestObject) (api.GetUserPermissionsResponseObject, error) {
+	user, err := findUser(ctx, h.queries, request.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetUserPermissions200JSONResponse(user), nil
+}
+
+// UpdateUserRoles replaces the roles of an account.
+func (h *Handlers) UpdateUserRoles(ctx context.Context, request api.UpdateUserRolesRequestObject) (api.UpdateUserRolesResponseObject, error) {
+	var user api.UserPermissions
+	err := h.change(ctx, func(q *db.Queries, c *caller.Caller) (err error) {
+		if user, err = findUser(ctx, q, request.AccountID); err != nil {
+			return err
+		}
+		becomes, err := q.MakesAdministrator(ctx, request.Body.GroupIds)
+		if err != nil {
+			return err
+		}
+		if (user.Effective.IsAdmin || becomes) && !c.Admin {
+			return errAdminsOnly
+		}
+		if err := q.UpdateUserRoles(ctx, db.UpdateUserRolesParams{AccountID: user.ID, RoleIds: request.Body.GroupIds}); err != nil {
+			return err
+		}
+		user, err = findUser(ctx, q, user.ID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateUserRoles200JSONResponse(user), nil
+}
+
+// UpdateUserPermissions changes the overrides of an account.
+func (h *Handlers) UpdateUserPermissions(ctx context.Context, request api.UpdateUserPermissionsRequestObject) (api.UpdateUserPermissionsResponseObject, error) {
+	allow, deny, neutral := permission.Sort(request.Body.Permissions, permission.System)
+	var user api.UserPermissions
+	err := h.change(ctx, func(q *db.Queries, _ *caller.Caller) error {
+		err := q.UpdateUserPermissions(ctx, db.UpdateUserPermissionsParams{
+			AccountID: request.AccountID, Allowed: allow.Names(), Denied: deny.Names(), Neutral: neutral.Names(),
+		})
+		if err != nil {
+			return fail.OnConstraint(err, "account_permissions_account_exists", errAccountMissing)
+		}
+		user, err = findUser(ctx, q, request.AccountID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.UpdateUserPermissions200JSONResponse(user), nil
+}
+
+func findUser(ctx context.Context, q *db.Queries, id int64) (api.UserPermissions, error) {
+	row, err := q.GetUserPermissions(ctx, id)
+	if err != nil {
+		return api.UserPermissions{}, fail.OnNoRows(err, errAccountMissing)
+	}
+	effective := permission.Of(row.Permissions...) & permission.All(permission.System)
+	if row.IsAdmin {
+		effective = permission.All(permission.System)
+	}
+	return api.UserPermissions{
+		ID: row.ID, Username: row.Username, FirstName: row.FirstName, LastName: row.LastName, AvatarHash: row.AvatarHash,
+		GroupIds:  row.RoleIds,
+		Overrides: overrides(row.Allowed, row.Denied),
+		Effective: api.EffectiveSystemPermissions{IsAdmin: row.IsAdmin, Permissions: effective.Names()},
+	}, nil
+}
