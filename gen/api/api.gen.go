@@ -194,6 +194,24 @@ func (e PermissionScope) Valid() bool {
 	}
 }
 
+// Defines values for ScriptRepositionPlacement.
+const (
+	ScriptRepositionPlacementAfter  ScriptRepositionPlacement = "after"
+	ScriptRepositionPlacementBefore ScriptRepositionPlacement = "before"
+)
+
+// Valid indicates whether the value is a known member of the ScriptRepositionPlacement enum.
+func (e ScriptRepositionPlacement) Valid() bool {
+	switch e {
+	case ScriptRepositionPlacementAfter:
+		return true
+	case ScriptRepositionPlacementBefore:
+		return true
+	default:
+		return false
+	}
+}
+
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
 	Category string `json:"category"`
@@ -635,6 +653,22 @@ type NewPassword struct {
 	Password string `json:"password"`
 }
 
+// NewScript Example: {"content":"#!/bin/bash\ntar czf /var/backups/etc.tgz /etc\n","name":"Back up /etc","organizationId":2,"osFilter":["Debian","Ubuntu"]}
+type NewScript struct {
+	// Content The whole script.
+	Content     string  `json:"content"`
+	Description *string `json:"description,omitempty"`
+
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID Owning organization; absent or null for a personal script.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// OsFilter The systems that it is meant for; an empty list is kept as null.
+	OsFilter []string `json:"osFilter,omitempty"`
+}
+
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
 type Organization struct {
 	// AuditSettings Example: {"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false}
@@ -751,6 +785,56 @@ type PermissionOverride string
 // PermissionScope Where a permission can be granted.
 type PermissionScope string
 
+// Script Example: {"accountId":7,"content":"#!/bin/bash\ntar czf /var/backups/etc.tgz /etc\n","description":"Keeps one archive","id":3,"name":"Back up /etc","organizationId":2,"osFilter":["Debian","Ubuntu"],"sortOrder":0,"sourceId":null}
+type Script struct {
+	// AccountID The owner, or who created it in the organization; null when that account is gone, and for a script of a source.
+	AccountID   *int64  `json:"accountId"`
+	Content     string  `json:"content"`
+	Description *string `json:"description"`
+	ID          int64   `json:"id"`
+	Name        string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal script or one of a source.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// OsFilter The systems that it is meant for; null for every system.
+	OsFilter []string `json:"osFilter"`
+
+	// SortOrder The position inside its scope, ascending.
+	SortOrder int32 `json:"sortOrder"`
+
+	// SourceID The source that delivers it; null when people wrote it.
+	SourceID *int64 `json:"sourceId"`
+}
+
+// ScriptCreated Example: {"id":3,"message":"Script created successfully"}
+type ScriptCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// ScriptPatch Example: {"name":"Back up /etc","osFilter":null}
+type ScriptPatch struct {
+	Content     *string                   `json:"content,omitempty"`
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+	Name        *string                   `json:"name,omitempty"`
+
+	// OsFilter Null or an empty list stands for every system.
+	OsFilter nullable.Nullable[[]string] `json:"osFilter,omitempty"`
+}
+
+// ScriptReposition Example: {"placement":"before","targetId":5}
+type ScriptReposition struct {
+	// Placement On which side of the target; absent to let the direction of the move decide.
+	Placement *ScriptRepositionPlacement `json:"placement,omitempty"`
+
+	// TargetID The script whose place is taken.
+	TargetID int64 `json:"targetId"`
+}
+
+// ScriptRepositionPlacement On which side of the target; absent to let the direction of the move decide.
+type ScriptRepositionPlacement string
+
 // Session Example: {"createdAt":"2026-01-30T08:15:00.000Z","current":true,"id":12,"ip":"192.0.2.10","lastActivity":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}
 type Session struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -830,6 +914,18 @@ type MemberAccountID = int64
 // OrganizationID defines model for OrganizationId.
 type OrganizationID = int64
 
+// ScriptID defines model for ScriptId.
+type ScriptID = int64
+
+// ScriptListOrganization defines model for ScriptListOrganization.
+type ScriptListOrganization = int64
+
+// ScriptOrganization defines model for ScriptOrganization.
+type ScriptOrganization = int64
+
+// ScriptSearch defines model for ScriptSearch.
+type ScriptSearch = string
+
 // UserAccountID defines model for UserAccountId.
 type UserAccountID = int64
 
@@ -883,6 +979,39 @@ type ListAuditLogsParams struct {
 
 	// Offset Matching rows to skip.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// ListScriptsParams defines parameters for ListScripts.
+type ListScriptsParams struct {
+	// Search Part of the name or the description, in any case; nothing in it is a wildcard.
+	Search *ScriptSearch `form:"search,omitempty" json:"search,omitempty"`
+
+	// OrganizationID Only scripts of this organization.
+	OrganizationID *ScriptListOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// DeleteScriptParams defines parameters for DeleteScript.
+type DeleteScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// GetScriptParams defines parameters for GetScript.
+type GetScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// UpdateScriptParams defines parameters for UpdateScript.
+type UpdateScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// RepositionScriptParams defines parameters for RepositionScript.
+type RepositionScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
@@ -944,6 +1073,15 @@ type UpdateMemberPermissionsJSONRequestBody = MemberPermissionsChange
 
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
+
+// CreateScriptJSONRequestBody defines body for CreateScript for application/json ContentType.
+type CreateScriptJSONRequestBody = NewScript
+
+// UpdateScriptJSONRequestBody defines body for UpdateScript for application/json ContentType.
+type UpdateScriptJSONRequestBody = ScriptPatch
+
+// RepositionScriptJSONRequestBody defines body for RepositionScript for application/json ContentType.
+type RepositionScriptJSONRequestBody = ScriptReposition
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewAccount
@@ -1043,6 +1181,30 @@ type ServerInterface interface {
 	// UpdateOrganizationSessionSettings Change the live-session settings
 	// (PATCH /api/organization/{id}/session-settings)
 	UpdateOrganizationSessionSettings(ctx echo.Context, id OrganizationID) error
+	// ListScripts List or search scripts
+	// (GET /api/scripts)
+	ListScripts(ctx echo.Context, params ListScriptsParams) error
+	// CreateScript Create a script
+	// (POST /api/scripts)
+	CreateScript(ctx echo.Context) error
+	// ListAllScripts List every accessible script
+	// (GET /api/scripts/all)
+	ListAllScripts(ctx echo.Context) error
+	// ListSourceScripts List the scripts of external sources
+	// (GET /api/scripts/sources)
+	ListSourceScripts(ctx echo.Context) error
+	// DeleteScript Delete a script
+	// (DELETE /api/scripts/{scriptId})
+	DeleteScript(ctx echo.Context, scriptID ScriptID, params DeleteScriptParams) error
+	// GetScript Read one script
+	// (GET /api/scripts/{scriptId})
+	GetScript(ctx echo.Context, scriptID ScriptID, params GetScriptParams) error
+	// UpdateScript Change a script
+	// (PUT /api/scripts/{scriptId})
+	UpdateScript(ctx echo.Context, scriptID ScriptID, params UpdateScriptParams) error
+	// RepositionScript Change the order of scripts
+	// (PATCH /api/scripts/{scriptId}/reposition)
+	RepositionScript(ctx echo.Context, scriptID ScriptID, params RepositionScriptParams) error
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx echo.Context) error
@@ -1538,6 +1700,158 @@ func (w *ServerInterfaceWrapper) UpdateOrganizationSessionSettings(ctx echo.Cont
 	return err
 }
 
+// ListScripts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListScripts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListScriptsParams
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListScripts(ctx, params)
+	return err
+}
+
+// CreateScript converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateScript(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateScript(ctx)
+	return err
+}
+
+// ListAllScripts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAllScripts(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAllScripts(ctx)
+	return err
+}
+
+// ListSourceScripts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSourceScripts(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSourceScripts(ctx)
+	return err
+}
+
+// DeleteScript converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteScript(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scriptId" -------------
+	var scriptID ScriptID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scriptId", ctx.Param("scriptId"), &scriptID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scriptId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteScriptParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteScript(ctx, scriptID, params)
+	return err
+}
+
+// GetScript converts echo context to params.
+func (w *ServerInterfaceWrapper) GetScript(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scriptId" -------------
+	var scriptID ScriptID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scriptId", ctx.Param("scriptId"), &scriptID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scriptId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetScriptParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetScript(ctx, scriptID, params)
+	return err
+}
+
+// UpdateScript converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateScript(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scriptId" -------------
+	var scriptID ScriptID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scriptId", ctx.Param("scriptId"), &scriptID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scriptId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateScriptParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateScript(ctx, scriptID, params)
+	return err
+}
+
+// RepositionScript converts echo context to params.
+func (w *ServerInterfaceWrapper) RepositionScript(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scriptId" -------------
+	var scriptID ScriptID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scriptId", ctx.Param("scriptId"), &scriptID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scriptId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RepositionScriptParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RepositionScript(ctx, scriptID, params)
+	return err
+}
+
 // GetFirstTimeSetup converts echo context to params.
 func (w *ServerInterfaceWrapper) GetFirstTimeSetup(ctx echo.Context) error {
 	var err error
@@ -1731,6 +2045,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/organization/:id/session-settings", wrapper.UpdateOrganizationSessionSettings, options.OperationMiddlewares["updateOrganizationSessionSettings"]...)
 	router.POST(options.BaseURL+"/api/organization/invitations/:id/respond", wrapper.RespondToInvitation, options.OperationMiddlewares["respondToInvitation"]...)
 	router.GET(options.BaseURL+"/api/organization/invitations/pending", wrapper.ListPendingInvitations, options.OperationMiddlewares["listPendingInvitations"]...)
+	router.GET(options.BaseURL+"/api/scripts", wrapper.ListScripts, options.OperationMiddlewares["listScripts"]...)
+	router.POST(options.BaseURL+"/api/scripts", wrapper.CreateScript, options.OperationMiddlewares["createScript"]...)
+	router.DELETE(options.BaseURL+"/api/scripts/:scriptId", wrapper.DeleteScript, options.OperationMiddlewares["deleteScript"]...)
+	router.GET(options.BaseURL+"/api/scripts/:scriptId", wrapper.GetScript, options.OperationMiddlewares["getScript"]...)
+	router.PUT(options.BaseURL+"/api/scripts/:scriptId", wrapper.UpdateScript, options.OperationMiddlewares["updateScript"]...)
+	router.PATCH(options.BaseURL+"/api/scripts/:scriptId/reposition", wrapper.RepositionScript, options.OperationMiddlewares["repositionScript"]...)
+	router.GET(options.BaseURL+"/api/scripts/all", wrapper.ListAllScripts, options.OperationMiddlewares["listAllScripts"]...)
+	router.GET(options.BaseURL+"/api/scripts/sources", wrapper.ListSourceScripts, options.OperationMiddlewares["listSourceScripts"]...)
 	router.GET(options.BaseURL+"/api/service/is-fts", wrapper.GetFirstTimeSetup, options.OperationMiddlewares["getFirstTimeSetup"]...)
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
@@ -4800,6 +5122,780 @@ func (response UpdateOrganizationSessionSettings503JSONResponse) VisitUpdateOrga
 	return err
 }
 
+type ListScriptsRequestObject struct {
+	Params ListScriptsParams
+}
+
+type ListScriptsResponseObject interface {
+	VisitListScriptsResponse(w http.ResponseWriter) error
+}
+
+type ListScripts200JSONResponse []Script
+
+func (response ListScripts200JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListScripts400JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListScripts401JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListScripts403JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListScripts404JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListScripts503JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScriptRequestObject struct {
+	Body *CreateScriptJSONRequestBody
+}
+
+type CreateScriptResponseObject interface {
+	VisitCreateScriptResponse(w http.ResponseWriter) error
+}
+
+type CreateScript201JSONResponse ScriptCreated
+
+func (response CreateScript201JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateScript400JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateScript401JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateScript403JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateScript404JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateScript413JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateScript415JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateScript503JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllScriptsRequestObject struct {
+}
+
+type ListAllScriptsResponseObject interface {
+	VisitListAllScriptsResponse(w http.ResponseWriter) error
+}
+
+type ListAllScripts200JSONResponse []Script
+
+func (response ListAllScripts200JSONResponse) VisitListAllScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllScripts400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAllScripts400JSONResponse) VisitListAllScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllScripts401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListAllScripts401JSONResponse) VisitListAllScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllScripts503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListAllScripts503JSONResponse) VisitListAllScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceScriptsRequestObject struct {
+}
+
+type ListSourceScriptsResponseObject interface {
+	VisitListSourceScriptsResponse(w http.ResponseWriter) error
+}
+
+type ListSourceScripts200JSONResponse []Script
+
+func (response ListSourceScripts200JSONResponse) VisitListSourceScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceScripts400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSourceScripts400JSONResponse) VisitListSourceScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceScripts401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSourceScripts401JSONResponse) VisitListSourceScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceScripts503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListSourceScripts503JSONResponse) VisitListSourceScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScriptRequestObject struct {
+	ScriptID ScriptID `json:"scriptId"`
+	Params   DeleteScriptParams
+}
+
+type DeleteScriptResponseObject interface {
+	VisitDeleteScriptResponse(w http.ResponseWriter) error
+}
+
+type DeleteScript200JSONResponse Message
+
+func (response DeleteScript200JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteScript400JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteScript401JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteScript403JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteScript404JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteScript503JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScriptRequestObject struct {
+	ScriptID ScriptID `json:"scriptId"`
+	Params   GetScriptParams
+}
+
+type GetScriptResponseObject interface {
+	VisitGetScriptResponse(w http.ResponseWriter) error
+}
+
+type GetScript200JSONResponse Script
+
+func (response GetScript200JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetScript400JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetScript401JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetScript403JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetScript404JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetScript503JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScriptRequestObject struct {
+	ScriptID ScriptID `json:"scriptId"`
+	Params   UpdateScriptParams
+	Body     *UpdateScriptJSONRequestBody
+}
+
+type UpdateScriptResponseObject interface {
+	VisitUpdateScriptResponse(w http.ResponseWriter) error
+}
+
+type UpdateScript200JSONResponse Message
+
+func (response UpdateScript200JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateScript400JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateScript401JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateScript403JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateScript404JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateScript413JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateScript415JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateScript503JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScriptRequestObject struct {
+	ScriptID ScriptID `json:"scriptId"`
+	Params   RepositionScriptParams
+	Body     *RepositionScriptJSONRequestBody
+}
+
+type RepositionScriptResponseObject interface {
+	VisitRepositionScriptResponse(w http.ResponseWriter) error
+}
+
+type RepositionScript200JSONResponse Message
+
+func (response RepositionScript200JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RepositionScript400JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RepositionScript401JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RepositionScript403JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RepositionScript404JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response RepositionScript413JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RepositionScript415JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RepositionScript503JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetFirstTimeSetupRequestObject struct {
 }
 
@@ -5504,6 +6600,30 @@ type StrictServerInterface interface {
 	// UpdateOrganizationSessionSettings Change the live-session settings
 	// (PATCH /api/organization/{id}/session-settings)
 	UpdateOrganizationSessionSettings(ctx context.Context, request UpdateOrganizationSessionSettingsRequestObject) (UpdateOrganizationSessionSettingsResponseObject, error)
+	// ListScripts List or search scripts
+	// (GET /api/scripts)
+	ListScripts(ctx context.Context, request ListScriptsRequestObject) (ListScriptsResponseObject, error)
+	// CreateScript Create a script
+	// (POST /api/scripts)
+	CreateScript(ctx context.Context, request CreateScriptRequestObject) (CreateScriptResponseObject, error)
+	// ListAllScripts List every accessible script
+	// (GET /api/scripts/all)
+	ListAllScripts(ctx context.Context, request ListAllScriptsRequestObject) (ListAllScriptsResponseObject, error)
+	// ListSourceScripts List the scripts of external sources
+	// (GET /api/scripts/sources)
+	ListSourceScripts(ctx context.Context, request ListSourceScriptsRequestObject) (ListSourceScriptsResponseObject, error)
+	// DeleteScript Delete a script
+	// (DELETE /api/scripts/{scriptId})
+	DeleteScript(ctx context.Context, request DeleteScriptRequestObject) (DeleteScriptResponseObject, error)
+	// GetScript Read one script
+	// (GET /api/scripts/{scriptId})
+	GetScript(ctx context.Context, request GetScriptRequestObject) (GetScriptResponseObject, error)
+	// UpdateScript Change a script
+	// (PUT /api/scripts/{scriptId})
+	UpdateScript(ctx context.Context, request UpdateScriptRequestObject) (UpdateScriptResponseObject, error)
+	// RepositionScript Change the order of scripts
+	// (PATCH /api/scripts/{scriptId}/reposition)
+	RepositionScript(ctx context.Context, request RepositionScriptRequestObject) (RepositionScriptResponseObject, error)
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx context.Context, request GetFirstTimeSetupRequestObject) (GetFirstTimeSetupResponseObject, error)
@@ -6636,6 +7756,273 @@ func (sh *strictHandler) UpdateOrganizationSessionSettings(ctx echo.Context, id 
 		return err
 	} else if validResponse, ok := response.(UpdateOrganizationSessionSettingsResponseObject); ok {
 		return validResponse.VisitUpdateOrganizationSessionSettingsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListScripts operation middleware
+func (sh *strictHandler) ListScripts(ctx echo.Context, params ListScriptsParams) error {
+	var request ListScriptsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListScripts(ctx.Request().Context(), request.(ListScriptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListScripts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListScriptsResponseObject); ok {
+		return validResponse.VisitListScriptsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateScript operation middleware
+func (sh *strictHandler) CreateScript(ctx echo.Context) error {
+	var request CreateScriptRequestObject
+
+	var body CreateScriptJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateScript(ctx.Request().Context(), request.(CreateScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateScriptResponseObject); ok {
+		return validResponse.VisitCreateScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAllScripts operation middleware
+func (sh *strictHandler) ListAllScripts(ctx echo.Context) error {
+	var request ListAllScriptsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAllScripts(ctx.Request().Context(), request.(ListAllScriptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAllScripts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAllScriptsResponseObject); ok {
+		return validResponse.VisitListAllScriptsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSourceScripts operation middleware
+func (sh *strictHandler) ListSourceScripts(ctx echo.Context) error {
+	var request ListSourceScriptsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSourceScripts(ctx.Request().Context(), request.(ListSourceScriptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSourceScripts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSourceScriptsResponseObject); ok {
+		return validResponse.VisitListSourceScriptsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteScript operation middleware
+func (sh *strictHandler) DeleteScript(ctx echo.Context, scriptID ScriptID, params DeleteScriptParams) error {
+	var request DeleteScriptRequestObject
+
+	request.ScriptID = scriptID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteScript(ctx.Request().Context(), request.(DeleteScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteScriptResponseObject); ok {
+		return validResponse.VisitDeleteScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetScript operation middleware
+func (sh *strictHandler) GetScript(ctx echo.Context, scriptID ScriptID, params GetScriptParams) error {
+	var request GetScriptRequestObject
+
+	request.ScriptID = scriptID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetScript(ctx.Request().Context(), request.(GetScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetScriptResponseObject); ok {
+		return validResponse.VisitGetScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateScript operation middleware
+func (sh *strictHandler) UpdateScript(ctx echo.Context, scriptID ScriptID, params UpdateScriptParams) error {
+	var request UpdateScriptRequestObject
+
+	request.ScriptID = scriptID
+	request.Params = params
+
+	var body UpdateScriptJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateScript(ctx.Request().Context(), request.(UpdateScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateScriptResponseObject); ok {
+		return validResponse.VisitUpdateScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RepositionScript operation middleware
+func (sh *strictHandler) RepositionScript(ctx echo.Context, scriptID ScriptID, params RepositionScriptParams) error {
+	var request RepositionScriptRequestObject
+
+	request.ScriptID = scriptID
+	request.Params = params
+
+	var body RepositionScriptJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RepositionScript(ctx.Request().Context(), request.(RepositionScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RepositionScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RepositionScriptResponseObject); ok {
+		return validResponse.VisitRepositionScriptResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

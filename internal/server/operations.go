@@ -6,6 +6,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/organization"
+	"github.com/nexterm-go/nexterm/internal/script"
 	"github.com/nexterm-go/nexterm/internal/service"
 	"github.com/nexterm-go/nexterm/internal/session"
 	"github.com/nexterm-go/nexterm/internal/user"
@@ -19,6 +20,7 @@ type (
 	serviceHandlers      = service.Handlers
 	sessionHandlers      = session.Handlers
 	userHandlers         = user.Handlers
+	scriptHandlers       = script.Handlers
 )
 
 // operations is the whole API. An operation that is missing, or that two tags
@@ -28,6 +30,7 @@ type operations struct {
 	*auditHandlers
 	*identityHandlers
 	*organizationHandlers
+	*scriptHandlers
 	*serviceHandlers
 	*sessionHandlers
 	*userHandlers
@@ -41,6 +44,7 @@ func newOperations(o Options) operations {
 		audit.New(o.Pool, o.Events),
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
+		script.New(o.Pool),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool),
 		user.New(o.Pool, o.Events),

@@ -192,6 +192,24 @@ func (e PermissionScope) Valid() bool {
 	}
 }
 
+// Defines values for ScriptRepositionPlacement.
+const (
+	ScriptRepositionPlacementAfter  ScriptRepositionPlacement = "after"
+	ScriptRepositionPlacementBefore ScriptRepositionPlacement = "before"
+)
+
+// Valid indicates whether the value is a known member of the ScriptRepositionPlacement enum.
+func (e ScriptRepositionPlacement) Valid() bool {
+	switch e {
+	case ScriptRepositionPlacementAfter:
+		return true
+	case ScriptRepositionPlacementBefore:
+		return true
+	default:
+		return false
+	}
+}
+
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
 	Category string `json:"category"`
@@ -633,6 +651,22 @@ type NewPassword struct {
 	Password string `json:"password"`
 }
 
+// NewScript Example: {"content":"#!/bin/bash\ntar czf /var/backups/etc.tgz /etc\n","name":"Back up /etc","organizationId":2,"osFilter":["Debian","Ubuntu"]}
+type NewScript struct {
+	// Content The whole script.
+	Content     string  `json:"content"`
+	Description *string `json:"description,omitempty"`
+
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID Owning organization; absent or null for a personal script.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// OsFilter The systems that it is meant for; an empty list is kept as null.
+	OsFilter []string `json:"osFilter,omitempty"`
+}
+
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
 type Organization struct {
 	// AuditSettings Example: {"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false}
@@ -749,6 +783,56 @@ type PermissionOverride string
 // PermissionScope Where a permission can be granted.
 type PermissionScope string
 
+// Script Example: {"accountId":7,"content":"#!/bin/bash\ntar czf /var/backups/etc.tgz /etc\n","description":"Keeps one archive","id":3,"name":"Back up /etc","organizationId":2,"osFilter":["Debian","Ubuntu"],"sortOrder":0,"sourceId":null}
+type Script struct {
+	// AccountID The owner, or who created it in the organization; null when that account is gone, and for a script of a source.
+	AccountID   *int64  `json:"accountId"`
+	Content     string  `json:"content"`
+	Description *string `json:"description"`
+	ID          int64   `json:"id"`
+	Name        string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal script or one of a source.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// OsFilter The systems that it is meant for; null for every system.
+	OsFilter []string `json:"osFilter"`
+
+	// SortOrder The position inside its scope, ascending.
+	SortOrder int32 `json:"sortOrder"`
+
+	// SourceID The source that delivers it; null when people wrote it.
+	SourceID *int64 `json:"sourceId"`
+}
+
+// ScriptCreated Example: {"id":3,"message":"Script created successfully"}
+type ScriptCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// ScriptPatch Example: {"name":"Back up /etc","osFilter":null}
+type ScriptPatch struct {
+	Content     *string                   `json:"content,omitempty"`
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+	Name        *string                   `json:"name,omitempty"`
+
+	// OsFilter Null or an empty list stands for every system.
+	OsFilter nullable.Nullable[[]string] `json:"osFilter,omitempty"`
+}
+
+// ScriptReposition Example: {"placement":"before","targetId":5}
+type ScriptReposition struct {
+	// Placement On which side of the target; absent to let the direction of the move decide.
+	Placement *ScriptRepositionPlacement `json:"placement,omitempty"`
+
+	// TargetID The script whose place is taken.
+	TargetID int64 `json:"targetId"`
+}
+
+// ScriptRepositionPlacement On which side of the target; absent to let the direction of the move decide.
+type ScriptRepositionPlacement string
+
 // Session Example: {"createdAt":"2026-01-30T08:15:00.000Z","current":true,"id":12,"ip":"192.0.2.10","lastActivity":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}
 type Session struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -828,6 +912,18 @@ type MemberAccountID = int64
 // OrganizationID defines model for OrganizationId.
 type OrganizationID = int64
 
+// ScriptID defines model for ScriptId.
+type ScriptID = int64
+
+// ScriptListOrganization defines model for ScriptListOrganization.
+type ScriptListOrganization = int64
+
+// ScriptOrganization defines model for ScriptOrganization.
+type ScriptOrganization = int64
+
+// ScriptSearch defines model for ScriptSearch.
+type ScriptSearch = string
+
 // UserAccountID defines model for UserAccountId.
 type UserAccountID = int64
 
@@ -881,6 +977,39 @@ type ListAuditLogsParams struct {
 
 	// Offset Matching rows to skip.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// ListScriptsParams defines parameters for ListScripts.
+type ListScriptsParams struct {
+	// Search Part of the name or the description, in any case; nothing in it is a wildcard.
+	Search *ScriptSearch `form:"search,omitempty" json:"search,omitempty"`
+
+	// OrganizationID Only scripts of this organization.
+	OrganizationID *ScriptListOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// DeleteScriptParams defines parameters for DeleteScript.
+type DeleteScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// GetScriptParams defines parameters for GetScript.
+type GetScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// UpdateScriptParams defines parameters for UpdateScript.
+type UpdateScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// RepositionScriptParams defines parameters for RepositionScript.
+type RepositionScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
@@ -942,6 +1071,15 @@ type UpdateMemberPermissionsJSONRequestBody = MemberPermissionsChange
 
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
+
+// CreateScriptJSONRequestBody defines body for CreateScript for application/json ContentType.
+type CreateScriptJSONRequestBody = NewScript
+
+// UpdateScriptJSONRequestBody defines body for UpdateScript for application/json ContentType.
+type UpdateScriptJSONRequestBody = ScriptPatch
+
+// RepositionScriptJSONRequestBody defines body for RepositionScript for application/json ContentType.
+type RepositionScriptJSONRequestBody = ScriptReposition
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewAccount
@@ -1437,6 +1575,106 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /api/organization/{id}/session-settings (the `UpdateOrganizationSessionSettings` operationId).
 	UpdateOrganizationSessionSettings(ctx context.Context, id OrganizationID, body UpdateOrganizationSessionSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListScripts List or search scripts
+	//
+	// The caller's personal scripts and those of every organization of which the caller is an active
+	// member, or of one organization only. Scripts of sources are apart. Ordered by `sortOrder`, then id.
+	//
+	// Corresponds with GET /api/scripts (the `ListScripts` operationId).
+	ListScripts(ctx context.Context, params *ListScriptsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateScriptWithBody Create a script
+	//
+	// Appends a personal script, or one of an organization. Names are not unique. The body may have up to
+	// 1 MiB.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/scripts (the `CreateScript` operationId).
+	CreateScriptWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateScript Create a script
+	//
+	// Appends a personal script, or one of an organization. Names are not unique. The body may have up to
+	// 1 MiB.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/scripts (the `CreateScript` operationId).
+	CreateScript(ctx context.Context, body CreateScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListAllScripts List every accessible script
+	//
+	// The caller's personal scripts and those of every organization of which the caller is an active
+	// member. Ordered by `sortOrder`, then id.
+	//
+	// Corresponds with GET /api/scripts/all (the `ListAllScripts` operationId).
+	ListAllScripts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSourceScripts List the scripts of external sources
+	//
+	// What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
+	//
+	// Corresponds with GET /api/scripts/sources (the `ListSourceScripts` operationId).
+	ListSourceScripts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteScript Delete a script
+	//
+	// Deletes a script that the caller may manage. What a source delivers goes with the source only.
+	//
+	// Corresponds with DELETE /api/scripts/{scriptId} (the `DeleteScript` operationId).
+	DeleteScript(ctx context.Context, scriptID ScriptID, params *DeleteScriptParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetScript Read one script
+	//
+	// Looks in the given organization; without one, among the caller's personal scripts and those of
+	// enabled sources.
+	//
+	// Corresponds with GET /api/scripts/{scriptId} (the `GetScript` operationId).
+	GetScript(ctx context.Context, scriptID ScriptID, params *GetScriptParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateScriptWithBody Change a script
+	//
+	// Changes the named fields. The scope of a script never changes, and what a source delivers is read-
+	// only.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/scripts/{scriptId} (the `UpdateScript` operationId).
+	UpdateScriptWithBody(ctx context.Context, scriptID ScriptID, params *UpdateScriptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateScript Change a script
+	//
+	// Changes the named fields. The scope of a script never changes, and what a source delivers is read-
+	// only.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/scripts/{scriptId} (the `UpdateScript` operationId).
+	UpdateScript(ctx context.Context, scriptID ScriptID, params *UpdateScriptParams, body UpdateScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RepositionScriptWithBody Change the order of scripts
+	//
+	// Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
+	// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+	// on its way up.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/scripts/{scriptId}/reposition (the `RepositionScript` operationId).
+	RepositionScriptWithBody(ctx context.Context, scriptID ScriptID, params *RepositionScriptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RepositionScript Change the order of scripts
+	//
+	// Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
+	// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+	// on its way up.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/scripts/{scriptId}/reposition (the `RepositionScript` operationId).
+	RepositionScript(ctx context.Context, scriptID ScriptID, params *RepositionScriptParams, body RepositionScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetFirstTimeSetup Is first-time setup pending?
 	//
@@ -2386,6 +2624,216 @@ func (c *Client) UpdateOrganizationSessionSettingsWithBody(ctx context.Context, 
 // Corresponds with PATCH /api/organization/{id}/session-settings (the `UpdateOrganizationSessionSettings` operationId).
 func (c *Client) UpdateOrganizationSessionSettings(ctx context.Context, id OrganizationID, body UpdateOrganizationSessionSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateOrganizationSessionSettingsRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListScripts List or search scripts
+//
+// The caller's personal scripts and those of every organization of which the caller is an active
+// member, or of one organization only. Scripts of sources are apart. Ordered by `sortOrder`, then id.
+//
+// Corresponds with GET /api/scripts (the `ListScripts` operationId).
+func (c *Client) ListScripts(ctx context.Context, params *ListScriptsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListScriptsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateScriptWithBody Create a script
+//
+// Appends a personal script, or one of an organization. Names are not unique. The body may have up to
+// 1 MiB.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/scripts (the `CreateScript` operationId).
+func (c *Client) CreateScriptWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateScriptRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateScript Create a script
+//
+// Appends a personal script, or one of an organization. Names are not unique. The body may have up to
+// 1 MiB.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/scripts (the `CreateScript` operationId).
+func (c *Client) CreateScript(ctx context.Context, body CreateScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateScriptRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListAllScripts List every accessible script
+//
+// The caller's personal scripts and those of every organization of which the caller is an active
+// member. Ordered by `sortOrder`, then id.
+//
+// Corresponds with GET /api/scripts/all (the `ListAllScripts` operationId).
+func (c *Client) ListAllScripts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListAllScriptsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSourceScripts List the scripts of external sources
+//
+// What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
+//
+// Corresponds with GET /api/scripts/sources (the `ListSourceScripts` operationId).
+func (c *Client) ListSourceScripts(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSourceScriptsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteScript Delete a script
+//
+// Deletes a script that the caller may manage. What a source delivers goes with the source only.
+//
+// Corresponds with DELETE /api/scripts/{scriptId} (the `DeleteScript` operationId).
+func (c *Client) DeleteScript(ctx context.Context, scriptID ScriptID, params *DeleteScriptParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteScriptRequest(c.Server, scriptID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetScript Read one script
+//
+// Looks in the given organization; without one, among the caller's personal scripts and those of
+// enabled sources.
+//
+// Corresponds with GET /api/scripts/{scriptId} (the `GetScript` operationId).
+func (c *Client) GetScript(ctx context.Context, scriptID ScriptID, params *GetScriptParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetScriptRequest(c.Server, scriptID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateScriptWithBody Change a script
+//
+// Changes the named fields. The scope of a script never changes, and what a source delivers is read-
+// only.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/scripts/{scriptId} (the `UpdateScript` operationId).
+func (c *Client) UpdateScriptWithBody(ctx context.Context, scriptID ScriptID, params *UpdateScriptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateScriptRequestWithBody(c.Server, scriptID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateScript Change a script
+//
+// Changes the named fields. The scope of a script never changes, and what a source delivers is read-
+// only.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/scripts/{scriptId} (the `UpdateScript` operationId).
+func (c *Client) UpdateScript(ctx context.Context, scriptID ScriptID, params *UpdateScriptParams, body UpdateScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateScriptRequest(c.Server, scriptID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RepositionScriptWithBody Change the order of scripts
+//
+// Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
+// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+// on its way up.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/scripts/{scriptId}/reposition (the `RepositionScript` operationId).
+func (c *Client) RepositionScriptWithBody(ctx context.Context, scriptID ScriptID, params *RepositionScriptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRepositionScriptRequestWithBody(c.Server, scriptID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RepositionScript Change the order of scripts
+//
+// Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
+// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+// on its way up.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/scripts/{scriptId}/reposition (the `RepositionScript` operationId).
+func (c *Client) RepositionScript(ctx context.Context, scriptID ScriptID, params *RepositionScriptParams, body RepositionScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRepositionScriptRequest(c.Server, scriptID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3835,6 +4283,436 @@ func NewUpdateOrganizationSessionSettingsRequestWithBody(server string, id Organ
 	return req, nil
 }
 
+// NewListScriptsRequest constructs an http.Request for the ListScripts method
+func NewListScriptsRequest(server string, params *ListScriptsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/scripts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateScriptRequest calls the generic CreateScript builder with application/json body
+func NewCreateScriptRequest(server string, body CreateScriptJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateScriptRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateScriptRequestWithBody constructs an http.Request for the CreateScript method, with any body, and a specified content type
+func NewCreateScriptRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/scripts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListAllScriptsRequest constructs an http.Request for the ListAllScripts method
+func NewListAllScriptsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/scripts/all")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSourceScriptsRequest constructs an http.Request for the ListSourceScripts method
+func NewListSourceScriptsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/scripts/sources")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteScriptRequest constructs an http.Request for the DeleteScript method
+func NewDeleteScriptRequest(server string, scriptID ScriptID, params *DeleteScriptParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "scriptId", scriptID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/scripts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetScriptRequest constructs an http.Request for the GetScript method
+func NewGetScriptRequest(server string, scriptID ScriptID, params *GetScriptParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "scriptId", scriptID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/scripts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateScriptRequest calls the generic UpdateScript builder with application/json body
+func NewUpdateScriptRequest(server string, scriptID ScriptID, params *UpdateScriptParams, body UpdateScriptJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateScriptRequestWithBody(server, scriptID, params, "application/json", bodyReader)
+}
+
+// NewUpdateScriptRequestWithBody constructs an http.Request for the UpdateScript method, with any body, and a specified content type
+func NewUpdateScriptRequestWithBody(server string, scriptID ScriptID, params *UpdateScriptParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "scriptId", scriptID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/scripts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRepositionScriptRequest calls the generic RepositionScript builder with application/json body
+func NewRepositionScriptRequest(server string, scriptID ScriptID, params *RepositionScriptParams, body RepositionScriptJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRepositionScriptRequestWithBody(server, scriptID, params, "application/json", bodyReader)
+}
+
+// NewRepositionScriptRequestWithBody constructs an http.Request for the RepositionScript method, with any body, and a specified content type
+func NewRepositionScriptRequestWithBody(server string, scriptID ScriptID, params *RepositionScriptParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "scriptId", scriptID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/scripts/%s/reposition", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetFirstTimeSetupRequest constructs an http.Request for the GetFirstTimeSetup method
 func NewGetFirstTimeSetupRequest(server string) (*http.Request, error) {
 	var err error
@@ -4635,6 +5513,116 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /api/organization/{id}/session-settings (the `UpdateOrganizationSessionSettings` operationId).
 	UpdateOrganizationSessionSettingsWithResponse(ctx context.Context, id OrganizationID, body UpdateOrganizationSessionSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateOrganizationSessionSettingsResponse, error)
+
+	// ListScriptsWithResponse List or search scripts
+	//
+	// The caller's personal scripts and those of every organization of which the caller is an active
+	// member, or of one organization only. Scripts of sources are apart. Ordered by `sortOrder`, then id.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/scripts (the `ListScripts` operationId).
+	ListScriptsWithResponse(ctx context.Context, params *ListScriptsParams, reqEditors ...RequestEditorFn) (*ListScriptsResponse, error)
+
+	// CreateScriptWithBodyWithResponse Create a script
+	//
+	// Appends a personal script, or one of an organization. Names are not unique. The body may have up to
+	// 1 MiB.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/scripts (the `CreateScript` operationId).
+	CreateScriptWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScriptResponse, error)
+
+	// CreateScriptWithResponse Create a script
+	//
+	// Appends a personal script, or one of an organization. Names are not unique. The body may have up to
+	// 1 MiB.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/scripts (the `CreateScript` operationId).
+	CreateScriptWithResponse(ctx context.Context, body CreateScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScriptResponse, error)
+
+	// ListAllScriptsWithResponse List every accessible script
+	//
+	// The caller's personal scripts and those of every organization of which the caller is an active
+	// member. Ordered by `sortOrder`, then id.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/scripts/all (the `ListAllScripts` operationId).
+	ListAllScriptsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAllScriptsResponse, error)
+
+	// ListSourceScriptsWithResponse List the scripts of external sources
+	//
+	// What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/scripts/sources (the `ListSourceScripts` operationId).
+	ListSourceScriptsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSourceScriptsResponse, error)
+
+	// DeleteScriptWithResponse Delete a script
+	//
+	// Deletes a script that the caller may manage. What a source delivers goes with the source only.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/scripts/{scriptId} (the `DeleteScript` operationId).
+	DeleteScriptWithResponse(ctx context.Context, scriptID ScriptID, params *DeleteScriptParams, reqEditors ...RequestEditorFn) (*DeleteScriptResponse, error)
+
+	// GetScriptWithResponse Read one script
+	//
+	// Looks in the given organization; without one, among the caller's personal scripts and those of
+	// enabled sources.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/scripts/{scriptId} (the `GetScript` operationId).
+	GetScriptWithResponse(ctx context.Context, scriptID ScriptID, params *GetScriptParams, reqEditors ...RequestEditorFn) (*GetScriptResponse, error)
+
+	// UpdateScriptWithBodyWithResponse Change a script
+	//
+	// Changes the named fields. The scope of a script never changes, and what a source delivers is read-
+	// only.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/scripts/{scriptId} (the `UpdateScript` operationId).
+	UpdateScriptWithBodyWithResponse(ctx context.Context, scriptID ScriptID, params *UpdateScriptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateScriptResponse, error)
+
+	// UpdateScriptWithResponse Change a script
+	//
+	// Changes the named fields. The scope of a script never changes, and what a source delivers is read-
+	// only.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/scripts/{scriptId} (the `UpdateScript` operationId).
+	UpdateScriptWithResponse(ctx context.Context, scriptID ScriptID, params *UpdateScriptParams, body UpdateScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateScriptResponse, error)
+
+	// RepositionScriptWithBodyWithResponse Change the order of scripts
+	//
+	// Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
+	// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+	// on its way up.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/scripts/{scriptId}/reposition (the `RepositionScript` operationId).
+	RepositionScriptWithBodyWithResponse(ctx context.Context, scriptID ScriptID, params *RepositionScriptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RepositionScriptResponse, error)
+
+	// RepositionScriptWithResponse Change the order of scripts
+	//
+	// Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
+	// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+	// on its way up.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/scripts/{scriptId}/reposition (the `RepositionScript` operationId).
+	RepositionScriptWithResponse(ctx context.Context, scriptID ScriptID, params *RepositionScriptParams, body RepositionScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*RepositionScriptResponse, error)
 
 	// GetFirstTimeSetupWithResponse Is first-time setup pending?
 	//
@@ -7294,6 +8282,668 @@ func (r UpdateOrganizationSessionSettingsResponse) ContentType() string {
 	return ""
 }
 
+type ListScriptsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Script
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListScriptsResponse) GetJSON200() *[]Script {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListScriptsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListScriptsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListScriptsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListScriptsResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListScriptsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListScriptsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListScriptsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListScriptsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListScriptsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListScriptsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateScriptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ScriptCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateScriptResponse) GetJSON201() *ScriptCreated {
+	return r.JSON201
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateScriptResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateScriptResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateScriptResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r CreateScriptResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateScriptResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateScriptResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateScriptResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateScriptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateScriptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateScriptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateScriptResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateScriptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListAllScriptsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Script
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListAllScriptsResponse) GetJSON200() *[]Script {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListAllScriptsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListAllScriptsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListAllScriptsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListAllScriptsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListAllScriptsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListAllScriptsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListAllScriptsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListAllScriptsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSourceScriptsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Script
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSourceScriptsResponse) GetJSON200() *[]Script {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListSourceScriptsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListSourceScriptsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListSourceScriptsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSourceScriptsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSourceScriptsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSourceScriptsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListSourceScriptsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSourceScriptsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteScriptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteScriptResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteScriptResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteScriptResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteScriptResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteScriptResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteScriptResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteScriptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteScriptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteScriptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteScriptResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteScriptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetScriptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Script
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetScriptResponse) GetJSON200() *Script {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetScriptResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetScriptResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetScriptResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetScriptResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetScriptResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetScriptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetScriptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetScriptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetScriptResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetScriptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateScriptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateScriptResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateScriptResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateScriptResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateScriptResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateScriptResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateScriptResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateScriptResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateScriptResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateScriptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateScriptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateScriptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateScriptResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateScriptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RepositionScriptResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RepositionScriptResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RepositionScriptResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RepositionScriptResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RepositionScriptResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RepositionScriptResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r RepositionScriptResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r RepositionScriptResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RepositionScriptResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RepositionScriptResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RepositionScriptResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RepositionScriptResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RepositionScriptResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RepositionScriptResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetFirstTimeSetupResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8596,6 +10246,182 @@ func (c *ClientWithResponses) UpdateOrganizationSessionSettingsWithResponse(ctx 
 		return nil, err
 	}
 	return ParseUpdateOrganizationSessionSettingsResponse(rsp)
+}
+
+// ListScriptsWithResponse List or search scripts
+//
+// The caller's personal scripts and those of every organization of which the caller is an active
+// member, or of one organization only. Scripts of sources are apart. Ordered by `sortOrder`, then id.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/scripts (the `ListScripts` operationId).
+func (c *ClientWithResponses) ListScriptsWithResponse(ctx context.Context, params *ListScriptsParams, reqEditors ...RequestEditorFn) (*ListScriptsResponse, error) {
+	rsp, err := c.ListScripts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListScriptsResponse(rsp)
+}
+
+// CreateScriptWithBodyWithResponse Create a script
+//
+// Appends a personal script, or one of an organization. Names are not unique. The body may have up to
+// 1 MiB.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/scripts (the `CreateScript` operationId).
+func (c *ClientWithResponses) CreateScriptWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateScriptResponse, error) {
+	rsp, err := c.CreateScriptWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateScriptResponse(rsp)
+}
+
+// CreateScriptWithResponse Create a script
+//
+// Appends a personal script, or one of an organization. Names are not unique. The body may have up to
+// 1 MiB.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/scripts (the `CreateScript` operationId).
+func (c *ClientWithResponses) CreateScriptWithResponse(ctx context.Context, body CreateScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateScriptResponse, error) {
+	rsp, err := c.CreateScript(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateScriptResponse(rsp)
+}
+
+// ListAllScriptsWithResponse List every accessible script
+//
+// The caller's personal scripts and those of every organization of which the caller is an active
+// member. Ordered by `sortOrder`, then id.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/scripts/all (the `ListAllScripts` operationId).
+func (c *ClientWithResponses) ListAllScriptsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListAllScriptsResponse, error) {
+	rsp, err := c.ListAllScripts(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListAllScriptsResponse(rsp)
+}
+
+// ListSourceScriptsWithResponse List the scripts of external sources
+//
+// What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/scripts/sources (the `ListSourceScripts` operationId).
+func (c *ClientWithResponses) ListSourceScriptsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSourceScriptsResponse, error) {
+	rsp, err := c.ListSourceScripts(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSourceScriptsResponse(rsp)
+}
+
+// DeleteScriptWithResponse Delete a script
+//
+// Deletes a script that the caller may manage. What a source delivers goes with the source only.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/scripts/{scriptId} (the `DeleteScript` operationId).
+func (c *ClientWithResponses) DeleteScriptWithResponse(ctx context.Context, scriptID ScriptID, params *DeleteScriptParams, reqEditors ...RequestEditorFn) (*DeleteScriptResponse, error) {
+	rsp, err := c.DeleteScript(ctx, scriptID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteScriptResponse(rsp)
+}
+
+// GetScriptWithResponse Read one script
+//
+// Looks in the given organization; without one, among the caller's personal scripts and those of
+// enabled sources.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/scripts/{scriptId} (the `GetScript` operationId).
+func (c *ClientWithResponses) GetScriptWithResponse(ctx context.Context, scriptID ScriptID, params *GetScriptParams, reqEditors ...RequestEditorFn) (*GetScriptResponse, error) {
+	rsp, err := c.GetScript(ctx, scriptID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetScriptResponse(rsp)
+}
+
+// UpdateScriptWithBodyWithResponse Change a script
+//
+// Changes the named fields. The scope of a script never changes, and what a source delivers is read-
+// only.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/scripts/{scriptId} (the `UpdateScript` operationId).
+func (c *ClientWithResponses) UpdateScriptWithBodyWithResponse(ctx context.Context, scriptID ScriptID, params *UpdateScriptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateScriptResponse, error) {
+	rsp, err := c.UpdateScriptWithBody(ctx, scriptID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateScriptResponse(rsp)
+}
+
+// UpdateScriptWithResponse Change a script
+//
+// Changes the named fields. The scope of a script never changes, and what a source delivers is read-
+// only.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/scripts/{scriptId} (the `UpdateScript` operationId).
+func (c *ClientWithResponses) UpdateScriptWithResponse(ctx context.Context, scriptID ScriptID, params *UpdateScriptParams, body UpdateScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateScriptResponse, error) {
+	rsp, err := c.UpdateScript(ctx, scriptID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateScriptResponse(rsp)
+}
+
+// RepositionScriptWithBodyWithResponse Change the order of scripts
+//
+// Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
+// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+// on its way up.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/scripts/{scriptId}/reposition (the `RepositionScript` operationId).
+func (c *ClientWithResponses) RepositionScriptWithBodyWithResponse(ctx context.Context, scriptID ScriptID, params *RepositionScriptParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RepositionScriptResponse, error) {
+	rsp, err := c.RepositionScriptWithBody(ctx, scriptID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRepositionScriptResponse(rsp)
+}
+
+// RepositionScriptWithResponse Change the order of scripts
+//
+// Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
+// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+// on its way up.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/scripts/{scriptId}/reposition (the `RepositionScript` operationId).
+func (c *ClientWithResponses) RepositionScriptWithResponse(ctx context.Context, scriptID ScriptID, params *RepositionScriptParams, body RepositionScriptJSONRequestBody, reqEditors ...RequestEditorFn) (*RepositionScriptResponse, error) {
+	rsp, err := c.RepositionScript(ctx, scriptID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRepositionScriptResponse(rsp)
 }
 
 // GetFirstTimeSetupWithResponse Is first-time setup pending?
@@ -10671,6 +12497,508 @@ func ParseUpdateOrganizationSessionSettingsResponse(rsp *http.Response) (*Update
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest OrganizationSessionSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListScriptsResponse parses an HTTP response from a ListScriptsWithResponse call
+func ParseListScriptsResponse(rsp *http.Response) (*ListScriptsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListScriptsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Script
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateScriptResponse parses an HTTP response from a CreateScriptWithResponse call
+func ParseCreateScriptResponse(rsp *http.Response) (*CreateScriptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateScriptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ScriptCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListAllScriptsResponse parses an HTTP response from a ListAllScriptsWithResponse call
+func ParseListAllScriptsResponse(rsp *http.Response) (*ListAllScriptsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListAllScriptsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Script
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSourceScriptsResponse parses an HTTP response from a ListSourceScriptsWithResponse call
+func ParseListSourceScriptsResponse(rsp *http.Response) (*ListSourceScriptsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSourceScriptsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Script
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteScriptResponse parses an HTTP response from a DeleteScriptWithResponse call
+func ParseDeleteScriptResponse(rsp *http.Response) (*DeleteScriptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteScriptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetScriptResponse parses an HTTP response from a GetScriptWithResponse call
+func ParseGetScriptResponse(rsp *http.Response) (*GetScriptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetScriptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Script
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateScriptResponse parses an HTTP response from a UpdateScriptWithResponse call
+func ParseUpdateScriptResponse(rsp *http.Response) (*UpdateScriptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateScriptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRepositionScriptResponse parses an HTTP response from a RepositionScriptWithResponse call
+func ParseRepositionScriptResponse(rsp *http.Response) (*RepositionScriptResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RepositionScriptResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
