@@ -212,6 +212,24 @@ func (e ScriptRepositionPlacement) Valid() bool {
 	}
 }
 
+// Defines values for SnippetRepositionPlacement.
+const (
+	SnippetRepositionPlacementAfter  SnippetRepositionPlacement = "after"
+	SnippetRepositionPlacementBefore SnippetRepositionPlacement = "before"
+)
+
+// Valid indicates whether the value is a known member of the SnippetRepositionPlacement enum.
+func (e SnippetRepositionPlacement) Valid() bool {
+	switch e {
+	case SnippetRepositionPlacementAfter:
+		return true
+	case SnippetRepositionPlacementBefore:
+		return true
+	default:
+		return false
+	}
+}
+
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
 	Category string `json:"category"`
@@ -669,6 +687,22 @@ type NewScript struct {
 	OsFilter []string `json:"osFilter,omitempty"`
 }
 
+// NewSnippet Example: {"command":"df -h","name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"]}
+type NewSnippet struct {
+	// Command One or several lines, at most 65,536 bytes.
+	Command     string  `json:"command"`
+	Description *string `json:"description,omitempty"`
+
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID Owning organization; absent or null for a personal snippet.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// OsFilter The systems that it is meant for; an empty list is kept as null.
+	OsFilter []string `json:"osFilter,omitempty"`
+}
+
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
 type Organization struct {
 	// AuditSettings Example: {"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false}
@@ -858,6 +892,56 @@ type Session struct {
 	UserAgent string `json:"userAgent"`
 }
 
+// Snippet Example: {"accountId":7,"command":"df -h","description":"All mounted file systems","id":3,"name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"],"sortOrder":0,"sourceId":null}
+type Snippet struct {
+	// AccountID The owner, or who created it in the organization; null when that account is gone, and for a snippet of a source.
+	AccountID   *int64  `json:"accountId"`
+	Command     string  `json:"command"`
+	Description *string `json:"description"`
+	ID          int64   `json:"id"`
+	Name        string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal snippet or one of a source.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// OsFilter The systems that it is meant for; null for every system.
+	OsFilter []string `json:"osFilter"`
+
+	// SortOrder The position inside its scope, ascending.
+	SortOrder int32 `json:"sortOrder"`
+
+	// SourceID The source that delivers it; null when people wrote it.
+	SourceID *int64 `json:"sourceId"`
+}
+
+// SnippetCreated Example: {"id":3,"message":"Snippet created successfully"}
+type SnippetCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// SnippetPatch Example: {"name":"Free space","osFilter":null}
+type SnippetPatch struct {
+	Command     *string                   `json:"command,omitempty"`
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+	Name        *string                   `json:"name,omitempty"`
+
+	// OsFilter Null or an empty list stands for every system.
+	OsFilter nullable.Nullable[[]string] `json:"osFilter,omitempty"`
+}
+
+// SnippetReposition Example: {"placement":"before","targetId":5}
+type SnippetReposition struct {
+	// Placement On which side of the target; absent to let the direction of the move decide.
+	Placement *SnippetRepositionPlacement `json:"placement,omitempty"`
+
+	// TargetID The snippet whose place is taken.
+	TargetID int64 `json:"targetId"`
+}
+
+// SnippetRepositionPlacement On which side of the target; absent to let the direction of the move decide.
+type SnippetRepositionPlacement string
+
 // Timestamp ISO 8601 in UTC with milliseconds.
 //
 // Example: 2026-01-31T12:00:00.000Z
@@ -925,6 +1009,12 @@ type ScriptOrganization = int64
 
 // ScriptSearch defines model for ScriptSearch.
 type ScriptSearch = string
+
+// SnippetID defines model for SnippetId.
+type SnippetID = int64
+
+// SnippetOrganization defines model for SnippetOrganization.
+type SnippetOrganization = int64
 
 // UserAccountID defines model for UserAccountId.
 type UserAccountID = int64
@@ -1014,6 +1104,30 @@ type RepositionScriptParams struct {
 	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
 }
 
+// DeleteSnippetParams defines parameters for DeleteSnippet.
+type DeleteSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// GetSnippetParams defines parameters for GetSnippet.
+type GetSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// UpdateSnippetParams defines parameters for UpdateSnippet.
+type UpdateSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// RepositionSnippetParams defines parameters for RepositionSnippet.
+type RepositionSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Search Part of the username, the first name or the last name, in any case. Every character stands for itself.
@@ -1082,6 +1196,15 @@ type UpdateScriptJSONRequestBody = ScriptPatch
 
 // RepositionScriptJSONRequestBody defines body for RepositionScript for application/json ContentType.
 type RepositionScriptJSONRequestBody = ScriptReposition
+
+// CreateSnippetJSONRequestBody defines body for CreateSnippet for application/json ContentType.
+type CreateSnippetJSONRequestBody = NewSnippet
+
+// UpdateSnippetJSONRequestBody defines body for UpdateSnippet for application/json ContentType.
+type UpdateSnippetJSONRequestBody = SnippetPatch
+
+// RepositionSnippetJSONRequestBody defines body for RepositionSnippet for application/json ContentType.
+type RepositionSnippetJSONRequestBody = SnippetReposition
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewAccount
@@ -1217,6 +1340,27 @@ type ServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx echo.Context, id int64) error
+	// CreateSnippet Create a snippet
+	// (PUT /api/snippet)
+	CreateSnippet(ctx echo.Context) error
+	// ListSnippets List every accessible snippet
+	// (GET /api/snippet/all)
+	ListSnippets(ctx echo.Context) error
+	// ListSourceSnippets List the snippets of external sources
+	// (GET /api/snippet/sources)
+	ListSourceSnippets(ctx echo.Context) error
+	// DeleteSnippet Delete a snippet
+	// (DELETE /api/snippet/{snippetId})
+	DeleteSnippet(ctx echo.Context, snippetID SnippetID, params DeleteSnippetParams) error
+	// GetSnippet Read one snippet
+	// (GET /api/snippet/{snippetId})
+	GetSnippet(ctx echo.Context, snippetID SnippetID, params GetSnippetParams) error
+	// UpdateSnippet Change a snippet
+	// (PATCH /api/snippet/{snippetId})
+	UpdateSnippet(ctx echo.Context, snippetID SnippetID, params UpdateSnippetParams) error
+	// RepositionSnippet Change the order of snippets
+	// (PATCH /api/snippet/{snippetId}/reposition)
+	RepositionSnippet(ctx echo.Context, snippetID SnippetID, params RepositionSnippetParams) error
 	// CreateUser Create an account
 	// (PUT /api/users)
 	CreateUser(ctx echo.Context) error
@@ -1895,6 +2039,133 @@ func (w *ServerInterfaceWrapper) DeleteSession(ctx echo.Context) error {
 	return err
 }
 
+// CreateSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSnippet(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSnippet(ctx)
+	return err
+}
+
+// ListSnippets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSnippets(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSnippets(ctx)
+	return err
+}
+
+// ListSourceSnippets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSourceSnippets(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSourceSnippets(ctx)
+	return err
+}
+
+// DeleteSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSnippet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "snippetId" -------------
+	var snippetID SnippetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snippetId", ctx.Param("snippetId"), &snippetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snippetId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSnippetParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSnippet(ctx, snippetID, params)
+	return err
+}
+
+// GetSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSnippet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "snippetId" -------------
+	var snippetID SnippetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snippetId", ctx.Param("snippetId"), &snippetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snippetId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSnippetParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSnippet(ctx, snippetID, params)
+	return err
+}
+
+// UpdateSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateSnippet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "snippetId" -------------
+	var snippetID SnippetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snippetId", ctx.Param("snippetId"), &snippetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snippetId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateSnippetParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateSnippet(ctx, snippetID, params)
+	return err
+}
+
+// RepositionSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) RepositionSnippet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "snippetId" -------------
+	var snippetID SnippetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snippetId", ctx.Param("snippetId"), &snippetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snippetId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RepositionSnippetParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RepositionSnippet(ctx, snippetID, params)
+	return err
+}
+
 // CreateUser converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateUser(ctx echo.Context) error {
 	var err error
@@ -2057,6 +2328,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
 	router.GET(options.BaseURL+"/api/session/list", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
+	router.PUT(options.BaseURL+"/api/snippet", wrapper.CreateSnippet, options.OperationMiddlewares["createSnippet"]...)
+	router.DELETE(options.BaseURL+"/api/snippet/:snippetId", wrapper.DeleteSnippet, options.OperationMiddlewares["deleteSnippet"]...)
+	router.GET(options.BaseURL+"/api/snippet/:snippetId", wrapper.GetSnippet, options.OperationMiddlewares["getSnippet"]...)
+	router.PATCH(options.BaseURL+"/api/snippet/:snippetId", wrapper.UpdateSnippet, options.OperationMiddlewares["updateSnippet"]...)
+	router.PATCH(options.BaseURL+"/api/snippet/:snippetId/reposition", wrapper.RepositionSnippet, options.OperationMiddlewares["repositionSnippet"]...)
+	router.GET(options.BaseURL+"/api/snippet/all", wrapper.ListSnippets, options.OperationMiddlewares["listSnippets"]...)
+	router.GET(options.BaseURL+"/api/snippet/sources", wrapper.ListSourceSnippets, options.OperationMiddlewares["listSourceSnippets"]...)
 	router.PUT(options.BaseURL+"/api/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.DELETE(options.BaseURL+"/api/users/:accountId", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
 	router.PATCH(options.BaseURL+"/api/users/:accountId/password", wrapper.UpdateUserPassword, options.OperationMiddlewares["updateUserPassword"]...)
@@ -6093,6 +6371,688 @@ func (response DeleteSession503JSONResponse) VisitDeleteSessionResponse(w http.R
 	return err
 }
 
+type CreateSnippetRequestObject struct {
+	Body *CreateSnippetJSONRequestBody
+}
+
+type CreateSnippetResponseObject interface {
+	VisitCreateSnippetResponse(w http.ResponseWriter) error
+}
+
+type CreateSnippet200JSONResponse SnippetCreated
+
+func (response CreateSnippet200JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSnippet400JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateSnippet401JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateSnippet403JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateSnippet404JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateSnippet413JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSnippet415JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateSnippet503JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnippetsRequestObject struct {
+}
+
+type ListSnippetsResponseObject interface {
+	VisitListSnippetsResponse(w http.ResponseWriter) error
+}
+
+type ListSnippets200JSONResponse []Snippet
+
+func (response ListSnippets200JSONResponse) VisitListSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnippets400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSnippets400JSONResponse) VisitListSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnippets401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSnippets401JSONResponse) VisitListSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnippets503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListSnippets503JSONResponse) VisitListSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceSnippetsRequestObject struct {
+}
+
+type ListSourceSnippetsResponseObject interface {
+	VisitListSourceSnippetsResponse(w http.ResponseWriter) error
+}
+
+type ListSourceSnippets200JSONResponse []Snippet
+
+func (response ListSourceSnippets200JSONResponse) VisitListSourceSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceSnippets400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSourceSnippets400JSONResponse) VisitListSourceSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceSnippets401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSourceSnippets401JSONResponse) VisitListSourceSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceSnippets503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListSourceSnippets503JSONResponse) VisitListSourceSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippetRequestObject struct {
+	SnippetID SnippetID `json:"snippetId"`
+	Params    DeleteSnippetParams
+}
+
+type DeleteSnippetResponseObject interface {
+	VisitDeleteSnippetResponse(w http.ResponseWriter) error
+}
+
+type DeleteSnippet200JSONResponse Message
+
+func (response DeleteSnippet200JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteSnippet400JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteSnippet401JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteSnippet403JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteSnippet404JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteSnippet503JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippetRequestObject struct {
+	SnippetID SnippetID `json:"snippetId"`
+	Params    GetSnippetParams
+}
+
+type GetSnippetResponseObject interface {
+	VisitGetSnippetResponse(w http.ResponseWriter) error
+}
+
+type GetSnippet200JSONResponse Snippet
+
+func (response GetSnippet200JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSnippet400JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetSnippet401JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSnippet403JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetSnippet404JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetSnippet503JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippetRequestObject struct {
+	SnippetID SnippetID `json:"snippetId"`
+	Params    UpdateSnippetParams
+	Body      *UpdateSnippetJSONRequestBody
+}
+
+type UpdateSnippetResponseObject interface {
+	VisitUpdateSnippetResponse(w http.ResponseWriter) error
+}
+
+type UpdateSnippet200JSONResponse Message
+
+func (response UpdateSnippet200JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateSnippet400JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateSnippet401JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateSnippet403JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateSnippet404JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateSnippet413JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateSnippet415JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateSnippet503JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippetRequestObject struct {
+	SnippetID SnippetID `json:"snippetId"`
+	Params    RepositionSnippetParams
+	Body      *RepositionSnippetJSONRequestBody
+}
+
+type RepositionSnippetResponseObject interface {
+	VisitRepositionSnippetResponse(w http.ResponseWriter) error
+}
+
+type RepositionSnippet200JSONResponse Message
+
+func (response RepositionSnippet200JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RepositionSnippet400JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RepositionSnippet401JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RepositionSnippet403JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RepositionSnippet404JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response RepositionSnippet413JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RepositionSnippet415JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RepositionSnippet503JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUserRequestObject struct {
 	Body *CreateUserJSONRequestBody
 }
@@ -6636,6 +7596,27 @@ type StrictServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// CreateSnippet Create a snippet
+	// (PUT /api/snippet)
+	CreateSnippet(ctx context.Context, request CreateSnippetRequestObject) (CreateSnippetResponseObject, error)
+	// ListSnippets List every accessible snippet
+	// (GET /api/snippet/all)
+	ListSnippets(ctx context.Context, request ListSnippetsRequestObject) (ListSnippetsResponseObject, error)
+	// ListSourceSnippets List the snippets of external sources
+	// (GET /api/snippet/sources)
+	ListSourceSnippets(ctx context.Context, request ListSourceSnippetsRequestObject) (ListSourceSnippetsResponseObject, error)
+	// DeleteSnippet Delete a snippet
+	// (DELETE /api/snippet/{snippetId})
+	DeleteSnippet(ctx context.Context, request DeleteSnippetRequestObject) (DeleteSnippetResponseObject, error)
+	// GetSnippet Read one snippet
+	// (GET /api/snippet/{snippetId})
+	GetSnippet(ctx context.Context, request GetSnippetRequestObject) (GetSnippetResponseObject, error)
+	// UpdateSnippet Change a snippet
+	// (PATCH /api/snippet/{snippetId})
+	UpdateSnippet(ctx context.Context, request UpdateSnippetRequestObject) (UpdateSnippetResponseObject, error)
+	// RepositionSnippet Change the order of snippets
+	// (PATCH /api/snippet/{snippetId}/reposition)
+	RepositionSnippet(ctx context.Context, request RepositionSnippetRequestObject) (RepositionSnippetResponseObject, error)
 	// CreateUser Create an account
 	// (PUT /api/users)
 	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
@@ -8117,6 +9098,248 @@ func (sh *strictHandler) DeleteSession(ctx echo.Context, id int64) error {
 		return err
 	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
 		return validResponse.VisitDeleteSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSnippet operation middleware
+func (sh *strictHandler) CreateSnippet(ctx echo.Context) error {
+	var request CreateSnippetRequestObject
+
+	var body CreateSnippetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSnippet(ctx.Request().Context(), request.(CreateSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSnippetResponseObject); ok {
+		return validResponse.VisitCreateSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSnippets operation middleware
+func (sh *strictHandler) ListSnippets(ctx echo.Context) error {
+	var request ListSnippetsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSnippets(ctx.Request().Context(), request.(ListSnippetsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSnippets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSnippetsResponseObject); ok {
+		return validResponse.VisitListSnippetsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSourceSnippets operation middleware
+func (sh *strictHandler) ListSourceSnippets(ctx echo.Context) error {
+	var request ListSourceSnippetsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSourceSnippets(ctx.Request().Context(), request.(ListSourceSnippetsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSourceSnippets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSourceSnippetsResponseObject); ok {
+		return validResponse.VisitListSourceSnippetsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSnippet operation middleware
+func (sh *strictHandler) DeleteSnippet(ctx echo.Context, snippetID SnippetID, params DeleteSnippetParams) error {
+	var request DeleteSnippetRequestObject
+
+	request.SnippetID = snippetID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSnippet(ctx.Request().Context(), request.(DeleteSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSnippetResponseObject); ok {
+		return validResponse.VisitDeleteSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSnippet operation middleware
+func (sh *strictHandler) GetSnippet(ctx echo.Context, snippetID SnippetID, params GetSnippetParams) error {
+	var request GetSnippetRequestObject
+
+	request.SnippetID = snippetID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSnippet(ctx.Request().Context(), request.(GetSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSnippetResponseObject); ok {
+		return validResponse.VisitGetSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateSnippet operation middleware
+func (sh *strictHandler) UpdateSnippet(ctx echo.Context, snippetID SnippetID, params UpdateSnippetParams) error {
+	var request UpdateSnippetRequestObject
+
+	request.SnippetID = snippetID
+	request.Params = params
+
+	var body UpdateSnippetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSnippet(ctx.Request().Context(), request.(UpdateSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateSnippetResponseObject); ok {
+		return validResponse.VisitUpdateSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RepositionSnippet operation middleware
+func (sh *strictHandler) RepositionSnippet(ctx echo.Context, snippetID SnippetID, params RepositionSnippetParams) error {
+	var request RepositionSnippetRequestObject
+
+	request.SnippetID = snippetID
+	request.Params = params
+
+	var body RepositionSnippetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RepositionSnippet(ctx.Request().Context(), request.(RepositionSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RepositionSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RepositionSnippetResponseObject); ok {
+		return validResponse.VisitRepositionSnippetResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/script"
 	"github.com/nexterm-go/nexterm/internal/service"
 	"github.com/nexterm-go/nexterm/internal/session"
+	"github.com/nexterm-go/nexterm/internal/snippet"
 	"github.com/nexterm-go/nexterm/internal/user"
 )
 
@@ -17,10 +18,11 @@ type (
 	auditHandlers        = audit.Handlers
 	identityHandlers     = identity.Handlers
 	organizationHandlers = organization.Handlers
+	scriptHandlers       = script.Handlers
 	serviceHandlers      = service.Handlers
 	sessionHandlers      = session.Handlers
+	snippetHandlers      = snippet.Handlers
 	userHandlers         = user.Handlers
-	scriptHandlers       = script.Handlers
 )
 
 // operations is the whole API. An operation that is missing, or that two tags
@@ -33,6 +35,7 @@ type operations struct {
 	*scriptHandlers
 	*serviceHandlers
 	*sessionHandlers
+	*snippetHandlers
 	*userHandlers
 }
 
@@ -47,6 +50,7 @@ func newOperations(o Options) operations {
 		script.New(o.Pool),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool),
+		snippet.New(o.Pool, o.Events),
 		user.New(o.Pool, o.Events),
 	}
 }

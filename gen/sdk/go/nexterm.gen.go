@@ -210,6 +210,24 @@ func (e ScriptRepositionPlacement) Valid() bool {
 	}
 }
 
+// Defines values for SnippetRepositionPlacement.
+const (
+	SnippetRepositionPlacementAfter  SnippetRepositionPlacement = "after"
+	SnippetRepositionPlacementBefore SnippetRepositionPlacement = "before"
+)
+
+// Valid indicates whether the value is a known member of the SnippetRepositionPlacement enum.
+func (e SnippetRepositionPlacement) Valid() bool {
+	switch e {
+	case SnippetRepositionPlacementAfter:
+		return true
+	case SnippetRepositionPlacementBefore:
+		return true
+	default:
+		return false
+	}
+}
+
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
 	Category string `json:"category"`
@@ -667,6 +685,22 @@ type NewScript struct {
 	OsFilter []string `json:"osFilter,omitempty"`
 }
 
+// NewSnippet Example: {"command":"df -h","name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"]}
+type NewSnippet struct {
+	// Command One or several lines, at most 65,536 bytes.
+	Command     string  `json:"command"`
+	Description *string `json:"description,omitempty"`
+
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID Owning organization; absent or null for a personal snippet.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// OsFilter The systems that it is meant for; an empty list is kept as null.
+	OsFilter []string `json:"osFilter,omitempty"`
+}
+
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
 type Organization struct {
 	// AuditSettings Example: {"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false}
@@ -856,6 +890,56 @@ type Session struct {
 	UserAgent string `json:"userAgent"`
 }
 
+// Snippet Example: {"accountId":7,"command":"df -h","description":"All mounted file systems","id":3,"name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"],"sortOrder":0,"sourceId":null}
+type Snippet struct {
+	// AccountID The owner, or who created it in the organization; null when that account is gone, and for a snippet of a source.
+	AccountID   *int64  `json:"accountId"`
+	Command     string  `json:"command"`
+	Description *string `json:"description"`
+	ID          int64   `json:"id"`
+	Name        string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal snippet or one of a source.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// OsFilter The systems that it is meant for; null for every system.
+	OsFilter []string `json:"osFilter"`
+
+	// SortOrder The position inside its scope, ascending.
+	SortOrder int32 `json:"sortOrder"`
+
+	// SourceID The source that delivers it; null when people wrote it.
+	SourceID *int64 `json:"sourceId"`
+}
+
+// SnippetCreated Example: {"id":3,"message":"Snippet created successfully"}
+type SnippetCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// SnippetPatch Example: {"name":"Free space","osFilter":null}
+type SnippetPatch struct {
+	Command     *string                   `json:"command,omitempty"`
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+	Name        *string                   `json:"name,omitempty"`
+
+	// OsFilter Null or an empty list stands for every system.
+	OsFilter nullable.Nullable[[]string] `json:"osFilter,omitempty"`
+}
+
+// SnippetReposition Example: {"placement":"before","targetId":5}
+type SnippetReposition struct {
+	// Placement On which side of the target; absent to let the direction of the move decide.
+	Placement *SnippetRepositionPlacement `json:"placement,omitempty"`
+
+	// TargetID The snippet whose place is taken.
+	TargetID int64 `json:"targetId"`
+}
+
+// SnippetRepositionPlacement On which side of the target; absent to let the direction of the move decide.
+type SnippetRepositionPlacement string
+
 // Timestamp ISO 8601 in UTC with milliseconds.
 //
 // Example: 2026-01-31T12:00:00.000Z
@@ -923,6 +1007,12 @@ type ScriptOrganization = int64
 
 // ScriptSearch defines model for ScriptSearch.
 type ScriptSearch = string
+
+// SnippetID defines model for SnippetId.
+type SnippetID = int64
+
+// SnippetOrganization defines model for SnippetOrganization.
+type SnippetOrganization = int64
 
 // UserAccountID defines model for UserAccountId.
 type UserAccountID = int64
@@ -1012,6 +1102,30 @@ type RepositionScriptParams struct {
 	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
 }
 
+// DeleteSnippetParams defines parameters for DeleteSnippet.
+type DeleteSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// GetSnippetParams defines parameters for GetSnippet.
+type GetSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// UpdateSnippetParams defines parameters for UpdateSnippet.
+type UpdateSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// RepositionSnippetParams defines parameters for RepositionSnippet.
+type RepositionSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
 	// Search Part of the username, the first name or the last name, in any case. Every character stands for itself.
@@ -1080,6 +1194,15 @@ type UpdateScriptJSONRequestBody = ScriptPatch
 
 // RepositionScriptJSONRequestBody defines body for RepositionScript for application/json ContentType.
 type RepositionScriptJSONRequestBody = ScriptReposition
+
+// CreateSnippetJSONRequestBody defines body for CreateSnippet for application/json ContentType.
+type CreateSnippetJSONRequestBody = NewSnippet
+
+// UpdateSnippetJSONRequestBody defines body for UpdateSnippet for application/json ContentType.
+type UpdateSnippetJSONRequestBody = SnippetPatch
+
+// RepositionSnippetJSONRequestBody defines body for RepositionSnippet for application/json ContentType.
+type RepositionSnippetJSONRequestBody = SnippetReposition
 
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewAccount
@@ -1703,6 +1826,98 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/session/{id} (the `DeleteSession` operationId).
 	DeleteSession(ctx context.Context, id int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSnippetWithBody Create a snippet
+	//
+	// Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
+	// 1 MiB.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/snippet (the `CreateSnippet` operationId).
+	CreateSnippetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateSnippet Create a snippet
+	//
+	// Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
+	// 1 MiB.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/snippet (the `CreateSnippet` operationId).
+	CreateSnippet(ctx context.Context, body CreateSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSnippets List every accessible snippet
+	//
+	// The caller's personal snippets and those of every organization of which the caller is an active
+	// member. Ordered by `sortOrder`, then id.
+	//
+	// Corresponds with GET /api/snippet/all (the `ListSnippets` operationId).
+	ListSnippets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSourceSnippets List the snippets of external sources
+	//
+	// What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
+	//
+	// Corresponds with GET /api/snippet/sources (the `ListSourceSnippets` operationId).
+	ListSourceSnippets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSnippet Delete a snippet
+	//
+	// Deletes a snippet that the caller may manage. What a source delivers goes with the source only.
+	//
+	// Corresponds with DELETE /api/snippet/{snippetId} (the `DeleteSnippet` operationId).
+	DeleteSnippet(ctx context.Context, snippetID SnippetID, params *DeleteSnippetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSnippet Read one snippet
+	//
+	// Looks in the given organization; without one, among the caller's personal snippets and those of
+	// enabled sources.
+	//
+	// Corresponds with GET /api/snippet/{snippetId} (the `GetSnippet` operationId).
+	GetSnippet(ctx context.Context, snippetID SnippetID, params *GetSnippetParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateSnippetWithBody Change a snippet
+	//
+	// Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
+	// only.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/snippet/{snippetId} (the `UpdateSnippet` operationId).
+	UpdateSnippetWithBody(ctx context.Context, snippetID SnippetID, params *UpdateSnippetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateSnippet Change a snippet
+	//
+	// Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
+	// only.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/snippet/{snippetId} (the `UpdateSnippet` operationId).
+	UpdateSnippet(ctx context.Context, snippetID SnippetID, params *UpdateSnippetParams, body UpdateSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RepositionSnippetWithBody Change the order of snippets
+	//
+	// Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
+	// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+	// on its way up.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/snippet/{snippetId}/reposition (the `RepositionSnippet` operationId).
+	RepositionSnippetWithBody(ctx context.Context, snippetID SnippetID, params *RepositionSnippetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RepositionSnippet Change the order of snippets
+	//
+	// Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
+	// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+	// on its way up.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/snippet/{snippetId}/reposition (the `RepositionSnippet` operationId).
+	RepositionSnippet(ctx context.Context, snippetID SnippetID, params *RepositionSnippetParams, body RepositionSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateUserWithBody Create an account
 	//
@@ -2902,6 +3117,198 @@ func (c *Client) ListSessions(ctx context.Context, reqEditors ...RequestEditorFn
 // Corresponds with DELETE /api/session/{id} (the `DeleteSession` operationId).
 func (c *Client) DeleteSession(ctx context.Context, id int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteSessionRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSnippetWithBody Create a snippet
+//
+// Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
+// 1 MiB.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/snippet (the `CreateSnippet` operationId).
+func (c *Client) CreateSnippetWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSnippetRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateSnippet Create a snippet
+//
+// Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
+// 1 MiB.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/snippet (the `CreateSnippet` operationId).
+func (c *Client) CreateSnippet(ctx context.Context, body CreateSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateSnippetRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSnippets List every accessible snippet
+//
+// The caller's personal snippets and those of every organization of which the caller is an active
+// member. Ordered by `sortOrder`, then id.
+//
+// Corresponds with GET /api/snippet/all (the `ListSnippets` operationId).
+func (c *Client) ListSnippets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSnippetsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSourceSnippets List the snippets of external sources
+//
+// What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
+//
+// Corresponds with GET /api/snippet/sources (the `ListSourceSnippets` operationId).
+func (c *Client) ListSourceSnippets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSourceSnippetsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSnippet Delete a snippet
+//
+// Deletes a snippet that the caller may manage. What a source delivers goes with the source only.
+//
+// Corresponds with DELETE /api/snippet/{snippetId} (the `DeleteSnippet` operationId).
+func (c *Client) DeleteSnippet(ctx context.Context, snippetID SnippetID, params *DeleteSnippetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSnippetRequest(c.Server, snippetID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSnippet Read one snippet
+//
+// Looks in the given organization; without one, among the caller's personal snippets and those of
+// enabled sources.
+//
+// Corresponds with GET /api/snippet/{snippetId} (the `GetSnippet` operationId).
+func (c *Client) GetSnippet(ctx context.Context, snippetID SnippetID, params *GetSnippetParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSnippetRequest(c.Server, snippetID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateSnippetWithBody Change a snippet
+//
+// Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
+// only.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/snippet/{snippetId} (the `UpdateSnippet` operationId).
+func (c *Client) UpdateSnippetWithBody(ctx context.Context, snippetID SnippetID, params *UpdateSnippetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateSnippetRequestWithBody(c.Server, snippetID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateSnippet Change a snippet
+//
+// Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
+// only.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/snippet/{snippetId} (the `UpdateSnippet` operationId).
+func (c *Client) UpdateSnippet(ctx context.Context, snippetID SnippetID, params *UpdateSnippetParams, body UpdateSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateSnippetRequest(c.Server, snippetID, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RepositionSnippetWithBody Change the order of snippets
+//
+// Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
+// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+// on its way up.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/snippet/{snippetId}/reposition (the `RepositionSnippet` operationId).
+func (c *Client) RepositionSnippetWithBody(ctx context.Context, snippetID SnippetID, params *RepositionSnippetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRepositionSnippetRequestWithBody(c.Server, snippetID, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RepositionSnippet Change the order of snippets
+//
+// Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
+// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+// on its way up.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/snippet/{snippetId}/reposition (the `RepositionSnippet` operationId).
+func (c *Client) RepositionSnippet(ctx context.Context, snippetID SnippetID, params *RepositionSnippetParams, body RepositionSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRepositionSnippetRequest(c.Server, snippetID, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -4828,6 +5235,370 @@ func NewDeleteSessionRequest(server string, id int64) (*http.Request, error) {
 	return req, nil
 }
 
+// NewCreateSnippetRequest calls the generic CreateSnippet builder with application/json body
+func NewCreateSnippetRequest(server string, body CreateSnippetJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateSnippetRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateSnippetRequestWithBody constructs an http.Request for the CreateSnippet method, with any body, and a specified content type
+func NewCreateSnippetRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/snippet")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListSnippetsRequest constructs an http.Request for the ListSnippets method
+func NewListSnippetsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/snippet/all")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSourceSnippetsRequest constructs an http.Request for the ListSourceSnippets method
+func NewListSourceSnippetsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/snippet/sources")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteSnippetRequest constructs an http.Request for the DeleteSnippet method
+func NewDeleteSnippetRequest(server string, snippetID SnippetID, params *DeleteSnippetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "snippetId", snippetID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/snippet/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSnippetRequest constructs an http.Request for the GetSnippet method
+func NewGetSnippetRequest(server string, snippetID SnippetID, params *GetSnippetParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "snippetId", snippetID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/snippet/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateSnippetRequest calls the generic UpdateSnippet builder with application/json body
+func NewUpdateSnippetRequest(server string, snippetID SnippetID, params *UpdateSnippetParams, body UpdateSnippetJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateSnippetRequestWithBody(server, snippetID, params, "application/json", bodyReader)
+}
+
+// NewUpdateSnippetRequestWithBody constructs an http.Request for the UpdateSnippet method, with any body, and a specified content type
+func NewUpdateSnippetRequestWithBody(server string, snippetID SnippetID, params *UpdateSnippetParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "snippetId", snippetID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/snippet/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRepositionSnippetRequest calls the generic RepositionSnippet builder with application/json body
+func NewRepositionSnippetRequest(server string, snippetID SnippetID, params *RepositionSnippetParams, body RepositionSnippetJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRepositionSnippetRequestWithBody(server, snippetID, params, "application/json", bodyReader)
+}
+
+// NewRepositionSnippetRequestWithBody constructs an http.Request for the RepositionSnippet method, with any body, and a specified content type
+func NewRepositionSnippetRequestWithBody(server string, snippetID SnippetID, params *RepositionSnippetParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "snippetId", snippetID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/snippet/%s/reposition", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.OrganizationID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "organizationId", *params.OrganizationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewCreateUserRequest calls the generic CreateUser builder with application/json body
 func NewCreateUserRequest(server string, body CreateUserJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -5659,6 +6430,106 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/session/{id} (the `DeleteSession` operationId).
 	DeleteSessionWithResponse(ctx context.Context, id int64, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error)
+
+	// CreateSnippetWithBodyWithResponse Create a snippet
+	//
+	// Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
+	// 1 MiB.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/snippet (the `CreateSnippet` operationId).
+	CreateSnippetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSnippetResponse, error)
+
+	// CreateSnippetWithResponse Create a snippet
+	//
+	// Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
+	// 1 MiB.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/snippet (the `CreateSnippet` operationId).
+	CreateSnippetWithResponse(ctx context.Context, body CreateSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSnippetResponse, error)
+
+	// ListSnippetsWithResponse List every accessible snippet
+	//
+	// The caller's personal snippets and those of every organization of which the caller is an active
+	// member. Ordered by `sortOrder`, then id.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/snippet/all (the `ListSnippets` operationId).
+	ListSnippetsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSnippetsResponse, error)
+
+	// ListSourceSnippetsWithResponse List the snippets of external sources
+	//
+	// What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/snippet/sources (the `ListSourceSnippets` operationId).
+	ListSourceSnippetsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSourceSnippetsResponse, error)
+
+	// DeleteSnippetWithResponse Delete a snippet
+	//
+	// Deletes a snippet that the caller may manage. What a source delivers goes with the source only.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/snippet/{snippetId} (the `DeleteSnippet` operationId).
+	DeleteSnippetWithResponse(ctx context.Context, snippetID SnippetID, params *DeleteSnippetParams, reqEditors ...RequestEditorFn) (*DeleteSnippetResponse, error)
+
+	// GetSnippetWithResponse Read one snippet
+	//
+	// Looks in the given organization; without one, among the caller's personal snippets and those of
+	// enabled sources.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/snippet/{snippetId} (the `GetSnippet` operationId).
+	GetSnippetWithResponse(ctx context.Context, snippetID SnippetID, params *GetSnippetParams, reqEditors ...RequestEditorFn) (*GetSnippetResponse, error)
+
+	// UpdateSnippetWithBodyWithResponse Change a snippet
+	//
+	// Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
+	// only.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/snippet/{snippetId} (the `UpdateSnippet` operationId).
+	UpdateSnippetWithBodyWithResponse(ctx context.Context, snippetID SnippetID, params *UpdateSnippetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSnippetResponse, error)
+
+	// UpdateSnippetWithResponse Change a snippet
+	//
+	// Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
+	// only.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/snippet/{snippetId} (the `UpdateSnippet` operationId).
+	UpdateSnippetWithResponse(ctx context.Context, snippetID SnippetID, params *UpdateSnippetParams, body UpdateSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSnippetResponse, error)
+
+	// RepositionSnippetWithBodyWithResponse Change the order of snippets
+	//
+	// Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
+	// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+	// on its way up.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/snippet/{snippetId}/reposition (the `RepositionSnippet` operationId).
+	RepositionSnippetWithBodyWithResponse(ctx context.Context, snippetID SnippetID, params *RepositionSnippetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RepositionSnippetResponse, error)
+
+	// RepositionSnippetWithResponse Change the order of snippets
+	//
+	// Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
+	// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+	// on its way up.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/snippet/{snippetId}/reposition (the `RepositionSnippet` operationId).
+	RepositionSnippetWithResponse(ctx context.Context, snippetID SnippetID, params *RepositionSnippetParams, body RepositionSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*RepositionSnippetResponse, error)
 
 	// CreateUserWithBodyWithResponse Create an account
 	//
@@ -9184,6 +10055,587 @@ func (r DeleteSessionResponse) ContentType() string {
 	return ""
 }
 
+type CreateSnippetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SnippetCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateSnippetResponse) GetJSON200() *SnippetCreated {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateSnippetResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateSnippetResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateSnippetResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r CreateSnippetResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateSnippetResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateSnippetResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateSnippetResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateSnippetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateSnippetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateSnippetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateSnippetResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateSnippetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSnippetsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Snippet
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSnippetsResponse) GetJSON200() *[]Snippet {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListSnippetsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListSnippetsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListSnippetsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSnippetsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSnippetsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSnippetsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListSnippetsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSnippetsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSourceSnippetsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Snippet
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSourceSnippetsResponse) GetJSON200() *[]Snippet {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListSourceSnippetsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListSourceSnippetsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListSourceSnippetsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSourceSnippetsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSourceSnippetsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSourceSnippetsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListSourceSnippetsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSourceSnippetsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteSnippetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteSnippetResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteSnippetResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteSnippetResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteSnippetResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteSnippetResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteSnippetResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSnippetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSnippetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSnippetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteSnippetResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSnippetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetSnippetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Snippet
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSnippetResponse) GetJSON200() *Snippet {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetSnippetResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetSnippetResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetSnippetResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetSnippetResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetSnippetResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSnippetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSnippetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSnippetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetSnippetResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSnippetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateSnippetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateSnippetResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateSnippetResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateSnippetResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateSnippetResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateSnippetResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateSnippetResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateSnippetResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateSnippetResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateSnippetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateSnippetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateSnippetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateSnippetResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateSnippetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RepositionSnippetResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RepositionSnippetResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RepositionSnippetResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RepositionSnippetResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RepositionSnippetResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RepositionSnippetResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r RepositionSnippetResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r RepositionSnippetResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RepositionSnippetResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RepositionSnippetResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RepositionSnippetResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RepositionSnippetResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r RepositionSnippetResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RepositionSnippetResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CreateUserResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -10482,6 +11934,166 @@ func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, id 
 		return nil, err
 	}
 	return ParseDeleteSessionResponse(rsp)
+}
+
+// CreateSnippetWithBodyWithResponse Create a snippet
+//
+// Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
+// 1 MiB.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/snippet (the `CreateSnippet` operationId).
+func (c *ClientWithResponses) CreateSnippetWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateSnippetResponse, error) {
+	rsp, err := c.CreateSnippetWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSnippetResponse(rsp)
+}
+
+// CreateSnippetWithResponse Create a snippet
+//
+// Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
+// 1 MiB.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/snippet (the `CreateSnippet` operationId).
+func (c *ClientWithResponses) CreateSnippetWithResponse(ctx context.Context, body CreateSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateSnippetResponse, error) {
+	rsp, err := c.CreateSnippet(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateSnippetResponse(rsp)
+}
+
+// ListSnippetsWithResponse List every accessible snippet
+//
+// The caller's personal snippets and those of every organization of which the caller is an active
+// member. Ordered by `sortOrder`, then id.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/snippet/all (the `ListSnippets` operationId).
+func (c *ClientWithResponses) ListSnippetsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSnippetsResponse, error) {
+	rsp, err := c.ListSnippets(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSnippetsResponse(rsp)
+}
+
+// ListSourceSnippetsWithResponse List the snippets of external sources
+//
+// What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/snippet/sources (the `ListSourceSnippets` operationId).
+func (c *ClientWithResponses) ListSourceSnippetsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSourceSnippetsResponse, error) {
+	rsp, err := c.ListSourceSnippets(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSourceSnippetsResponse(rsp)
+}
+
+// DeleteSnippetWithResponse Delete a snippet
+//
+// Deletes a snippet that the caller may manage. What a source delivers goes with the source only.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/snippet/{snippetId} (the `DeleteSnippet` operationId).
+func (c *ClientWithResponses) DeleteSnippetWithResponse(ctx context.Context, snippetID SnippetID, params *DeleteSnippetParams, reqEditors ...RequestEditorFn) (*DeleteSnippetResponse, error) {
+	rsp, err := c.DeleteSnippet(ctx, snippetID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSnippetResponse(rsp)
+}
+
+// GetSnippetWithResponse Read one snippet
+//
+// Looks in the given organization; without one, among the caller's personal snippets and those of
+// enabled sources.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/snippet/{snippetId} (the `GetSnippet` operationId).
+func (c *ClientWithResponses) GetSnippetWithResponse(ctx context.Context, snippetID SnippetID, params *GetSnippetParams, reqEditors ...RequestEditorFn) (*GetSnippetResponse, error) {
+	rsp, err := c.GetSnippet(ctx, snippetID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSnippetResponse(rsp)
+}
+
+// UpdateSnippetWithBodyWithResponse Change a snippet
+//
+// Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
+// only.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/snippet/{snippetId} (the `UpdateSnippet` operationId).
+func (c *ClientWithResponses) UpdateSnippetWithBodyWithResponse(ctx context.Context, snippetID SnippetID, params *UpdateSnippetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateSnippetResponse, error) {
+	rsp, err := c.UpdateSnippetWithBody(ctx, snippetID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateSnippetResponse(rsp)
+}
+
+// UpdateSnippetWithResponse Change a snippet
+//
+// Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
+// only.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/snippet/{snippetId} (the `UpdateSnippet` operationId).
+func (c *ClientWithResponses) UpdateSnippetWithResponse(ctx context.Context, snippetID SnippetID, params *UpdateSnippetParams, body UpdateSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateSnippetResponse, error) {
+	rsp, err := c.UpdateSnippet(ctx, snippetID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateSnippetResponse(rsp)
+}
+
+// RepositionSnippetWithBodyWithResponse Change the order of snippets
+//
+// Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
+// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+// on its way up.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/snippet/{snippetId}/reposition (the `RepositionSnippet` operationId).
+func (c *ClientWithResponses) RepositionSnippetWithBodyWithResponse(ctx context.Context, snippetID SnippetID, params *RepositionSnippetParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RepositionSnippetResponse, error) {
+	rsp, err := c.RepositionSnippetWithBody(ctx, snippetID, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRepositionSnippetResponse(rsp)
+}
+
+// RepositionSnippetWithResponse Change the order of snippets
+//
+// Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
+// Without `placement` it lands where it would be dropped: behind the target on its way down, before it
+// on its way up.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/snippet/{snippetId}/reposition (the `RepositionSnippet` operationId).
+func (c *ClientWithResponses) RepositionSnippetWithResponse(ctx context.Context, snippetID SnippetID, params *RepositionSnippetParams, body RepositionSnippetJSONRequestBody, reqEditors ...RequestEditorFn) (*RepositionSnippetResponse, error) {
+	rsp, err := c.RepositionSnippet(ctx, snippetID, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRepositionSnippetResponse(rsp)
 }
 
 // CreateUserWithBodyWithResponse Create an account
@@ -13205,6 +14817,447 @@ func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, err
 			return nil, err
 		}
 		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateSnippetResponse parses an HTTP response from a CreateSnippetWithResponse call
+func ParseCreateSnippetResponse(rsp *http.Response) (*CreateSnippetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateSnippetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SnippetCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSnippetsResponse parses an HTTP response from a ListSnippetsWithResponse call
+func ParseListSnippetsResponse(rsp *http.Response) (*ListSnippetsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSnippetsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Snippet
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSourceSnippetsResponse parses an HTTP response from a ListSourceSnippetsWithResponse call
+func ParseListSourceSnippetsResponse(rsp *http.Response) (*ListSourceSnippetsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSourceSnippetsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Snippet
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSnippetResponse parses an HTTP response from a DeleteSnippetWithResponse call
+func ParseDeleteSnippetResponse(rsp *http.Response) (*DeleteSnippetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSnippetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSnippetResponse parses an HTTP response from a GetSnippetWithResponse call
+func ParseGetSnippetResponse(rsp *http.Response) (*GetSnippetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSnippetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Snippet
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateSnippetResponse parses an HTTP response from a UpdateSnippetWithResponse call
+func ParseUpdateSnippetResponse(rsp *http.Response) (*UpdateSnippetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateSnippetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRepositionSnippetResponse parses an HTTP response from a RepositionSnippetWithResponse call
+func ParseRepositionSnippetResponse(rsp *http.Response) (*RepositionSnippetResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RepositionSnippetResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
