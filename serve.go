@@ -18,8 +18,11 @@ import (
 	migrations "github.com/nexterm-go/nexterm/db"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -58,14 +61,29 @@ func serve(ctx context.Context, settings Settings) (err error) {
 	}
 	events := event.NewBus(database.pool, log)
 	go events.Run(ctx)
+	client := outbound.New(settings.AllowOutbound)
 	handler, err := server.New(server.Options{
-		Pool: database.pool, Vault: keys, Events: events, Log: log, Version: version,
+		Pool: database.pool, Vault: keys, Events: events, Outbound: client, Log: log, Version: version,
 		Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit,
 	})
 	if err != nil {
 		return err
 	}
+	jobs, err := job.Start(ctx, job.Options{
+		Pool: database.pool, Sources: source.NewSyncer(database.pool, client, log), Log: log, Delay: job.DefaultDelay,
+	})
+	if err != nil {
+		return fmt.Errorf("start background work: %w", err)
+	}
+	defer func() { err = errors.Join(err, stopJobs(jobs)) }()
 	return listen(ctx, settings, handler, log, database.failed)
+}
+
+// stopJobs cancels running jobs; they are made to be done again.
+func stopJobs(jobs *job.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	return jobs.StopAndCancel(ctx)
 }
 
 func migrate(ctx context.Context, settings Settings) (err error) {

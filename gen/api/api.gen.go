@@ -230,6 +230,24 @@ func (e SnippetRepositionPlacement) Valid() bool {
 	}
 }
 
+// Defines values for SourceLastSyncStatus.
+const (
+	SourceLastSyncStatusError   SourceLastSyncStatus = "error"
+	SourceLastSyncStatusSuccess SourceLastSyncStatus = "success"
+)
+
+// Valid indicates whether the value is a known member of the SourceLastSyncStatus enum.
+func (e SourceLastSyncStatus) Valid() bool {
+	switch e {
+	case SourceLastSyncStatusError:
+		return true
+	case SourceLastSyncStatusSuccess:
+		return true
+	default:
+		return false
+	}
+}
+
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
 	Category string `json:"category"`
@@ -703,6 +721,14 @@ type NewSnippet struct {
 	OsFilter []string `json:"osFilter,omitempty"`
 }
 
+// NewSource Example: {"name":"Community","url":"https://snippets.example.org"}
+type NewSource struct {
+	Name string `json:"name"`
+
+	// URL http or https, without user info, query or fragment. A trailing slash is dropped.
+	URL string `json:"url"`
+}
+
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
 type Organization struct {
 	// AuditSettings Example: {"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false}
@@ -942,6 +968,78 @@ type SnippetReposition struct {
 // SnippetRepositionPlacement On which side of the target; absent to let the direction of the move decide.
 type SnippetRepositionPlacement string
 
+// Source Example: {"createdAt":"2026-01-31T12:00:00.000Z","enabled":true,"id":4,"isDefault":false,"lastSyncStatus":"success","name":"Community","scriptCount":3,"snippetCount":12,"themeCount":1,"updatedAt":"2026-01-31T12:00:00.000Z","url":"https://snippets.example.org"}
+type Source struct {
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// Enabled Whether it is synchronized and what it has delivered is shown.
+	Enabled bool  `json:"enabled"`
+	ID      int64 `json:"id"`
+
+	// IsDefault Whether this is the source that comes with the product.
+	IsDefault bool `json:"isDefault"`
+
+	// LastSyncStatus Null before the first synchronization.
+	LastSyncStatus *SourceLastSyncStatus `json:"lastSyncStatus"`
+	Name           string                `json:"name"`
+	ScriptCount    int32                 `json:"scriptCount"`
+	SnippetCount   int32                 `json:"snippetCount"`
+	ThemeCount     int32                 `json:"themeCount"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+
+	// URL Where its files or its git repository are, without a trailing slash.
+	URL string `json:"url"`
+}
+
+// SourceLastSyncStatus Null before the first synchronization.
+type SourceLastSyncStatus string
+
+// SourceCheck Example: {"scriptCount":3,"snippetCount":12,"themeCount":1,"valid":true}
+type SourceCheck struct {
+	// Error Only when invalid, a short reason.
+	Error       *string `json:"error,omitempty"`
+	ScriptCount *int32  `json:"scriptCount,omitempty"`
+
+	// SnippetCount Only when valid, as the other counts.
+	SnippetCount *int32 `json:"snippetCount,omitempty"`
+	ThemeCount   *int32 `json:"themeCount,omitempty"`
+	Valid        bool   `json:"valid"`
+}
+
+// SourceCreated Example: {"id":4,"message":"Source created successfully"}
+type SourceCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// SourceLocation Example: {"url":"https://snippets.example.org"}
+type SourceLocation struct {
+	// URL http or https, without user info, query or fragment.
+	URL string `json:"url"`
+}
+
+// SourcePatch Example: {"enabled":false}
+type SourcePatch struct {
+	Enabled *bool   `json:"enabled,omitempty"`
+	Name    *string `json:"name,omitempty"`
+	URL     *string `json:"url,omitempty"`
+}
+
+// SourceUpdated Example: {"message":"Source updated successfully","source":{"createdAt":"2026-01-31T12:00:00.000Z","enabled":false,"id":4,"isDefault":false,"lastSyncStatus":"success","name":"Community","scriptCount":3,"snippetCount":12,"themeCount":1,"updatedAt":"2026-01-31T12:30:00.000Z","url":"https://snippets.example.org"}}
+type SourceUpdated struct {
+	Message string `json:"message"`
+
+	// Source Example: {"createdAt":"2026-01-31T12:00:00.000Z","enabled":true,"id":4,"isDefault":false,"lastSyncStatus":"success","name":"Community","scriptCount":3,"snippetCount":12,"themeCount":1,"updatedAt":"2026-01-31T12:00:00.000Z","url":"https://snippets.example.org"}
+	Source Source `json:"source"`
+}
+
 // Timestamp ISO 8601 in UTC with milliseconds.
 //
 // Example: 2026-01-31T12:00:00.000Z
@@ -1015,6 +1113,9 @@ type SnippetID = int64
 
 // SnippetOrganization defines model for SnippetOrganization.
 type SnippetOrganization = int64
+
+// SourceID defines model for SourceId.
+type SourceID = int64
 
 // UserAccountID defines model for UserAccountId.
 type UserAccountID = int64
@@ -1206,6 +1307,15 @@ type UpdateSnippetJSONRequestBody = SnippetPatch
 // RepositionSnippetJSONRequestBody defines body for RepositionSnippet for application/json ContentType.
 type RepositionSnippetJSONRequestBody = SnippetReposition
 
+// CreateSourceJSONRequestBody defines body for CreateSource for application/json ContentType.
+type CreateSourceJSONRequestBody = NewSource
+
+// ValidateSourceJSONRequestBody defines body for ValidateSource for application/json ContentType.
+type ValidateSourceJSONRequestBody = SourceLocation
+
+// UpdateSourceJSONRequestBody defines body for UpdateSource for application/json ContentType.
+type UpdateSourceJSONRequestBody = SourcePatch
+
 // CreateUserJSONRequestBody defines body for CreateUser for application/json ContentType.
 type CreateUserJSONRequestBody = NewAccount
 
@@ -1361,6 +1471,30 @@ type ServerInterface interface {
 	// RepositionSnippet Change the order of snippets
 	// (PATCH /api/snippet/{snippetId}/reposition)
 	RepositionSnippet(ctx echo.Context, snippetID SnippetID, params RepositionSnippetParams) error
+	// ListSources List sources
+	// (GET /api/sources)
+	ListSources(ctx echo.Context) error
+	// CreateSource Add a source
+	// (POST /api/sources)
+	CreateSource(ctx echo.Context) error
+	// SyncAllSources Synchronize all enabled sources in the background
+	// (POST /api/sources/sync-all)
+	SyncAllSources(ctx echo.Context) error
+	// ValidateSource Try a URL without storing it
+	// (POST /api/sources/validate)
+	ValidateSource(ctx echo.Context) error
+	// DeleteSource Remove a source
+	// (DELETE /api/sources/{sourceId})
+	DeleteSource(ctx echo.Context, sourceID SourceID) error
+	// GetSource Read one source
+	// (GET /api/sources/{sourceId})
+	GetSource(ctx echo.Context, sourceID SourceID) error
+	// UpdateSource Change a source
+	// (PATCH /api/sources/{sourceId})
+	UpdateSource(ctx echo.Context, sourceID SourceID) error
+	// SyncSource Synchronize a source and wait
+	// (POST /api/sources/{sourceId}/sync)
+	SyncSource(ctx echo.Context, sourceID SourceID) error
 	// CreateUser Create an account
 	// (PUT /api/users)
 	CreateUser(ctx echo.Context) error
@@ -2166,6 +2300,106 @@ func (w *ServerInterfaceWrapper) RepositionSnippet(ctx echo.Context) error {
 	return err
 }
 
+// ListSources converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSources(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSources(ctx)
+	return err
+}
+
+// CreateSource converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSource(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSource(ctx)
+	return err
+}
+
+// SyncAllSources converts echo context to params.
+func (w *ServerInterfaceWrapper) SyncAllSources(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SyncAllSources(ctx)
+	return err
+}
+
+// ValidateSource converts echo context to params.
+func (w *ServerInterfaceWrapper) ValidateSource(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ValidateSource(ctx)
+	return err
+}
+
+// DeleteSource converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSource(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sourceId" -------------
+	var sourceID SourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceId", ctx.Param("sourceId"), &sourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sourceId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSource(ctx, sourceID)
+	return err
+}
+
+// GetSource converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSource(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sourceId" -------------
+	var sourceID SourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceId", ctx.Param("sourceId"), &sourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sourceId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSource(ctx, sourceID)
+	return err
+}
+
+// UpdateSource converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateSource(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sourceId" -------------
+	var sourceID SourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceId", ctx.Param("sourceId"), &sourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sourceId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateSource(ctx, sourceID)
+	return err
+}
+
+// SyncSource converts echo context to params.
+func (w *ServerInterfaceWrapper) SyncSource(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sourceId" -------------
+	var sourceID SourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceId", ctx.Param("sourceId"), &sourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sourceId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SyncSource(ctx, sourceID)
+	return err
+}
+
 // CreateUser converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateUser(ctx echo.Context) error {
 	var err error
@@ -2335,6 +2569,14 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/snippet/:snippetId/reposition", wrapper.RepositionSnippet, options.OperationMiddlewares["repositionSnippet"]...)
 	router.GET(options.BaseURL+"/api/snippet/all", wrapper.ListSnippets, options.OperationMiddlewares["listSnippets"]...)
 	router.GET(options.BaseURL+"/api/snippet/sources", wrapper.ListSourceSnippets, options.OperationMiddlewares["listSourceSnippets"]...)
+	router.GET(options.BaseURL+"/api/sources", wrapper.ListSources, options.OperationMiddlewares["listSources"]...)
+	router.POST(options.BaseURL+"/api/sources", wrapper.CreateSource, options.OperationMiddlewares["createSource"]...)
+	router.DELETE(options.BaseURL+"/api/sources/:sourceId", wrapper.DeleteSource, options.OperationMiddlewares["deleteSource"]...)
+	router.GET(options.BaseURL+"/api/sources/:sourceId", wrapper.GetSource, options.OperationMiddlewares["getSource"]...)
+	router.PATCH(options.BaseURL+"/api/sources/:sourceId", wrapper.UpdateSource, options.OperationMiddlewares["updateSource"]...)
+	router.POST(options.BaseURL+"/api/sources/:sourceId/sync", wrapper.SyncSource, options.OperationMiddlewares["syncSource"]...)
+	router.POST(options.BaseURL+"/api/sources/sync-all", wrapper.SyncAllSources, options.OperationMiddlewares["syncAllSources"]...)
+	router.POST(options.BaseURL+"/api/sources/validate", wrapper.ValidateSource, options.OperationMiddlewares["validateSource"]...)
 	router.PUT(options.BaseURL+"/api/users", wrapper.CreateUser, options.OperationMiddlewares["createUser"]...)
 	router.DELETE(options.BaseURL+"/api/users/:accountId", wrapper.DeleteUser, options.OperationMiddlewares["deleteUser"]...)
 	router.PATCH(options.BaseURL+"/api/users/:accountId/password", wrapper.UpdateUserPassword, options.OperationMiddlewares["updateUserPassword"]...)
@@ -7053,6 +7295,803 @@ func (response RepositionSnippet503JSONResponse) VisitRepositionSnippetResponse(
 	return err
 }
 
+type ListSourcesRequestObject struct {
+}
+
+type ListSourcesResponseObject interface {
+	VisitListSourcesResponse(w http.ResponseWriter) error
+}
+
+type ListSources200JSONResponse []Source
+
+func (response ListSources200JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSources400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSources400JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSources401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSources401JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSources403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListSources403JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSources503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListSources503JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSourceRequestObject struct {
+	Body *CreateSourceJSONRequestBody
+}
+
+type CreateSourceResponseObject interface {
+	VisitCreateSourceResponse(w http.ResponseWriter) error
+}
+
+type CreateSource201JSONResponse SourceCreated
+
+func (response CreateSource201JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSource400JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateSource401JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateSource403JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource409JSONResponse struct{ ConflictJSONResponse }
+
+func (response CreateSource409JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateSource413JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSource415JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateSource503JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSourcesRequestObject struct {
+}
+
+type SyncAllSourcesResponseObject interface {
+	VisitSyncAllSourcesResponse(w http.ResponseWriter) error
+}
+
+type SyncAllSources200JSONResponse Message
+
+func (response SyncAllSources200JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSources400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response SyncAllSources400JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSources401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SyncAllSources401JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSources403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SyncAllSources403JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSources503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response SyncAllSources503JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSourceRequestObject struct {
+	Body *ValidateSourceJSONRequestBody
+}
+
+type ValidateSourceResponseObject interface {
+	VisitValidateSourceResponse(w http.ResponseWriter) error
+}
+
+type ValidateSource200JSONResponse SourceCheck
+
+func (response ValidateSource200JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ValidateSource400JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ValidateSource401JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ValidateSource403JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response ValidateSource413JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ValidateSource415JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ValidateSource503JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSourceRequestObject struct {
+	SourceID SourceID `json:"sourceId"`
+}
+
+type DeleteSourceResponseObject interface {
+	VisitDeleteSourceResponse(w http.ResponseWriter) error
+}
+
+type DeleteSource200JSONResponse Message
+
+func (response DeleteSource200JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteSource400JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteSource401JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteSource403JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteSource404JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteSource503JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSourceRequestObject struct {
+	SourceID SourceID `json:"sourceId"`
+}
+
+type GetSourceResponseObject interface {
+	VisitGetSourceResponse(w http.ResponseWriter) error
+}
+
+type GetSource200JSONResponse Source
+
+func (response GetSource200JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSource400JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetSource401JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSource403JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetSource404JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetSource503JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSourceRequestObject struct {
+	SourceID SourceID `json:"sourceId"`
+	Body     *UpdateSourceJSONRequestBody
+}
+
+type UpdateSourceResponseObject interface {
+	VisitUpdateSourceResponse(w http.ResponseWriter) error
+}
+
+type UpdateSource200JSONResponse SourceUpdated
+
+func (response UpdateSource200JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateSource400JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateSource401JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateSource403JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateSource404JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource409JSONResponse struct{ ConflictJSONResponse }
+
+func (response UpdateSource409JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateSource413JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateSource415JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateSource503JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSourceRequestObject struct {
+	SourceID SourceID `json:"sourceId"`
+}
+
+type SyncSourceResponseObject interface {
+	VisitSyncSourceResponse(w http.ResponseWriter) error
+}
+
+type SyncSource200JSONResponse Message
+
+func (response SyncSource200JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response SyncSource400JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SyncSource401JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SyncSource403JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response SyncSource404JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response SyncSource503JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateUserRequestObject struct {
 	Body *CreateUserJSONRequestBody
 }
@@ -7617,6 +8656,30 @@ type StrictServerInterface interface {
 	// RepositionSnippet Change the order of snippets
 	// (PATCH /api/snippet/{snippetId}/reposition)
 	RepositionSnippet(ctx context.Context, request RepositionSnippetRequestObject) (RepositionSnippetResponseObject, error)
+	// ListSources List sources
+	// (GET /api/sources)
+	ListSources(ctx context.Context, request ListSourcesRequestObject) (ListSourcesResponseObject, error)
+	// CreateSource Add a source
+	// (POST /api/sources)
+	CreateSource(ctx context.Context, request CreateSourceRequestObject) (CreateSourceResponseObject, error)
+	// SyncAllSources Synchronize all enabled sources in the background
+	// (POST /api/sources/sync-all)
+	SyncAllSources(ctx context.Context, request SyncAllSourcesRequestObject) (SyncAllSourcesResponseObject, error)
+	// ValidateSource Try a URL without storing it
+	// (POST /api/sources/validate)
+	ValidateSource(ctx context.Context, request ValidateSourceRequestObject) (ValidateSourceResponseObject, error)
+	// DeleteSource Remove a source
+	// (DELETE /api/sources/{sourceId})
+	DeleteSource(ctx context.Context, request DeleteSourceRequestObject) (DeleteSourceResponseObject, error)
+	// GetSource Read one source
+	// (GET /api/sources/{sourceId})
+	GetSource(ctx context.Context, request GetSourceRequestObject) (GetSourceResponseObject, error)
+	// UpdateSource Change a source
+	// (PATCH /api/sources/{sourceId})
+	UpdateSource(ctx context.Context, request UpdateSourceRequestObject) (UpdateSourceResponseObject, error)
+	// SyncSource Synchronize a source and wait
+	// (POST /api/sources/{sourceId}/sync)
+	SyncSource(ctx context.Context, request SyncSourceRequestObject) (SyncSourceResponseObject, error)
 	// CreateUser Create an account
 	// (PUT /api/users)
 	CreateUser(ctx context.Context, request CreateUserRequestObject) (CreateUserResponseObject, error)
@@ -9340,6 +10403,267 @@ func (sh *strictHandler) RepositionSnippet(ctx echo.Context, snippetID SnippetID
 		return err
 	} else if validResponse, ok := response.(RepositionSnippetResponseObject); ok {
 		return validResponse.VisitRepositionSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSources operation middleware
+func (sh *strictHandler) ListSources(ctx echo.Context) error {
+	var request ListSourcesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSources(ctx.Request().Context(), request.(ListSourcesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSources")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSourcesResponseObject); ok {
+		return validResponse.VisitListSourcesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSource operation middleware
+func (sh *strictHandler) CreateSource(ctx echo.Context) error {
+	var request CreateSourceRequestObject
+
+	var body CreateSourceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSource(ctx.Request().Context(), request.(CreateSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSourceResponseObject); ok {
+		return validResponse.VisitCreateSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SyncAllSources operation middleware
+func (sh *strictHandler) SyncAllSources(ctx echo.Context) error {
+	var request SyncAllSourcesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SyncAllSources(ctx.Request().Context(), request.(SyncAllSourcesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SyncAllSources")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SyncAllSourcesResponseObject); ok {
+		return validResponse.VisitSyncAllSourcesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ValidateSource operation middleware
+func (sh *strictHandler) ValidateSource(ctx echo.Context) error {
+	var request ValidateSourceRequestObject
+
+	var body ValidateSourceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ValidateSource(ctx.Request().Context(), request.(ValidateSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ValidateSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ValidateSourceResponseObject); ok {
+		return validResponse.VisitValidateSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSource operation middleware
+func (sh *strictHandler) DeleteSource(ctx echo.Context, sourceID SourceID) error {
+	var request DeleteSourceRequestObject
+
+	request.SourceID = sourceID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSource(ctx.Request().Context(), request.(DeleteSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSourceResponseObject); ok {
+		return validResponse.VisitDeleteSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSource operation middleware
+func (sh *strictHandler) GetSource(ctx echo.Context, sourceID SourceID) error {
+	var request GetSourceRequestObject
+
+	request.SourceID = sourceID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSource(ctx.Request().Context(), request.(GetSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSourceResponseObject); ok {
+		return validResponse.VisitGetSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateSource operation middleware
+func (sh *strictHandler) UpdateSource(ctx echo.Context, sourceID SourceID) error {
+	var request UpdateSourceRequestObject
+
+	request.SourceID = sourceID
+
+	var body UpdateSourceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSource(ctx.Request().Context(), request.(UpdateSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateSourceResponseObject); ok {
+		return validResponse.VisitUpdateSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SyncSource operation middleware
+func (sh *strictHandler) SyncSource(ctx echo.Context, sourceID SourceID) error {
+	var request SyncSourceRequestObject
+
+	request.SourceID = sourceID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SyncSource(ctx.Request().Context(), request.(SyncSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SyncSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SyncSourceResponseObject); ok {
+		return validResponse.VisitSyncSourceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

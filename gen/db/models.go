@@ -17,3 +17,17 @@ type Organization struct {
 	CreatedAt       time.Time
 	UpdatedAt       time.Time
 }
+
+type Source struct {
+	ID             int64
+	Name           string
+	URL            string
+	Enabled        bool
+	IsDefault      bool
+	LastSyncStatus *string
+	SnippetCount   int32
+	ScriptCount    int32
+	ThemeCount     int32
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}

@@ -26,7 +26,7 @@ func ParseNetworks(text string) (Networks, error) {
 			network = netip.PrefixFrom(address, address.BitLen())
 		}
 		if network.Addr().Is4In6() {
-			return nil, fmt.Errorf("%q: write IPv4 networks without ::ffff:", part)
+			return nil, fmt.Errorf("%q: IPv4 networks are written without the prefix ::ffff", part)
 		}
 		networks = append(networks, network.Masked())
 	}

@@ -5,11 +5,13 @@ import (
 	"github.com/nexterm-go/nexterm/internal/account"
 	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/identity"
+	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/script"
 	"github.com/nexterm-go/nexterm/internal/service"
 	"github.com/nexterm-go/nexterm/internal/session"
 	"github.com/nexterm-go/nexterm/internal/snippet"
+	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/user"
 )
 
@@ -22,6 +24,7 @@ type (
 	serviceHandlers      = service.Handlers
 	sessionHandlers      = session.Handlers
 	snippetHandlers      = snippet.Handlers
+	sourceHandlers       = source.Handlers
 	userHandlers         = user.Handlers
 )
 
@@ -36,12 +39,13 @@ type operations struct {
 	*serviceHandlers
 	*sessionHandlers
 	*snippetHandlers
+	*sourceHandlers
 	*userHandlers
 }
 
 var _ api.StrictServerInterface = operations{}
 
-func newOperations(o Options) operations {
+func newOperations(o Options, jobs *job.Client) operations {
 	return operations{
 		account.New(o.Pool),
 		audit.New(o.Pool, o.Events),
@@ -51,6 +55,7 @@ func newOperations(o Options) operations {
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool),
 		snippet.New(o.Pool, o.Events),
+		source.New(source.NewSyncer(o.Pool, o.Outbound, o.Log), jobs),
 		user.New(o.Pool, o.Events),
 	}
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/docs"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -31,12 +33,15 @@ const readyTimeout = 2 * time.Second
 
 // Options are what a server is made of.
 type Options struct {
-	Pool    *pgxpool.Pool
-	Vault   *vault.Vault
-	Events  *event.Bus
-	Log     *slog.Logger
-	Version string
-	Trust   ProxyTrust
+	Pool   *pgxpool.Pool
+	Vault  *vault.Vault
+	Events *event.Bus
+	// Outbound is for requests to addresses that people type in; by default it
+	// reaches public ones only.
+	Outbound *outbound.Client
+	Log      *slog.Logger
+	Version  string
+	Trust    ProxyTrust
 	// LoginLimit overrides DefaultLoginLimit when it is not 0.
 	LoginLimit int
 }
@@ -70,6 +75,13 @@ func New(options Options) (http.Handler, error) {
 	if options.LoginLimit == 0 {
 		options.LoginLimit = DefaultLoginLimit
 	}
+	if options.Outbound == nil {
+		options.Outbound = outbound.New(nil)
+	}
+	jobs, err := job.NewClient(options.Pool, options.Log)
+	if err != nil {
+		return nil, fmt.Errorf("enqueue jobs: %w", err)
+	}
 	middlewares, err := s.middlewares(contract, limiters(options.LoginLimit))
 	if err != nil {
 		return nil, err
@@ -86,7 +98,7 @@ func New(options Options) (http.Handler, error) {
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
 	e.GET("/api/docs", explorer)
 	e.GET("/api/docs/*", explorer)
-	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(newOperations(options), nil), api.RegisterHandlersOptions{
+	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(newOperations(options, jobs), nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
 	return e, nil
