@@ -22,7 +22,6 @@ import (
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/server"
-	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -70,7 +69,7 @@ func serve(ctx context.Context, settings Settings) (err error) {
 		return err
 	}
 	jobs, err := job.Start(ctx, job.Options{
-		Pool: database.pool, Sources: source.NewSyncer(database.pool, client, log), Log: log, Delay: job.DefaultDelay,
+		Pool: database.pool, Outbound: client, Log: log, Delay: job.DefaultDelay,
 	})
 	if err != nil {
 		return fmt.Errorf("start background work: %w", err)

@@ -18,7 +18,7 @@ create table scripts (
     constraint scripts_organization_exists foreign key (organization_id) references organizations (id) on delete cascade,
     constraint scripts_source_exists foreign key (source_id) references sources (id) on delete cascade,
     constraint scripts_creator_exists foreign key (creator_id) references accounts (id) on delete set null,
-    constraint scripts_one_scope check (num_nonnulls(account_id, organization_id, source_id) = 1),
+    constraint scripts_one_owner check (num_nonnulls(account_id, organization_id, source_id) = 1),
     constraint scripts_creator_in_organization check (creator_id is null or organization_id is not null),
     constraint scripts_file_of_source check (num_nonnulls(source_id, path, hash) in (0, 3)),
     constraint scripts_path_unique unique (source_id, path),

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/source"
 )
 
@@ -42,9 +43,9 @@ func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handle
 
 // Options are what background work needs.
 type Options struct {
-	Pool    *pgxpool.Pool
-	Sources *source.Syncer
-	Log     *slog.Logger
+	Pool     *pgxpool.Pool
+	Outbound *outbound.Client
+	Log      *slog.Logger
 	// Delay is how long periodic work waits after a start.
 	Delay time.Duration
 }
@@ -56,7 +57,7 @@ func Start(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	workers := river.NewWorkers()
-	source.Register(workers, o.Sources)
+	source.Register(workers, source.NewSyncer(o.Pool, o.Outbound, o.Log))
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
 		Logger:  slog.New(warnings{o.Log.Handler()}),
 		Workers: workers,

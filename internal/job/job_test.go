@@ -49,7 +49,7 @@ func start(t *testing.T, pool *pgxpool.Pool, delay time.Duration) <-chan *river.
 	require.NoError(t, err)
 	log := slog.New(slog.DiscardHandler)
 	client, err := job.Start(t.Context(), job.Options{
-		Pool: pool, Sources: source.NewSyncer(pool, outbound.New(networks), log), Log: log, Delay: delay,
+		Pool: pool, Outbound: outbound.New(networks), Log: log, Delay: delay,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -37,6 +37,9 @@ type StatusError struct{ Code int }
 
 func (e *StatusError) Error() string { return fmt.Sprintf("HTTP %d", e.Code) }
 
+// NotFound reports whether there is nothing at the URL.
+func (e *StatusError) NotFound() bool { return e.Code == http.StatusNotFound }
+
 // Client sends requests to public addresses and to those of the allowed
 // networks.
 type Client struct {

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"path"
 	"regexp"
@@ -97,7 +96,7 @@ func list(ctx context.Context, client *outbound.Client, location string) (listin
 		return index, explain(err)
 	}
 	missing := unusable(fmt.Sprintf("Failed to fetch %s: HTTP %d", indexName, status.Code))
-	if status.Code != http.StatusNotFound {
+	if !status.NotFound() {
 		return listing{}, missing
 	}
 	repository, err := fetchRepository(ctx, client, base)
