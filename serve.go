@@ -19,6 +19,8 @@ import (
 	migrations "github.com/nexterm-go/nexterm/db"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -60,13 +62,21 @@ func serve(ctx context.Context, settings Settings) (err error) {
 		return err
 	}
 	events := event.NewBus(database.pool, log)
+	client := outbound.New(settings.AllowOutbound)
 	handler, err := server.New(server.Options{
-		Pool: database.pool, Vault: keys, Events: events, Log: log, Version: version,
+		Pool: database.pool, Vault: keys, Events: events, Outbound: client, Log: log, Version: version,
 		Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit,
 	})
 	if err != nil {
 		return err
 	}
+	jobs, err := job.Start(ctx, job.Options{
+		Pool: database.pool, Outbound: client, Log: log, Delay: job.DefaultDelay,
+	})
+	if err != nil {
+		return fmt.Errorf("start background work: %w", err)
+	}
+	defer func() { err = errors.Join(err, stopJobs(jobs)) }()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var background sync.WaitGroup
@@ -79,6 +89,13 @@ func serve(ctx context.Context, settings Settings) (err error) {
 	flush, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	return errors.Join(err, events.Flush(flush))
+}
+
+// stopJobs cancels running jobs; they are made to be done again.
+func stopJobs(jobs *job.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	return jobs.StopAndCancel(ctx)
 }
 
 func migrate(ctx context.Context, settings Settings) (err error) {

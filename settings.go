@@ -12,6 +12,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -29,6 +30,7 @@ type Settings struct {
 	EncryptionKeyFile    string            `env:"ENCRYPTION_KEY_FILE" help:"file with the master key (default DATA_DIR/encryption.key, created for a private database)"`
 	TrustProxy           server.ProxyTrust `env:"TRUST_PROXY" help:"whose X-Forwarded-For is believed: a number of proxies, or addresses, networks, loopback, linklocal, uniquelocal (default nobody)"`
 	LoginLimit           int               `env:"LOGIN_LIMIT" envDefault:"20" help:"failed sign-ins that one network has in 15 minutes"`
+	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources may be on although they are not public, separated by commas"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 }
@@ -37,6 +39,7 @@ type Settings struct {
 func readSettings() (Settings, error) {
 	settings, err := env.ParseAsWithOptions[Settings](env.Options{FuncMap: map[reflect.Type]env.ParserFunc{
 		reflect.TypeFor[server.ProxyTrust](): func(text string) (any, error) { return server.ParseProxyTrust(text) },
+		reflect.TypeFor[outbound.Networks](): func(text string) (any, error) { return outbound.ParseNetworks(text) },
 	}})
 	problems := []error{err, settings.check()}
 	if settings.DataDir == "" {

@@ -5,6 +5,7 @@ package migrations
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"embed"
 	"encoding/hex"
 	"errors"
@@ -16,10 +17,19 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
 )
 
 //go:embed migrations/*.sql
 var embedded embed.FS
+
+// The job queue brings migrations of its own, up to queueVersion. They are one
+// step among ours; a later version of the queue needs another such step.
+const (
+	queueStep    = 23
+	queueVersion = 8
+)
 
 // files has the migrations at its root, where goose looks for them.
 var files = func() fs.FS {
@@ -50,6 +60,7 @@ func Down(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 // Hash names this state of the migrations: it changes with every name and every byte.
 func Hash() string {
 	hash := sha256.New()
+	_, _ = fmt.Fprintln(hash, "queue", queueStep, queueVersion) // a hash takes everything
 	err := fs.WalkDir(files, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -78,7 +89,11 @@ func migrate(pool *pgxpool.Pool, log *slog.Logger, run func(*goose.Provider) err
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+	queue, err := queueMigration(pool)
+	if err != nil {
+		return fmt.Errorf("read the job queue's migrations: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithGoMigrations(queue),
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
@@ -87,4 +102,20 @@ func migrate(pool *pgxpool.Pool, log *slog.Logger, run func(*goose.Provider) err
 		return fmt.Errorf("migrate the database: %w", err)
 	}
 	return nil
+}
+
+// queueMigration is the step that creates the job queue's tables. Each of the
+// queue's own migrations is a transaction, and goose's lock keeps other servers out.
+func queueMigration(pool *pgxpool.Pool) (*goose.Migration, error) {
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, err
+	}
+	step := func(direction rivermigrate.Direction, version int) *goose.GoFunc {
+		return &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
+			_, err := migrator.Migrate(ctx, direction, &rivermigrate.MigrateOpts{TargetVersion: version})
+			return err
+		}}
+	}
+	return goose.NewGoMigration(queueStep, step(rivermigrate.DirectionUp, queueVersion), step(rivermigrate.DirectionDown, -1)), nil
 }

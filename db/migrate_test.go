@@ -5,6 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -90,4 +92,13 @@ func schema(t *testing.T, pool *pgxpool.Pool) []string {
 	objects, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
 	return objects
+}
+
+func TestTheJobQueueIsComplete(t *testing.T) {
+	t.Parallel()
+	migrator, err := rivermigrate.New(riverpgxv5.New(testdb.New(t)), nil)
+	require.NoError(t, err)
+	result, err := migrator.Validate(t.Context(), nil)
+	require.NoError(t, err)
+	require.True(t, result.OK, "%v; the queue's new version needs a migration", result.Messages)
 }

@@ -122,8 +122,8 @@ func TestQueriesKeepTheirRules(t *testing.T) {
 	}
 }
 
-// ownedTables have exactly one owner, an account or an organization, and a
-// check that says so.
+// ownedTables have exactly one owner, an account or an organization (or an
+// external source), and a check that says so.
 func ownedTables(t *testing.T) []string {
 	t.Helper()
 	rows, err := testdb.New(t).Query(t.Context(), `select c.relname
@@ -150,7 +150,8 @@ func TestTablesWithOwnersSayWhichTheyHave(t *testing.T) {
 	rows, err := pool.Query(t.Context(), `select c.relname, exists (select
 				from pg_constraint k
 				where k.conrelid = c.oid and k.contype = 'c' and k.conname = c.relname || '_one_owner'
-				  and pg_get_constraintdef(k.oid) = 'CHECK ((num_nonnulls(account_id, organization_id) = 1))')
+				  and pg_get_constraintdef(k.oid) in ('CHECK ((num_nonnulls(account_id, organization_id) = 1))',
+					'CHECK ((num_nonnulls(account_id, organization_id, source_id) = 1))'))
 		from pg_class c
 		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
 		  and 2 = (select count(*) from pg_attribute a where a.attrelid = c.oid and a.attname in ('account_id', 'organization_id'))`)

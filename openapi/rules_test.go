@@ -261,7 +261,8 @@ func (c *checker) bounded(place string, s *openapi3.Schema, seen map[*openapi3.S
 	case s.Type.Is("array"):
 		c.bounded(place+"[]", s.Items.Value, seen)
 	case s.Type.Is("string"):
-		if s.MaxLength == nil && len(s.Enum) == 0 && s.Pattern == "" && (s.Format == "" || s.Format == "password") {
+		// Where a text may fill the body, the body's own limit is the end of it.
+		if s.MaxLength == nil && len(s.Enum) == 0 && s.Pattern == "" && (s.Format == "" || s.Format == "password") && s.Extensions["x-bounded-by"] != "body" {
 			c.say("%s: a text without a limit", place)
 		}
 	}

@@ -425,6 +425,24 @@ func (e RecentEntryConnectionType) Valid() bool {
 	}
 }
 
+// Defines values for ScriptRepositionPlacement.
+const (
+	ScriptRepositionPlacementAfter  ScriptRepositionPlacement = "after"
+	ScriptRepositionPlacementBefore ScriptRepositionPlacement = "before"
+)
+
+// Valid indicates whether the value is a known member of the ScriptRepositionPlacement enum.
+func (e ScriptRepositionPlacement) Valid() bool {
+	switch e {
+	case ScriptRepositionPlacementAfter:
+		return true
+	case ScriptRepositionPlacementBefore:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ServerNodeType.
 const (
 	ServerNodeTypeServer ServerNodeType = "server"
@@ -434,6 +452,42 @@ const (
 func (e ServerNodeType) Valid() bool {
 	switch e {
 	case ServerNodeTypeServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SnippetRepositionPlacement.
+const (
+	SnippetRepositionPlacementAfter  SnippetRepositionPlacement = "after"
+	SnippetRepositionPlacementBefore SnippetRepositionPlacement = "before"
+)
+
+// Valid indicates whether the value is a known member of the SnippetRepositionPlacement enum.
+func (e SnippetRepositionPlacement) Valid() bool {
+	switch e {
+	case SnippetRepositionPlacementAfter:
+		return true
+	case SnippetRepositionPlacementBefore:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SourceLastSyncStatus.
+const (
+	SourceLastSyncStatusError   SourceLastSyncStatus = "error"
+	SourceLastSyncStatusSuccess SourceLastSyncStatus = "success"
+)
+
+// Valid indicates whether the value is a known member of the SourceLastSyncStatus enum.
+func (e SourceLastSyncStatus) Valid() bool {
+	switch e {
+	case SourceLastSyncStatusError:
+		return true
+	case SourceLastSyncStatusSuccess:
 		return true
 	default:
 		return false
@@ -1198,6 +1252,46 @@ type NewRoleMember struct {
 	AccountID int64 `json:"accountId"`
 }
 
+// NewScript Example: {"content":"#!/bin/bash\ntar czf /var/backups/etc.tgz /etc\n","name":"Back up /etc","organizationId":2,"osFilter":["Debian","Ubuntu"]}
+type NewScript struct {
+	// Content The whole script.
+	Content     string  `json:"content"`
+	Description *string `json:"description,omitempty"`
+
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID Owning organization; absent or null for a personal script.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// OsFilter The systems that it is meant for; an empty list is kept as null.
+	OsFilter []string `json:"osFilter,omitempty"`
+}
+
+// NewSnippet Example: {"command":"df -h","name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"]}
+type NewSnippet struct {
+	// Command One or several lines, at most 65,536 bytes.
+	Command     string  `json:"command"`
+	Description *string `json:"description,omitempty"`
+
+	// Name Display name, not unique.
+	Name string `json:"name"`
+
+	// OrganizationID Owning organization; absent or null for a personal snippet.
+	OrganizationID *int64 `json:"organizationId,omitempty"`
+
+	// OsFilter The systems that it is meant for; an empty list is kept as null.
+	OsFilter []string `json:"osFilter,omitempty"`
+}
+
+// NewSource Example: {"name":"Community","url":"https://snippets.example.org"}
+type NewSource struct {
+	Name string `json:"name"`
+
+	// URL http or https, without user info, query or fragment. A trailing slash is dropped.
+	URL string `json:"url"`
+}
+
 // NewTag Example: {"color":"#ff8800","name":"production"}
 type NewTag struct {
 	Color string `json:"color"`
@@ -1528,6 +1622,56 @@ type SSHConfigImported struct {
 	Skipped  int            `json:"skipped"`
 }
 
+// Script Example: {"accountId":7,"content":"#!/bin/bash\ntar czf /var/backups/etc.tgz /etc\n","description":"Keeps one archive","id":3,"name":"Back up /etc","organizationId":2,"osFilter":["Debian","Ubuntu"],"sortOrder":0,"sourceId":null}
+type Script struct {
+	// AccountID The owner, or who created it in the organization; null when that account is gone, and for a script of a source.
+	AccountID   *int64  `json:"accountId"`
+	Content     string  `json:"content"`
+	Description *string `json:"description"`
+	ID          int64   `json:"id"`
+	Name        string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal script or one of a source.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// OsFilter The systems that it is meant for; null for every system.
+	OsFilter []string `json:"osFilter"`
+
+	// SortOrder The position inside its scope, ascending.
+	SortOrder int32 `json:"sortOrder"`
+
+	// SourceID The source that delivers it; null when people wrote it.
+	SourceID *int64 `json:"sourceId"`
+}
+
+// ScriptCreated Example: {"id":3,"message":"Script created successfully"}
+type ScriptCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// ScriptPatch Example: {"name":"Back up /etc","osFilter":null}
+type ScriptPatch struct {
+	Content     *string                   `json:"content,omitempty"`
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+	Name        *string                   `json:"name,omitempty"`
+
+	// OsFilter Null or an empty list stands for every system.
+	OsFilter nullable.Nullable[[]string] `json:"osFilter,omitempty"`
+}
+
+// ScriptReposition Example: {"placement":"before","targetId":5}
+type ScriptReposition struct {
+	// Placement On which side of the target; absent to let the direction of the move decide.
+	Placement *ScriptRepositionPlacement `json:"placement,omitempty"`
+
+	// TargetID The script whose place is taken.
+	TargetID int64 `json:"targetId"`
+}
+
+// ScriptRepositionPlacement On which side of the target; absent to let the direction of the move decide.
+type ScriptRepositionPlacement string
+
 // ServerNode Example: {"icon":"server","id":7,"identities":[3],"ip":"web1.example.com","name":"web1","notes":"","position":0,"protocol":"ssh","renderer":"terminal","showNoteInList":false,"status":"online","tags":[],"type":"server"}
 type ServerNode struct {
 	Icon             string          `json:"icon"`
@@ -1571,6 +1715,128 @@ type Session struct {
 
 	// UserAgent The client that opened the session; `None` when it did not say.
 	UserAgent string `json:"userAgent"`
+}
+
+// Snippet Example: {"accountId":7,"command":"df -h","description":"All mounted file systems","id":3,"name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"],"sortOrder":0,"sourceId":null}
+type Snippet struct {
+	// AccountID The owner, or who created it in the organization; null when that account is gone, and for a snippet of a source.
+	AccountID   *int64  `json:"accountId"`
+	Command     string  `json:"command"`
+	Description *string `json:"description"`
+	ID          int64   `json:"id"`
+	Name        string  `json:"name"`
+
+	// OrganizationID The owning organization; null for a personal snippet or one of a source.
+	OrganizationID *int64 `json:"organizationId"`
+
+	// OsFilter The systems that it is meant for; null for every system.
+	OsFilter []string `json:"osFilter"`
+
+	// SortOrder The position inside its scope, ascending.
+	SortOrder int32 `json:"sortOrder"`
+
+	// SourceID The source that delivers it; null when people wrote it.
+	SourceID *int64 `json:"sourceId"`
+}
+
+// SnippetCreated Example: {"id":3,"message":"Snippet created successfully"}
+type SnippetCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// SnippetPatch Example: {"name":"Free space","osFilter":null}
+type SnippetPatch struct {
+	Command     *string                   `json:"command,omitempty"`
+	Description nullable.Nullable[string] `json:"description,omitempty"`
+	Name        *string                   `json:"name,omitempty"`
+
+	// OsFilter Null or an empty list stands for every system.
+	OsFilter nullable.Nullable[[]string] `json:"osFilter,omitempty"`
+}
+
+// SnippetReposition Example: {"placement":"before","targetId":5}
+type SnippetReposition struct {
+	// Placement On which side of the target; absent to let the direction of the move decide.
+	Placement *SnippetRepositionPlacement `json:"placement,omitempty"`
+
+	// TargetID The snippet whose place is taken.
+	TargetID int64 `json:"targetId"`
+}
+
+// SnippetRepositionPlacement On which side of the target; absent to let the direction of the move decide.
+type SnippetRepositionPlacement string
+
+// Source Example: {"createdAt":"2026-01-31T12:00:00.000Z","enabled":true,"id":4,"isDefault":false,"lastSyncStatus":"success","name":"Community","scriptCount":3,"snippetCount":12,"themeCount":1,"updatedAt":"2026-01-31T12:00:00.000Z","url":"https://snippets.example.org"}
+type Source struct {
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// Enabled Whether it is synchronized and what it has delivered is shown.
+	Enabled bool  `json:"enabled"`
+	ID      int64 `json:"id"`
+
+	// IsDefault Whether this is the source that comes with the product.
+	IsDefault bool `json:"isDefault"`
+
+	// LastSyncStatus Null before the first synchronization.
+	LastSyncStatus *SourceLastSyncStatus `json:"lastSyncStatus"`
+	Name           string                `json:"name"`
+	ScriptCount    int32                 `json:"scriptCount"`
+	SnippetCount   int32                 `json:"snippetCount"`
+	ThemeCount     int32                 `json:"themeCount"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+
+	// URL Where its files or its git repository are, without a trailing slash.
+	URL string `json:"url"`
+}
+
+// SourceLastSyncStatus Null before the first synchronization.
+type SourceLastSyncStatus string
+
+// SourceCheck Example: {"scriptCount":3,"snippetCount":12,"themeCount":1,"valid":true}
+type SourceCheck struct {
+	// Error Only when invalid, a short reason.
+	Error       *string `json:"error,omitempty"`
+	ScriptCount *int32  `json:"scriptCount,omitempty"`
+
+	// SnippetCount Only when valid, as the other counts.
+	SnippetCount *int32 `json:"snippetCount,omitempty"`
+	ThemeCount   *int32 `json:"themeCount,omitempty"`
+	Valid        bool   `json:"valid"`
+}
+
+// SourceCreated Example: {"id":4,"message":"Source created successfully"}
+type SourceCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// SourceLocation Example: {"url":"https://snippets.example.org"}
+type SourceLocation struct {
+	// URL http or https, without user info, query or fragment.
+	URL string `json:"url"`
+}
+
+// SourcePatch Example: {"enabled":false}
+type SourcePatch struct {
+	Enabled *bool   `json:"enabled,omitempty"`
+	Name    *string `json:"name,omitempty"`
+	URL     *string `json:"url,omitempty"`
+}
+
+// SourceUpdated Example: {"message":"Source updated successfully","source":{"createdAt":"2026-01-31T12:00:00.000Z","enabled":false,"id":4,"isDefault":false,"lastSyncStatus":"success","name":"Community","scriptCount":3,"snippetCount":12,"themeCount":1,"updatedAt":"2026-01-31T12:30:00.000Z","url":"https://snippets.example.org"}}
+type SourceUpdated struct {
+	Message string `json:"message"`
+
+	// Source Example: {"createdAt":"2026-01-31T12:00:00.000Z","enabled":true,"id":4,"isDefault":false,"lastSyncStatus":"success","name":"Community","scriptCount":3,"snippetCount":12,"themeCount":1,"updatedAt":"2026-01-31T12:00:00.000Z","url":"https://snippets.example.org"}
+	Source Source `json:"source"`
 }
 
 // Tag Example: {"accountId":1,"color":"#ff8800","createdAt":"2026-01-31T12:00:00.000Z","id":5,"name":"production","updatedAt":"2026-01-31T12:00:00.000Z"}
@@ -1693,6 +1959,27 @@ type RoleAccountID = int64
 // RoleID defines model for RoleId.
 type RoleID = int64
 
+// ScriptID defines model for ScriptId.
+type ScriptID = int64
+
+// ScriptListOrganization defines model for ScriptListOrganization.
+type ScriptListOrganization = int64
+
+// ScriptOrganization defines model for ScriptOrganization.
+type ScriptOrganization = int64
+
+// ScriptSearch defines model for ScriptSearch.
+type ScriptSearch = string
+
+// SnippetID defines model for SnippetId.
+type SnippetID = int64
+
+// SnippetOrganization defines model for SnippetOrganization.
+type SnippetOrganization = int64
+
+// SourceID defines model for SourceId.
+type SourceID = int64
+
 // TagID defines model for TagId.
 type TagID = int64
 
@@ -1758,6 +2045,63 @@ type ListAuditLogsParams struct {
 type ListRecentEntriesParams struct {
 	// Limit How many at most, 1 to 100. Anything below 1, or no number at all, counts as 5; anything above 100 as 100.
 	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// ListScriptsParams defines parameters for ListScripts.
+type ListScriptsParams struct {
+	// Search Part of the name or the description, in any case; nothing in it is a wildcard.
+	Search *ScriptSearch `form:"search,omitempty" json:"search,omitempty"`
+
+	// OrganizationID Only scripts of this organization.
+	OrganizationID *ScriptListOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// DeleteScriptParams defines parameters for DeleteScript.
+type DeleteScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// GetScriptParams defines parameters for GetScript.
+type GetScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// UpdateScriptParams defines parameters for UpdateScript.
+type UpdateScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// RepositionScriptParams defines parameters for RepositionScript.
+type RepositionScriptParams struct {
+	// OrganizationID The organization that the script belongs to; absent for a personal one.
+	OrganizationID *ScriptOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// DeleteSnippetParams defines parameters for DeleteSnippet.
+type DeleteSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// GetSnippetParams defines parameters for GetSnippet.
+type GetSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// UpdateSnippetParams defines parameters for UpdateSnippet.
+type UpdateSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
+}
+
+// RepositionSnippetParams defines parameters for RepositionSnippet.
+type RepositionSnippetParams struct {
+	// OrganizationID The organization that the snippet belongs to; absent for a personal one.
+	OrganizationID *SnippetOrganization `form:"organizationId,omitempty" json:"organizationId,omitempty"`
 }
 
 // ListUsersParams defines parameters for ListUsers.
@@ -1858,6 +2202,33 @@ type UpdateUserRolesJSONRequestBody = UserRoles
 
 // UpdateUserPermissionsJSONRequestBody defines body for UpdateUserPermissions for application/json ContentType.
 type UpdateUserPermissionsJSONRequestBody = PermissionChanges
+
+// CreateScriptJSONRequestBody defines body for CreateScript for application/json ContentType.
+type CreateScriptJSONRequestBody = NewScript
+
+// UpdateScriptJSONRequestBody defines body for UpdateScript for application/json ContentType.
+type UpdateScriptJSONRequestBody = ScriptPatch
+
+// RepositionScriptJSONRequestBody defines body for RepositionScript for application/json ContentType.
+type RepositionScriptJSONRequestBody = ScriptReposition
+
+// CreateSnippetJSONRequestBody defines body for CreateSnippet for application/json ContentType.
+type CreateSnippetJSONRequestBody = NewSnippet
+
+// UpdateSnippetJSONRequestBody defines body for UpdateSnippet for application/json ContentType.
+type UpdateSnippetJSONRequestBody = SnippetPatch
+
+// RepositionSnippetJSONRequestBody defines body for RepositionSnippet for application/json ContentType.
+type RepositionSnippetJSONRequestBody = SnippetReposition
+
+// CreateSourceJSONRequestBody defines body for CreateSource for application/json ContentType.
+type CreateSourceJSONRequestBody = NewSource
+
+// ValidateSourceJSONRequestBody defines body for ValidateSource for application/json ContentType.
+type ValidateSourceJSONRequestBody = SourceLocation
+
+// UpdateSourceJSONRequestBody defines body for UpdateSource for application/json ContentType.
+type UpdateSourceJSONRequestBody = SourcePatch
 
 // CreateTagJSONRequestBody defines body for CreateTag for application/json ContentType.
 type CreateTagJSONRequestBody = NewTag
@@ -2050,6 +2421,30 @@ type ServerInterface interface {
 	// UpdateUserPermissions Change the overrides of an account
 	// (PUT /api/permissions/users/{accountId}/permissions)
 	UpdateUserPermissions(ctx echo.Context, accountID RoleAccountID) error
+	// ListScripts List or search scripts
+	// (GET /api/scripts)
+	ListScripts(ctx echo.Context, params ListScriptsParams) error
+	// CreateScript Create a script
+	// (POST /api/scripts)
+	CreateScript(ctx echo.Context) error
+	// ListAllScripts List every accessible script
+	// (GET /api/scripts/all)
+	ListAllScripts(ctx echo.Context) error
+	// ListSourceScripts List the scripts of external sources
+	// (GET /api/scripts/sources)
+	ListSourceScripts(ctx echo.Context) error
+	// DeleteScript Delete a script
+	// (DELETE /api/scripts/{scriptId})
+	DeleteScript(ctx echo.Context, scriptID ScriptID, params DeleteScriptParams) error
+	// GetScript Read one script
+	// (GET /api/scripts/{scriptId})
+	GetScript(ctx echo.Context, scriptID ScriptID, params GetScriptParams) error
+	// UpdateScript Change a script
+	// (PUT /api/scripts/{scriptId})
+	UpdateScript(ctx echo.Context, scriptID ScriptID, params UpdateScriptParams) error
+	// RepositionScript Change the order of scripts
+	// (PATCH /api/scripts/{scriptId}/reposition)
+	RepositionScript(ctx echo.Context, scriptID ScriptID, params RepositionScriptParams) error
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx echo.Context) error
@@ -2062,6 +2457,51 @@ type ServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx echo.Context, id int64) error
+	// CreateSnippet Create a snippet
+	// (PUT /api/snippet)
+	CreateSnippet(ctx echo.Context) error
+	// ListSnippets List every accessible snippet
+	// (GET /api/snippet/all)
+	ListSnippets(ctx echo.Context) error
+	// ListSourceSnippets List the snippets of external sources
+	// (GET /api/snippet/sources)
+	ListSourceSnippets(ctx echo.Context) error
+	// DeleteSnippet Delete a snippet
+	// (DELETE /api/snippet/{snippetId})
+	DeleteSnippet(ctx echo.Context, snippetID SnippetID, params DeleteSnippetParams) error
+	// GetSnippet Read one snippet
+	// (GET /api/snippet/{snippetId})
+	GetSnippet(ctx echo.Context, snippetID SnippetID, params GetSnippetParams) error
+	// UpdateSnippet Change a snippet
+	// (PATCH /api/snippet/{snippetId})
+	UpdateSnippet(ctx echo.Context, snippetID SnippetID, params UpdateSnippetParams) error
+	// RepositionSnippet Change the order of snippets
+	// (PATCH /api/snippet/{snippetId}/reposition)
+	RepositionSnippet(ctx echo.Context, snippetID SnippetID, params RepositionSnippetParams) error
+	// ListSources List sources
+	// (GET /api/sources)
+	ListSources(ctx echo.Context) error
+	// CreateSource Add a source
+	// (POST /api/sources)
+	CreateSource(ctx echo.Context) error
+	// SyncAllSources Synchronize all enabled sources in the background
+	// (POST /api/sources/sync-all)
+	SyncAllSources(ctx echo.Context) error
+	// ValidateSource Try a URL without storing it
+	// (POST /api/sources/validate)
+	ValidateSource(ctx echo.Context) error
+	// DeleteSource Remove a source
+	// (DELETE /api/sources/{sourceId})
+	DeleteSource(ctx echo.Context, sourceID SourceID) error
+	// GetSource Read one source
+	// (GET /api/sources/{sourceId})
+	GetSource(ctx echo.Context, sourceID SourceID) error
+	// UpdateSource Change a source
+	// (PATCH /api/sources/{sourceId})
+	UpdateSource(ctx echo.Context, sourceID SourceID) error
+	// SyncSource Synchronize a source and wait
+	// (POST /api/sources/{sourceId}/sync)
+	SyncSource(ctx echo.Context, sourceID SourceID) error
 	// CreateTag Create a tag
 	// (PUT /api/tag)
 	CreateTag(ctx echo.Context) error
@@ -2966,6 +3406,158 @@ func (w *ServerInterfaceWrapper) UpdateUserPermissions(ctx echo.Context) error {
 	return err
 }
 
+// ListScripts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListScripts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListScriptsParams
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListScripts(ctx, params)
+	return err
+}
+
+// CreateScript converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateScript(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateScript(ctx)
+	return err
+}
+
+// ListAllScripts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAllScripts(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAllScripts(ctx)
+	return err
+}
+
+// ListSourceScripts converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSourceScripts(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSourceScripts(ctx)
+	return err
+}
+
+// DeleteScript converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteScript(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scriptId" -------------
+	var scriptID ScriptID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scriptId", ctx.Param("scriptId"), &scriptID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scriptId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteScriptParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteScript(ctx, scriptID, params)
+	return err
+}
+
+// GetScript converts echo context to params.
+func (w *ServerInterfaceWrapper) GetScript(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scriptId" -------------
+	var scriptID ScriptID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scriptId", ctx.Param("scriptId"), &scriptID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scriptId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetScriptParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetScript(ctx, scriptID, params)
+	return err
+}
+
+// UpdateScript converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateScript(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scriptId" -------------
+	var scriptID ScriptID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scriptId", ctx.Param("scriptId"), &scriptID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scriptId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateScriptParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateScript(ctx, scriptID, params)
+	return err
+}
+
+// RepositionScript converts echo context to params.
+func (w *ServerInterfaceWrapper) RepositionScript(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "scriptId" -------------
+	var scriptID ScriptID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "scriptId", ctx.Param("scriptId"), &scriptID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scriptId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RepositionScriptParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RepositionScript(ctx, scriptID, params)
+	return err
+}
+
 // GetFirstTimeSetup converts echo context to params.
 func (w *ServerInterfaceWrapper) GetFirstTimeSetup(ctx echo.Context) error {
 	var err error
@@ -3006,6 +3598,233 @@ func (w *ServerInterfaceWrapper) DeleteSession(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DeleteSession(ctx, id)
+	return err
+}
+
+// CreateSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSnippet(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSnippet(ctx)
+	return err
+}
+
+// ListSnippets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSnippets(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSnippets(ctx)
+	return err
+}
+
+// ListSourceSnippets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSourceSnippets(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSourceSnippets(ctx)
+	return err
+}
+
+// DeleteSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSnippet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "snippetId" -------------
+	var snippetID SnippetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snippetId", ctx.Param("snippetId"), &snippetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snippetId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSnippetParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSnippet(ctx, snippetID, params)
+	return err
+}
+
+// GetSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSnippet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "snippetId" -------------
+	var snippetID SnippetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snippetId", ctx.Param("snippetId"), &snippetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snippetId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetSnippetParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSnippet(ctx, snippetID, params)
+	return err
+}
+
+// UpdateSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateSnippet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "snippetId" -------------
+	var snippetID SnippetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snippetId", ctx.Param("snippetId"), &snippetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snippetId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateSnippetParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateSnippet(ctx, snippetID, params)
+	return err
+}
+
+// RepositionSnippet converts echo context to params.
+func (w *ServerInterfaceWrapper) RepositionSnippet(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "snippetId" -------------
+	var snippetID SnippetID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "snippetId", ctx.Param("snippetId"), &snippetID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter snippetId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RepositionSnippetParams
+	// ------------- Optional query parameter "organizationId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "organizationId", ctx.QueryParams(), &params.OrganizationID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter organizationId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RepositionSnippet(ctx, snippetID, params)
+	return err
+}
+
+// ListSources converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSources(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSources(ctx)
+	return err
+}
+
+// CreateSource converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateSource(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateSource(ctx)
+	return err
+}
+
+// SyncAllSources converts echo context to params.
+func (w *ServerInterfaceWrapper) SyncAllSources(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SyncAllSources(ctx)
+	return err
+}
+
+// ValidateSource converts echo context to params.
+func (w *ServerInterfaceWrapper) ValidateSource(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ValidateSource(ctx)
+	return err
+}
+
+// DeleteSource converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSource(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sourceId" -------------
+	var sourceID SourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceId", ctx.Param("sourceId"), &sourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sourceId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSource(ctx, sourceID)
+	return err
+}
+
+// GetSource converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSource(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sourceId" -------------
+	var sourceID SourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceId", ctx.Param("sourceId"), &sourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sourceId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSource(ctx, sourceID)
+	return err
+}
+
+// UpdateSource converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateSource(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sourceId" -------------
+	var sourceID SourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceId", ctx.Param("sourceId"), &sourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sourceId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateSource(ctx, sourceID)
+	return err
+}
+
+// SyncSource converts echo context to params.
+func (w *ServerInterfaceWrapper) SyncSource(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "sourceId" -------------
+	var sourceID SourceID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "sourceId", ctx.Param("sourceId"), &sourceID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sourceId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SyncSource(ctx, sourceID)
 	return err
 }
 
@@ -3318,10 +4137,33 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/permissions/users/:accountId", wrapper.GetUserPermissions, options.OperationMiddlewares["getUserPermissions"]...)
 	router.PUT(options.BaseURL+"/api/permissions/users/:accountId/groups", wrapper.UpdateUserRoles, options.OperationMiddlewares["updateUserRoles"]...)
 	router.PUT(options.BaseURL+"/api/permissions/users/:accountId/permissions", wrapper.UpdateUserPermissions, options.OperationMiddlewares["updateUserPermissions"]...)
+	router.GET(options.BaseURL+"/api/scripts", wrapper.ListScripts, options.OperationMiddlewares["listScripts"]...)
+	router.POST(options.BaseURL+"/api/scripts", wrapper.CreateScript, options.OperationMiddlewares["createScript"]...)
+	router.DELETE(options.BaseURL+"/api/scripts/:scriptId", wrapper.DeleteScript, options.OperationMiddlewares["deleteScript"]...)
+	router.GET(options.BaseURL+"/api/scripts/:scriptId", wrapper.GetScript, options.OperationMiddlewares["getScript"]...)
+	router.PUT(options.BaseURL+"/api/scripts/:scriptId", wrapper.UpdateScript, options.OperationMiddlewares["updateScript"]...)
+	router.PATCH(options.BaseURL+"/api/scripts/:scriptId/reposition", wrapper.RepositionScript, options.OperationMiddlewares["repositionScript"]...)
+	router.GET(options.BaseURL+"/api/scripts/all", wrapper.ListAllScripts, options.OperationMiddlewares["listAllScripts"]...)
+	router.GET(options.BaseURL+"/api/scripts/sources", wrapper.ListSourceScripts, options.OperationMiddlewares["listSourceScripts"]...)
 	router.GET(options.BaseURL+"/api/service/is-fts", wrapper.GetFirstTimeSetup, options.OperationMiddlewares["getFirstTimeSetup"]...)
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
 	router.GET(options.BaseURL+"/api/session/list", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
+	router.PUT(options.BaseURL+"/api/snippet", wrapper.CreateSnippet, options.OperationMiddlewares["createSnippet"]...)
+	router.DELETE(options.BaseURL+"/api/snippet/:snippetId", wrapper.DeleteSnippet, options.OperationMiddlewares["deleteSnippet"]...)
+	router.GET(options.BaseURL+"/api/snippet/:snippetId", wrapper.GetSnippet, options.OperationMiddlewares["getSnippet"]...)
+	router.PATCH(options.BaseURL+"/api/snippet/:snippetId", wrapper.UpdateSnippet, options.OperationMiddlewares["updateSnippet"]...)
+	router.PATCH(options.BaseURL+"/api/snippet/:snippetId/reposition", wrapper.RepositionSnippet, options.OperationMiddlewares["repositionSnippet"]...)
+	router.GET(options.BaseURL+"/api/snippet/all", wrapper.ListSnippets, options.OperationMiddlewares["listSnippets"]...)
+	router.GET(options.BaseURL+"/api/snippet/sources", wrapper.ListSourceSnippets, options.OperationMiddlewares["listSourceSnippets"]...)
+	router.GET(options.BaseURL+"/api/sources", wrapper.ListSources, options.OperationMiddlewares["listSources"]...)
+	router.POST(options.BaseURL+"/api/sources", wrapper.CreateSource, options.OperationMiddlewares["createSource"]...)
+	router.DELETE(options.BaseURL+"/api/sources/:sourceId", wrapper.DeleteSource, options.OperationMiddlewares["deleteSource"]...)
+	router.GET(options.BaseURL+"/api/sources/:sourceId", wrapper.GetSource, options.OperationMiddlewares["getSource"]...)
+	router.PATCH(options.BaseURL+"/api/sources/:sourceId", wrapper.UpdateSource, options.OperationMiddlewares["updateSource"]...)
+	router.POST(options.BaseURL+"/api/sources/:sourceId/sync", wrapper.SyncSource, options.OperationMiddlewares["syncSource"]...)
+	router.POST(options.BaseURL+"/api/sources/sync-all", wrapper.SyncAllSources, options.OperationMiddlewares["syncAllSources"]...)
+	router.POST(options.BaseURL+"/api/sources/validate", wrapper.ValidateSource, options.OperationMiddlewares["validateSource"]...)
 	router.PUT(options.BaseURL+"/api/tag", wrapper.CreateTag, options.OperationMiddlewares["createTag"]...)
 	router.DELETE(options.BaseURL+"/api/tag/:tagId", wrapper.DeleteTag, options.OperationMiddlewares["deleteTag"]...)
 	router.PATCH(options.BaseURL+"/api/tag/:tagId", wrapper.UpdateTag, options.OperationMiddlewares["updateTag"]...)
@@ -9264,6 +10106,780 @@ func (response UpdateUserPermissions503JSONResponse) VisitUpdateUserPermissionsR
 	return err
 }
 
+type ListScriptsRequestObject struct {
+	Params ListScriptsParams
+}
+
+type ListScriptsResponseObject interface {
+	VisitListScriptsResponse(w http.ResponseWriter) error
+}
+
+type ListScripts200JSONResponse []Script
+
+func (response ListScripts200JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListScripts400JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListScripts401JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListScripts403JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ListScripts404JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListScripts503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListScripts503JSONResponse) VisitListScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScriptRequestObject struct {
+	Body *CreateScriptJSONRequestBody
+}
+
+type CreateScriptResponseObject interface {
+	VisitCreateScriptResponse(w http.ResponseWriter) error
+}
+
+type CreateScript201JSONResponse ScriptCreated
+
+func (response CreateScript201JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateScript400JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateScript401JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateScript403JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateScript404JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateScript413JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateScript415JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateScript503JSONResponse) VisitCreateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllScriptsRequestObject struct {
+}
+
+type ListAllScriptsResponseObject interface {
+	VisitListAllScriptsResponse(w http.ResponseWriter) error
+}
+
+type ListAllScripts200JSONResponse []Script
+
+func (response ListAllScripts200JSONResponse) VisitListAllScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllScripts400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAllScripts400JSONResponse) VisitListAllScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllScripts401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListAllScripts401JSONResponse) VisitListAllScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAllScripts503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListAllScripts503JSONResponse) VisitListAllScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceScriptsRequestObject struct {
+}
+
+type ListSourceScriptsResponseObject interface {
+	VisitListSourceScriptsResponse(w http.ResponseWriter) error
+}
+
+type ListSourceScripts200JSONResponse []Script
+
+func (response ListSourceScripts200JSONResponse) VisitListSourceScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceScripts400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSourceScripts400JSONResponse) VisitListSourceScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceScripts401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSourceScripts401JSONResponse) VisitListSourceScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceScripts503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListSourceScripts503JSONResponse) VisitListSourceScriptsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScriptRequestObject struct {
+	ScriptID ScriptID `json:"scriptId"`
+	Params   DeleteScriptParams
+}
+
+type DeleteScriptResponseObject interface {
+	VisitDeleteScriptResponse(w http.ResponseWriter) error
+}
+
+type DeleteScript200JSONResponse Message
+
+func (response DeleteScript200JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteScript400JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteScript401JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteScript403JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteScript404JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteScript503JSONResponse) VisitDeleteScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScriptRequestObject struct {
+	ScriptID ScriptID `json:"scriptId"`
+	Params   GetScriptParams
+}
+
+type GetScriptResponseObject interface {
+	VisitGetScriptResponse(w http.ResponseWriter) error
+}
+
+type GetScript200JSONResponse Script
+
+func (response GetScript200JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetScript400JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetScript401JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetScript403JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetScript404JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetScript503JSONResponse) VisitGetScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScriptRequestObject struct {
+	ScriptID ScriptID `json:"scriptId"`
+	Params   UpdateScriptParams
+	Body     *UpdateScriptJSONRequestBody
+}
+
+type UpdateScriptResponseObject interface {
+	VisitUpdateScriptResponse(w http.ResponseWriter) error
+}
+
+type UpdateScript200JSONResponse Message
+
+func (response UpdateScript200JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateScript400JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateScript401JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateScript403JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateScript404JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateScript413JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateScript415JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateScript503JSONResponse) VisitUpdateScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScriptRequestObject struct {
+	ScriptID ScriptID `json:"scriptId"`
+	Params   RepositionScriptParams
+	Body     *RepositionScriptJSONRequestBody
+}
+
+type RepositionScriptResponseObject interface {
+	VisitRepositionScriptResponse(w http.ResponseWriter) error
+}
+
+type RepositionScript200JSONResponse Message
+
+func (response RepositionScript200JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RepositionScript400JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RepositionScript401JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RepositionScript403JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RepositionScript404JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response RepositionScript413JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RepositionScript415JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionScript503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RepositionScript503JSONResponse) VisitRepositionScriptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetFirstTimeSetupRequestObject struct {
 }
 
@@ -9450,6 +11066,1485 @@ func (response DeleteSession404JSONResponse) VisitDeleteSessionResponse(w http.R
 type DeleteSession503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response DeleteSession503JSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippetRequestObject struct {
+	Body *CreateSnippetJSONRequestBody
+}
+
+type CreateSnippetResponseObject interface {
+	VisitCreateSnippetResponse(w http.ResponseWriter) error
+}
+
+type CreateSnippet200JSONResponse SnippetCreated
+
+func (response CreateSnippet200JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSnippet400JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateSnippet401JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateSnippet403JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CreateSnippet404JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateSnippet413JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSnippet415JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateSnippet503JSONResponse) VisitCreateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnippetsRequestObject struct {
+}
+
+type ListSnippetsResponseObject interface {
+	VisitListSnippetsResponse(w http.ResponseWriter) error
+}
+
+type ListSnippets200JSONResponse []Snippet
+
+func (response ListSnippets200JSONResponse) VisitListSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnippets400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSnippets400JSONResponse) VisitListSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnippets401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSnippets401JSONResponse) VisitListSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSnippets503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListSnippets503JSONResponse) VisitListSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceSnippetsRequestObject struct {
+}
+
+type ListSourceSnippetsResponseObject interface {
+	VisitListSourceSnippetsResponse(w http.ResponseWriter) error
+}
+
+type ListSourceSnippets200JSONResponse []Snippet
+
+func (response ListSourceSnippets200JSONResponse) VisitListSourceSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceSnippets400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSourceSnippets400JSONResponse) VisitListSourceSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceSnippets401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSourceSnippets401JSONResponse) VisitListSourceSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourceSnippets503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListSourceSnippets503JSONResponse) VisitListSourceSnippetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippetRequestObject struct {
+	SnippetID SnippetID `json:"snippetId"`
+	Params    DeleteSnippetParams
+}
+
+type DeleteSnippetResponseObject interface {
+	VisitDeleteSnippetResponse(w http.ResponseWriter) error
+}
+
+type DeleteSnippet200JSONResponse Message
+
+func (response DeleteSnippet200JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteSnippet400JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteSnippet401JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteSnippet403JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteSnippet404JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteSnippet503JSONResponse) VisitDeleteSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippetRequestObject struct {
+	SnippetID SnippetID `json:"snippetId"`
+	Params    GetSnippetParams
+}
+
+type GetSnippetResponseObject interface {
+	VisitGetSnippetResponse(w http.ResponseWriter) error
+}
+
+type GetSnippet200JSONResponse Snippet
+
+func (response GetSnippet200JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSnippet400JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetSnippet401JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSnippet403JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetSnippet404JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetSnippet503JSONResponse) VisitGetSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippetRequestObject struct {
+	SnippetID SnippetID `json:"snippetId"`
+	Params    UpdateSnippetParams
+	Body      *UpdateSnippetJSONRequestBody
+}
+
+type UpdateSnippetResponseObject interface {
+	VisitUpdateSnippetResponse(w http.ResponseWriter) error
+}
+
+type UpdateSnippet200JSONResponse Message
+
+func (response UpdateSnippet200JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateSnippet400JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateSnippet401JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateSnippet403JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateSnippet404JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateSnippet413JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateSnippet415JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateSnippet503JSONResponse) VisitUpdateSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippetRequestObject struct {
+	SnippetID SnippetID `json:"snippetId"`
+	Params    RepositionSnippetParams
+	Body      *RepositionSnippetJSONRequestBody
+}
+
+type RepositionSnippetResponseObject interface {
+	VisitRepositionSnippetResponse(w http.ResponseWriter) error
+}
+
+type RepositionSnippet200JSONResponse Message
+
+func (response RepositionSnippet200JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response RepositionSnippet400JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RepositionSnippet401JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response RepositionSnippet403JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RepositionSnippet404JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response RepositionSnippet413JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response RepositionSnippet415JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RepositionSnippet503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RepositionSnippet503JSONResponse) VisitRepositionSnippetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSourcesRequestObject struct {
+}
+
+type ListSourcesResponseObject interface {
+	VisitListSourcesResponse(w http.ResponseWriter) error
+}
+
+type ListSources200JSONResponse []Source
+
+func (response ListSources200JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSources400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListSources400JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSources401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListSources401JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSources403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListSources403JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSources503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListSources503JSONResponse) VisitListSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSourceRequestObject struct {
+	Body *CreateSourceJSONRequestBody
+}
+
+type CreateSourceResponseObject interface {
+	VisitCreateSourceResponse(w http.ResponseWriter) error
+}
+
+type CreateSource201JSONResponse SourceCreated
+
+func (response CreateSource201JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateSource400JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateSource401JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateSource403JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource409JSONResponse struct{ ConflictJSONResponse }
+
+func (response CreateSource409JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateSource413JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateSource415JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateSource503JSONResponse) VisitCreateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSourcesRequestObject struct {
+}
+
+type SyncAllSourcesResponseObject interface {
+	VisitSyncAllSourcesResponse(w http.ResponseWriter) error
+}
+
+type SyncAllSources200JSONResponse Message
+
+func (response SyncAllSources200JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSources400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response SyncAllSources400JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSources401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SyncAllSources401JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSources403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SyncAllSources403JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncAllSources503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response SyncAllSources503JSONResponse) VisitSyncAllSourcesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSourceRequestObject struct {
+	Body *ValidateSourceJSONRequestBody
+}
+
+type ValidateSourceResponseObject interface {
+	VisitValidateSourceResponse(w http.ResponseWriter) error
+}
+
+type ValidateSource200JSONResponse SourceCheck
+
+func (response ValidateSource200JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ValidateSource400JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ValidateSource401JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ValidateSource403JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response ValidateSource413JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response ValidateSource415JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ValidateSource503JSONResponse) VisitValidateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSourceRequestObject struct {
+	SourceID SourceID `json:"sourceId"`
+}
+
+type DeleteSourceResponseObject interface {
+	VisitDeleteSourceResponse(w http.ResponseWriter) error
+}
+
+type DeleteSource200JSONResponse Message
+
+func (response DeleteSource200JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteSource400JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteSource401JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteSource403JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteSource404JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteSource503JSONResponse) VisitDeleteSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSourceRequestObject struct {
+	SourceID SourceID `json:"sourceId"`
+}
+
+type GetSourceResponseObject interface {
+	VisitGetSourceResponse(w http.ResponseWriter) error
+}
+
+type GetSource200JSONResponse Source
+
+func (response GetSource200JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetSource400JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetSource401JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetSource403JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetSource404JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetSource503JSONResponse) VisitGetSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSourceRequestObject struct {
+	SourceID SourceID `json:"sourceId"`
+	Body     *UpdateSourceJSONRequestBody
+}
+
+type UpdateSourceResponseObject interface {
+	VisitUpdateSourceResponse(w http.ResponseWriter) error
+}
+
+type UpdateSource200JSONResponse SourceUpdated
+
+func (response UpdateSource200JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateSource400JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateSource401JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateSource403JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateSource404JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource409JSONResponse struct{ ConflictJSONResponse }
+
+func (response UpdateSource409JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateSource413JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateSource415JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateSource503JSONResponse) VisitUpdateSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSourceRequestObject struct {
+	SourceID SourceID `json:"sourceId"`
+}
+
+type SyncSourceResponseObject interface {
+	VisitSyncSourceResponse(w http.ResponseWriter) error
+}
+
+type SyncSource200JSONResponse Message
+
+func (response SyncSource200JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response SyncSource400JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SyncSource401JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response SyncSource403JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response SyncSource404JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SyncSource503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response SyncSource503JSONResponse) VisitSyncSourceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -10839,6 +13934,30 @@ type StrictServerInterface interface {
 	// UpdateUserPermissions Change the overrides of an account
 	// (PUT /api/permissions/users/{accountId}/permissions)
 	UpdateUserPermissions(ctx context.Context, request UpdateUserPermissionsRequestObject) (UpdateUserPermissionsResponseObject, error)
+	// ListScripts List or search scripts
+	// (GET /api/scripts)
+	ListScripts(ctx context.Context, request ListScriptsRequestObject) (ListScriptsResponseObject, error)
+	// CreateScript Create a script
+	// (POST /api/scripts)
+	CreateScript(ctx context.Context, request CreateScriptRequestObject) (CreateScriptResponseObject, error)
+	// ListAllScripts List every accessible script
+	// (GET /api/scripts/all)
+	ListAllScripts(ctx context.Context, request ListAllScriptsRequestObject) (ListAllScriptsResponseObject, error)
+	// ListSourceScripts List the scripts of external sources
+	// (GET /api/scripts/sources)
+	ListSourceScripts(ctx context.Context, request ListSourceScriptsRequestObject) (ListSourceScriptsResponseObject, error)
+	// DeleteScript Delete a script
+	// (DELETE /api/scripts/{scriptId})
+	DeleteScript(ctx context.Context, request DeleteScriptRequestObject) (DeleteScriptResponseObject, error)
+	// GetScript Read one script
+	// (GET /api/scripts/{scriptId})
+	GetScript(ctx context.Context, request GetScriptRequestObject) (GetScriptResponseObject, error)
+	// UpdateScript Change a script
+	// (PUT /api/scripts/{scriptId})
+	UpdateScript(ctx context.Context, request UpdateScriptRequestObject) (UpdateScriptResponseObject, error)
+	// RepositionScript Change the order of scripts
+	// (PATCH /api/scripts/{scriptId}/reposition)
+	RepositionScript(ctx context.Context, request RepositionScriptRequestObject) (RepositionScriptResponseObject, error)
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx context.Context, request GetFirstTimeSetupRequestObject) (GetFirstTimeSetupResponseObject, error)
@@ -10851,6 +13970,51 @@ type StrictServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// CreateSnippet Create a snippet
+	// (PUT /api/snippet)
+	CreateSnippet(ctx context.Context, request CreateSnippetRequestObject) (CreateSnippetResponseObject, error)
+	// ListSnippets List every accessible snippet
+	// (GET /api/snippet/all)
+	ListSnippets(ctx context.Context, request ListSnippetsRequestObject) (ListSnippetsResponseObject, error)
+	// ListSourceSnippets List the snippets of external sources
+	// (GET /api/snippet/sources)
+	ListSourceSnippets(ctx context.Context, request ListSourceSnippetsRequestObject) (ListSourceSnippetsResponseObject, error)
+	// DeleteSnippet Delete a snippet
+	// (DELETE /api/snippet/{snippetId})
+	DeleteSnippet(ctx context.Context, request DeleteSnippetRequestObject) (DeleteSnippetResponseObject, error)
+	// GetSnippet Read one snippet
+	// (GET /api/snippet/{snippetId})
+	GetSnippet(ctx context.Context, request GetSnippetRequestObject) (GetSnippetResponseObject, error)
+	// UpdateSnippet Change a snippet
+	// (PATCH /api/snippet/{snippetId})
+	UpdateSnippet(ctx context.Context, request UpdateSnippetRequestObject) (UpdateSnippetResponseObject, error)
+	// RepositionSnippet Change the order of snippets
+	// (PATCH /api/snippet/{snippetId}/reposition)
+	RepositionSnippet(ctx context.Context, request RepositionSnippetRequestObject) (RepositionSnippetResponseObject, error)
+	// ListSources List sources
+	// (GET /api/sources)
+	ListSources(ctx context.Context, request ListSourcesRequestObject) (ListSourcesResponseObject, error)
+	// CreateSource Add a source
+	// (POST /api/sources)
+	CreateSource(ctx context.Context, request CreateSourceRequestObject) (CreateSourceResponseObject, error)
+	// SyncAllSources Synchronize all enabled sources in the background
+	// (POST /api/sources/sync-all)
+	SyncAllSources(ctx context.Context, request SyncAllSourcesRequestObject) (SyncAllSourcesResponseObject, error)
+	// ValidateSource Try a URL without storing it
+	// (POST /api/sources/validate)
+	ValidateSource(ctx context.Context, request ValidateSourceRequestObject) (ValidateSourceResponseObject, error)
+	// DeleteSource Remove a source
+	// (DELETE /api/sources/{sourceId})
+	DeleteSource(ctx context.Context, request DeleteSourceRequestObject) (DeleteSourceResponseObject, error)
+	// GetSource Read one source
+	// (GET /api/sources/{sourceId})
+	GetSource(ctx context.Context, request GetSourceRequestObject) (GetSourceResponseObject, error)
+	// UpdateSource Change a source
+	// (PATCH /api/sources/{sourceId})
+	UpdateSource(ctx context.Context, request UpdateSourceRequestObject) (UpdateSourceResponseObject, error)
+	// SyncSource Synchronize a source and wait
+	// (POST /api/sources/{sourceId}/sync)
+	SyncSource(ctx context.Context, request SyncSourceRequestObject) (SyncSourceResponseObject, error)
 	// CreateTag Create a tag
 	// (PUT /api/tag)
 	CreateTag(ctx context.Context, request CreateTagRequestObject) (CreateTagResponseObject, error)
@@ -13004,6 +16168,273 @@ func (sh *strictHandler) UpdateUserPermissions(ctx echo.Context, accountID RoleA
 	return nil
 }
 
+// ListScripts operation middleware
+func (sh *strictHandler) ListScripts(ctx echo.Context, params ListScriptsParams) error {
+	var request ListScriptsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListScripts(ctx.Request().Context(), request.(ListScriptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListScripts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListScriptsResponseObject); ok {
+		return validResponse.VisitListScriptsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateScript operation middleware
+func (sh *strictHandler) CreateScript(ctx echo.Context) error {
+	var request CreateScriptRequestObject
+
+	var body CreateScriptJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateScript(ctx.Request().Context(), request.(CreateScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateScriptResponseObject); ok {
+		return validResponse.VisitCreateScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListAllScripts operation middleware
+func (sh *strictHandler) ListAllScripts(ctx echo.Context) error {
+	var request ListAllScriptsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAllScripts(ctx.Request().Context(), request.(ListAllScriptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAllScripts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAllScriptsResponseObject); ok {
+		return validResponse.VisitListAllScriptsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSourceScripts operation middleware
+func (sh *strictHandler) ListSourceScripts(ctx echo.Context) error {
+	var request ListSourceScriptsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSourceScripts(ctx.Request().Context(), request.(ListSourceScriptsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSourceScripts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSourceScriptsResponseObject); ok {
+		return validResponse.VisitListSourceScriptsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteScript operation middleware
+func (sh *strictHandler) DeleteScript(ctx echo.Context, scriptID ScriptID, params DeleteScriptParams) error {
+	var request DeleteScriptRequestObject
+
+	request.ScriptID = scriptID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteScript(ctx.Request().Context(), request.(DeleteScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteScriptResponseObject); ok {
+		return validResponse.VisitDeleteScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetScript operation middleware
+func (sh *strictHandler) GetScript(ctx echo.Context, scriptID ScriptID, params GetScriptParams) error {
+	var request GetScriptRequestObject
+
+	request.ScriptID = scriptID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetScript(ctx.Request().Context(), request.(GetScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetScriptResponseObject); ok {
+		return validResponse.VisitGetScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateScript operation middleware
+func (sh *strictHandler) UpdateScript(ctx echo.Context, scriptID ScriptID, params UpdateScriptParams) error {
+	var request UpdateScriptRequestObject
+
+	request.ScriptID = scriptID
+	request.Params = params
+
+	var body UpdateScriptJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateScript(ctx.Request().Context(), request.(UpdateScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateScriptResponseObject); ok {
+		return validResponse.VisitUpdateScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RepositionScript operation middleware
+func (sh *strictHandler) RepositionScript(ctx echo.Context, scriptID ScriptID, params RepositionScriptParams) error {
+	var request RepositionScriptRequestObject
+
+	request.ScriptID = scriptID
+	request.Params = params
+
+	var body RepositionScriptJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RepositionScript(ctx.Request().Context(), request.(RepositionScriptRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RepositionScript")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RepositionScriptResponseObject); ok {
+		return validResponse.VisitRepositionScriptResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetFirstTimeSetup operation middleware
 func (sh *strictHandler) GetFirstTimeSetup(ctx echo.Context) error {
 	var request GetFirstTimeSetupRequestObject
@@ -13092,6 +16523,509 @@ func (sh *strictHandler) DeleteSession(ctx echo.Context, id int64) error {
 		return err
 	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
 		return validResponse.VisitDeleteSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSnippet operation middleware
+func (sh *strictHandler) CreateSnippet(ctx echo.Context) error {
+	var request CreateSnippetRequestObject
+
+	var body CreateSnippetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSnippet(ctx.Request().Context(), request.(CreateSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSnippetResponseObject); ok {
+		return validResponse.VisitCreateSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSnippets operation middleware
+func (sh *strictHandler) ListSnippets(ctx echo.Context) error {
+	var request ListSnippetsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSnippets(ctx.Request().Context(), request.(ListSnippetsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSnippets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSnippetsResponseObject); ok {
+		return validResponse.VisitListSnippetsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSourceSnippets operation middleware
+func (sh *strictHandler) ListSourceSnippets(ctx echo.Context) error {
+	var request ListSourceSnippetsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSourceSnippets(ctx.Request().Context(), request.(ListSourceSnippetsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSourceSnippets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSourceSnippetsResponseObject); ok {
+		return validResponse.VisitListSourceSnippetsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSnippet operation middleware
+func (sh *strictHandler) DeleteSnippet(ctx echo.Context, snippetID SnippetID, params DeleteSnippetParams) error {
+	var request DeleteSnippetRequestObject
+
+	request.SnippetID = snippetID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSnippet(ctx.Request().Context(), request.(DeleteSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSnippetResponseObject); ok {
+		return validResponse.VisitDeleteSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSnippet operation middleware
+func (sh *strictHandler) GetSnippet(ctx echo.Context, snippetID SnippetID, params GetSnippetParams) error {
+	var request GetSnippetRequestObject
+
+	request.SnippetID = snippetID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSnippet(ctx.Request().Context(), request.(GetSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSnippetResponseObject); ok {
+		return validResponse.VisitGetSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateSnippet operation middleware
+func (sh *strictHandler) UpdateSnippet(ctx echo.Context, snippetID SnippetID, params UpdateSnippetParams) error {
+	var request UpdateSnippetRequestObject
+
+	request.SnippetID = snippetID
+	request.Params = params
+
+	var body UpdateSnippetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSnippet(ctx.Request().Context(), request.(UpdateSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateSnippetResponseObject); ok {
+		return validResponse.VisitUpdateSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RepositionSnippet operation middleware
+func (sh *strictHandler) RepositionSnippet(ctx echo.Context, snippetID SnippetID, params RepositionSnippetParams) error {
+	var request RepositionSnippetRequestObject
+
+	request.SnippetID = snippetID
+	request.Params = params
+
+	var body RepositionSnippetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RepositionSnippet(ctx.Request().Context(), request.(RepositionSnippetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RepositionSnippet")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RepositionSnippetResponseObject); ok {
+		return validResponse.VisitRepositionSnippetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSources operation middleware
+func (sh *strictHandler) ListSources(ctx echo.Context) error {
+	var request ListSourcesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSources(ctx.Request().Context(), request.(ListSourcesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSources")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSourcesResponseObject); ok {
+		return validResponse.VisitListSourcesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateSource operation middleware
+func (sh *strictHandler) CreateSource(ctx echo.Context) error {
+	var request CreateSourceRequestObject
+
+	var body CreateSourceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateSource(ctx.Request().Context(), request.(CreateSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateSourceResponseObject); ok {
+		return validResponse.VisitCreateSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SyncAllSources operation middleware
+func (sh *strictHandler) SyncAllSources(ctx echo.Context) error {
+	var request SyncAllSourcesRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SyncAllSources(ctx.Request().Context(), request.(SyncAllSourcesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SyncAllSources")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SyncAllSourcesResponseObject); ok {
+		return validResponse.VisitSyncAllSourcesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ValidateSource operation middleware
+func (sh *strictHandler) ValidateSource(ctx echo.Context) error {
+	var request ValidateSourceRequestObject
+
+	var body ValidateSourceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ValidateSource(ctx.Request().Context(), request.(ValidateSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ValidateSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ValidateSourceResponseObject); ok {
+		return validResponse.VisitValidateSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSource operation middleware
+func (sh *strictHandler) DeleteSource(ctx echo.Context, sourceID SourceID) error {
+	var request DeleteSourceRequestObject
+
+	request.SourceID = sourceID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSource(ctx.Request().Context(), request.(DeleteSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSourceResponseObject); ok {
+		return validResponse.VisitDeleteSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSource operation middleware
+func (sh *strictHandler) GetSource(ctx echo.Context, sourceID SourceID) error {
+	var request GetSourceRequestObject
+
+	request.SourceID = sourceID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSource(ctx.Request().Context(), request.(GetSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSourceResponseObject); ok {
+		return validResponse.VisitGetSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateSource operation middleware
+func (sh *strictHandler) UpdateSource(ctx echo.Context, sourceID SourceID) error {
+	var request UpdateSourceRequestObject
+
+	request.SourceID = sourceID
+
+	var body UpdateSourceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSource(ctx.Request().Context(), request.(UpdateSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateSourceResponseObject); ok {
+		return validResponse.VisitUpdateSourceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SyncSource operation middleware
+func (sh *strictHandler) SyncSource(ctx echo.Context, sourceID SourceID) error {
+	var request SyncSourceRequestObject
+
+	request.SourceID = sourceID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SyncSource(ctx.Request().Context(), request.(SyncSourceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SyncSource")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SyncSourceResponseObject); ok {
+		return validResponse.VisitSyncSourceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -27,6 +27,20 @@ type PermissionGroup struct {
 	SortOrder int32
 }
 
+type Source struct {
+	ID             int64
+	Name           string
+	URL            string
+	Enabled        bool
+	IsDefault      bool
+	LastSyncStatus *string
+	SnippetCount   int32
+	ScriptCount    int32
+	ThemeCount     int32
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
 type Tag struct {
 	ID        int64
 	AccountID int64

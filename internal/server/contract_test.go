@@ -167,6 +167,9 @@ var things = map[string]thing{
 	"/api/permissions/users/{}":             {newAccount, http.StatusForbidden},
 	"/api/permissions/groups/{}":            {newRole, http.StatusForbidden},
 	"/api/permissions/groups/{}/members/{}": {newRoleMember, http.StatusForbidden},
+	"/api/scripts/{}":                       {newScript, http.StatusNotFound},
+	"/api/snippet/{}":                       {newSnippet, http.StatusNotFound},
+	"/api/sources/{}":                       {newSource, http.StatusForbidden},
 }
 
 // refusals are those of operations that answer otherwise than their path says.
@@ -194,6 +197,19 @@ func newInvitation(t testing.TB, s *testserver.Server, _ []int64) int64 {
 	id := s.NewOrganization(t, s.Colleague)
 	s.Exec(t, `insert into organization_members (organization_id, account_id, invited_by) values ($1, $2, $3)`,
 		id, s.Owner.AccountID, s.Colleague.AccountID)
+	return id
+}
+
+func newScript(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+	return s.Owner.Post("/api/scripts", map[string]any{"name": "Owner's", "content": "echo"}).Want(201).ID()
+}
+
+func newSnippet(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+	return s.Owner.Put("/api/snippet", map[string]any{"name": "Owner's", "command": "echo"}).Want(200).ID()
+}
+
+func newSource(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
+	s.Scan(t, &id, `insert into sources (name, url) values ('Some', 'http://127.0.0.1:1/' || gen_random_uuid()) returning id`)
 	return id
 }
 

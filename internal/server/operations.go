@@ -12,10 +12,14 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/identity"
+	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/role"
+	"github.com/nexterm-go/nexterm/internal/script"
 	"github.com/nexterm-go/nexterm/internal/service"
 	"github.com/nexterm-go/nexterm/internal/session"
+	"github.com/nexterm-go/nexterm/internal/snippet"
+	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/tag"
 	"github.com/nexterm-go/nexterm/internal/user"
 )
@@ -28,8 +32,11 @@ type (
 	identityHandlers     = identity.Handlers
 	organizationHandlers = organization.Handlers
 	roleHandlers         = role.Handlers
+	scriptHandlers       = script.Handlers
 	serviceHandlers      = service.Handlers
 	sessionHandlers      = session.Handlers
+	snippetHandlers      = snippet.Handlers
+	sourceHandlers       = source.Handlers
 	tagHandlers          = tag.Handlers
 	userHandlers         = user.Handlers
 )
@@ -44,15 +51,18 @@ type operations struct {
 	*identityHandlers
 	*organizationHandlers
 	*roleHandlers
+	*scriptHandlers
 	*serviceHandlers
 	*sessionHandlers
+	*snippetHandlers
+	*sourceHandlers
 	*tagHandlers
 	*userHandlers
 }
 
 var _ api.StrictServerInterface = operations{}
 
-func newOperations(o Options, contract *openapi3.T) operations {
+func newOperations(o Options, contract *openapi3.T, jobs *job.Client) operations {
 	return operations{
 		account.New(o.Pool),
 		audit.New(o.Pool, o.Events),
@@ -61,8 +71,11 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
 		role.New(o.Pool),
+		script.New(o.Pool),
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool, o.Events),
+		snippet.New(o.Pool, o.Events),
+		source.New(source.NewSyncer(o.Pool, o.Outbound, o.Log), jobs),
 		tag.New(o.Pool, o.Events),
 		user.New(o.Pool, o.Events, o.Log),
 	}
@@ -77,6 +90,9 @@ func stateLists(o operations) map[event.Topic]func(context.Context) (any, error)
 		},
 		event.Identities: func(ctx context.Context) (any, error) {
 			return o.ListIdentities(ctx, api.ListIdentitiesRequestObject{})
+		},
+		event.Snippets: func(ctx context.Context) (any, error) {
+			return o.ListSnippets(ctx, api.ListSnippetsRequestObject{})
 		},
 	}
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/docs"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/state"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -32,12 +34,15 @@ const readyTimeout = 2 * time.Second
 
 // Options are what a server is made of.
 type Options struct {
-	Pool    *pgxpool.Pool
-	Vault   *vault.Vault
-	Events  *event.Bus
-	Log     *slog.Logger
-	Version string
-	Trust   ProxyTrust
+	Pool   *pgxpool.Pool
+	Vault  *vault.Vault
+	Events *event.Bus
+	// Outbound is for requests to addresses that people type in; by default it
+	// reaches public ones only.
+	Outbound *outbound.Client
+	Log      *slog.Logger
+	Version  string
+	Trust    ProxyTrust
 	// LoginLimit overrides DefaultLoginLimit when it is not 0.
 	LoginLimit int
 	// PingInterval and WriteTimeout of sockets override state's when they are not 0.
@@ -74,7 +79,14 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
-	all := newOperations(options, contract)
+	if options.Outbound == nil {
+		options.Outbound = outbound.New(nil)
+	}
+	jobs, err := job.NewClient(options.Pool, options.Log)
+	if err != nil {
+		return nil, fmt.Errorf("enqueue jobs: %w", err)
+	}
+	all := newOperations(options, contract, jobs)
 	sockets := state.New(state.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout,

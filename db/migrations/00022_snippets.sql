@@ -1,0 +1,35 @@
+-- +goose Up
+-- account_id owns a personal snippet. creator_id remembers who wrote one of an
+-- organization, for as long as that account exists.
+create table snippets (
+    id              bigint generated always as identity primary key,
+    account_id      bigint,
+    organization_id bigint,
+    source_id       bigint,
+    creator_id      bigint,
+    name            text    not null,
+    command         text    not null,
+    description     text,
+    os_filter       text[],
+    sort_order      integer not null default 0,
+    path            text,
+    hash            text,
+    constraint snippets_account_exists foreign key (account_id) references accounts (id) on delete cascade,
+    constraint snippets_organization_exists foreign key (organization_id) references organizations (id) on delete cascade,
+    constraint snippets_source_exists foreign key (source_id) references sources (id) on delete cascade,
+    constraint snippets_creator_exists foreign key (creator_id) references accounts (id) on delete set null,
+    constraint snippets_one_owner check (num_nonnulls(account_id, organization_id, source_id) = 1),
+    constraint snippets_creator_in_organization check (creator_id is null or organization_id is not null),
+    constraint snippets_file_of_source check (num_nonnulls(source_id, path, hash) in (0, 3)),
+    constraint snippets_path_unique unique (source_id, path),
+    constraint snippets_name_length check (char_length(name) between 1 and 255),
+    constraint snippets_command_length check (octet_length(command) between 1 and 65536),
+    constraint snippets_description_length check (char_length(description) between 1 and 5000),
+    constraint snippets_os_filter_filled check (cardinality(os_filter) > 0)
+);
+create index snippets_by_account on snippets (account_id, sort_order, id) where account_id is not null;
+create index snippets_by_organization on snippets (organization_id, sort_order, id) where organization_id is not null;
+create index snippets_by_creator on snippets (creator_id) where creator_id is not null;
+
+-- +goose Down
+drop table snippets;

@@ -1,0 +1,77 @@
+-- name: ListSnippets :many
+select id, name, command, description, os_filter, organization_id, coalesce(account_id, creator_id) as account_id, source_id, sort_order
+from snippets
+where (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]))
+order by sort_order, id;
+
+-- name: ListSourceSnippets :many
+-- every owner: what an enabled source delivers is for every account
+select i.id, i.name, i.command, i.description, i.os_filter, i.organization_id, i.account_id, i.source_id, i.sort_order
+from snippets i
+         join sources s on s.id = i.source_id and s.enabled
+order by i.sort_order, i.id;
+
+-- name: GetSnippet :one
+select i.id, i.name, i.command, i.description, i.os_filter, i.organization_id, coalesce(i.account_id, i.creator_id) as account_id, i.source_id, i.sort_order
+from snippets i
+where i.id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    or (@sources::boolean and exists (select from sources s where s.id = i.source_id and s.enabled)));
+
+-- name: CreateSnippet :one
+-- every owner: a new row; the caller's right to its scope is checked before
+insert into snippets (account_id, organization_id, creator_id, name, command, description, os_filter, sort_order)
+select sqlc.narg(account_id)::bigint, sqlc.narg(organization_id)::bigint, sqlc.narg(creator_id)::bigint,
+       @name, @command, nullif(sqlc.narg(description)::text, ''), sqlc.narg(os_filter)::text[],
+       coalesce(max(i.sort_order) + 1, 0)
+from snippets i
+where i.account_id = sqlc.narg(account_id)::bigint or i.organization_id = sqlc.narg(organization_id)::bigint
+returning id;
+
+-- name: UpdateSnippet :execrows
+update snippets
+set name        = coalesce(sqlc.narg(name), name),
+    command     = coalesce(sqlc.narg(command), command),
+    description = case when @set_description::boolean then nullif(sqlc.narg(description)::text, '') else description end,
+    os_filter   = case when @set_os_filter::boolean then sqlc.narg(os_filter)::text[] else os_filter end
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]));
+
+-- name: DeleteSnippet :execrows
+delete
+from snippets
+where id = @id
+  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]));
+
+-- name: RepositionSnippet :one
+-- The moved row leaves its place and gets the target's; half places keep it apart from its neighbours.
+with ordered as (
+    select id, row_number() over (order by sort_order, id) as place
+    from snippets
+    where account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+),
+     landing as (
+         select m.id,
+                t.place + case
+                              when @placement::text = 'before' then -0.5
+                              when @placement::text = 'after' or t.place > m.place then 0.5
+                              else -0.5 end as place
+         from ordered m,
+              ordered t
+         where m.id = @id::bigint
+           and t.id = @target_id::bigint
+     ),
+     numbered as (
+         select o.id, row_number() over (order by coalesce(l.place, o.place)) as sort_order
+         from ordered o
+                  left join landing l on l.id = o.id
+         where exists (select from landing)
+     ),
+     changed as (
+         update snippets i set sort_order = n.sort_order
+         from numbered n
+         where i.id = n.id and i.sort_order <> n.sort_order
+     )
+select coalesce(bool_or(o.id = @id::bigint), false)::boolean        as moved_found,
+       coalesce(bool_or(o.id = @target_id::bigint), false)::boolean as target_found
+from ordered o;

@@ -1,0 +1,112 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+)
+
+const (
+	// Interval is how often all sources are synchronized.
+	Interval = time.Hour
+	// Queue is where the jobs wait, for one worker of each server: sources are
+	// synchronized one after the other.
+	Queue = "source"
+
+	defaultName = "Official"
+	defaultURL  = "https://source.nexterm.dev"
+)
+
+// options let a job wait only once: an equal one that has not ended yet does
+// for both. A failure is for the source's status, and the next hour's to mend.
+var options = river.InsertOpts{
+	Queue:       Queue,
+	MaxAttempts: 1,
+	UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
+		rivertype.JobStateRetryable, rivertype.JobStateScheduled,
+	}},
+}
+
+// SyncAll is the job of finding the enabled sources and enqueuing one SyncOne
+// for each.
+type SyncAll struct{}
+
+// Kind names the job in the database.
+func (SyncAll) Kind() string { return "source_sync_all" }
+
+// InsertOpts keeps a second one from waiting.
+func (SyncAll) InsertOpts() river.InsertOpts { return options }
+
+// SyncOne is the job of synchronizing one source.
+type SyncOne struct {
+	SourceID int64 `json:"sourceId"`
+}
+
+// Kind names the job in the database.
+func (SyncOne) Kind() string { return "source_sync" }
+
+// InsertOpts keeps a second one of the same source from waiting.
+func (SyncOne) InsertOpts() river.InsertOpts { return options }
+
+// Register makes the syncer work the jobs of this package.
+func Register(workers *river.Workers, syncer *Syncer) {
+	river.AddWorker(workers, &syncAllWorker{queries: syncer.queries})
+	river.AddWorker(workers, &syncOneWorker{syncer: syncer, log: syncer.log})
+}
+
+type syncAllWorker struct {
+	river.WorkerDefaults[SyncAll]
+	queries *db.Queries
+}
+
+func (w *syncAllWorker) Work(ctx context.Context, _ *river.Job[SyncAll]) error {
+	ids, err := w.queries.ListEnabledSources(ctx)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	jobs := make([]river.InsertManyParams, len(ids))
+	for i, id := range ids {
+		jobs[i].Args = SyncOne{SourceID: id}
+	}
+	_, err = river.ClientFromContext[pgx.Tx](ctx).InsertMany(ctx, jobs)
+	return err
+}
+
+type syncOneWorker struct {
+	river.WorkerDefaults[SyncOne]
+	syncer *Syncer
+	log    *slog.Logger
+}
+
+// Timeout leaves the syncer the time that it takes itself.
+func (w *syncOneWorker) Timeout(*river.Job[SyncOne]) time.Duration { return 2 * syncTime }
+
+func (w *syncOneWorker) Work(ctx context.Context, job *river.Job[SyncOne]) error {
+	err := w.syncer.Sync(ctx, job.Args.SourceID)
+	var reason unusable
+	if errors.As(err, &reason) || errors.Is(err, errNotFound) || errors.Is(err, errDisabled) {
+		return nil // the source's own matter, not the job's
+	}
+	return err
+}
+
+// EnsureDefault makes sure that the source which comes with the product exists
+// and has its URL. It does not enable it again.
+func EnsureDefault(ctx context.Context, pool *pgxpool.Pool) error {
+	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		if err := q.MoveDefaultSource(ctx, defaultURL); err != nil {
+			return err
+		}
+		return q.EnsureDefaultSource(ctx, db.EnsureDefaultSourceParams{Name: defaultName, URL: defaultURL})
+	})
+}

@@ -1,0 +1,227 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/outbound"
+)
+
+const (
+	// syncTime bounds the waiting and fetching of one synchronization, so that
+	// its answer comes before the server gives the request up. What is not
+	// fetched by then comes with the next one.
+	syncTime = 45 * time.Second
+	// maxSyncBytes bounds what one synchronization fetches, in the same way.
+	maxSyncBytes = 32 << 20
+	// fetches is how many files are fetched at a time.
+	fetches = 8
+	// syncs is how many sources one server synchronizes at a time.
+	syncs = 4
+)
+
+var (
+	errNotFound = fail.NotFound("Source not found")
+	errDisabled = fail.BadRequest("Source is disabled")
+)
+
+// Syncer brings what is stored of a source in line with what it delivers.
+type Syncer struct {
+	pool     *pgxpool.Pool
+	queries  *db.Queries
+	outbound *outbound.Client
+	log      *slog.Logger
+	slots    chan struct{}
+}
+
+// NewSyncer returns a syncer that fetches through the given client.
+func NewSyncer(pool *pgxpool.Pool, client *outbound.Client, log *slog.Logger) *Syncer {
+	return &Syncer{pool: pool, queries: db.New(pool), outbound: client, log: log, slots: make(chan struct{}, syncs)}
+}
+
+// Sync waits for a running synchronization of the same source, on whatever
+// server, and runs another one. That the source is unusable is an error of type
+// unusable, and kept as its status.
+func (s *Syncer) Sync(ctx context.Context, id int64) error {
+	limited, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	unlock, err := s.lock(limited, id)
+	if err != nil {
+		return orTimeout(ctx, err)
+	}
+	defer unlock()
+	row, err := s.queries.GetSource(ctx, id)
+	if err != nil {
+		return fail.OnNoRows(err, errNotFound)
+	}
+	if !row.Enabled {
+		return errDisabled
+	}
+	found, err := list(limited, s.outbound, row.URL)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		s.log.DebugContext(ctx, "source is unusable", "source", id, "url", row.URL, "reason", err)
+		return errors.Join(err, s.queries.FailSync(ctx, db.FailSyncParams{ID: id, URL: row.URL}))
+	}
+	stored, err := s.queries.ListSourceFiles(ctx, id)
+	if err != nil {
+		return err
+	}
+	items := s.fetch(limited, id, found, stored)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.store(ctx, row, found, items)
+}
+
+// orTimeout names the end of the syncer's own time; the caller's stays what it is.
+func orTimeout(ctx context.Context, err error) error {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return errTimeout
+	}
+	return err
+}
+
+// lock waits for a place on this server, then for the source. The lock lives on
+// a connection of its own: fetching takes long, and the pool is for requests.
+func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() {
+		if err != nil {
+			<-s.slots
+		}
+	}()
+	config := s.pool.Config().ConnConfig
+	// The wait may be longer than a statement may otherwise take.
+	config.RuntimeParams["statement_timeout"] = "0"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.New(conn).LockSync(ctx, fmt.Sprint("source ", id)); err != nil {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return func() {
+		_ = conn.Close(context.WithoutCancel(ctx))
+		<-s.slots
+	}, nil
+}
+
+// fetch reads the files that are new or changed; nil stands for one that is
+// kept as it is, also because it could not be fetched.
+func (s *Syncer) fetch(ctx context.Context, id int64, found listing, stored []db.ListSourceFilesRow) []*item {
+	hashes := make(map[string]string, len(stored))
+	for _, row := range stored {
+		hashes[row.Path] = row.Hash
+	}
+	items := make([]*item, len(found.files))
+	var left atomic.Int64
+	left.Store(maxSyncBytes)
+	var group errgroup.Group
+	group.SetLimit(fetches)
+	for i, f := range found.files {
+		if hash, known := hashes[f.path]; f.kind == themeKind || known && hash == f.hash {
+			continue
+		}
+		group.Go(func() error {
+			// Once the time or the room is used up, the rest is for the next time.
+			if left.Load() > 0 && ctx.Err() == nil {
+				items[i] = s.read(ctx, id, found, f, &left)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // no fetch returns an error
+	return items
+}
+
+// read fetches one file; nil when it cannot be used or there is no room for it.
+func (s *Syncer) read(ctx context.Context, id int64, found listing, f file, left *atomic.Int64) *item {
+	content, err := found.read(ctx, f)
+	var parsed item
+	if err == nil {
+		parsed, err = parseItem(f, content)
+	}
+	if err != nil {
+		s.log.DebugContext(ctx, "skip a file of a source", "source", id, "path", f.path, "reason", err)
+		return nil
+	}
+	if left.Add(-int64(len(content))) < 0 {
+		return nil
+	}
+	return &parsed
+}
+
+// store writes the outcome in one transaction, unless the source has moved in
+// the meantime.
+func (s *Syncer) store(ctx context.Context, row db.Source, found listing, items []*item) error {
+	scripts, snippets := gather(scriptKind, row.ID, found, items), gather(snippetKind, row.ID, found, items)
+	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		q := s.queries.WithTx(tx)
+		url, err := q.LockSource(ctx, row.ID)
+		if err != nil {
+			return fail.OnNoRows(err, errNotFound)
+		}
+		if url != row.URL {
+			return nil
+		}
+		if err := q.StoreSourceScripts(ctx, scripts.changed); err != nil {
+			return err
+		}
+		if err := q.ArrangeSourceScripts(ctx, db.ArrangeSourceScriptsParams{SourceID: row.ID, Paths: scripts.listed}); err != nil {
+			return err
+		}
+		if err := q.StoreSourceSnippets(ctx, db.StoreSourceSnippetsParams(snippets.changed)); err != nil {
+			return err
+		}
+		if err := q.ArrangeSourceSnippets(ctx, db.ArrangeSourceSnippetsParams{SourceID: row.ID, Paths: snippets.listed}); err != nil {
+			return err
+		}
+		return q.FinishSync(ctx, db.FinishSyncParams{ID: row.ID, ThemeCount: found.count(themeKind)})
+	})
+}
+
+// outcome is what one kind of items has come to. Listed is never nil, or
+// nothing would count as gone.
+type outcome struct {
+	listed  []string
+	changed db.StoreSourceScriptsParams
+}
+
+func gather(wanted kind, id int64, found listing, items []*item) outcome {
+	o := outcome{listed: []string{}, changed: db.StoreSourceScriptsParams{SourceID: id}}
+	for i, f := range found.files {
+		if f.kind != wanted {
+			continue
+		}
+		o.listed = append(o.listed, f.path)
+		if items[i] == nil {
+			continue
+		}
+		o.changed.Paths = append(o.changed.Paths, f.path)
+		o.changed.Hashes = append(o.changed.Hashes, f.hash)
+		o.changed.Names = append(o.changed.Names, items[i].name)
+		o.changed.Contents = append(o.changed.Contents, items[i].text)
+		o.changed.Descriptions = append(o.changed.Descriptions, items[i].description)
+		o.changed.OsFilters = append(o.changed.OsFilters, strings.Join(items[i].systems, ","))
+	}
+	return o
+}

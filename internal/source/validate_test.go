@@ -1,0 +1,109 @@
+package source_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/server"
+)
+
+func allowLoopback(t *testing.T) func(*server.Options) {
+	t.Helper()
+	networks, err := outbound.ParseNetworks("127.0.0.1/32")
+	require.NoError(t, err)
+	return func(o *server.Options) { o.Outbound = outbound.New(networks) }
+}
+
+func serve(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	listener := httptest.NewServer(handler)
+	t.Cleanup(listener.Close)
+	return listener.URL
+}
+
+func TestValidateCountsWhatIsListed(t *testing.T) {
+	t.Parallel()
+	s := reachable(t)
+	shelf := newShelf(t)
+	shelf.list("a.sh@x", "b.fish@x", "c.txt@x", "d.theme.css@x", "e.css@x", "a.sh@y")
+	var answer body
+	s.Admin.Post("/api/sources/validate", body{"url": shelf.url + "/"}).Want(200).Into(&answer)
+	require.Equal(t, body{"valid": true, "scriptCount": 2.0, "snippetCount": 1.0, "themeCount": 1.0}, answer)
+	var list []body
+	s.Admin.Get("/api/sources").Want(200).Into(&list)
+	require.Empty(t, list, "nothing is stored")
+}
+
+func TestValidateTellsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	s := reachable(t)
+	redirect := func(to string) string {
+		return serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) })
+	}
+	status := func(code int) string {
+		return serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
+	}
+	content := func(text string) string {
+		return serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+	}
+	refused := func(url, reason string) {
+		var answer body
+		s.Admin.Post("/api/sources/validate", body{"url": url}).Want(200).Into(&answer)
+		require.Equal(t, body{"valid": false, "error": reason}, answer, url)
+	}
+	for _, url := range malformed {
+		refused(url, "Invalid URL")
+	}
+	for _, url := range forbidden {
+		refused(url, "Blocked private/loopback address")
+	}
+	refused(redirect("http://127.0.0.2/NTINDEX"), "Blocked private/loopback address")
+	refused(redirect("http://169.254.169.254/latest/meta-data/"), "Blocked private/loopback address")
+	refused(redirect("http://[::1]/"), "Blocked private/loopback address")
+	refused(redirect("file:///etc/passwd"), "Blocked private/loopback address")
+	refused("https://name.invalid", "Could not resolve host: name.invalid")
+	refused(status(404), "Failed to fetch NTINDEX: HTTP 404")
+	refused(status(500), "Failed to fetch NTINDEX: HTTP 500")
+	refused(content(""), "NTINDEX is empty or invalid")
+	refused(content("<html>"), "NTINDEX is empty or invalid")
+	refused(content("../a.sh@x"), "NTINDEX is empty or invalid")
+	refused(content("a.md@x"), "NTINDEX is empty or invalid")
+	refused(content(strings.Repeat("a", 1<<20+1)), "NTINDEX is too large")
+	refused(serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		connection, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = connection.Close()
+		}
+	}), "Could not connect to the source")
+	s.Admin.Post("/api/sources/validate", body{}).WantError(400, "url is required")
+	s.Admin.Post("/api/sources/validate", body{"url": 5}).WantError(400, "url must be a string")
+}
+
+func TestSlowSourcesAreGivenUp(t *testing.T) {
+	t.Parallel()
+	s := reachable(t)
+	silent := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	trickling := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	var group sync.WaitGroup
+	for _, url := range []string{silent, trickling} {
+		group.Go(func() {
+			var answer body
+			s.Admin.Post("/api/sources/validate", body{"url": url}).Want(200).Into(&answer)
+			require.Equal(t, body{"valid": false, "error": "Request timed out"}, answer)
+		})
+		group.Go(func() {
+			require.Equal(t, "error", get(s.Admin, add(s.Admin, "Slow", url))["lastSyncStatus"])
+		})
+	}
+	group.Wait()
+}
