@@ -186,7 +186,7 @@ func TestDuplicate(t *testing.T) {
 	require.Equal(t, "web (Copy)", copied["name"])
 	require.Equal(t, "cloud", copied["icon"])
 	require.Nil(t, copied["status"])
-	require.Equal(t, body(ssh()), copied["config"])
+	require.Equal(t, ssh(), copied["config"])
 	require.Equal(t, ids(shared), copied["identities"], "only what the one who copies may use")
 	require.Equal(t, map[string]int{"web": 0, "web (Copy)": 1, "last": 2}, positions(s.Owner, number(folder)))
 	require.Equal(t, body{"name": "web (Copy)", "folderId": number(folder)}, audits(t, s, "entry.create")[2]["details"])

@@ -61,7 +61,7 @@ func wake(ctx context.Context, mac net.HardwareAddr, to netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = conn.Write(append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(mac, 16)...))
 	return err
 }

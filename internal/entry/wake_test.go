@@ -25,7 +25,7 @@ func TestWakeSendsAMagicPacket(t *testing.T) {
 		return // an ordinary user cannot listen there, so only the answer is known
 	}
 	require.NoError(t, err)
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	require.NoError(t, listener.SetReadDeadline(time.Now().Add(10*time.Second)))
 	packet := make([]byte, 200)
 	n, err := listener.Read(packet)

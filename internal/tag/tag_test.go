@@ -45,11 +45,11 @@ func TestTagsArePrivate(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := create(s.Owner, "prod")
-	for _, name := range []string{"Prod", "äther", "a"} {
+	for _, name := range []string{"Prod", "ärger", "a"} {
 		create(s.Owner, name)
 	}
 	create(s.Colleague, "prod")
-	require.Equal(t, []string{"Prod", "a", "prod", "äther"}, names(s.Owner, "/api/tags/list"))
+	require.Equal(t, []string{"Prod", "a", "prod", "ärger"}, names(s.Owner, "/api/tags/list"))
 	require.Equal(t, []string{"prod"}, names(s.Colleague, "/api/tag/list"))
 	require.Empty(t, names(s.Admin, "/api/tag/list"))
 	var tags []body
