@@ -65,7 +65,8 @@ func serve(ctx context.Context, settings Settings) (err error) {
 	client := outbound.New(settings.AllowOutbound)
 	handler, err := server.New(server.Options{
 		Pool: database.pool, Vault: keys, Events: events, Outbound: client, Log: log, Version: version,
-		Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit,
+		Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
+		PublicURLs: settings.PublicURLs,
 	})
 	if err != nil {
 		return err

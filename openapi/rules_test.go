@@ -176,18 +176,25 @@ func (c *checker) operation(place string, op *openapi3.Operation) {
 	c.responses(place, op)
 }
 
+// isPublic: no credential is needed, although one may be welcome.
+func isPublic(op *openapi3.Operation) bool {
+	return len(*op.Security) == 0 || slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
+}
+
 // access: security is written down, and agrees with x-permission.
 func (c *checker) access(place string, op *openapi3.Operation) {
 	if op.Security == nil {
 		c.say("%s: security is missing", place)
 		return
 	}
-	public := len(*op.Security) == 0
-	session := "sessionToken"
+	public := isPublic(op)
+	accepted := []string{"sessionToken", "queryToken"}
 	if op.Extensions["x-websocket"] == true {
-		session = "socketToken"
+		accepted = []string{"socketToken"}
 	}
-	if !public && !slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool { return r[session] != nil }) {
+	if !public && !slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool {
+		return slices.ContainsFunc(accepted, func(name string) bool { return r[name] != nil })
+	}) {
 		c.say("%s: security accepts nothing with a session", place)
 	}
 	var names []any
@@ -281,11 +288,14 @@ func (c *checker) responses(place string, op *openapi3.Operation) {
 	switch {
 	case op.Extensions["x-websocket"] == true: // its other failures are close codes
 		needed = append(needed, "101", "400", "426")
-	case op.Security != nil && len(*op.Security) > 0:
+	case op.Security != nil && !isPublic(op):
 		needed = append(needed, "400", "401", "503")
 	}
 	if op.RequestBody != nil {
-		needed = append(needed, "400", "413", "415", "503")
+		needed = append(needed, "400", "413", "503")
+		if op.RequestBody.Value.Content.Get("application/json") != nil {
+			needed = append(needed, "415")
+		}
 	}
 	if names, _ := op.Extensions["x-permission"].(string); permission.Known(permission.Name(names), permission.System) {
 		needed = append(needed, "403")

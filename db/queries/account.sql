@@ -34,3 +34,51 @@ where id = @id;
 update accounts
 set password_hash = @password_hash
 where id = @id;
+
+-- name: LockAccount :exec
+-- Serialises what may be done only so many times for one account.
+select id
+from accounts
+where id = @id for no key update;
+
+-- name: SearchAccounts :many
+select id, username, first_name, last_name, avatar_hash
+from accounts
+where strpos(lower(username), lower(@search::text)) > 0
+   or strpos(lower(first_name), lower(@search::text)) > 0
+   or strpos(lower(last_name), lower(@search::text)) > 0
+order by username
+limit 5;
+
+-- name: UpdatePreferences :one
+-- Merges two levels in one statement, so that changes at the same time add up.
+update accounts
+set preferences = preferences || (select coalesce(jsonb_object_agg(s.key, coalesce(preferences -> s.key, '{}') || s.value), '{}')
+                                  from jsonb_each(@patch::jsonb) s)
+where id = @id
+returning preferences;
+
+-- name: UpdateSessionSync :exec
+update accounts
+set session_sync = @session_sync
+where id = @id;
+
+-- name: SetAvatar :exec
+with stored as (
+    insert into avatars (account_id, image)
+    values (@account_id, @image)
+    on conflict on constraint avatars_pkey do update set image = excluded.image, updated_at = now())
+update accounts
+set avatar_hash = @avatar_hash::text
+where id = @account_id;
+
+-- name: DeleteAvatar :exec
+with deleted as (delete from avatars where avatars.account_id = @account_id)
+update accounts
+set avatar_hash = null
+where id = @account_id;
+
+-- name: GetAvatar :one
+select image
+from avatars
+where account_id = @account_id;

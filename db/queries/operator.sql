@@ -11,8 +11,12 @@ where username = @username;
 
 -- name: ResetTOTP :one
 -- No row: there is no such account. The answer is what it was before.
+with forgotten as (
+    delete from totp_secrets s
+    using accounts f
+    where f.username = @username and s.account_id = f.id and s.kind = 'active')
 update accounts a
-set totp_enabled = false
+set totp_enabled = false, totp_last_step = null
 from (select b.id, b.totp_enabled from accounts b where b.username = @username for update) as before
 where a.id = before.id
 returning before.totp_enabled;

@@ -22,3 +22,9 @@ where (limiter, subject) in (select r.limiter, r.subject
                              from rate_limits r
                              where r.window_ends_at <= now()
                              limit 1000 for update skip locked);
+
+-- name: DeleteAttempts :exec
+delete
+from rate_limits
+where limiter = @limiter
+  and subject = @subject;

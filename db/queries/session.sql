@@ -1,7 +1,8 @@
 -- name: Login :one
 -- Everything that decides a sign-in. No row: there is no such account.
-select a.id, a.password_hash, a.totp_enabled
+select a.id, a.password_hash, a.totp_enabled, t.ciphertext as totp_ciphertext
 from accounts a
+         left join totp_secrets t on t.account_id = a.id and t.kind = 'active'
 where a.username = @username;
 
 -- name: IsPasswordLoginEnabled :one

@@ -50,6 +50,72 @@ func (e ConnectionConnectionType) Valid() bool {
 	}
 }
 
+// Defines values for DeviceClientType.
+const (
+	DeviceClientTypeConnector DeviceClientType = "connector"
+	DeviceClientTypeMobile    DeviceClientType = "mobile"
+	DeviceClientTypeWeb       DeviceClientType = "web"
+)
+
+// Valid indicates whether the value is a known member of the DeviceClientType enum.
+func (e DeviceClientType) Valid() bool {
+	switch e {
+	case DeviceClientTypeConnector:
+		return true
+	case DeviceClientTypeMobile:
+		return true
+	case DeviceClientTypeWeb:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DeviceLinkStatusStatus.
+const (
+	DeviceLinkStatusStatusAuthorized DeviceLinkStatusStatus = "authorized"
+	DeviceLinkStatusStatusClaimed    DeviceLinkStatusStatus = "claimed"
+	DeviceLinkStatusStatusExpired    DeviceLinkStatusStatus = "expired"
+	DeviceLinkStatusStatusPending    DeviceLinkStatusStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the DeviceLinkStatusStatus enum.
+func (e DeviceLinkStatusStatus) Valid() bool {
+	switch e {
+	case DeviceLinkStatusStatusAuthorized:
+		return true
+	case DeviceLinkStatusStatusClaimed:
+		return true
+	case DeviceLinkStatusStatusExpired:
+		return true
+	case DeviceLinkStatusStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DevicePollStatus.
+const (
+	DevicePollStatusAuthorized DevicePollStatus = "authorized"
+	DevicePollStatusInvalid    DevicePollStatus = "invalid"
+	DevicePollStatusPending    DevicePollStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the DevicePollStatus enum.
+func (e DevicePollStatus) Valid() bool {
+	switch e {
+	case DevicePollStatusAuthorized:
+		return true
+	case DevicePollStatusInvalid:
+		return true
+	case DevicePollStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EntryPositionPlacement.
 const (
 	EntryPositionPlacementAfter  EntryPositionPlacement = "after"
@@ -86,6 +152,45 @@ func (e EntryType) Valid() bool {
 	case EntryTypePveShell:
 		return true
 	case EntryTypeServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FilePreferencesDefaultViewMode.
+const (
+	FilePreferencesDefaultViewModeGrid FilePreferencesDefaultViewMode = "grid"
+	FilePreferencesDefaultViewModeList FilePreferencesDefaultViewMode = "list"
+)
+
+// Valid indicates whether the value is a known member of the FilePreferencesDefaultViewMode enum.
+func (e FilePreferencesDefaultViewMode) Valid() bool {
+	switch e {
+	case FilePreferencesDefaultViewModeGrid:
+		return true
+	case FilePreferencesDefaultViewModeList:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FilePreferencesDragDropAction.
+const (
+	FilePreferencesDragDropActionAsk  FilePreferencesDragDropAction = "ask"
+	FilePreferencesDragDropActionCopy FilePreferencesDragDropAction = "copy"
+	FilePreferencesDragDropActionMove FilePreferencesDragDropAction = "move"
+)
+
+// Valid indicates whether the value is a known member of the FilePreferencesDragDropAction enum.
+func (e FilePreferencesDragDropAction) Valid() bool {
+	switch e {
+	case FilePreferencesDragDropActionAsk:
+		return true
+	case FilePreferencesDragDropActionCopy:
+		return true
+	case FilePreferencesDragDropActionMove:
 		return true
 	default:
 		return false
@@ -224,27 +329,6 @@ func (e MeRole) Valid() bool {
 	}
 }
 
-// Defines values for MeSessionSync.
-const (
-	MeSessionSyncAcrossDevices MeSessionSync = "across_devices"
-	MeSessionSyncSameBrowser   MeSessionSync = "same_browser"
-	MeSessionSyncSameTab       MeSessionSync = "same_tab"
-)
-
-// Valid indicates whether the value is a known member of the MeSessionSync enum.
-func (e MeSessionSync) Valid() bool {
-	switch e {
-	case MeSessionSyncAcrossDevices:
-		return true
-	case MeSessionSyncSameBrowser:
-		return true
-	case MeSessionSyncSameTab:
-		return true
-	default:
-		return false
-	}
-}
-
 // Defines values for MemberStatus.
 const (
 	MemberStatusActive  MemberStatus = "active"
@@ -311,6 +395,96 @@ func (e OrganizationRole) Valid() bool {
 	case OrganizationRoleMember:
 		return true
 	case OrganizationRoleOwner:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PasskeyAlgorithmType.
+const (
+	PasskeyAlgorithmTypePublicKey PasskeyAlgorithmType = "public-key"
+)
+
+// Valid indicates whether the value is a known member of the PasskeyAlgorithmType enum.
+func (e PasskeyAlgorithmType) Valid() bool {
+	switch e {
+	case PasskeyAlgorithmTypePublicKey:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PasskeyAuthenticatorSelectionResidentKey.
+const (
+	PasskeyAuthenticatorSelectionResidentKeyPreferred PasskeyAuthenticatorSelectionResidentKey = "preferred"
+)
+
+// Valid indicates whether the value is a known member of the PasskeyAuthenticatorSelectionResidentKey enum.
+func (e PasskeyAuthenticatorSelectionResidentKey) Valid() bool {
+	switch e {
+	case PasskeyAuthenticatorSelectionResidentKeyPreferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PasskeyAuthenticatorSelectionUserVerification.
+const (
+	PasskeyAuthenticatorSelectionUserVerificationPreferred PasskeyAuthenticatorSelectionUserVerification = "preferred"
+)
+
+// Valid indicates whether the value is a known member of the PasskeyAuthenticatorSelectionUserVerification enum.
+func (e PasskeyAuthenticatorSelectionUserVerification) Valid() bool {
+	switch e {
+	case PasskeyAuthenticatorSelectionUserVerificationPreferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PasskeyDescriptorType.
+const (
+	PasskeyDescriptorTypePublicKey PasskeyDescriptorType = "public-key"
+)
+
+// Valid indicates whether the value is a known member of the PasskeyDescriptorType enum.
+func (e PasskeyDescriptorType) Valid() bool {
+	switch e {
+	case PasskeyDescriptorTypePublicKey:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PasskeyLoginOptionsUserVerification.
+const (
+	PasskeyLoginOptionsUserVerificationPreferred PasskeyLoginOptionsUserVerification = "preferred"
+)
+
+// Valid indicates whether the value is a known member of the PasskeyLoginOptionsUserVerification enum.
+func (e PasskeyLoginOptionsUserVerification) Valid() bool {
+	switch e {
+	case PasskeyLoginOptionsUserVerificationPreferred:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PasskeyRegistrationOptionsAttestation.
+const (
+	PasskeyRegistrationOptionsAttestationNone PasskeyRegistrationOptionsAttestation = "none"
+)
+
+// Valid indicates whether the value is a known member of the PasskeyRegistrationOptionsAttestation enum.
+func (e PasskeyRegistrationOptionsAttestation) Valid() bool {
+	switch e {
+	case PasskeyRegistrationOptionsAttestationNone:
 		return true
 	default:
 		return false
@@ -458,6 +632,27 @@ func (e ServerNodeType) Valid() bool {
 	}
 }
 
+// Defines values for SessionSync.
+const (
+	SessionSyncAcrossDevices SessionSync = "across_devices"
+	SessionSyncSameBrowser   SessionSync = "same_browser"
+	SessionSyncSameTab       SessionSync = "same_tab"
+)
+
+// Valid indicates whether the value is a known member of the SessionSync enum.
+func (e SessionSync) Valid() bool {
+	switch e {
+	case SessionSyncAcrossDevices:
+		return true
+	case SessionSyncSameBrowser:
+		return true
+	case SessionSyncSameTab:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SnippetRepositionPlacement.
 const (
 	SnippetRepositionPlacementAfter  SnippetRepositionPlacement = "after"
@@ -494,6 +689,51 @@ func (e SourceLastSyncStatus) Valid() bool {
 	}
 }
 
+// Defines values for TerminalPreferencesCursorStyle.
+const (
+	TerminalPreferencesCursorStyleBar       TerminalPreferencesCursorStyle = "bar"
+	TerminalPreferencesCursorStyleBlock     TerminalPreferencesCursorStyle = "block"
+	TerminalPreferencesCursorStyleUnderline TerminalPreferencesCursorStyle = "underline"
+)
+
+// Valid indicates whether the value is a known member of the TerminalPreferencesCursorStyle enum.
+func (e TerminalPreferencesCursorStyle) Valid() bool {
+	switch e {
+	case TerminalPreferencesCursorStyleBar:
+		return true
+	case TerminalPreferencesCursorStyleBlock:
+		return true
+	case TerminalPreferencesCursorStyleUnderline:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ThemePreferencesMode.
+const (
+	ThemePreferencesModeAuto  ThemePreferencesMode = "auto"
+	ThemePreferencesModeDark  ThemePreferencesMode = "dark"
+	ThemePreferencesModeLight ThemePreferencesMode = "light"
+	ThemePreferencesModeOled  ThemePreferencesMode = "oled"
+)
+
+// Valid indicates whether the value is a known member of the ThemePreferencesMode enum.
+func (e ThemePreferencesMode) Valid() bool {
+	switch e {
+	case ThemePreferencesModeAuto:
+		return true
+	case ThemePreferencesModeDark:
+		return true
+	case ThemePreferencesModeLight:
+		return true
+	case ThemePreferencesModeOled:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccountView Example: {"avatarHash":null,"firstName":"Ada","id":1,"lastName":"Lovelace","username":"ada"}
 type AccountView struct {
 	AvatarHash *string `json:"avatarHash"`
@@ -501,6 +741,44 @@ type AccountView struct {
 	ID         int64   `json:"id"`
 	LastName   string  `json:"lastName"`
 	Username   string  `json:"username"`
+}
+
+// AccountsFound Example: {"users":[{"avatarHash":null,"firstName":"Ada","id":1,"lastName":"Lovelace","username":"ada"}]}
+type AccountsFound struct {
+	Users []AccountView `json:"users"`
+}
+
+// APIKey Example: {"createdAt":"2026-01-31T12:00:00.000Z","expiresAt":"2027-01-31T12:00:00.000Z","id":4,"lastUsedAt":null,"name":"Backup job","prefix":"nxt_1a2b3c…"}
+type APIKey struct {
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+
+	// ExpiresAt Null when the key does not expire.
+	ExpiresAt  *string `json:"expiresAt"`
+	ID         int64   `json:"id"`
+	LastUsedAt *string `json:"lastUsedAt"`
+	Name       string  `json:"name"`
+
+	// Prefix The first ten characters of the key.
+	Prefix string `json:"prefix"`
+}
+
+// APIKeyCreated Example: {"createdAt":"2026-01-31T12:00:00.000Z","expiresAt":"2027-01-31T12:00:00.000Z","id":4,"lastUsedAt":null,"name":"Backup job","prefix":"nxt_1a2b3c…","token":"nxt_1a2b3c4d5e6f70819aabbccddeeff00112233445566778899aabbccddeeff001"}
+type APIKeyCreated struct {
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt  Timestamp `json:"createdAt"`
+	ExpiresAt  *string   `json:"expiresAt"`
+	ID         int64     `json:"id"`
+	LastUsedAt *string   `json:"lastUsedAt"`
+	Name       string    `json:"name"`
+	Prefix     string    `json:"prefix"`
+
+	// Token The key itself, shown this once.
+	Token string `json:"token"`
 }
 
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
@@ -650,6 +928,16 @@ type AuditSettingsPatch struct {
 	RequireConnectionReason              *bool `json:"requireConnectionReason,omitempty"`
 }
 
+// AvatarStored Example: {"avatarHash":"9f86d081884c7d65","message":"Your profile picture has been successfully updated."}
+type AvatarStored struct {
+	// AvatarHash Changes with the picture.
+	AvatarHash string `json:"avatarHash"`
+	Message    string `json:"message"`
+}
+
+// Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
+type Base64URL = string
+
 // Confirmation Example: {"message":"Invitation accepted","success":true}
 type Confirmation struct {
 	// Message Confirmation for people.
@@ -670,6 +958,85 @@ type Connection struct {
 
 // ConnectionConnectionType defines model for Connection.ConnectionType.
 type ConnectionConnectionType string
+
+// DeviceAuthorized Example: {"deviceInfo":{"clientType":"connector","ipAddress":"192.0.2.10","userAgent":"NextermConnector/1.0"},"message":"Device authorized successfully"}
+type DeviceAuthorized struct {
+	// DeviceInfo Example: {"clientType":"connector","ipAddress":"192.0.2.10","userAgent":"NextermConnector/1.0"}
+	DeviceInfo DeviceInfo `json:"deviceInfo"`
+	Message    string     `json:"message"`
+}
+
+// DeviceClientType defines model for DeviceClientType.
+type DeviceClientType string
+
+// DeviceCode Example: {"clientType":"connector","expiresAt":"2026-01-31T12:10:00.000Z","ipAddress":"192.0.2.10","userAgent":"NextermConnector/1.0"}
+type DeviceCode struct {
+	ClientType DeviceClientType `json:"clientType"`
+
+	// ExpiresAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	ExpiresAt Timestamp `json:"expiresAt"`
+
+	// IPAddress The address that asked for the code.
+	IPAddress string `json:"ipAddress"`
+
+	// UserAgent The client that asked for the code; `Unknown Device` when it did not say.
+	UserAgent string `json:"userAgent"`
+}
+
+// DeviceCodeCreated Example: {"code":"K7QX-2M9B","expiresAt":"2026-01-31T12:10:00.000Z","token":"1a2b3c4d5e6f70819aabbccddeeff00112233445566778899aabbccddeeff001"}
+type DeviceCodeCreated struct {
+	// Code For people to read and type.
+	Code string `json:"code"`
+
+	// ExpiresAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	ExpiresAt Timestamp `json:"expiresAt"`
+
+	// Token The secret to poll with.
+	Token string `json:"token"`
+}
+
+// DeviceCodeReference Example: {"code":"K7QX-2M9B"}
+type DeviceCodeReference struct {
+	Code string `json:"code"`
+}
+
+// DeviceInfo Example: {"clientType":"connector","ipAddress":"192.0.2.10","userAgent":"NextermConnector/1.0"}
+type DeviceInfo struct {
+	ClientType DeviceClientType `json:"clientType"`
+	IPAddress  string           `json:"ipAddress"`
+	UserAgent  string           `json:"userAgent"`
+}
+
+// DeviceLinkStatus Example: {"status":"authorized"}
+type DeviceLinkStatus struct {
+	// Status Not approved; approved but not fetched; fetched by the device; or too old, unknown or not the caller's.
+	Status DeviceLinkStatusStatus `json:"status"`
+}
+
+// DeviceLinkStatusStatus Not approved; approved but not fetched; fetched by the device; or too old, unknown or not the caller's.
+type DeviceLinkStatusStatus string
+
+// DevicePoll Example: {"status":"pending"}
+type DevicePoll struct {
+	// Status Not approved yet; approved, with the session; or unknown, expired or fetched before.
+	Status DevicePollStatus `json:"status"`
+
+	// Token The session token, only when authorized.
+	Token *string `json:"token,omitempty"`
+}
+
+// DevicePollStatus Not approved yet; approved, with the session; or unknown, expired or fetched before.
+type DevicePollStatus string
+
+// DevicePollRequest Example: {"token":"1a2b3c4d5e6f70819aabbccddeeff00112233445566778899aabbccddeeff001"}
+type DevicePollRequest struct {
+	// Token The secret that came with the code.
+	Token string `json:"token"`
+}
 
 // Done Example: {"success":true}
 type Done struct {
@@ -847,9 +1214,27 @@ type Error struct {
 	// Message What is wrong, for people.
 	Message string `json:"message"`
 
+	// ServerTime Only when a TOTP code does not fit. The server's clock, to compare with one's own.
+	ServerTime *string `json:"serverTime,omitempty"`
+
 	// TotpRequired Only at sign-in. The account needs a TOTP code besides the password.
 	TotpRequired *bool `json:"totpRequired,omitempty"`
 }
+
+// FilePreferences defines model for FilePreferences.
+type FilePreferences struct {
+	ConfirmBeforeDelete *bool                           `json:"confirmBeforeDelete,omitempty"`
+	DefaultViewMode     *FilePreferencesDefaultViewMode `json:"defaultViewMode,omitempty"`
+	DragDropAction      *FilePreferencesDragDropAction  `json:"dragDropAction,omitempty"`
+	ShowHiddenFiles     *bool                           `json:"showHiddenFiles,omitempty"`
+	ShowThumbnails      *bool                           `json:"showThumbnails,omitempty"`
+}
+
+// FilePreferencesDefaultViewMode defines model for FilePreferences.DefaultViewMode.
+type FilePreferencesDefaultViewMode string
+
+// FilePreferencesDragDropAction defines model for FilePreferences.DragDropAction.
+type FilePreferencesDragDropAction string
 
 // Folder Example: {"id":4,"integrationId":null,"name":"Web","organizationId":null,"parentId":null,"position":0,"type":null}
 type Folder struct {
@@ -907,6 +1292,11 @@ type FolderPatch struct {
 
 	// ParentID The new folder around it; null for a top level.
 	ParentID nullable.Nullable[int64] `json:"parentId,omitempty"`
+}
+
+// GeneralPreferences defines model for GeneralPreferences.
+type GeneralPreferences struct {
+	Language *string `json:"language,omitempty"`
 }
 
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
@@ -1051,7 +1441,11 @@ type Login struct {
 
 // LoginRequest Example: {"password":"correct horse battery staple","username":"ada"}
 type LoginRequest struct {
-	Password string `json:"password"`
+	// Code A six-digit code. A number is read with the leading zeros that it lost.
+	//
+	// Example: 012345
+	Code     *TotpCode `json:"code,omitempty"`
+	Password string    `json:"password"`
 
 	// Username Exact and case-sensitive.
 	Username string `json:"username"`
@@ -1077,17 +1471,14 @@ type Me struct {
 	Preferences json.RawMessage `json:"preferences"`
 
 	// Role Derived from the account's groups.
-	Role        MeRole        `json:"role"`
-	SessionSync MeSessionSync `json:"sessionSync"`
-	TotpEnabled bool          `json:"totpEnabled"`
-	Username    string        `json:"username"`
+	Role        MeRole      `json:"role"`
+	SessionSync SessionSync `json:"sessionSync"`
+	TotpEnabled bool        `json:"totpEnabled"`
+	Username    string      `json:"username"`
 }
 
 // MeRole Derived from the account's groups.
 type MeRole string
-
-// MeSessionSync defines model for Me.SessionSync.
-type MeSessionSync string
 
 // Member Example: {"accountId":7,"avatarHash":null,"firstName":"Ada","id":7,"lastName":"Lovelace","name":"Ada Lovelace","role":"member","status":"active","username":"ada"}
 type Member struct {
@@ -1148,6 +1539,22 @@ type NewAccount struct {
 
 	// Username ASCII letters and digits, case-sensitive.
 	Username string `json:"username"`
+}
+
+// NewAPIKey Unknown members are ignored.
+//
+// Example: {"expiresAt":"2027-01-31T12:00:00.000Z","name":"Backup job"}
+type NewAPIKey struct {
+	// ExpiresAt When the key stops working, in ISO 8601; absent, null or empty for never.
+	ExpiresAt *string `json:"expiresAt,omitempty"`
+
+	// Name For people; white space around it is ignored.
+	Name string `json:"name"`
+}
+
+// NewDeviceCode Example: {"clientType":"connector"}
+type NewDeviceCode struct {
+	ClientType DeviceClientType `json:"clientType"`
 }
 
 // NewEntry Example: {"config":{"ip":"web1.example.com","port":22,"protocol":"ssh"},"icon":"server","identities":[],"name":"web1"}
@@ -1388,6 +1795,218 @@ type OrganizationSummary struct {
 	UpdatedAt Timestamp `json:"updatedAt"`
 }
 
+// Passkey Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":5,"name":"Laptop"}
+type Passkey struct {
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+	ID        int64     `json:"id"`
+	Name      string    `json:"name"`
+}
+
+// PasskeyAlgorithm defines model for PasskeyAlgorithm.
+type PasskeyAlgorithm struct {
+	// Alg A COSE algorithm.
+	Alg  int                  `json:"alg"`
+	Type PasskeyAlgorithmType `json:"type"`
+}
+
+// PasskeyAlgorithmType defines model for PasskeyAlgorithm.Type.
+type PasskeyAlgorithmType string
+
+// PasskeyAssertion The outcome of `navigator.credentials.get()` as JSON.
+type PasskeyAssertion = json.RawMessage
+
+// PasskeyAssertionResponse defines model for PasskeyAssertionResponse.
+type PasskeyAssertionResponse struct {
+	// AuthenticatorData Bytes in base64url (RFC 4648, section 5) without padding.
+	AuthenticatorData Base64URL `json:"authenticatorData"`
+
+	// ClientDataJSON Bytes in base64url (RFC 4648, section 5) without padding.
+	ClientDataJSON Base64URL `json:"clientDataJSON"`
+
+	// Signature Bytes in base64url (RFC 4648, section 5) without padding.
+	Signature Base64URL `json:"signature"`
+
+	// UserHandle Whose credential it is; authenticators may leave it out.
+	UserHandle *string `json:"userHandle,omitempty"`
+}
+
+// PasskeyAttestation The outcome of `navigator.credentials.create()` as JSON.
+type PasskeyAttestation = json.RawMessage
+
+// PasskeyAttestationResponse defines model for PasskeyAttestationResponse.
+type PasskeyAttestationResponse struct {
+	// AttestationObject Bytes in base64url (RFC 4648, section 5) without padding.
+	AttestationObject Base64URL `json:"attestationObject"`
+
+	// ClientDataJSON Bytes in base64url (RFC 4648, section 5) without padding.
+	ClientDataJSON Base64URL `json:"clientDataJSON"`
+
+	// Transports How the authenticator can be reached.
+	Transports []string `json:"transports,omitempty"`
+}
+
+// PasskeyAuthenticatorSelection defines model for PasskeyAuthenticatorSelection.
+type PasskeyAuthenticatorSelection struct {
+	RequireResidentKey bool                                          `json:"requireResidentKey"`
+	ResidentKey        PasskeyAuthenticatorSelectionResidentKey      `json:"residentKey"`
+	UserVerification   PasskeyAuthenticatorSelectionUserVerification `json:"userVerification"`
+}
+
+// PasskeyAuthenticatorSelectionResidentKey defines model for PasskeyAuthenticatorSelection.ResidentKey.
+type PasskeyAuthenticatorSelectionResidentKey string
+
+// PasskeyAuthenticatorSelectionUserVerification defines model for PasskeyAuthenticatorSelection.UserVerification.
+type PasskeyAuthenticatorSelectionUserVerification string
+
+// PasskeyDescriptor Example: {"id":"q83vEjRWeJA","transports":["internal"],"type":"public-key"}
+type PasskeyDescriptor struct {
+	// ID Bytes in base64url (RFC 4648, section 5) without padding.
+	ID         Base64URL             `json:"id"`
+	Transports []string              `json:"transports,omitempty"`
+	Type       PasskeyDescriptorType `json:"type"`
+}
+
+// PasskeyDescriptorType defines model for PasskeyDescriptor.Type.
+type PasskeyDescriptorType string
+
+// PasskeyExtensionResults Outputs of WebAuthn extensions; none are needed.
+type PasskeyExtensionResults map[string]interface{}
+
+// PasskeyExtensions defines model for PasskeyExtensions.
+type PasskeyExtensions struct {
+	CredProps bool `json:"credProps"`
+}
+
+// PasskeyLogin Example: {"origin":"https://nexterm.example.com","response":{"clientExtensionResults":{},"id":"q83vEjRWeJA","rawId":"q83vEjRWeJA","response":{"authenticatorData":"SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAQ","clientDataJSON":"eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0","signature":"MEUCIQDx","userHandle":"MQ"},"type":"public-key"}}
+type PasskeyLogin struct {
+	// Origin Scheme, host and optional port of the page that calls WebAuthn; no path, query or user.
+	//
+	// Example: https://nexterm.example.com
+	Origin PasskeyOrigin `json:"origin"`
+
+	// Response The outcome of `navigator.credentials.get()` as JSON.
+	Response PasskeyAssertion `json:"response"`
+}
+
+// PasskeyLoginOptions Example: {"challenge":"5Tv3mZ0y9l2kUqJ4n8bXcRwEdPa7sGhF1oViLtYuMxQ","rpId":"nexterm.example.com","timeout":60000,"userVerification":"preferred"}
+type PasskeyLoginOptions struct {
+	// AllowCredentials The named account's credentials; absent without a username.
+	AllowCredentials []PasskeyDescriptor `json:"allowCredentials,omitempty"`
+
+	// Challenge Bytes in base64url (RFC 4648, section 5) without padding.
+	Challenge Base64URL `json:"challenge"`
+
+	// RpID The host of the origin.
+	RpID string `json:"rpId"`
+
+	// Timeout Milliseconds that the browser should wait.
+	Timeout          int                                 `json:"timeout"`
+	UserVerification PasskeyLoginOptionsUserVerification `json:"userVerification"`
+}
+
+// PasskeyLoginOptionsUserVerification defines model for PasskeyLoginOptions.UserVerification.
+type PasskeyLoginOptionsUserVerification string
+
+// PasskeyLoginStart Example: {"origin":"https://nexterm.example.com"}
+type PasskeyLoginStart struct {
+	// Origin Scheme, host and optional port of the page that calls WebAuthn; no path, query or user.
+	//
+	// Example: https://nexterm.example.com
+	Origin PasskeyOrigin `json:"origin"`
+
+	// Username The account to sign in as; absent to let the authenticator choose.
+	Username *string `json:"username,omitempty"`
+}
+
+// PasskeyName Example: {"name":"Old laptop"}
+type PasskeyName struct {
+	Name string `json:"name"`
+}
+
+// PasskeyOrigin Scheme, host and optional port of the page that calls WebAuthn; no path, query or user.
+//
+// Example: https://nexterm.example.com
+type PasskeyOrigin = string
+
+// PasskeyRegistered Example: {"message":"Passkey registered successfully","verified":true}
+type PasskeyRegistered struct {
+	Message  string `json:"message"`
+	Verified bool   `json:"verified"`
+}
+
+// PasskeyRegistration Example: {"name":"Laptop","origin":"https://nexterm.example.com","response":{"clientExtensionResults":{},"id":"q83vEjRWeJA","rawId":"q83vEjRWeJA","response":{"attestationObject":"o2NmbXRkbm9uZQ","clientDataJSON":"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0","transports":["internal"]},"type":"public-key"}}
+type PasskeyRegistration struct {
+	// Name Display name.
+	Name *string `json:"name,omitempty"`
+
+	// Origin Scheme, host and optional port of the page that calls WebAuthn; no path, query or user.
+	//
+	// Example: https://nexterm.example.com
+	Origin PasskeyOrigin `json:"origin"`
+
+	// Response The outcome of `navigator.credentials.create()` as JSON.
+	Response PasskeyAttestation `json:"response"`
+}
+
+// PasskeyRegistrationOptions Example: {"attestation":"none","authenticatorSelection":{"requireResidentKey":false,"residentKey":"preferred","userVerification":"preferred"},"challenge":"5Tv3mZ0y9l2kUqJ4n8bXcRwEdPa7sGhF1oViLtYuMxQ","excludeCredentials":[],"extensions":{"credProps":true},"hints":[],"pubKeyCredParams":[{"alg":-8,"type":"public-key"},{"alg":-7,"type":"public-key"},{"alg":-257,"type":"public-key"}],"rp":{"id":"nexterm.example.com","name":"Nexterm"},"timeout":60000,"user":{"displayName":"Ada Lovelace","id":"MQ","name":"ada"}}
+type PasskeyRegistrationOptions struct {
+	Attestation            PasskeyRegistrationOptionsAttestation `json:"attestation"`
+	AuthenticatorSelection PasskeyAuthenticatorSelection         `json:"authenticatorSelection"`
+
+	// Challenge Bytes in base64url (RFC 4648, section 5) without padding.
+	Challenge Base64URL `json:"challenge"`
+
+	// ExcludeCredentials The account's passkeys, so that no authenticator is registered twice.
+	ExcludeCredentials []PasskeyDescriptor `json:"excludeCredentials"`
+	Extensions         PasskeyExtensions   `json:"extensions"`
+	Hints              []string            `json:"hints"`
+	PubKeyCredParams   []PasskeyAlgorithm  `json:"pubKeyCredParams"`
+	Rp                 PasskeyRelyingParty `json:"rp"`
+
+	// Timeout Milliseconds that the browser should wait.
+	Timeout int         `json:"timeout"`
+	User    PasskeyUser `json:"user"`
+}
+
+// PasskeyRegistrationOptionsAttestation defines model for PasskeyRegistrationOptions.Attestation.
+type PasskeyRegistrationOptionsAttestation string
+
+// PasskeyRegistrationStart Unknown members are ignored.
+//
+// Example: {"origin":"https://nexterm.example.com"}
+type PasskeyRegistrationStart struct {
+	// Origin Scheme, host and optional port of the page that calls WebAuthn; no path, query or user.
+	//
+	// Example: https://nexterm.example.com
+	Origin PasskeyOrigin `json:"origin"`
+}
+
+// PasskeyRelyingParty defines model for PasskeyRelyingParty.
+type PasskeyRelyingParty struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// PasskeySession Example: {"message":"Your session got successfully created","token":"6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d2a6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d"}
+type PasskeySession struct {
+	Message string `json:"message"`
+
+	// Token The session token, 96 lowercase hexadecimal characters, shown this once.
+	Token string `json:"token"`
+}
+
+// PasskeyUser defines model for PasskeyUser.
+type PasskeyUser struct {
+	DisplayName string `json:"displayName"`
+
+	// ID Bytes in base64url (RFC 4648, section 5) without padding.
+	ID   Base64URL `json:"id"`
+	Name string    `json:"name"`
+}
+
 // PermissionCatalog The permissions of one scope, in display order.
 //
 // Example: {"categories":[{"icon":"mdiFolderNetworkOutline","key":"files","label":"File Transfer"}],"permissions":[{"category":"files","dangerous":true,"default":true,"description":"Create, rename, move and delete files and change their modes.","id":"files.modify","label":"Modify Files","scopes":["system","organization"]}],"scope":"organization"}
@@ -1444,6 +2063,22 @@ type PermissionOverride string
 
 // PermissionScope Where a permission can be granted.
 type PermissionScope string
+
+// PreferencesPatch Example: {"terminal":{"cursorStyle":"bar","fontSize":16},"theme":{"accentColor":"#314BD3","mode":"dark"}}
+type PreferencesPatch struct {
+	Files    *FilePreferences     `json:"files,omitempty"`
+	General  *GeneralPreferences  `json:"general,omitempty"`
+	Terminal *TerminalPreferences `json:"terminal,omitempty"`
+	Theme    *ThemePreferences    `json:"theme,omitempty"`
+}
+
+// PreferencesUpdated Example: {"message":"Preferences successfully updated.","preferences":{"terminal":{"fontSize":16}}}
+type PreferencesUpdated struct {
+	Message string `json:"message"`
+
+	// Preferences All preferences after the change.
+	Preferences json.RawMessage `json:"preferences"`
+}
 
 // PveNode Example: {"icon":"server","id":9,"integrationId":1,"name":"db","position":1,"renderer":"terminal","status":"running","tags":[],"type":"pve-lxc"}
 type PveNode struct {
@@ -1717,6 +2352,14 @@ type Session struct {
 	UserAgent string `json:"userAgent"`
 }
 
+// SessionSync defines model for SessionSync.
+type SessionSync string
+
+// SessionSyncChange Example: {"sessionSync":"same_tab"}
+type SessionSyncChange struct {
+	SessionSync SessionSync `json:"sessionSync"`
+}
+
 // Snippet Example: {"accountId":7,"command":"df -h","description":"All mounted file systems","id":3,"name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"],"sortOrder":0,"sourceId":null}
 type Snippet struct {
 	// AccountID The owner, or who created it in the organization; null when that account is gone, and for a snippet of a source.
@@ -1869,10 +2512,64 @@ type TagPatch struct {
 	Name  *string `json:"name,omitempty"`
 }
 
+// TerminalPreferences defines model for TerminalPreferences.
+type TerminalPreferences struct {
+	CursorBlink             *bool                           `json:"cursorBlink,omitempty"`
+	CursorStyle             *TerminalPreferencesCursorStyle `json:"cursorStyle,omitempty"`
+	FontFamily              *string                         `json:"fontFamily,omitempty"`
+	FontSize                *int                            `json:"fontSize,omitempty"`
+	PasswordPromptDetection *bool                           `json:"passwordPromptDetection,omitempty"`
+	SmartCopyPaste          *bool                           `json:"smartCopyPaste,omitempty"`
+	Theme                   *string                         `json:"theme,omitempty"`
+}
+
+// TerminalPreferencesCursorStyle defines model for TerminalPreferences.CursorStyle.
+type TerminalPreferencesCursorStyle string
+
+// ThemePreferences defines model for ThemePreferences.
+type ThemePreferences struct {
+	AccentColor *string               `json:"accentColor,omitempty"`
+	Mode        *ThemePreferencesMode `json:"mode,omitempty"`
+	UIScale     *float64              `json:"uiScale,omitempty"`
+}
+
+// ThemePreferencesMode defines model for ThemePreferences.Mode.
+type ThemePreferencesMode string
+
 // Timestamp ISO 8601 in UTC with milliseconds.
 //
 // Example: 2026-01-31T12:00:00.000Z
 type Timestamp = string
+
+// TotpCode A six-digit code. A number is read with the leading zeros that it lost.
+//
+// Example: 012345
+type TotpCode struct {
+	union json.RawMessage
+}
+
+// TotpCodeNumber defines model for TotpCodeNumber.
+type TotpCodeNumber = int
+
+// TotpCodeText defines model for TotpCodeText.
+type TotpCodeText = string
+
+// TotpProof Example: {"code":"012345"}
+type TotpProof struct {
+	// Code A six-digit code. A number is read with the leading zeros that it lost.
+	//
+	// Example: 012345
+	Code TotpCode `json:"code"`
+}
+
+// TotpSecret Example: {"secret":"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP","url":"otpauth://totp/Nexterm%20%28ada%29?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\u0026issuer=Nexterm"}
+type TotpSecret struct {
+	// Secret Base32 (RFC 4648) without padding.
+	Secret string `json:"secret"`
+
+	// URL The secret as an `otpauth:` address, to be shown as a QR code.
+	URL string `json:"url"`
+}
 
 // User Example: {"activeThemeId":null,"avatarHash":null,"firstName":"Ada","groups":[{"color":"#B7B7B7","id":2,"isAdmin":false,"isDefault":true,"name":"Default"}],"id":7,"lastName":"Lovelace","totpEnabled":false,"username":"ada"}
 type User struct {
@@ -1953,6 +2650,9 @@ type MemberAccountID = int64
 // OrganizationID defines model for OrganizationId.
 type OrganizationID = int64
 
+// PasskeyID defines model for PasskeyId.
+type PasskeyID = int64
+
 // RoleAccountID defines model for RoleAccountId.
 type RoleAccountID = int64
 
@@ -2015,6 +2715,12 @@ type Unauthorized = Error
 
 // UnsupportedMediaType Example: {"code":404,"message":"Identity does not exist"}
 type UnsupportedMediaType = Error
+
+// SearchAccountsParams defines parameters for SearchAccounts.
+type SearchAccountsParams struct {
+	// Search The text; white space around it is ignored.
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+}
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
@@ -2116,8 +2822,23 @@ type ListUsersParams struct {
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
 }
 
+// CreateAPIKeyJSONRequestBody defines body for CreateAPIKey for application/json ContentType.
+type CreateAPIKeyJSONRequestBody = NewAPIKey
+
+// UpdatePreferencesJSONRequestBody defines body for UpdatePreferences for application/json ContentType.
+type UpdatePreferencesJSONRequestBody = PreferencesPatch
+
 // UpdateNameJSONRequestBody defines body for UpdateName for application/json ContentType.
 type UpdateNameJSONRequestBody = NamePatch
+
+// BeginPasskeyRegistrationJSONRequestBody defines body for BeginPasskeyRegistration for application/json ContentType.
+type BeginPasskeyRegistrationJSONRequestBody = PasskeyRegistrationStart
+
+// FinishPasskeyRegistrationJSONRequestBody defines body for FinishPasskeyRegistration for application/json ContentType.
+type FinishPasskeyRegistrationJSONRequestBody = PasskeyRegistration
+
+// UpdatePasskeyJSONRequestBody defines body for UpdatePasskey for application/json ContentType.
+type UpdatePasskeyJSONRequestBody = PasskeyName
 
 // UpdatePasswordJSONRequestBody defines body for UpdatePassword for application/json ContentType.
 type UpdatePasswordJSONRequestBody = NewPassword
@@ -2125,14 +2846,41 @@ type UpdatePasswordJSONRequestBody = NewPassword
 // RegisterAccountJSONRequestBody defines body for RegisterAccount for application/json ContentType.
 type RegisterAccountJSONRequestBody = NewAccount
 
+// UpdateSessionSyncJSONRequestBody defines body for UpdateSessionSync for application/json ContentType.
+type UpdateSessionSyncJSONRequestBody = SessionSyncChange
+
+// EnableTotpJSONRequestBody defines body for EnableTotp for application/json ContentType.
+type EnableTotpJSONRequestBody = TotpProof
+
 // UpdateAuditSettingsJSONRequestBody defines body for UpdateAuditSettings for application/json ContentType.
 type UpdateAuditSettingsJSONRequestBody = AuditSettingsPatch
+
+// AuthorizeDeviceCodeJSONRequestBody defines body for AuthorizeDeviceCode for application/json ContentType.
+type AuthorizeDeviceCodeJSONRequestBody = DeviceCodeReference
+
+// CreateDeviceCodeJSONRequestBody defines body for CreateDeviceCode for application/json ContentType.
+type CreateDeviceCodeJSONRequestBody = NewDeviceCode
+
+// GetDeviceCodeJSONRequestBody defines body for GetDeviceCode for application/json ContentType.
+type GetDeviceCodeJSONRequestBody = DeviceCodeReference
+
+// GetDeviceLinkStatusJSONRequestBody defines body for GetDeviceLinkStatus for application/json ContentType.
+type GetDeviceLinkStatusJSONRequestBody = DeviceCodeReference
+
+// PollDeviceCodeJSONRequestBody defines body for PollDeviceCode for application/json ContentType.
+type PollDeviceCodeJSONRequestBody = DevicePollRequest
 
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginRequest
 
 // LogoutJSONRequestBody defines body for Logout for application/json ContentType.
 type LogoutJSONRequestBody = LogoutRequest
+
+// BeginPasskeyLoginJSONRequestBody defines body for BeginPasskeyLogin for application/json ContentType.
+type BeginPasskeyLoginJSONRequestBody = PasskeyLoginStart
+
+// FinishPasskeyLoginJSONRequestBody defines body for FinishPasskeyLogin for application/json ContentType.
+type FinishPasskeyLoginJSONRequestBody = PasskeyLogin
 
 // CreateEntryJSONRequestBody defines body for CreateEntry for application/json ContentType.
 type CreateEntryJSONRequestBody = NewEntry
@@ -2242,20 +2990,133 @@ type CreateUserJSONRequestBody = NewAccount
 // UpdateUserPasswordJSONRequestBody defines body for UpdateUserPassword for application/json ContentType.
 type UpdateUserPasswordJSONRequestBody = NewPassword
 
+// AsTotpCodeText returns the union data inside the TotpCode as a TotpCodeText
+func (t TotpCode) AsTotpCodeText() (TotpCodeText, error) {
+	var body TotpCodeText
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromTotpCodeText overwrites any union data inside the TotpCode as the provided TotpCodeText
+func (t *TotpCode) FromTotpCodeText(v TotpCodeText) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeTotpCodeText performs a merge with any union data inside the TotpCode, using the provided TotpCodeText
+func (t *TotpCode) MergeTotpCodeText(v TotpCodeText) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsTotpCodeNumber returns the union data inside the TotpCode as a TotpCodeNumber
+func (t TotpCode) AsTotpCodeNumber() (TotpCodeNumber, error) {
+	var body TotpCodeNumber
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromTotpCodeNumber overwrites any union data inside the TotpCode as the provided TotpCodeNumber
+func (t *TotpCode) FromTotpCodeNumber(v TotpCodeNumber) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeTotpCodeNumber performs a merge with any union data inside the TotpCode, using the provided TotpCodeNumber
+func (t *TotpCode) MergeTotpCodeNumber(v TotpCodeNumber) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t TotpCode) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *TotpCode) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListAPIKeys List one's own API keys
+	// (GET /api/account/api-keys)
+	ListAPIKeys(ctx echo.Context) error
+	// CreateAPIKey Create an API key
+	// (POST /api/account/api-keys)
+	CreateAPIKey(ctx echo.Context) error
+	// DeleteAPIKey Revoke an API key
+	// (DELETE /api/account/api-keys/{id})
+	DeleteAPIKey(ctx echo.Context, id int64) error
 	// GetMe The caller's own profile
 	// (GET /api/account/me)
 	GetMe(ctx echo.Context) error
+	// DeleteAvatar Remove one's own profile picture
+	// (DELETE /api/account/me/avatar)
+	DeleteAvatar(ctx echo.Context) error
+	// SetAvatar Set one's own profile picture
+	// (POST /api/account/me/avatar)
+	SetAvatar(ctx echo.Context) error
+	// UpdatePreferences Change one's own preferences
+	// (PATCH /api/account/me/preferences)
+	UpdatePreferences(ctx echo.Context) error
 	// UpdateName Change one's own name
 	// (PATCH /api/account/name)
 	UpdateName(ctx echo.Context) error
+	// ListPasskeys List one's own passkeys
+	// (GET /api/account/passkeys)
+	ListPasskeys(ctx echo.Context) error
+	// BeginPasskeyRegistration Start to register a passkey
+	// (POST /api/account/passkeys/register/options)
+	BeginPasskeyRegistration(ctx echo.Context) error
+	// FinishPasskeyRegistration Register a passkey
+	// (POST /api/account/passkeys/register/verify)
+	FinishPasskeyRegistration(ctx echo.Context) error
+	// DeletePasskey Delete a passkey
+	// (DELETE /api/account/passkeys/{id})
+	DeletePasskey(ctx echo.Context, id PasskeyID) error
+	// UpdatePasskey Rename a passkey
+	// (PATCH /api/account/passkeys/{id})
+	UpdatePasskey(ctx echo.Context, id PasskeyID) error
 	// UpdatePassword Set one's own password
 	// (PATCH /api/account/password)
 	UpdatePassword(ctx echo.Context) error
 	// RegisterAccount Register an account
 	// (POST /api/account/register)
 	RegisterAccount(ctx echo.Context) error
+	// SearchAccounts Find accounts by a part of their name
+	// (GET /api/account/search)
+	SearchAccounts(ctx echo.Context, params SearchAccountsParams) error
+	// UpdateSessionSync Choose which of one's own connections clients show
+	// (PATCH /api/account/session-sync)
+	UpdateSessionSync(ctx echo.Context) error
+	// DisableTotp Turn TOTP off
+	// (POST /api/account/totp/disable)
+	DisableTotp(ctx echo.Context) error
+	// EnableTotp Turn TOTP on
+	// (POST /api/account/totp/enable)
+	EnableTotp(ctx echo.Context) error
+	// GetTotpSecret The secret to set up TOTP with
+	// (GET /api/account/totp/secret)
+	GetTotpSecret(ctx echo.Context) error
+	// GetAvatar An account's profile picture
+	// (GET /api/account/{accountId}/avatar)
+	GetAvatar(ctx echo.Context, accountID int64) error
 	// ListAuditLogs Search the audit log
 	// (GET /api/audit/logs)
 	ListAuditLogs(ctx echo.Context, params ListAuditLogsParams) error
@@ -2268,12 +3129,33 @@ type ServerInterface interface {
 	// UpdateAuditSettings Change an organization's audit settings
 	// (PATCH /api/audit/organizations/{id}/settings)
 	UpdateAuditSettings(ctx echo.Context, id int64) error
+	// AuthorizeDeviceCode Approve a device
+	// (POST /api/auth/device/authorize)
+	AuthorizeDeviceCode(ctx echo.Context) error
+	// CreateDeviceCode Ask to be signed in from another device
+	// (POST /api/auth/device/create)
+	CreateDeviceCode(ctx echo.Context) error
+	// GetDeviceCode Who asks to be signed in
+	// (POST /api/auth/device/info)
+	GetDeviceCode(ctx echo.Context) error
+	// GetDeviceLinkStatus Watch a code that links a device
+	// (POST /api/auth/device/link/status)
+	GetDeviceLinkStatus(ctx echo.Context) error
+	// PollDeviceCode Fetch the session once the code is approved
+	// (POST /api/auth/device/poll)
+	PollDeviceCode(ctx echo.Context) error
 	// Login Sign in with username and password
 	// (POST /api/auth/login)
 	Login(ctx echo.Context) error
 	// Logout Sign out
 	// (POST /api/auth/logout)
 	Logout(ctx echo.Context) error
+	// BeginPasskeyLogin Start to sign in with a passkey
+	// (POST /api/auth/passkey/options)
+	BeginPasskeyLogin(ctx echo.Context) error
+	// FinishPasskeyLogin Sign in with a passkey
+	// (POST /api/auth/passkey/verify)
+	FinishPasskeyLogin(ctx echo.Context) error
 	// ListEntryTree List entries as a tree
 	// (GET /api/entries/list)
 	ListEntryTree(ctx echo.Context) error
@@ -2545,6 +3427,40 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
+// ListAPIKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListAPIKeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListAPIKeys(ctx)
+	return err
+}
+
+// CreateAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateAPIKey(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateAPIKey(ctx)
+	return err
+}
+
+// DeleteAPIKey converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAPIKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAPIKey(ctx, id)
+	return err
+}
+
 // GetMe converts echo context to params.
 func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 	var err error
@@ -2554,12 +3470,98 @@ func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 	return err
 }
 
+// DeleteAvatar converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAvatar(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAvatar(ctx)
+	return err
+}
+
+// SetAvatar converts echo context to params.
+func (w *ServerInterfaceWrapper) SetAvatar(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetAvatar(ctx)
+	return err
+}
+
+// UpdatePreferences converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdatePreferences(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdatePreferences(ctx)
+	return err
+}
+
 // UpdateName converts echo context to params.
 func (w *ServerInterfaceWrapper) UpdateName(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateName(ctx)
+	return err
+}
+
+// ListPasskeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListPasskeys(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListPasskeys(ctx)
+	return err
+}
+
+// BeginPasskeyRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginPasskeyRegistration(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginPasskeyRegistration(ctx)
+	return err
+}
+
+// FinishPasskeyRegistration converts echo context to params.
+func (w *ServerInterfaceWrapper) FinishPasskeyRegistration(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FinishPasskeyRegistration(ctx)
+	return err
+}
+
+// DeletePasskey converts echo context to params.
+func (w *ServerInterfaceWrapper) DeletePasskey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PasskeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeletePasskey(ctx, id)
+	return err
+}
+
+// UpdatePasskey converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdatePasskey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id PasskeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdatePasskey(ctx, id)
 	return err
 }
 
@@ -2578,6 +3580,76 @@ func (w *ServerInterfaceWrapper) RegisterAccount(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.RegisterAccount(ctx)
+	return err
+}
+
+// SearchAccounts converts echo context to params.
+func (w *ServerInterfaceWrapper) SearchAccounts(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SearchAccountsParams
+	// ------------- Optional query parameter "search" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search", ctx.QueryParams(), &params.Search, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SearchAccounts(ctx, params)
+	return err
+}
+
+// UpdateSessionSync converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateSessionSync(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateSessionSync(ctx)
+	return err
+}
+
+// DisableTotp converts echo context to params.
+func (w *ServerInterfaceWrapper) DisableTotp(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DisableTotp(ctx)
+	return err
+}
+
+// EnableTotp converts echo context to params.
+func (w *ServerInterfaceWrapper) EnableTotp(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EnableTotp(ctx)
+	return err
+}
+
+// GetTotpSecret converts echo context to params.
+func (w *ServerInterfaceWrapper) GetTotpSecret(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetTotpSecret(ctx)
+	return err
+}
+
+// GetAvatar converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAvatar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "accountId" -------------
+	var accountID int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter accountId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAvatar(ctx, accountID)
 	return err
 }
 
@@ -2682,6 +3754,51 @@ func (w *ServerInterfaceWrapper) UpdateAuditSettings(ctx echo.Context) error {
 	return err
 }
 
+// AuthorizeDeviceCode converts echo context to params.
+func (w *ServerInterfaceWrapper) AuthorizeDeviceCode(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AuthorizeDeviceCode(ctx)
+	return err
+}
+
+// CreateDeviceCode converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateDeviceCode(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateDeviceCode(ctx)
+	return err
+}
+
+// GetDeviceCode converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDeviceCode(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDeviceCode(ctx)
+	return err
+}
+
+// GetDeviceLinkStatus converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDeviceLinkStatus(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDeviceLinkStatus(ctx)
+	return err
+}
+
+// PollDeviceCode converts echo context to params.
+func (w *ServerInterfaceWrapper) PollDeviceCode(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PollDeviceCode(ctx)
+	return err
+}
+
 // Login converts echo context to params.
 func (w *ServerInterfaceWrapper) Login(ctx echo.Context) error {
 	var err error
@@ -2697,6 +3814,24 @@ func (w *ServerInterfaceWrapper) Logout(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.Logout(ctx)
+	return err
+}
+
+// BeginPasskeyLogin converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginPasskeyLogin(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginPasskeyLogin(ctx)
+	return err
+}
+
+// FinishPasskeyLogin converts echo context to params.
+func (w *ServerInterfaceWrapper) FinishPasskeyLogin(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FinishPasskeyLogin(ctx)
 	return err
 }
 
@@ -4078,16 +5213,40 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.GET(options.BaseURL+"/api/account/:accountId/avatar", wrapper.GetAvatar, options.OperationMiddlewares["getAvatar"]...)
+	router.GET(options.BaseURL+"/api/account/api-keys", wrapper.ListAPIKeys, options.OperationMiddlewares["listApiKeys"]...)
+	router.POST(options.BaseURL+"/api/account/api-keys", wrapper.CreateAPIKey, options.OperationMiddlewares["createApiKey"]...)
+	router.DELETE(options.BaseURL+"/api/account/api-keys/:id", wrapper.DeleteAPIKey, options.OperationMiddlewares["deleteApiKey"]...)
 	router.GET(options.BaseURL+"/api/account/me", wrapper.GetMe, options.OperationMiddlewares["getMe"]...)
+	router.DELETE(options.BaseURL+"/api/account/me/avatar", wrapper.DeleteAvatar, options.OperationMiddlewares["deleteAvatar"]...)
+	router.POST(options.BaseURL+"/api/account/me/avatar", wrapper.SetAvatar, options.OperationMiddlewares["setAvatar"]...)
+	router.PATCH(options.BaseURL+"/api/account/me/preferences", wrapper.UpdatePreferences, options.OperationMiddlewares["updatePreferences"]...)
 	router.PATCH(options.BaseURL+"/api/account/name", wrapper.UpdateName, options.OperationMiddlewares["updateName"]...)
+	router.GET(options.BaseURL+"/api/account/passkeys", wrapper.ListPasskeys, options.OperationMiddlewares["listPasskeys"]...)
+	router.DELETE(options.BaseURL+"/api/account/passkeys/:id", wrapper.DeletePasskey, options.OperationMiddlewares["deletePasskey"]...)
+	router.PATCH(options.BaseURL+"/api/account/passkeys/:id", wrapper.UpdatePasskey, options.OperationMiddlewares["updatePasskey"]...)
+	router.POST(options.BaseURL+"/api/account/passkeys/register/options", wrapper.BeginPasskeyRegistration, options.OperationMiddlewares["beginPasskeyRegistration"]...)
+	router.POST(options.BaseURL+"/api/account/passkeys/register/verify", wrapper.FinishPasskeyRegistration, options.OperationMiddlewares["finishPasskeyRegistration"]...)
 	router.PATCH(options.BaseURL+"/api/account/password", wrapper.UpdatePassword, options.OperationMiddlewares["updatePassword"]...)
 	router.POST(options.BaseURL+"/api/account/register", wrapper.RegisterAccount, options.OperationMiddlewares["registerAccount"]...)
+	router.GET(options.BaseURL+"/api/account/search", wrapper.SearchAccounts, options.OperationMiddlewares["searchAccounts"]...)
+	router.PATCH(options.BaseURL+"/api/account/session-sync", wrapper.UpdateSessionSync, options.OperationMiddlewares["updateSessionSync"]...)
+	router.POST(options.BaseURL+"/api/account/totp/disable", wrapper.DisableTotp, options.OperationMiddlewares["disableTotp"]...)
+	router.POST(options.BaseURL+"/api/account/totp/enable", wrapper.EnableTotp, options.OperationMiddlewares["enableTotp"]...)
+	router.GET(options.BaseURL+"/api/account/totp/secret", wrapper.GetTotpSecret, options.OperationMiddlewares["getTotpSecret"]...)
 	router.GET(options.BaseURL+"/api/audit/logs", wrapper.ListAuditLogs, options.OperationMiddlewares["listAuditLogs"]...)
 	router.GET(options.BaseURL+"/api/audit/metadata", wrapper.GetAuditMetadata, options.OperationMiddlewares["getAuditMetadata"]...)
 	router.GET(options.BaseURL+"/api/audit/organizations/:id/settings", wrapper.GetAuditSettings, options.OperationMiddlewares["getAuditSettings"]...)
 	router.PATCH(options.BaseURL+"/api/audit/organizations/:id/settings", wrapper.UpdateAuditSettings, options.OperationMiddlewares["updateAuditSettings"]...)
+	router.POST(options.BaseURL+"/api/auth/device/authorize", wrapper.AuthorizeDeviceCode, options.OperationMiddlewares["authorizeDeviceCode"]...)
+	router.POST(options.BaseURL+"/api/auth/device/create", wrapper.CreateDeviceCode, options.OperationMiddlewares["createDeviceCode"]...)
+	router.POST(options.BaseURL+"/api/auth/device/info", wrapper.GetDeviceCode, options.OperationMiddlewares["getDeviceCode"]...)
+	router.POST(options.BaseURL+"/api/auth/device/link/status", wrapper.GetDeviceLinkStatus, options.OperationMiddlewares["getDeviceLinkStatus"]...)
+	router.POST(options.BaseURL+"/api/auth/device/poll", wrapper.PollDeviceCode, options.OperationMiddlewares["pollDeviceCode"]...)
 	router.POST(options.BaseURL+"/api/auth/login", wrapper.Login, options.OperationMiddlewares["login"]...)
 	router.POST(options.BaseURL+"/api/auth/logout", wrapper.Logout, options.OperationMiddlewares["logout"]...)
+	router.POST(options.BaseURL+"/api/auth/passkey/options", wrapper.BeginPasskeyLogin, options.OperationMiddlewares["beginPasskeyLogin"]...)
+	router.POST(options.BaseURL+"/api/auth/passkey/verify", wrapper.FinishPasskeyLogin, options.OperationMiddlewares["finishPasskeyLogin"]...)
 	router.GET(options.BaseURL+"/api/entries/list", wrapper.ListEntryTree, options.OperationMiddlewares["listEntryTree"]...)
 	router.PUT(options.BaseURL+"/api/entry", wrapper.CreateEntry, options.OperationMiddlewares["createEntry"]...)
 	router.DELETE(options.BaseURL+"/api/entry/:entryId", wrapper.DeleteEntry, options.OperationMiddlewares["deleteEntry"]...)
@@ -4206,6 +5365,283 @@ type UnauthorizedJSONResponse Error
 
 type UnsupportedMediaTypeJSONResponse Error
 
+type ListAPIKeysRequestObject struct {
+}
+
+type ListAPIKeysResponseObject interface {
+	VisitListAPIKeysResponse(w http.ResponseWriter) error
+}
+
+type ListAPIKeys200JSONResponse []APIKey
+
+func (response ListAPIKeys200JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListAPIKeys400JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListAPIKeys401JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListAPIKeys403JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListAPIKeys503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListAPIKeys503JSONResponse) VisitListAPIKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKeyRequestObject struct {
+	Body *CreateAPIKeyJSONRequestBody
+}
+
+type CreateAPIKeyResponseObject interface {
+	VisitCreateAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type CreateAPIKey200JSONResponse APIKeyCreated
+
+func (response CreateAPIKey200JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateAPIKey400JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateAPIKey401JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateAPIKey403JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateAPIKey413JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateAPIKey415JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateAPIKey503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateAPIKey503JSONResponse) VisitCreateAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAPIKeyRequestObject struct {
+	ID int64 `json:"id"`
+}
+
+type DeleteAPIKeyResponseObject interface {
+	VisitDeleteAPIKeyResponse(w http.ResponseWriter) error
+}
+
+type DeleteAPIKey200JSONResponse Message
+
+func (response DeleteAPIKey200JSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAPIKey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteAPIKey400JSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAPIKey401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteAPIKey401JSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAPIKey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteAPIKey403JSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAPIKey404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteAPIKey404JSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAPIKey503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteAPIKey503JSONResponse) VisitDeleteAPIKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetMeRequestObject struct {
 }
 
@@ -4258,6 +5694,241 @@ func (response GetMe401JSONResponse) VisitGetMeResponse(w http.ResponseWriter) e
 type GetMe503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response GetMe503JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAvatarRequestObject struct {
+}
+
+type DeleteAvatarResponseObject interface {
+	VisitDeleteAvatarResponse(w http.ResponseWriter) error
+}
+
+type DeleteAvatar200JSONResponse Message
+
+func (response DeleteAvatar200JSONResponse) VisitDeleteAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAvatar400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteAvatar400JSONResponse) VisitDeleteAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAvatar401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteAvatar401JSONResponse) VisitDeleteAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteAvatar503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteAvatar503JSONResponse) VisitDeleteAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetAvatarRequestObject struct {
+	Body io.Reader
+}
+
+type SetAvatarResponseObject interface {
+	VisitSetAvatarResponse(w http.ResponseWriter) error
+}
+
+type SetAvatar200JSONResponse AvatarStored
+
+func (response SetAvatar200JSONResponse) VisitSetAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetAvatar400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response SetAvatar400JSONResponse) VisitSetAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetAvatar401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SetAvatar401JSONResponse) VisitSetAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetAvatar413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response SetAvatar413JSONResponse) VisitSetAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetAvatar503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response SetAvatar503JSONResponse) VisitSetAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePreferencesRequestObject struct {
+	Body *UpdatePreferencesJSONRequestBody
+}
+
+type UpdatePreferencesResponseObject interface {
+	VisitUpdatePreferencesResponse(w http.ResponseWriter) error
+}
+
+type UpdatePreferences200JSONResponse PreferencesUpdated
+
+func (response UpdatePreferences200JSONResponse) VisitUpdatePreferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePreferences400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdatePreferences400JSONResponse) VisitUpdatePreferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePreferences401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdatePreferences401JSONResponse) VisitUpdatePreferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePreferences413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdatePreferences413JSONResponse) VisitUpdatePreferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePreferences415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdatePreferences415JSONResponse) VisitUpdatePreferencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePreferences503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdatePreferences503JSONResponse) VisitUpdatePreferencesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4352,6 +6023,528 @@ func (response UpdateName415JSONResponse) VisitUpdateNameResponse(w http.Respons
 type UpdateName503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response UpdateName503JSONResponse) VisitUpdateNameResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPasskeysRequestObject struct {
+}
+
+type ListPasskeysResponseObject interface {
+	VisitListPasskeysResponse(w http.ResponseWriter) error
+}
+
+type ListPasskeys200JSONResponse []Passkey
+
+func (response ListPasskeys200JSONResponse) VisitListPasskeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPasskeys400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListPasskeys400JSONResponse) VisitListPasskeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPasskeys401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListPasskeys401JSONResponse) VisitListPasskeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPasskeys403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListPasskeys403JSONResponse) VisitListPasskeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListPasskeys503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListPasskeys503JSONResponse) VisitListPasskeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyRegistrationRequestObject struct {
+	Body *BeginPasskeyRegistrationJSONRequestBody
+}
+
+type BeginPasskeyRegistrationResponseObject interface {
+	VisitBeginPasskeyRegistrationResponse(w http.ResponseWriter) error
+}
+
+type BeginPasskeyRegistration200JSONResponse PasskeyRegistrationOptions
+
+func (response BeginPasskeyRegistration200JSONResponse) VisitBeginPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyRegistration400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response BeginPasskeyRegistration400JSONResponse) VisitBeginPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyRegistration401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response BeginPasskeyRegistration401JSONResponse) VisitBeginPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyRegistration403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response BeginPasskeyRegistration403JSONResponse) VisitBeginPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyRegistration413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response BeginPasskeyRegistration413JSONResponse) VisitBeginPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyRegistration415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response BeginPasskeyRegistration415JSONResponse) VisitBeginPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyRegistration503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response BeginPasskeyRegistration503JSONResponse) VisitBeginPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyRegistrationRequestObject struct {
+	Body *FinishPasskeyRegistrationJSONRequestBody
+}
+
+type FinishPasskeyRegistrationResponseObject interface {
+	VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error
+}
+
+type FinishPasskeyRegistration200JSONResponse PasskeyRegistered
+
+func (response FinishPasskeyRegistration200JSONResponse) VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyRegistration400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response FinishPasskeyRegistration400JSONResponse) VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyRegistration401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response FinishPasskeyRegistration401JSONResponse) VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyRegistration403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response FinishPasskeyRegistration403JSONResponse) VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyRegistration409JSONResponse struct{ ConflictJSONResponse }
+
+func (response FinishPasskeyRegistration409JSONResponse) VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyRegistration413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response FinishPasskeyRegistration413JSONResponse) VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyRegistration415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response FinishPasskeyRegistration415JSONResponse) VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyRegistration503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response FinishPasskeyRegistration503JSONResponse) VisitFinishPasskeyRegistrationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePasskeyRequestObject struct {
+	ID PasskeyID `json:"id"`
+}
+
+type DeletePasskeyResponseObject interface {
+	VisitDeletePasskeyResponse(w http.ResponseWriter) error
+}
+
+type DeletePasskey200JSONResponse Message
+
+func (response DeletePasskey200JSONResponse) VisitDeletePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePasskey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeletePasskey400JSONResponse) VisitDeletePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePasskey401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeletePasskey401JSONResponse) VisitDeletePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePasskey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeletePasskey403JSONResponse) VisitDeletePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePasskey404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeletePasskey404JSONResponse) VisitDeletePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeletePasskey503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeletePasskey503JSONResponse) VisitDeletePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePasskeyRequestObject struct {
+	ID   PasskeyID `json:"id"`
+	Body *UpdatePasskeyJSONRequestBody
+}
+
+type UpdatePasskeyResponseObject interface {
+	VisitUpdatePasskeyResponse(w http.ResponseWriter) error
+}
+
+type UpdatePasskey200JSONResponse Message
+
+func (response UpdatePasskey200JSONResponse) VisitUpdatePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePasskey400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdatePasskey400JSONResponse) VisitUpdatePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePasskey401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdatePasskey401JSONResponse) VisitUpdatePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePasskey403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdatePasskey403JSONResponse) VisitUpdatePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePasskey404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdatePasskey404JSONResponse) VisitUpdatePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePasskey413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdatePasskey413JSONResponse) VisitUpdatePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePasskey415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdatePasskey415JSONResponse) VisitUpdatePasskeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdatePasskey503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdatePasskey503JSONResponse) VisitUpdatePasskeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4583,6 +6776,559 @@ func (response RegisterAccount429JSONResponse) VisitRegisterAccountResponse(w ht
 type RegisterAccount503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response RegisterAccount503JSONResponse) VisitRegisterAccountResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchAccountsRequestObject struct {
+	Params SearchAccountsParams
+}
+
+type SearchAccountsResponseObject interface {
+	VisitSearchAccountsResponse(w http.ResponseWriter) error
+}
+
+type SearchAccounts200JSONResponse AccountsFound
+
+func (response SearchAccounts200JSONResponse) VisitSearchAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchAccounts400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response SearchAccounts400JSONResponse) VisitSearchAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchAccounts401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response SearchAccounts401JSONResponse) VisitSearchAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SearchAccounts503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response SearchAccounts503JSONResponse) VisitSearchAccountsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSessionSyncRequestObject struct {
+	Body *UpdateSessionSyncJSONRequestBody
+}
+
+type UpdateSessionSyncResponseObject interface {
+	VisitUpdateSessionSyncResponse(w http.ResponseWriter) error
+}
+
+type UpdateSessionSync200JSONResponse Message
+
+func (response UpdateSessionSync200JSONResponse) VisitUpdateSessionSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSessionSync400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateSessionSync400JSONResponse) VisitUpdateSessionSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSessionSync401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateSessionSync401JSONResponse) VisitUpdateSessionSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSessionSync413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateSessionSync413JSONResponse) VisitUpdateSessionSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSessionSync415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateSessionSync415JSONResponse) VisitUpdateSessionSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateSessionSync503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateSessionSync503JSONResponse) VisitUpdateSessionSyncResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableTotpRequestObject struct {
+}
+
+type DisableTotpResponseObject interface {
+	VisitDisableTotpResponse(w http.ResponseWriter) error
+}
+
+type DisableTotp200JSONResponse Message
+
+func (response DisableTotp200JSONResponse) VisitDisableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableTotp400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DisableTotp400JSONResponse) VisitDisableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableTotp401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DisableTotp401JSONResponse) VisitDisableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableTotp403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DisableTotp403JSONResponse) VisitDisableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableTotp409JSONResponse struct{ ConflictJSONResponse }
+
+func (response DisableTotp409JSONResponse) VisitDisableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DisableTotp503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DisableTotp503JSONResponse) VisitDisableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotpRequestObject struct {
+	Body *EnableTotpJSONRequestBody
+}
+
+type EnableTotpResponseObject interface {
+	VisitEnableTotpResponse(w http.ResponseWriter) error
+}
+
+type EnableTotp200JSONResponse Message
+
+func (response EnableTotp200JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotp400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response EnableTotp400JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotp401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response EnableTotp401JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotp403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response EnableTotp403JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotp409JSONResponse struct{ ConflictJSONResponse }
+
+func (response EnableTotp409JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotp413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response EnableTotp413JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotp415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response EnableTotp415JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotp429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response EnableTotp429JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EnableTotp503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response EnableTotp503JSONResponse) VisitEnableTotpResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTotpSecretRequestObject struct {
+}
+
+type GetTotpSecretResponseObject interface {
+	VisitGetTotpSecretResponse(w http.ResponseWriter) error
+}
+
+type GetTotpSecret200JSONResponse TotpSecret
+
+func (response GetTotpSecret200JSONResponse) VisitGetTotpSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTotpSecret400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetTotpSecret400JSONResponse) VisitGetTotpSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTotpSecret401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetTotpSecret401JSONResponse) VisitGetTotpSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTotpSecret403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetTotpSecret403JSONResponse) VisitGetTotpSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetTotpSecret503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetTotpSecret503JSONResponse) VisitGetTotpSecretResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvatarRequestObject struct {
+	AccountID int64 `json:"accountId"`
+}
+
+type GetAvatarResponseObject interface {
+	VisitGetAvatarResponse(w http.ResponseWriter) error
+}
+
+type GetAvatar200ResponseHeaders struct {
+	CacheControl string
+}
+
+type GetAvatar200ImageWebpResponse struct {
+	Body          io.Reader
+	Headers       GetAvatar200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetAvatar200ImageWebpResponse) VisitGetAvatarResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "image/webp")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetAvatar400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetAvatar400JSONResponse) VisitGetAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvatar401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetAvatar401JSONResponse) VisitGetAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvatar404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetAvatar404JSONResponse) VisitGetAvatarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAvatar503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetAvatar503JSONResponse) VisitGetAvatarResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -4964,6 +7710,519 @@ func (response UpdateAuditSettings503JSONResponse) VisitUpdateAuditSettingsRespo
 	return err
 }
 
+type AuthorizeDeviceCodeRequestObject struct {
+	Body *AuthorizeDeviceCodeJSONRequestBody
+}
+
+type AuthorizeDeviceCodeResponseObject interface {
+	VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error
+}
+
+type AuthorizeDeviceCode200JSONResponse DeviceAuthorized
+
+func (response AuthorizeDeviceCode200JSONResponse) VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthorizeDeviceCode400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response AuthorizeDeviceCode400JSONResponse) VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthorizeDeviceCode401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response AuthorizeDeviceCode401JSONResponse) VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthorizeDeviceCode403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response AuthorizeDeviceCode403JSONResponse) VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthorizeDeviceCode404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response AuthorizeDeviceCode404JSONResponse) VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthorizeDeviceCode413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response AuthorizeDeviceCode413JSONResponse) VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthorizeDeviceCode415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response AuthorizeDeviceCode415JSONResponse) VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AuthorizeDeviceCode503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response AuthorizeDeviceCode503JSONResponse) VisitAuthorizeDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeviceCodeRequestObject struct {
+	Body *CreateDeviceCodeJSONRequestBody
+}
+
+type CreateDeviceCodeResponseObject interface {
+	VisitCreateDeviceCodeResponse(w http.ResponseWriter) error
+}
+
+type CreateDeviceCode200JSONResponse DeviceCodeCreated
+
+func (response CreateDeviceCode200JSONResponse) VisitCreateDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeviceCode400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateDeviceCode400JSONResponse) VisitCreateDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeviceCode413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateDeviceCode413JSONResponse) VisitCreateDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeviceCode415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateDeviceCode415JSONResponse) VisitCreateDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeviceCode429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CreateDeviceCode429JSONResponse) VisitCreateDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDeviceCode503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateDeviceCode503JSONResponse) VisitCreateDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceCodeRequestObject struct {
+	Body *GetDeviceCodeJSONRequestBody
+}
+
+type GetDeviceCodeResponseObject interface {
+	VisitGetDeviceCodeResponse(w http.ResponseWriter) error
+}
+
+type GetDeviceCode200JSONResponse DeviceCode
+
+func (response GetDeviceCode200JSONResponse) VisitGetDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceCode400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetDeviceCode400JSONResponse) VisitGetDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceCode401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetDeviceCode401JSONResponse) VisitGetDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceCode404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetDeviceCode404JSONResponse) VisitGetDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceCode413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response GetDeviceCode413JSONResponse) VisitGetDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceCode415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response GetDeviceCode415JSONResponse) VisitGetDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceCode503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetDeviceCode503JSONResponse) VisitGetDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceLinkStatusRequestObject struct {
+	Body *GetDeviceLinkStatusJSONRequestBody
+}
+
+type GetDeviceLinkStatusResponseObject interface {
+	VisitGetDeviceLinkStatusResponse(w http.ResponseWriter) error
+}
+
+type GetDeviceLinkStatus200JSONResponse DeviceLinkStatus
+
+func (response GetDeviceLinkStatus200JSONResponse) VisitGetDeviceLinkStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceLinkStatus400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetDeviceLinkStatus400JSONResponse) VisitGetDeviceLinkStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceLinkStatus401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetDeviceLinkStatus401JSONResponse) VisitGetDeviceLinkStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceLinkStatus403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetDeviceLinkStatus403JSONResponse) VisitGetDeviceLinkStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceLinkStatus413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response GetDeviceLinkStatus413JSONResponse) VisitGetDeviceLinkStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceLinkStatus415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response GetDeviceLinkStatus415JSONResponse) VisitGetDeviceLinkStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDeviceLinkStatus503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetDeviceLinkStatus503JSONResponse) VisitGetDeviceLinkStatusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollDeviceCodeRequestObject struct {
+	Body *PollDeviceCodeJSONRequestBody
+}
+
+type PollDeviceCodeResponseObject interface {
+	VisitPollDeviceCodeResponse(w http.ResponseWriter) error
+}
+
+type PollDeviceCode200JSONResponse DevicePoll
+
+func (response PollDeviceCode200JSONResponse) VisitPollDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollDeviceCode400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response PollDeviceCode400JSONResponse) VisitPollDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollDeviceCode413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response PollDeviceCode413JSONResponse) VisitPollDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollDeviceCode415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response PollDeviceCode415JSONResponse) VisitPollDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PollDeviceCode503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response PollDeviceCode503JSONResponse) VisitPollDeviceCodeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LoginRequestObject struct {
 	Body *LoginJSONRequestBody
 }
@@ -5178,6 +8437,218 @@ func (response Logout415JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 type Logout503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response Logout503JSONResponse) VisitLogoutResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyLoginRequestObject struct {
+	Body *BeginPasskeyLoginJSONRequestBody
+}
+
+type BeginPasskeyLoginResponseObject interface {
+	VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error
+}
+
+type BeginPasskeyLogin200JSONResponse PasskeyLoginOptions
+
+func (response BeginPasskeyLogin200JSONResponse) VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyLogin400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response BeginPasskeyLogin400JSONResponse) VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyLogin413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response BeginPasskeyLogin413JSONResponse) VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyLogin415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response BeginPasskeyLogin415JSONResponse) VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyLogin429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response BeginPasskeyLogin429JSONResponse) VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginPasskeyLogin503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response BeginPasskeyLogin503JSONResponse) VisitBeginPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyLoginRequestObject struct {
+	Body *FinishPasskeyLoginJSONRequestBody
+}
+
+type FinishPasskeyLoginResponseObject interface {
+	VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error
+}
+
+type FinishPasskeyLogin200ResponseHeaders struct {
+	Authorization string
+}
+
+type FinishPasskeyLogin200JSONResponse struct {
+	Body    PasskeySession
+	Headers FinishPasskeyLogin200ResponseHeaders
+}
+
+func (response FinishPasskeyLogin200JSONResponse) VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Authorization", fmt.Sprint(response.Headers.Authorization))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyLogin400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response FinishPasskeyLogin400JSONResponse) VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyLogin401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response FinishPasskeyLogin401JSONResponse) VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyLogin413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response FinishPasskeyLogin413JSONResponse) VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyLogin415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response FinishPasskeyLogin415JSONResponse) VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyLogin429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response FinishPasskeyLogin429JSONResponse) VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishPasskeyLogin503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response FinishPasskeyLogin503JSONResponse) VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -13757,18 +17228,69 @@ func (response UpdateUserPassword503JSONResponse) VisitUpdateUserPasswordRespons
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListAPIKeys List one's own API keys
+	// (GET /api/account/api-keys)
+	ListAPIKeys(ctx context.Context, request ListAPIKeysRequestObject) (ListAPIKeysResponseObject, error)
+	// CreateAPIKey Create an API key
+	// (POST /api/account/api-keys)
+	CreateAPIKey(ctx context.Context, request CreateAPIKeyRequestObject) (CreateAPIKeyResponseObject, error)
+	// DeleteAPIKey Revoke an API key
+	// (DELETE /api/account/api-keys/{id})
+	DeleteAPIKey(ctx context.Context, request DeleteAPIKeyRequestObject) (DeleteAPIKeyResponseObject, error)
 	// GetMe The caller's own profile
 	// (GET /api/account/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
+	// DeleteAvatar Remove one's own profile picture
+	// (DELETE /api/account/me/avatar)
+	DeleteAvatar(ctx context.Context, request DeleteAvatarRequestObject) (DeleteAvatarResponseObject, error)
+	// SetAvatar Set one's own profile picture
+	// (POST /api/account/me/avatar)
+	SetAvatar(ctx context.Context, request SetAvatarRequestObject) (SetAvatarResponseObject, error)
+	// UpdatePreferences Change one's own preferences
+	// (PATCH /api/account/me/preferences)
+	UpdatePreferences(ctx context.Context, request UpdatePreferencesRequestObject) (UpdatePreferencesResponseObject, error)
 	// UpdateName Change one's own name
 	// (PATCH /api/account/name)
 	UpdateName(ctx context.Context, request UpdateNameRequestObject) (UpdateNameResponseObject, error)
+	// ListPasskeys List one's own passkeys
+	// (GET /api/account/passkeys)
+	ListPasskeys(ctx context.Context, request ListPasskeysRequestObject) (ListPasskeysResponseObject, error)
+	// BeginPasskeyRegistration Start to register a passkey
+	// (POST /api/account/passkeys/register/options)
+	BeginPasskeyRegistration(ctx context.Context, request BeginPasskeyRegistrationRequestObject) (BeginPasskeyRegistrationResponseObject, error)
+	// FinishPasskeyRegistration Register a passkey
+	// (POST /api/account/passkeys/register/verify)
+	FinishPasskeyRegistration(ctx context.Context, request FinishPasskeyRegistrationRequestObject) (FinishPasskeyRegistrationResponseObject, error)
+	// DeletePasskey Delete a passkey
+	// (DELETE /api/account/passkeys/{id})
+	DeletePasskey(ctx context.Context, request DeletePasskeyRequestObject) (DeletePasskeyResponseObject, error)
+	// UpdatePasskey Rename a passkey
+	// (PATCH /api/account/passkeys/{id})
+	UpdatePasskey(ctx context.Context, request UpdatePasskeyRequestObject) (UpdatePasskeyResponseObject, error)
 	// UpdatePassword Set one's own password
 	// (PATCH /api/account/password)
 	UpdatePassword(ctx context.Context, request UpdatePasswordRequestObject) (UpdatePasswordResponseObject, error)
 	// RegisterAccount Register an account
 	// (POST /api/account/register)
 	RegisterAccount(ctx context.Context, request RegisterAccountRequestObject) (RegisterAccountResponseObject, error)
+	// SearchAccounts Find accounts by a part of their name
+	// (GET /api/account/search)
+	SearchAccounts(ctx context.Context, request SearchAccountsRequestObject) (SearchAccountsResponseObject, error)
+	// UpdateSessionSync Choose which of one's own connections clients show
+	// (PATCH /api/account/session-sync)
+	UpdateSessionSync(ctx context.Context, request UpdateSessionSyncRequestObject) (UpdateSessionSyncResponseObject, error)
+	// DisableTotp Turn TOTP off
+	// (POST /api/account/totp/disable)
+	DisableTotp(ctx context.Context, request DisableTotpRequestObject) (DisableTotpResponseObject, error)
+	// EnableTotp Turn TOTP on
+	// (POST /api/account/totp/enable)
+	EnableTotp(ctx context.Context, request EnableTotpRequestObject) (EnableTotpResponseObject, error)
+	// GetTotpSecret The secret to set up TOTP with
+	// (GET /api/account/totp/secret)
+	GetTotpSecret(ctx context.Context, request GetTotpSecretRequestObject) (GetTotpSecretResponseObject, error)
+	// GetAvatar An account's profile picture
+	// (GET /api/account/{accountId}/avatar)
+	GetAvatar(ctx context.Context, request GetAvatarRequestObject) (GetAvatarResponseObject, error)
 	// ListAuditLogs Search the audit log
 	// (GET /api/audit/logs)
 	ListAuditLogs(ctx context.Context, request ListAuditLogsRequestObject) (ListAuditLogsResponseObject, error)
@@ -13781,12 +17303,33 @@ type StrictServerInterface interface {
 	// UpdateAuditSettings Change an organization's audit settings
 	// (PATCH /api/audit/organizations/{id}/settings)
 	UpdateAuditSettings(ctx context.Context, request UpdateAuditSettingsRequestObject) (UpdateAuditSettingsResponseObject, error)
+	// AuthorizeDeviceCode Approve a device
+	// (POST /api/auth/device/authorize)
+	AuthorizeDeviceCode(ctx context.Context, request AuthorizeDeviceCodeRequestObject) (AuthorizeDeviceCodeResponseObject, error)
+	// CreateDeviceCode Ask to be signed in from another device
+	// (POST /api/auth/device/create)
+	CreateDeviceCode(ctx context.Context, request CreateDeviceCodeRequestObject) (CreateDeviceCodeResponseObject, error)
+	// GetDeviceCode Who asks to be signed in
+	// (POST /api/auth/device/info)
+	GetDeviceCode(ctx context.Context, request GetDeviceCodeRequestObject) (GetDeviceCodeResponseObject, error)
+	// GetDeviceLinkStatus Watch a code that links a device
+	// (POST /api/auth/device/link/status)
+	GetDeviceLinkStatus(ctx context.Context, request GetDeviceLinkStatusRequestObject) (GetDeviceLinkStatusResponseObject, error)
+	// PollDeviceCode Fetch the session once the code is approved
+	// (POST /api/auth/device/poll)
+	PollDeviceCode(ctx context.Context, request PollDeviceCodeRequestObject) (PollDeviceCodeResponseObject, error)
 	// Login Sign in with username and password
 	// (POST /api/auth/login)
 	Login(ctx context.Context, request LoginRequestObject) (LoginResponseObject, error)
 	// Logout Sign out
 	// (POST /api/auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// BeginPasskeyLogin Start to sign in with a passkey
+	// (POST /api/auth/passkey/options)
+	BeginPasskeyLogin(ctx context.Context, request BeginPasskeyLoginRequestObject) (BeginPasskeyLoginResponseObject, error)
+	// FinishPasskeyLogin Sign in with a passkey
+	// (POST /api/auth/passkey/verify)
+	FinishPasskeyLogin(ctx context.Context, request FinishPasskeyLoginRequestObject) (FinishPasskeyLoginResponseObject, error)
 	// ListEntryTree List entries as a tree
 	// (GET /api/entries/list)
 	ListEntryTree(ctx context.Context, request ListEntryTreeRequestObject) (ListEntryTreeResponseObject, error)
@@ -14065,6 +17608,100 @@ type strictHandler struct {
 	middlewares []StrictMiddlewareFunc
 }
 
+// ListAPIKeys operation middleware
+func (sh *strictHandler) ListAPIKeys(ctx echo.Context) error {
+	var request ListAPIKeysRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListAPIKeys(ctx.Request().Context(), request.(ListAPIKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListAPIKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListAPIKeysResponseObject); ok {
+		return validResponse.VisitListAPIKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateAPIKey operation middleware
+func (sh *strictHandler) CreateAPIKey(ctx echo.Context) error {
+	var request CreateAPIKeyRequestObject
+
+	var body CreateAPIKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateAPIKey(ctx.Request().Context(), request.(CreateAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateAPIKeyResponseObject); ok {
+		return validResponse.VisitCreateAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteAPIKey operation middleware
+func (sh *strictHandler) DeleteAPIKey(ctx echo.Context, id int64) error {
+	var request DeleteAPIKeyRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAPIKey(ctx.Request().Context(), request.(DeleteAPIKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAPIKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteAPIKeyResponseObject); ok {
+		return validResponse.VisitDeleteAPIKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetMe operation middleware
 func (sh *strictHandler) GetMe(ctx echo.Context) error {
 	var request GetMeRequestObject
@@ -14082,6 +17719,100 @@ func (sh *strictHandler) GetMe(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetMeResponseObject); ok {
 		return validResponse.VisitGetMeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteAvatar operation middleware
+func (sh *strictHandler) DeleteAvatar(ctx echo.Context) error {
+	var request DeleteAvatarRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAvatar(ctx.Request().Context(), request.(DeleteAvatarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAvatar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteAvatarResponseObject); ok {
+		return validResponse.VisitDeleteAvatarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetAvatar operation middleware
+func (sh *strictHandler) SetAvatar(ctx echo.Context) error {
+	var request SetAvatarRequestObject
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetAvatar(ctx.Request().Context(), request.(SetAvatarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetAvatar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetAvatarResponseObject); ok {
+		return validResponse.VisitSetAvatarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdatePreferences operation middleware
+func (sh *strictHandler) UpdatePreferences(ctx echo.Context) error {
+	var request UpdatePreferencesRequestObject
+
+	var body UpdatePreferencesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdatePreferences(ctx.Request().Context(), request.(UpdatePreferencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdatePreferences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdatePreferencesResponseObject); ok {
+		return validResponse.VisitUpdatePreferencesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14128,6 +17859,194 @@ func (sh *strictHandler) UpdateName(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(UpdateNameResponseObject); ok {
 		return validResponse.VisitUpdateNameResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListPasskeys operation middleware
+func (sh *strictHandler) ListPasskeys(ctx echo.Context) error {
+	var request ListPasskeysRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListPasskeys(ctx.Request().Context(), request.(ListPasskeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListPasskeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListPasskeysResponseObject); ok {
+		return validResponse.VisitListPasskeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BeginPasskeyRegistration operation middleware
+func (sh *strictHandler) BeginPasskeyRegistration(ctx echo.Context) error {
+	var request BeginPasskeyRegistrationRequestObject
+
+	var body BeginPasskeyRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginPasskeyRegistration(ctx.Request().Context(), request.(BeginPasskeyRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginPasskeyRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BeginPasskeyRegistrationResponseObject); ok {
+		return validResponse.VisitBeginPasskeyRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// FinishPasskeyRegistration operation middleware
+func (sh *strictHandler) FinishPasskeyRegistration(ctx echo.Context) error {
+	var request FinishPasskeyRegistrationRequestObject
+
+	var body FinishPasskeyRegistrationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FinishPasskeyRegistration(ctx.Request().Context(), request.(FinishPasskeyRegistrationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FinishPasskeyRegistration")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(FinishPasskeyRegistrationResponseObject); ok {
+		return validResponse.VisitFinishPasskeyRegistrationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeletePasskey operation middleware
+func (sh *strictHandler) DeletePasskey(ctx echo.Context, id PasskeyID) error {
+	var request DeletePasskeyRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeletePasskey(ctx.Request().Context(), request.(DeletePasskeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeletePasskey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeletePasskeyResponseObject); ok {
+		return validResponse.VisitDeletePasskeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdatePasskey operation middleware
+func (sh *strictHandler) UpdatePasskey(ctx echo.Context, id PasskeyID) error {
+	var request UpdatePasskeyRequestObject
+
+	request.ID = id
+
+	var body UpdatePasskeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdatePasskey(ctx.Request().Context(), request.(UpdatePasskeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdatePasskey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdatePasskeyResponseObject); ok {
+		return validResponse.VisitUpdatePasskeyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14220,6 +18139,194 @@ func (sh *strictHandler) RegisterAccount(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(RegisterAccountResponseObject); ok {
 		return validResponse.VisitRegisterAccountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SearchAccounts operation middleware
+func (sh *strictHandler) SearchAccounts(ctx echo.Context, params SearchAccountsParams) error {
+	var request SearchAccountsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SearchAccounts(ctx.Request().Context(), request.(SearchAccountsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SearchAccounts")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SearchAccountsResponseObject); ok {
+		return validResponse.VisitSearchAccountsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateSessionSync operation middleware
+func (sh *strictHandler) UpdateSessionSync(ctx echo.Context) error {
+	var request UpdateSessionSyncRequestObject
+
+	var body UpdateSessionSyncJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateSessionSync(ctx.Request().Context(), request.(UpdateSessionSyncRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateSessionSync")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateSessionSyncResponseObject); ok {
+		return validResponse.VisitUpdateSessionSyncResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DisableTotp operation middleware
+func (sh *strictHandler) DisableTotp(ctx echo.Context) error {
+	var request DisableTotpRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DisableTotp(ctx.Request().Context(), request.(DisableTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DisableTotp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DisableTotpResponseObject); ok {
+		return validResponse.VisitDisableTotpResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EnableTotp operation middleware
+func (sh *strictHandler) EnableTotp(ctx echo.Context) error {
+	var request EnableTotpRequestObject
+
+	var body EnableTotpJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EnableTotp(ctx.Request().Context(), request.(EnableTotpRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EnableTotp")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EnableTotpResponseObject); ok {
+		return validResponse.VisitEnableTotpResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetTotpSecret operation middleware
+func (sh *strictHandler) GetTotpSecret(ctx echo.Context) error {
+	var request GetTotpSecretRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetTotpSecret(ctx.Request().Context(), request.(GetTotpSecretRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetTotpSecret")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetTotpSecretResponseObject); ok {
+		return validResponse.VisitGetTotpSecretResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAvatar operation middleware
+func (sh *strictHandler) GetAvatar(ctx echo.Context, accountID int64) error {
+	var request GetAvatarRequestObject
+
+	request.AccountID = accountID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAvatar(ctx.Request().Context(), request.(GetAvatarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAvatar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAvatarResponseObject); ok {
+		return validResponse.VisitGetAvatarResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14347,6 +18454,236 @@ func (sh *strictHandler) UpdateAuditSettings(ctx echo.Context, id int64) error {
 	return nil
 }
 
+// AuthorizeDeviceCode operation middleware
+func (sh *strictHandler) AuthorizeDeviceCode(ctx echo.Context) error {
+	var request AuthorizeDeviceCodeRequestObject
+
+	var body AuthorizeDeviceCodeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AuthorizeDeviceCode(ctx.Request().Context(), request.(AuthorizeDeviceCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AuthorizeDeviceCode")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AuthorizeDeviceCodeResponseObject); ok {
+		return validResponse.VisitAuthorizeDeviceCodeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateDeviceCode operation middleware
+func (sh *strictHandler) CreateDeviceCode(ctx echo.Context) error {
+	var request CreateDeviceCodeRequestObject
+
+	var body CreateDeviceCodeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateDeviceCode(ctx.Request().Context(), request.(CreateDeviceCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateDeviceCode")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateDeviceCodeResponseObject); ok {
+		return validResponse.VisitCreateDeviceCodeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetDeviceCode operation middleware
+func (sh *strictHandler) GetDeviceCode(ctx echo.Context) error {
+	var request GetDeviceCodeRequestObject
+
+	var body GetDeviceCodeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDeviceCode(ctx.Request().Context(), request.(GetDeviceCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDeviceCode")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDeviceCodeResponseObject); ok {
+		return validResponse.VisitGetDeviceCodeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetDeviceLinkStatus operation middleware
+func (sh *strictHandler) GetDeviceLinkStatus(ctx echo.Context) error {
+	var request GetDeviceLinkStatusRequestObject
+
+	var body GetDeviceLinkStatusJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDeviceLinkStatus(ctx.Request().Context(), request.(GetDeviceLinkStatusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDeviceLinkStatus")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDeviceLinkStatusResponseObject); ok {
+		return validResponse.VisitGetDeviceLinkStatusResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PollDeviceCode operation middleware
+func (sh *strictHandler) PollDeviceCode(ctx echo.Context) error {
+	var request PollDeviceCodeRequestObject
+
+	var body PollDeviceCodeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PollDeviceCode(ctx.Request().Context(), request.(PollDeviceCodeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PollDeviceCode")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PollDeviceCodeResponseObject); ok {
+		return validResponse.VisitPollDeviceCodeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Login operation middleware
 func (sh *strictHandler) Login(ctx echo.Context) error {
 	var request LoginRequestObject
@@ -14433,6 +18770,98 @@ func (sh *strictHandler) Logout(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(LogoutResponseObject); ok {
 		return validResponse.VisitLogoutResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BeginPasskeyLogin operation middleware
+func (sh *strictHandler) BeginPasskeyLogin(ctx echo.Context) error {
+	var request BeginPasskeyLoginRequestObject
+
+	var body BeginPasskeyLoginJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginPasskeyLogin(ctx.Request().Context(), request.(BeginPasskeyLoginRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginPasskeyLogin")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BeginPasskeyLoginResponseObject); ok {
+		return validResponse.VisitBeginPasskeyLoginResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// FinishPasskeyLogin operation middleware
+func (sh *strictHandler) FinishPasskeyLogin(ctx echo.Context) error {
+	var request FinishPasskeyLoginRequestObject
+
+	var body FinishPasskeyLoginJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FinishPasskeyLogin(ctx.Request().Context(), request.(FinishPasskeyLoginRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FinishPasskeyLogin")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(FinishPasskeyLoginResponseObject); ok {
+		return validResponse.VisitFinishPasskeyLoginResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

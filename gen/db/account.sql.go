@@ -22,6 +22,18 @@ func (q *Queries) AddAdministrator(ctx context.Context, accountID int64) error {
 	return err
 }
 
+const deleteAvatar = `-- name: DeleteAvatar :exec
+with deleted as (delete from avatars where avatars.account_id = $1)
+update accounts
+set avatar_hash = null
+where id = $1
+`
+
+func (q *Queries) DeleteAvatar(ctx context.Context, accountID int64) error {
+	_, err := q.db.Exec(ctx, deleteAvatar, accountID)
+	return err
+}
+
 const findRegistrationRules = `-- name: FindRegistrationRules :one
 select not exists (select from accounts) as first_time_setup,
        exists (select from auth_providers p where p.is_internal and p.enabled and p.allow_registration) as self_registration
@@ -37,6 +49,19 @@ func (q *Queries) FindRegistrationRules(ctx context.Context) (FindRegistrationRu
 	var i FindRegistrationRulesRow
 	err := row.Scan(&i.FirstTimeSetup, &i.SelfRegistration)
 	return i, err
+}
+
+const getAvatar = `-- name: GetAvatar :one
+select image
+from avatars
+where account_id = $1
+`
+
+func (q *Queries) GetAvatar(ctx context.Context, accountID int64) ([]byte, error) {
+	row := q.db.QueryRow(ctx, getAvatar, accountID)
+	var image []byte
+	err := row.Scan(&image)
+	return image, err
 }
 
 const getMe = `-- name: GetMe :one
@@ -99,6 +124,18 @@ func (q *Queries) InsertAccount(ctx context.Context, arg InsertAccountParams) (i
 	return id, err
 }
 
+const lockAccount = `-- name: LockAccount :exec
+select id
+from accounts
+where id = $1 for no key update
+`
+
+// Serialises what may be done only so many times for one account.
+func (q *Queries) LockAccount(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, lockAccount, id)
+	return err
+}
+
 const lockSetup = `-- name: LockSetup :exec
 select pg_advisory_xact_lock(hashtextextended('nexterm.setup', 0))
 `
@@ -107,6 +144,71 @@ select pg_advisory_xact_lock(hashtextextended('nexterm.setup', 0))
 // administrator.
 func (q *Queries) LockSetup(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockSetup)
+	return err
+}
+
+const searchAccounts = `-- name: SearchAccounts :many
+select id, username, first_name, last_name, avatar_hash
+from accounts
+where strpos(lower(username), lower($1::text)) > 0
+   or strpos(lower(first_name), lower($1::text)) > 0
+   or strpos(lower(last_name), lower($1::text)) > 0
+order by username
+limit 5
+`
+
+type SearchAccountsRow struct {
+	ID         int64
+	Username   string
+	FirstName  string
+	LastName   string
+	AvatarHash *string
+}
+
+func (q *Queries) SearchAccounts(ctx context.Context, search string) ([]SearchAccountsRow, error) {
+	rows, err := q.db.Query(ctx, searchAccounts, search)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SearchAccountsRow{}
+	for rows.Next() {
+		var i SearchAccountsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Username,
+			&i.FirstName,
+			&i.LastName,
+			&i.AvatarHash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const setAvatar = `-- name: SetAvatar :exec
+with stored as (
+    insert into avatars (account_id, image)
+    values ($2, $3)
+    on conflict on constraint avatars_pkey do update set image = excluded.image, updated_at = now())
+update accounts
+set avatar_hash = $1::text
+where id = $2
+`
+
+type SetAvatarParams struct {
+	AvatarHash string
+	AccountID  int64
+	Image      []byte
+}
+
+func (q *Queries) SetAvatar(ctx context.Context, arg SetAvatarParams) error {
+	_, err := q.db.Exec(ctx, setAvatar, arg.AvatarHash, arg.AccountID, arg.Image)
 	return err
 }
 
@@ -145,4 +247,41 @@ func (q *Queries) UpdatePassword(ctx context.Context, arg UpdatePasswordParams) 
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const updatePreferences = `-- name: UpdatePreferences :one
+update accounts
+set preferences = preferences || (select coalesce(jsonb_object_agg(s.key, coalesce(preferences -> s.key, '{}') || s.value), '{}')
+                                  from jsonb_each($1::jsonb) s)
+where id = $2
+returning preferences
+`
+
+type UpdatePreferencesParams struct {
+	Patch []byte
+	ID    int64
+}
+
+// Merges two levels in one statement, so that changes at the same time add up.
+func (q *Queries) UpdatePreferences(ctx context.Context, arg UpdatePreferencesParams) ([]byte, error) {
+	row := q.db.QueryRow(ctx, updatePreferences, arg.Patch, arg.ID)
+	var preferences []byte
+	err := row.Scan(&preferences)
+	return preferences, err
+}
+
+const updateSessionSync = `-- name: UpdateSessionSync :exec
+update accounts
+set session_sync = $1
+where id = $2
+`
+
+type UpdateSessionSyncParams struct {
+	SessionSync string
+	ID          int64
+}
+
+func (q *Queries) UpdateSessionSync(ctx context.Context, arg UpdateSessionSyncParams) error {
+	_, err := q.db.Exec(ctx, updateSessionSync, arg.SessionSync, arg.ID)
+	return err
 }

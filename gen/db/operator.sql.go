@@ -53,8 +53,12 @@ func (q *Queries) ListAccounts(ctx context.Context) ([]ListAccountsRow, error) {
 }
 
 const resetTOTP = `-- name: ResetTOTP :one
+with forgotten as (
+    delete from totp_secrets s
+    using accounts f
+    where f.username = $1 and s.account_id = f.id and s.kind = 'active')
 update accounts a
-set totp_enabled = false
+set totp_enabled = false, totp_last_step = null
 from (select b.id, b.totp_enabled from accounts b where b.username = $1 for update) as before
 where a.id = before.id
 returning before.totp_enabled

@@ -37,6 +37,23 @@ func (q *Queries) CountAttempt(ctx context.Context, arg CountAttemptParams) (Cou
 	return i, err
 }
 
+const deleteAttempts = `-- name: DeleteAttempts :exec
+delete
+from rate_limits
+where limiter = $1
+  and subject = $2
+`
+
+type DeleteAttemptsParams struct {
+	Limiter string
+	Subject string
+}
+
+func (q *Queries) DeleteAttempts(ctx context.Context, arg DeleteAttemptsParams) error {
+	_, err := q.db.Exec(ctx, deleteAttempts, arg.Limiter, arg.Subject)
+	return err
+}
+
 const deleteClosedWindows = `-- name: DeleteClosedWindows :exec
 delete
 from rate_limits

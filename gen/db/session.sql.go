@@ -105,22 +105,29 @@ func (q *Queries) ListSessions(ctx context.Context, accountID int64) ([]ListSess
 }
 
 const login = `-- name: Login :one
-select a.id, a.password_hash, a.totp_enabled
+select a.id, a.password_hash, a.totp_enabled, t.ciphertext as totp_ciphertext
 from accounts a
+         left join totp_secrets t on t.account_id = a.id and t.kind = 'active'
 where a.username = $1
 `
 
 type LoginRow struct {
-	ID           int64
-	PasswordHash string
-	TOTPEnabled  bool
+	ID             int64
+	PasswordHash   string
+	TOTPEnabled    bool
+	TOTPCiphertext []byte
 }
 
 // Everything that decides a sign-in. No row: there is no such account.
 func (q *Queries) Login(ctx context.Context, username string) (LoginRow, error) {
 	row := q.db.QueryRow(ctx, login, username)
 	var i LoginRow
-	err := row.Scan(&i.ID, &i.PasswordHash, &i.TOTPEnabled)
+	err := row.Scan(
+		&i.ID,
+		&i.PasswordHash,
+		&i.TOTPEnabled,
+		&i.TOTPCiphertext,
+	)
 	return i, err
 }
 

@@ -97,7 +97,7 @@ func (h *Handlers) GetMe(ctx context.Context, _ api.GetMeRequestObject) (api.Get
 		IsAdmin:       c.Admin,
 		Permissions:   c.System.Names(),
 		TotpEnabled:   row.TOTPEnabled,
-		SessionSync:   api.MeSessionSync(row.SessionSync),
+		SessionSync:   api.SessionSync(row.SessionSync),
 		Preferences:   row.Preferences,
 		ActiveThemeID: row.ActiveThemeID,
 		AvatarHash:    row.AvatarHash,

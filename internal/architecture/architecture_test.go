@@ -31,13 +31,13 @@ type rule struct {
 
 // tagImports are what every tag may import besides libraries.
 var tagImports = []string{
-	"gen/api", "gen/db", "internal/audit", "internal/caller", "internal/event", "internal/fail", "internal/permission",
-	"internal/sshrun", "internal/timestamp", "internal/vault",
+	"gen/api", "gen/db", "internal/audit", "internal/caller", "internal/event", "internal/fail", "internal/origin",
+	"internal/permission", "internal/ratelimit", "internal/signin", "internal/sshrun", "internal/timestamp", "internal/vault",
 }
 
 // rules has a row for every package of the module. Patterns end in /... .
 var rules = map[string]rule{
-	".":                 {may: []string{"db", "gen/db", "internal/event", "internal/job", "internal/operator", "internal/outbound", "internal/postgres", "internal/server", "internal/vault"}, privileges: []string{"net/http"}},
+	".":                 {may: []string{"db", "gen/db", "internal/event", "internal/job", "internal/operator", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/vault"}, privileges: []string{"net/http"}},
 	"bench":             {may: []string{"..."}, privileges: []string{"net/http"}},
 	"db":                {},
 	"gen":               {},
@@ -57,10 +57,14 @@ var rules = map[string]rule{
 	"internal/operator": {may: []string{"gen/db", "internal/fail", "internal/vault"}},
 	"internal/postgres": {},
 
+	"internal/origin":     {may: []string{"internal/caller"}},
 	"internal/permission": {},
 	"internal/timestamp":  {},
 	"internal/outbound":   {privileges: []string{"net/http"}},
 	"internal/sshrun":     {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
+	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail"}},
+	// What all ways to sign in share.
+	"internal/signin": {may: []string{"gen/api", "gen/db", "internal/caller", "internal/ratelimit", "internal/vault"}},
 
 	// What entries and folders share: one tree.
 	"internal/tree": {may: []string{"gen/api", "gen/db", "internal/caller"}},
@@ -75,14 +79,18 @@ var rules = map[string]rule{
 	"internal/account":      {tag: true},
 	"internal/entry":        {tag: true, may: []string{"internal/tree"}},
 	"internal/folder":       {tag: true, may: []string{"internal/tree"}},
+	"internal/apikey":       {tag: true},
+	"internal/device":       {tag: true},
 	"internal/identity":     {tag: true},
 	"internal/organization": {tag: true},
+	"internal/passkey":      {tag: true},
 	"internal/role":         {tag: true},
 	"internal/service":      {tag: true},
 
 	"internal/session": {tag: true},
 	"internal/tag":     {tag: true},
 	"internal/source":  {tag: true, may: []string{"internal/outbound"}},
+	"internal/totp":    {tag: true},
 	"internal/user":    {tag: true},
 
 	// Twins, with the rules that they share.

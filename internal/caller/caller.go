@@ -74,6 +74,10 @@ type Client struct {
 	IP string
 	// UserAgent is the header as sent, empty when absent.
 	UserAgent string
+	// Host is what the client takes this server's host and port to be.
+	Host string
+	// Origin is the header as sent: the page that makes the request, empty when absent.
+	Origin string
 }
 
 // userAgentLength bounds what is kept of a User-Agent header, in characters.
@@ -99,6 +103,12 @@ func With(ctx context.Context, c *Caller) context.Context {
 // From returns the caller of an authenticated operation. It panics on a public
 // one: such a handler has nobody to ask for.
 func From(ctx context.Context) *Caller { return ctx.Value(callerKey{}).(*Caller) }
+
+// Optional returns the caller of an operation that needs none, nil without one.
+func Optional(ctx context.Context) *Caller {
+	c, _ := ctx.Value(callerKey{}).(*Caller)
+	return c
+}
 
 // WithClient stores the peer of a request.
 func WithClient(ctx context.Context, client Client) context.Context {

@@ -18,6 +18,10 @@ type Error struct {
 	Message string
 	// TOTPRequired marks the refusal of a sign-in that lacks the TOTP code.
 	TOTPRequired bool
+	// ServerTime tells a client whose code does not fit what time it is here.
+	ServerTime string
+	// Header goes out with the answer, over what is set already.
+	Header map[string]string
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -49,9 +53,9 @@ func UnsupportedMediaType(message string) error {
 	return &Error{Status: http.StatusUnsupportedMediaType, Message: message}
 }
 
-// TooManyRequests is 429: the limit of the window is used up.
-func TooManyRequests(message string) error {
-	return &Error{Status: http.StatusTooManyRequests, Message: message}
+// TooManyRequests is 429: the limit of the window is used up, as the header tells.
+func TooManyRequests(message string, header map[string]string) error {
+	return &Error{Status: http.StatusTooManyRequests, Message: message, Header: header}
 }
 
 // OnNoRows names the failure of a query that found nothing; other errors pass.

@@ -103,6 +103,9 @@ func TestDatabaseAway(t *testing.T) {
 	paths := map[string]string{}
 	for _, o := range contractOperations() {
 		paths[o.OperationID] = o.ownersPath(t, direct)
+		if o.inQuery() {
+			paths[o.OperationID] += "?token=" + direct.Owner.Token
+		}
 	}
 	before := contents(t, direct)
 

@@ -85,6 +85,9 @@ func places(schema *openapi3.Schema, root map[string]any) []place {
 	var all []place
 	var walk func(p place)
 	walk = func(p place) {
+		if len(p.schema.OneOf) > 0 {
+			return // what fits one of several schemas is tested beside its operation
+		}
 		if len(p.path) > 0 {
 			all = append(all, p)
 		}
@@ -302,11 +305,14 @@ func (p place) taken() []value {
 			add("a member", member)
 		}
 	case s.Type.Is(openapi3.TypeString):
-		if s.MinLength > 0 {
-			add("the least length", letters(s, int(s.MinLength)))
-		}
-		if s.MaxLength != nil {
-			add("the greatest length", letters(s, int(*s.MaxLength)))
+		for why, length := range map[string]*uint64{"the least length": &s.MinLength, "the greatest length": s.MaxLength} {
+			if length == nil || *length == 0 {
+				continue
+			}
+			// Some patterns want more than the same letter again and again.
+			if text := letters(s, int(*length)); s.Pattern == "" || regexp.MustCompile(s.Pattern).MatchString(text) {
+				add(why, text)
+			}
 		}
 	case s.Type.Is(openapi3.TypeBoolean):
 		add("true", true)

@@ -97,7 +97,11 @@ func (t ProxyTrust) client(r *http.Request) caller.Client {
 		}
 		addr = next.Unmap().WithZone("")
 	}
-	client := caller.Client{UserAgent: strings.ToValidUTF8(r.UserAgent(), "�")}
+	client := caller.Client{
+		UserAgent: strings.ToValidUTF8(r.UserAgent(), "�"),
+		Host:      r.Host,
+		Origin:    r.Header.Get("Origin"),
+	}
 	if addr.IsValid() {
 		client.IP = addr.String()
 	}

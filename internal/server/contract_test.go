@@ -48,8 +48,18 @@ func allOperations() []operation {
 
 func (o operation) String() string { return o.OperationID }
 
-// public operations take no credential.
-func (o operation) public() bool { return len(*o.Security) == 0 }
+// public operations need no credential.
+func (o operation) public() bool { return len(*o.Security) == 0 || o.optional() }
+
+// optional operations know a caller with a valid credential all the same.
+func (o operation) optional() bool {
+	return slices.ContainsFunc(*o.Security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
+}
+
+// inQuery operations take a session token in the query, not in a header.
+func (o operation) inQuery() bool {
+	return slices.ContainsFunc(*o.Security, func(r openapi3.SecurityRequirement) bool { return r["queryToken"] != nil })
+}
 
 // takesAPIKey reports whether an API key is as good as a session.
 func (o operation) takesAPIKey() bool {
@@ -86,7 +96,7 @@ func (o operation) bodyLimit() int {
 
 // body is the schema of the request's body, nil without one.
 func (o operation) body() *openapi3.Schema {
-	if o.RequestBody == nil {
+	if o.RequestBody == nil || o.RequestBody.Value.Content.Get("application/json") == nil {
 		return nil
 	}
 	return o.RequestBody.Value.Content.Get("application/json").Schema.Value
@@ -152,6 +162,9 @@ type thing struct {
 // things are found by the path up to the id, with the parameters' names left
 // out. An operation whose path has an id that is missing here fails the tests.
 var things = map[string]thing{
+	"/api/account/{}":                       {newAccount, http.StatusNotFound}, // in its only operation, a picture
+	"/api/account/api-keys/{}":              {newAPIKey, http.StatusNotFound},
+	"/api/account/passkeys/{}":              {newPasskey, http.StatusNotFound},
 	"/api/identity/{}":                      {newIdentity, http.StatusNotFound},
 	"/api/session/{}":                       {newSession, http.StatusNotFound},
 	"/api/organization/{}":                  {newOrganization, http.StatusForbidden},
@@ -179,6 +192,18 @@ var refusals = map[string]int{
 
 func newIdentity(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Owner.Put("/api/identity", map[string]any{"name": "Owner's", "type": "password", "password": "secret"}).Want(200).ID()
+}
+
+func newAPIKey(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
+	s.Scan(t, &id, `insert into api_keys (account_id, name, token_hash, prefix)
+		values ($1, 'test', sha256(gen_random_uuid()::text::bytea), 'nxt_') returning id`, s.Owner.AccountID)
+	return id
+}
+
+func newPasskey(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
+	s.Scan(t, &id, `insert into passkeys (account_id, credential_id, public_key, sign_count, backup_eligible, backed_up, rp_id)
+		values ($1, gen_random_uuid()::text::bytea, '', 0, false, false, 'localhost') returning id`, s.Owner.AccountID)
+	return id
 }
 
 func newSession(t testing.TB, s *testserver.Server, _ []int64) (id int64) {

@@ -30,6 +30,12 @@ func (s *server) writeError(err error, c echo.Context) {
 	if failure.TOTPRequired {
 		body.TotpRequired = &failure.TOTPRequired
 	}
+	if failure.ServerTime != "" {
+		body.ServerTime = &failure.ServerTime
+	}
+	for name, value := range failure.Header {
+		c.Response().Header().Set(name, value)
+	}
 	encoded, err := json.Marshal(body)
 	if err != nil {
 		s.log.ErrorContext(c.Request().Context(), "encode error", "error", err)

@@ -143,8 +143,11 @@ func FuzzCoerce(f *testing.F) {
 	var schemas []*openapi3.Schema
 	for _, item := range document.Paths.Map() {
 		for _, op := range item.Operations() {
-			if op.RequestBody != nil {
-				schemas = append(schemas, op.RequestBody.Value.Content.Get("application/json").Schema.Value)
+			if op.RequestBody == nil {
+				continue
+			}
+			if content := op.RequestBody.Value.Content.Get("application/json"); content != nil {
+				schemas = append(schemas, content.Schema.Value)
 			}
 		}
 	}

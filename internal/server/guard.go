@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,12 +10,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
-	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
@@ -26,27 +25,30 @@ const defaultBodyLimit = 100 << 10
 // operation is what the guard knows of one operation, read from the contract
 // once, at start-up.
 type operation struct {
-	id          string
-	public      bool
-	sessionOnly bool
+	id     string
+	public bool
+	// optional operations are public, but know callers with a valid credential.
+	optional bool
+	// sessionOnly is the refusal of API keys, empty where they are accepted.
+	sessionOnly string
+	// queryToken names the query parameter that carries the credential, if one does.
+	queryToken  string
 	permissions []permission.Name
 	path        []*openapi3.Parameter
 	query       []*openapi3.Parameter
-	body        *openapi3.Schema
-	bodyLimit   int64
-	limiter     string
+	// body is the schema of a JSON body; rawBody marks another one.
+	body      *openapi3.Schema
+	rawBody   bool
+	bodyLimit int64
+	// tooLarge is the refusal of bodies over the limit.
+	tooLarge string
+	limiter  string
 }
 
-func newOperation(item *openapi3.PathItem, op *openapi3.Operation) (operation, error) {
-	o := operation{id: op.OperationID, public: true, sessionOnly: true, bodyLimit: defaultBodyLimit}
-	if op.Security == nil {
-		return o, fmt.Errorf("%s declares no security", o.id)
-	}
-	for _, requirement := range *op.Security {
-		o.public = false
-		if _, accepted := requirement["apiKey"]; accepted {
-			o.sessionOnly = false
-		}
+func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (operation, error) {
+	o := operation{id: op.OperationID, bodyLimit: defaultBodyLimit}
+	if err := o.readSecurity(contract, op); err != nil {
+		return o, err
 	}
 	for _, name := range permissionNames(op) {
 		if !permission.Known(name, permission.System) {
@@ -64,18 +66,54 @@ func newOperation(item *openapi3.PathItem, op *openapi3.Operation) (operation, e
 			return o, fmt.Errorf("%s has a parameter in the %s", o.id, ref.Value.In)
 		}
 	}
-	if op.RequestBody != nil {
-		content := op.RequestBody.Value.Content.Get(echo.MIMEApplicationJSON)
-		if content == nil {
-			return o, fmt.Errorf("%s takes another body than JSON", o.id)
-		}
-		o.body = content.Schema.Value
-	}
 	if limit, set := op.Extensions["x-body-limit"].(float64); set {
 		o.bodyLimit = int64(limit)
 	}
+	o.tooLarge = fmt.Sprintf("The request body is larger than %d bytes", o.bodyLimit)
+	if op.RequestBody != nil {
+		content := op.RequestBody.Value.Content
+		switch {
+		case content.Get(echo.MIMEApplicationJSON) != nil:
+			o.body = content.Get(echo.MIMEApplicationJSON).Schema.Value
+		case content.Get(echo.MIMEOctetStream) != nil:
+			o.rawBody = true
+		default:
+			return o, fmt.Errorf("%s takes neither JSON nor bytes", o.id)
+		}
+		if message, set := op.RequestBody.Value.Extensions["x-message"].(string); set {
+			o.tooLarge = message
+		}
+	}
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
 	return o, nil
+}
+
+// readSecurity reads which credentials the operation accepts. One that accepts
+// session tokens only says how it refuses API keys in x-session-only.
+func (o *operation) readSecurity(contract *openapi3.T, op *openapi3.Operation) error {
+	if op.Security == nil {
+		return fmt.Errorf("%s declares no security", o.id)
+	}
+	o.public, o.sessionOnly = true, "API keys cannot manage account credentials"
+	if message, set := op.Extensions["x-session-only"].(string); set {
+		o.sessionOnly = message
+	}
+	for _, requirement := range *op.Security {
+		if len(requirement) == 0 {
+			o.optional = true
+		}
+		for name := range requirement {
+			o.public = false
+			if name == "apiKey" {
+				o.sessionOnly = ""
+			}
+			if scheme := contract.Components.SecuritySchemes[name].Value; scheme.In == openapi3.ParameterInQuery {
+				o.queryToken = scheme.Name
+			}
+		}
+	}
+	o.public = o.public || o.optional
+	return nil
 }
 
 // permissionNames reads x-permission: one name or a list of them, public, or
@@ -111,50 +149,12 @@ func (s *server) guard(o operation) echo.MiddlewareFunc {
 			if err := o.checkQuery(c); err != nil {
 				return err
 			}
-			if o.body != nil {
-				if err := o.checkBody(c); err != nil {
-					return err
-				}
+			if err := o.checkBody(c); err != nil {
+				return err
 			}
 			return next(c)
 		}
 	}
-}
-
-func (s *server) authenticate(o operation, c echo.Context) error {
-	token, err := bearer(c.Request().Header.Get(echo.HeaderAuthorization))
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	who, err := caller.Find(ctx, s.queries, token)
-	if err != nil {
-		return err
-	}
-	if o.sessionOnly && who.SessionID == 0 {
-		return fail.Forbidden("API keys cannot manage account credentials")
-	}
-	for _, name := range o.permissions {
-		if !who.Holds(name) {
-			return fail.Forbidden("Forbidden")
-		}
-	}
-	c.Get(routedKey).(*routed).account = who.AccountID
-	c.SetRequest(c.Request().WithContext(caller.With(ctx, who)))
-	return nil
-}
-
-// bearer reads the token of an Authorization header (RFC 6750, section 2.1).
-// That a missing header is a 400 and not a 401 is the API's documented rule.
-func bearer(header string) (string, error) {
-	if header == "" {
-		return "", fail.BadRequest("You need to provide the 'authorization' header")
-	}
-	scheme, token, found := strings.Cut(header, " ")
-	if !found || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.Contains(token, " ") {
-		return "", fail.BadRequest("You need to provide the token in the 'authorization' header")
-	}
-	return token, nil
 }
 
 // checkPath accepts ids only: decimal, from 1 to the largest int64, no leading
@@ -233,14 +233,21 @@ type validated struct {
 func (v validated) ValidatedValue() any { return v.value }
 
 func (o operation) checkBody(c echo.Context) error {
+	if o.body == nil && !o.rawBody {
+		return nil
+	}
 	r := c.Request()
 	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return fail.TooLarge(fmt.Sprintf("The request body is larger than %d bytes", o.bodyLimit))
+			return fail.TooLarge(o.tooLarge)
 		}
 		return fail.BadRequest("The request body could not be read")
+	}
+	if o.rawBody {
+		r.Body = io.NopCloser(bytes.NewReader(data))
+		return nil
 	}
 	value := any(map[string]any{})
 	if len(data) > 0 {

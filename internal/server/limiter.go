@@ -8,65 +8,71 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
-	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/ratelimit"
 )
 
-// limiter allows a number of failed attempts for each network in a fixed
-// window, which begins with the first one. Attempts are counted in PostgreSQL,
-// so that the limit holds over all servers.
+// limiter is a limit for each network.
 type limiter struct {
-	name    string
-	limit   int
-	window  time.Duration
-	message string
+	ratelimit.Limit
+	// failuresOnly limiters hand back what ended well.
+	failuresOnly bool
+	// anonymousOnly limiters neither count nor tell callers with a credential.
+	anonymousOnly bool
 }
 
 // limiters are those that the contract names in x-rate-limit.
-func limiters(loginLimit int) map[string]limiter {
+func limiters(loginLimit, deviceLimit int) map[string]limiter {
+	login := ratelimit.Limit{
+		Name: "login", Max: loginLimit, Window: 15 * time.Minute,
+		Message: "Too many authentication attempts. Please try again later.",
+	}
+	device := ratelimit.Limit{
+		Name: "device", Max: deviceLimit, Window: time.Hour,
+		Message: "Too many requests. Please try again later.",
+	}
 	return map[string]limiter{
-		"login": {
-			name: "login", limit: loginLimit, window: 15 * time.Minute,
-			message: "Too many authentication attempts. Please try again later.",
-		},
+		"login": {Limit: login, failuresOnly: true},
+		// Asking for options proves nothing, so it always counts.
+		"passkey-options": {Limit: login},
+		"device":          {Limit: device, anonymousOnly: true},
 	}
 }
 
-// limit counts the request before anything of it is read, tells the client
-// where it stands, and hands back what ended well.
+// limit counts the request before anything of it is read, and tells the client
+// where it stands.
 func (s *server) limit(l limiter) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			ctx := c.Request().Context()
+			if l.anonymousOnly && caller.Optional(ctx) != nil {
+				return next(c)
+			}
 			subject := network(caller.ClientFrom(ctx).IP)
-			attempt, err := s.queries.CountAttempt(ctx, db.CountAttemptParams{
-				Limiter: l.name, Subject: subject, WindowSeconds: int32(l.window / time.Second),
-			})
+			standing, err := l.Count(ctx, s.queries, subject)
 			if err != nil {
 				return err
 			}
 			header := c.Response().Header()
-			reset := strconv.Itoa(int(attempt.SecondsLeft))
-			remaining := max(0, l.limit-int(attempt.Hits))
-			header.Set("RateLimit-Policy", strconv.Itoa(l.limit)+";w="+strconv.Itoa(int(l.window/time.Second)))
-			header.Set("RateLimit-Limit", strconv.Itoa(l.limit))
-			header.Set("RateLimit-Remaining", strconv.Itoa(remaining))
-			header.Set("RateLimit-Reset", reset)
-			if int(attempt.Hits) > l.limit {
-				header.Set("Retry-After", reset)
-				return fail.TooManyRequests(l.message)
+			for name, value := range standing.Header() {
+				header.Set(name, value)
+			}
+			if err := standing.Refusal(); err != nil {
+				return err
+			}
+			if !l.failuresOnly {
+				return next(c)
 			}
 			c.Response().Before(func() {
 				if c.Response().Status >= http.StatusMultipleChoices {
 					return
 				}
 				// The client may be gone by now; the attempt is handed back all the same.
-				if err := s.queries.ForgiveAttempt(context.WithoutCancel(ctx), db.ForgiveAttemptParams{Limiter: l.name, Subject: subject}); err != nil {
-					s.log.WarnContext(ctx, "forgive attempt", "limiter", l.name, "error", err)
+				if err := l.HandBack(context.WithoutCancel(ctx), s.queries, subject); err != nil {
+					s.log.WarnContext(ctx, "hand back an attempt", "limiter", l.Name, "error", err)
 					return
 				}
-				header.Set("RateLimit-Remaining", strconv.Itoa(min(l.limit, remaining+1)))
+				header.Set("RateLimit-Remaining", strconv.Itoa(min(l.Max, standing.Remaining()+1)))
 			})
 			return next(c)
 		}

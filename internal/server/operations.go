@@ -7,13 +7,16 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/internal/account"
+	"github.com/nexterm-go/nexterm/internal/apikey"
 	"github.com/nexterm-go/nexterm/internal/audit"
+	"github.com/nexterm-go/nexterm/internal/device"
 	"github.com/nexterm-go/nexterm/internal/entry"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/organization"
+	"github.com/nexterm-go/nexterm/internal/passkey"
 	"github.com/nexterm-go/nexterm/internal/role"
 	"github.com/nexterm-go/nexterm/internal/script"
 	"github.com/nexterm-go/nexterm/internal/service"
@@ -21,16 +24,20 @@ import (
 	"github.com/nexterm-go/nexterm/internal/snippet"
 	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/tag"
+	"github.com/nexterm-go/nexterm/internal/totp"
 	"github.com/nexterm-go/nexterm/internal/user"
 )
 
 type (
 	accountHandlers      = account.Handlers
+	apikeyHandlers       = apikey.Handlers
 	auditHandlers        = audit.Handlers
+	deviceHandlers       = device.Handlers
 	entryHandlers        = entry.Handlers
 	folderHandlers       = folder.Handlers
 	identityHandlers     = identity.Handlers
 	organizationHandlers = organization.Handlers
+	passkeyHandlers      = passkey.Handlers
 	roleHandlers         = role.Handlers
 	scriptHandlers       = script.Handlers
 	serviceHandlers      = service.Handlers
@@ -38,6 +45,7 @@ type (
 	snippetHandlers      = snippet.Handlers
 	sourceHandlers       = source.Handlers
 	tagHandlers          = tag.Handlers
+	totpHandlers         = totp.Handlers
 	userHandlers         = user.Handlers
 )
 
@@ -45,11 +53,14 @@ type (
 // claim, does not compile.
 type operations struct {
 	*accountHandlers
+	*apikeyHandlers
 	*auditHandlers
+	*deviceHandlers
 	*entryHandlers
 	*folderHandlers
 	*identityHandlers
 	*organizationHandlers
+	*passkeyHandlers
 	*roleHandlers
 	*scriptHandlers
 	*serviceHandlers
@@ -57,6 +68,7 @@ type operations struct {
 	*snippetHandlers
 	*sourceHandlers
 	*tagHandlers
+	*totpHandlers
 	*userHandlers
 }
 
@@ -65,18 +77,22 @@ var _ api.StrictServerInterface = operations{}
 func newOperations(o Options, contract *openapi3.T, jobs *job.Client) operations {
 	return operations{
 		account.New(o.Pool),
+		apikey.New(o.Pool),
 		audit.New(o.Pool, o.Events),
+		device.New(o.Pool),
 		entry.New(o.Pool, o.Events, rules(contract, "NewEntry")),
 		folder.New(o.Pool, o.Events),
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
+		passkey.New(o.Pool, o.PublicURLs),
 		role.New(o.Pool),
 		script.New(o.Pool),
 		service.New(o.Pool, o.Version),
-		session.New(o.Pool, o.Events),
+		session.New(o.Pool, o.Vault, o.Events),
 		snippet.New(o.Pool, o.Events),
 		source.New(source.NewSyncer(o.Pool, o.Outbound, o.Log), jobs),
 		tag.New(o.Pool, o.Events),
+		totp.New(o.Pool, o.Vault),
 		user.New(o.Pool, o.Events, o.Log),
 	}
 }

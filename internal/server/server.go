@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,13 +22,19 @@ import (
 	"github.com/nexterm-go/nexterm/internal/docs"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/state"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-// DefaultLoginLimit is how many failed sign-ins one network has in 15 minutes.
-const DefaultLoginLimit = 20
+const (
+	// DefaultLoginLimit is how many failed sign-ins one network has in 15 minutes.
+	DefaultLoginLimit = 20
+	// DefaultDeviceLimit is how many device codes one network may ask for in an
+	// hour without a credential.
+	DefaultDeviceLimit = 10
+)
 
 // readyTimeout is how long /readyz waits for the database.
 const readyTimeout = 2 * time.Second
@@ -47,6 +54,11 @@ type Options struct {
 	LoginLimit int
 	// PingInterval and WriteTimeout of sockets override state's when they are not 0.
 	PingInterval, WriteTimeout time.Duration
+	// DeviceLimit overrides DefaultDeviceLimit when it is not 0.
+	DeviceLimit int
+	// PublicURLs are the origins that passkeys are accepted from. With none, it is
+	// the host that a request itself names.
+	PublicURLs []origin.Origin
 }
 
 // Server is the handler of all requests, and what runs besides them.
@@ -103,7 +115,10 @@ func New(options Options) (*Server, error) {
 	if options.LoginLimit == 0 {
 		options.LoginLimit = DefaultLoginLimit
 	}
-	middlewares, err := s.middlewares(contract, limiters(options.LoginLimit))
+	if options.DeviceLimit == 0 {
+		options.DeviceLimit = DefaultDeviceLimit
+	}
+	middlewares, err := s.middlewares(contract, limiters(options.LoginLimit, options.DeviceLimit))
 	if err != nil {
 		return nil, err
 	}
@@ -126,21 +141,28 @@ func New(options Options) (*Server, error) {
 	return &Server{e, sockets}, nil
 }
 
-// middlewares builds what stands before each operation: recovery from panics,
-// its limiter and its guard.
+// middlewares builds what stands before each operation: its name in the log,
+// who calls where that is optional, its limiter and its guard.
 func (s *server) middlewares(contract *openapi3.T, limiters map[string]limiter) (map[string][]echo.MiddlewareFunc, error) {
 	all := map[string][]echo.MiddlewareFunc{}
-	for _, item := range contract.Paths.Map() {
+	for path, item := range contract.Paths.Map() {
 		for _, op := range item.Operations() {
 			if op.Extensions["x-websocket"] == true {
 				// Its failures are close codes, which the guard does not know.
 				continue
 			}
-			o, err := newOperation(item, op)
+			o, err := newOperation(contract, item, op)
 			if err != nil {
 				return nil, fmt.Errorf("contract: %w", err)
 			}
-			chain := []echo.MiddlewareFunc{s.named(o.id)}
+			var chain []echo.MiddlewareFunc
+			if strings.HasSuffix(path, "}") {
+				chain = append(chain, exact(contract))
+			}
+			chain = append(chain, s.named(o.id))
+			if o.optional {
+				chain = append(chain, s.identify)
+			}
 			if o.limiter != "" {
 				l, known := limiters[o.limiter]
 				if !known {

@@ -18,7 +18,7 @@ func TestStrangersIDsAreUnknown(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	for _, o := range contractOperations() {
-		if len(o.parameters()) == 0 {
+		if len(o.parameters()) == 0 || o.inQuery() {
 			continue
 		}
 		owners := o.owners(t, s)
@@ -45,7 +45,7 @@ func TestUnknownIDsOfAdministrators(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	for _, o := range contractOperations() {
-		if len(o.parameters()) > 0 {
+		if len(o.parameters()) > 0 && !o.inQuery() {
 			answer := o.send(s.Admin, o.unknownPath(), o.example(t))
 			assert.Equal(t, http.StatusNotFound, answer.Status, "%s answered %s", o, answer.Body)
 		}
@@ -61,6 +61,9 @@ func TestPathIDs(t *testing.T) {
 		"%00", "1%00", "1%2F2", "1%20", "%201", "1%0A", "%2B1", "%FF", "%C0%B1", "%D9%A1", "%EF%BC%91", "1;2", "1,2", "..%2F1",
 	}
 	for _, o := range contractOperations() {
+		if o.inQuery() {
+			continue
+		}
 		for i, p := range o.parameters() {
 			valid := o.owners(t, s)
 			before := contents(t, s)

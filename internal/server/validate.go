@@ -56,6 +56,11 @@ func coerce(schema *openapi3.Schema, value any) any {
 			}
 		}
 	case json.Number:
+		for _, alternative := range schema.OneOf {
+			if isNumeric(alternative.Value) {
+				return number(alternative.Value, v)
+			}
+		}
 		return number(schema, v)
 	case string:
 		if isNumeric(schema) && jsonNumber(v) {

@@ -76,7 +76,7 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 	t.Helper()
 	log := &Log{}
 	options := server.Options{
-		Pool: pool, Vault: keys, Version: "0.0.0-test", LoginLimit: 1000,
+		Pool: pool, Vault: keys, Version: "0.0.0-test", LoginLimit: 1000, DeviceLimit: 1000,
 		Log: slog.New(server.NewLogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}
 	options.Events = event.NewBus(pool, options.Log)

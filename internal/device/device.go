@@ -1,0 +1,149 @@
+// Package device owns signing in a device that another, signed-in one approves.
+// It does not check the tokens that it hands out; package caller does.
+package device
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/signin"
+	"github.com/nexterm-go/nexterm/internal/timestamp"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+var (
+	errUnknown    = fail.NotFound("Invalid or expired device code")
+	errAuthorized = fail.BadRequest("Device code has already been authorized")
+)
+
+// Handlers are the operations of the tag device.
+type Handlers struct {
+	pool    *pgxpool.Pool
+	queries *db.Queries
+}
+
+// New returns the operations over a database.
+func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+
+// CreateDeviceCode makes a code for people and a secret to poll with.
+func (h *Handlers) CreateDeviceCode(ctx context.Context, request api.CreateDeviceCodeRequestObject) (api.CreateDeviceCodeResponseObject, error) {
+	if err := h.queries.DeleteOldDeviceCodes(ctx); err != nil {
+		return nil, err
+	}
+	client := caller.ClientFrom(ctx)
+	token := vault.NewDeviceToken()
+	params := db.CreateDeviceCodeParams{
+		TokenHash: vault.HashToken(token), ClientType: string(request.Body.ClientType),
+		IPAddress: client.IP, UserAgent: client.Agent("Unknown Device"),
+	}
+	if c := caller.Optional(ctx); c != nil {
+		params.CreatedByAccountID = &c.AccountID
+	}
+	for {
+		params.Code = vault.NewDeviceCode()
+		expiresAt, err := h.queries.CreateDeviceCode(ctx, params)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue // the code is taken
+		}
+		if err != nil {
+			return nil, err
+		}
+		return api.CreateDeviceCode200JSONResponse{Code: params.Code, Token: token, ExpiresAt: timestamp.Format(expiresAt)}, nil
+	}
+}
+
+// PollDeviceCode opens the session of an approved code, for the client that
+// polls, and answers its token once.
+func (h *Handlers) PollDeviceCode(ctx context.Context, request api.PollDeviceCodeRequestObject) (api.PollDeviceCodeResponseObject, error) {
+	hash := vault.HashToken(strings.ToLower(request.Body.Token))
+	var token string
+	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
+		q := h.queries.WithTx(tx)
+		accountID, err := q.PollDeviceCode(ctx, hash)
+		if err != nil {
+			return err
+		}
+		token, err = signin.Open(ctx, q, accountID)
+		return err
+	})
+	if err == nil {
+		return api.PollDeviceCode200JSONResponse{Status: api.DevicePollStatusAuthorized, Token: &token}, nil
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return nil, err
+	}
+	open, err := h.queries.IsDeviceCodeOpen(ctx, hash)
+	if err != nil {
+		return nil, err
+	}
+	if open {
+		return api.PollDeviceCode200JSONResponse{Status: api.DevicePollStatusPending}, nil
+	}
+	return api.PollDeviceCode200JSONResponse{Status: api.DevicePollStatusInvalid}, nil
+}
+
+// GetDeviceCode answers who asks to be signed in.
+func (h *Handlers) GetDeviceCode(ctx context.Context, request api.GetDeviceCodeRequestObject) (api.GetDeviceCodeResponseObject, error) {
+	row, err := h.find(ctx, request.Body.Code)
+	if err != nil {
+		return nil, err
+	}
+	return api.GetDeviceCode200JSONResponse{
+		IPAddress: row.IPAddress, UserAgent: row.UserAgent, ClientType: api.DeviceClientType(row.ClientType),
+		ExpiresAt: timestamp.Format(row.ExpiresAt),
+	}, nil
+}
+
+// find returns a code that waits to be approved.
+func (h *Handlers) find(ctx context.Context, code string) (db.GetDeviceCodeRow, error) {
+	row, err := h.queries.GetDeviceCode(ctx, code)
+	if err != nil {
+		return row, fail.OnNoRows(err, errUnknown)
+	}
+	if row.Authorized {
+		return row, errAuthorized
+	}
+	return row, nil
+}
+
+// AuthorizeDeviceCode lets the device sign in as the caller.
+func (h *Handlers) AuthorizeDeviceCode(ctx context.Context, request api.AuthorizeDeviceCodeRequestObject) (api.AuthorizeDeviceCodeResponseObject, error) {
+	row, err := h.queries.AuthorizeDeviceCode(ctx, db.AuthorizeDeviceCodeParams{
+		Code: request.Body.Code, AccountID: caller.From(ctx).AccountID,
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		_, err = h.find(ctx, request.Body.Code)
+		return nil, cmp.Or(err, errUnknown)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return api.AuthorizeDeviceCode200JSONResponse{
+		Message: "Device authorized successfully",
+		DeviceInfo: api.DeviceInfo{
+			IPAddress: row.IPAddress, UserAgent: row.UserAgent, ClientType: api.DeviceClientType(row.ClientType),
+		},
+	}, nil
+}
+
+// GetDeviceLinkStatus answers how a code stands that the caller created or approved.
+func (h *Handlers) GetDeviceLinkStatus(ctx context.Context, request api.GetDeviceLinkStatusRequestObject) (api.GetDeviceLinkStatusResponseObject, error) {
+	status, err := h.queries.GetDeviceLinkStatus(ctx, db.GetDeviceLinkStatusParams{
+		Code: request.Body.Code, AccountID: caller.From(ctx).AccountID,
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		status = string(api.DeviceLinkStatusStatusExpired)
+	} else if err != nil {
+		return nil, err
+	}
+	return api.GetDeviceLinkStatus200JSONResponse{Status: api.DeviceLinkStatusStatus(status)}, nil
+}

@@ -1,0 +1,129 @@
+package passkey
+
+import (
+	"context"
+	"errors"
+
+	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/webauthn"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/origin"
+	"github.com/nexterm-go/nexterm/internal/signin"
+)
+
+var (
+	errNone    = fail.BadRequest("No passkeys registered")
+	errRefused = fail.Unauthorized("Authentication verification failed")
+)
+
+// BeginPasskeyLogin answers what an authenticator has to sign. An account that
+// does not exist gets the answer of one without passkeys.
+func (h *Handlers) BeginPasskeyLogin(ctx context.Context, request api.BeginPasskeyLoginRequestObject) (api.BeginPasskeyLoginResponseObject, error) {
+	o, err := h.accept(ctx, request.Body.Origin)
+	if err != nil {
+		return nil, err
+	}
+	var accountID *int64
+	var allowed []api.PasskeyDescriptor
+	if request.Body.Username != nil {
+		rows, err := h.queries.BeginPasskeyLogin(ctx, db.BeginPasskeyLoginParams{Username: *request.Body.Username, RpID: o.Name()})
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 {
+			return nil, errNone
+		}
+		accountID = &rows[0].AccountID
+		for _, row := range rows {
+			allowed = append(allowed, descriptor(row.CredentialID, row.Transports))
+		}
+	}
+	challenge, err := h.challenge(ctx, authentication, accountID, o)
+	if err != nil {
+		return nil, err
+	}
+	return api.BeginPasskeyLogin200JSONResponse{
+		RpID: o.Name(), Challenge: challenge, AllowCredentials: allowed, Timeout: timeout,
+		UserVerification: api.PasskeyLoginOptionsUserVerificationPreferred,
+	}, nil
+}
+
+// FinishPasskeyLogin opens a session for a signed challenge. What is wrong with
+// it is not told.
+func (h *Handlers) FinishPasskeyLogin(ctx context.Context, request api.FinishPasskeyLoginRequestObject) (api.FinishPasskeyLoginResponseObject, error) {
+	o, err := origin.Parse(request.Body.Origin)
+	if err != nil {
+		return nil, errOrigin
+	}
+	assertion, err := protocol.ParseCredentialRequestResponseBytes(request.Body.Response)
+	if err != nil {
+		return nil, errMalformed
+	}
+	challenge, err := h.take(ctx, assertion.Response.CollectedClientData.Challenge, authentication, o)
+	if errors.Is(err, errNoChallenge) {
+		return nil, errRefused
+	}
+	if err != nil {
+		return nil, err
+	}
+	passkey, err := h.queries.FindPasskey(ctx, db.FindPasskeyParams{CredentialID: assertion.RawID, RpID: challenge.RpID})
+	if err != nil {
+		return nil, fail.OnNoRows(err, errRefused)
+	}
+	if challenge.AccountID != nil && *challenge.AccountID != passkey.AccountID {
+		return nil, errRefused
+	}
+	credential, err := verify(passkey, challenge, assertion)
+	if err != nil || credential.Authenticator.CloneWarning {
+		return nil, errRefused
+	}
+	token, err := h.open(ctx, passkey, credential)
+	if err != nil {
+		return nil, err
+	}
+	return api.FinishPasskeyLogin200JSONResponse{
+		Body:    api.PasskeySession{Token: token, Message: "Your session got successfully created"},
+		Headers: api.FinishPasskeyLogin200ResponseHeaders{Authorization: token},
+	}, nil
+}
+
+// verify holds the answer against the stored key (WebAuthn, section 7.2). The
+// user has to be verified, because this sign-in asks for nothing else.
+func verify(passkey db.FindPasskeyRow, challenge db.TakeChallengeRow, assertion *protocol.ParsedCredentialAssertionData) (*webauthn.Credential, error) {
+	party, err := relyingParty(challenge)
+	if err != nil {
+		return nil, err
+	}
+	user := owner{passkey.AccountID, []webauthn.Credential{{
+		ID: passkey.CredentialID, PublicKey: passkey.PublicKey,
+		Flags:         webauthn.CredentialFlags{BackupEligible: passkey.BackupEligible, BackupState: passkey.BackedUp},
+		Authenticator: webauthn.Authenticator{SignCount: uint32(passkey.SignCount)},
+	}}}
+	return party.ValidateLogin(user, webauthn.SessionData{
+		Challenge: assertion.Response.CollectedClientData.Challenge, RelyingPartyID: challenge.RpID,
+		UserID: user.WebAuthnID(), UserVerification: protocol.VerificationRequired,
+	}, assertion)
+}
+
+// open writes the counter back and opens the session, or neither.
+func (h *Handlers) open(ctx context.Context, passkey db.FindPasskeyRow, credential *webauthn.Credential) (token string, err error) {
+	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
+		q := h.queries.WithTx(tx)
+		counted, err := q.FinishPasskeyLogin(ctx, db.FinishPasskeyLoginParams{
+			ID: passkey.ID, SignCount: int64(credential.Authenticator.SignCount), BackedUp: credential.Flags.BackupState,
+		})
+		if err != nil {
+			return err
+		}
+		if counted == 0 {
+			return errRefused
+		}
+		token, err = signin.Open(ctx, q, passkey.AccountID)
+		return err
+	})
+	return token, err
+}

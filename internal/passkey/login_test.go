@@ -1,0 +1,249 @@
+package passkey_test
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/testserver"
+)
+
+const refused = "Authentication verification failed"
+
+func portOf(t *testing.T, s *testserver.Server) string {
+	t.Helper()
+	u, err := url.Parse(s.URL)
+	require.NoError(t, err)
+	return u.Port()
+}
+
+func TestSignInWithAndWithoutAUsername(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	p := newPage(t, s)
+	ada := s.NewAccount(t, "ada")
+	a := p.register(ada)
+	for _, username := range []string{"", "ada"} {
+		for _, handle := range []string{"", fmt.Sprint(ada.AccountID)} {
+			a.userHandle = handle
+			var opened struct{ Token, Message string }
+			answer := p.verify(a.get(p.loginChallenge(username))).Want(200).Into(&opened)
+			a.counter++
+			require.Equal(t, "Your session got successfully created", opened.Message)
+			require.Equal(t, opened.Token, answer.Header.Get("Authorization"))
+			require.Equal(t, "no-store", answer.Header.Get("Cache-Control"))
+			var me struct{ Username string }
+			s.Anonymous.With("Authorization", "Bearer "+opened.Token).Get("/api/account/me").Want(200).Into(&me)
+			require.Equal(t, "ada", me.Username)
+		}
+	}
+}
+
+func TestPasskeysTakeThePlaceOfPasswordAndCode(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	p := newPage(t, s)
+	ada := s.NewAccount(t, "ada")
+	a := p.register(ada)
+	s.Exec(t, `update accounts set totp_enabled = true`)
+	s.Exec(t, `update auth_providers set enabled = false`)
+	p.verify(a.get(p.loginChallenge("ada"))).Want(200)
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	p := newPage(t, s)
+	ada := s.NewAccount(t, "ada")
+	a := p.register(ada)
+	var options body
+	client := p.as(s.Anonymous).With("Authorization", "Bearer null")
+	client.Post("/api/auth/passkey/options", body{"origin": p.origin}).Want(200).Into(&options)
+	require.Regexp(t, "^[A-Za-z0-9_-]{43}$", options["challenge"])
+	delete(options, "challenge")
+	require.Equal(t, body{"rpId": "localhost", "timeout": 60000.0, "userVerification": "preferred"}, options)
+
+	client.Post("/api/auth/passkey/options", body{"origin": p.origin, "username": "ada"}).Want(200).Into(&options)
+	require.Equal(t, []any{body{"id": encode(a.id), "type": "public-key", "transports": []any{"internal", "hybrid"}}}, options["allowCredentials"])
+
+	s.NewAccount(t, "eve")
+	const none = "No passkeys registered"
+	client.Post("/api/auth/passkey/options", body{"origin": p.origin, "username": "eve"}).WantError(400, none)
+	client.Post("/api/auth/passkey/options", body{"origin": p.origin, "username": "nobody"}).WantError(400, none)
+	client.Post("/api/auth/passkey/options", body{"origin": p.origin, "username": "Ada"}).WantError(400, none)
+	client.Post("/api/auth/passkey/options", body{"origin": p.origin, "username": ""}).WantError(400, "username is not allowed to be empty")
+	s.Exec(t, `update passkeys set rp_id = 'elsewhere.example'`)
+	client.Post("/api/auth/passkey/options", body{"origin": p.origin, "username": "ada"}).WantError(400, none)
+}
+
+// TestForgeriesAreRefused changes one thing at a time of an answer that holds.
+func TestForgeriesAreRefused(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	p := newPage(t, s)
+	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
+	stored, others := p.register(ada), p.register(eve)
+	unregistered := newAuthenticator(t, p.origin)
+	for name, forge := range map[string]func(a *authenticator, challenge *string){
+		"page of another host":          func(a *authenticator, _ *string) { a.origin = "http://localhost.example:" + portOf(t, s) },
+		"page of another port":          func(a *authenticator, _ *string) { a.origin = "http://localhost:1" },
+		"page of another scheme":        func(a *authenticator, _ *string) { a.origin = "https://localhost:" + portOf(t, s) },
+		"another relying party":         func(a *authenticator, _ *string) { a.rpID = "example.com" },
+		"invented challenge":            func(_ *authenticator, c *string) { *c = strings.Repeat("A", 43) },
+		"challenge of another kind":     func(_ *authenticator, c *string) { *c = p.registrationChallenge(ada) },
+		"challenge for another account": func(_ *authenticator, c *string) { *c = p.loginChallenge("eve") },
+		"empty challenge":               func(_ *authenticator, c *string) { *c = "" },
+		"another key":                   func(a *authenticator, _ *string) { a.key = unregistered.key },
+		"key of another account":        func(a *authenticator, _ *string) { a.key = others.key },
+		"unknown credential":            func(a *authenticator, _ *string) { a.id, a.key = unregistered.id, unregistered.key },
+		"credential of another account": func(a *authenticator, _ *string) { a.id, a.key, a.counter = others.id, others.key, 100 },
+		"counter that stays":            func(a *authenticator, _ *string) { a.counter = 1 },
+		"counter back at nothing":       func(a *authenticator, _ *string) { a.counter = 0 },
+		"user not verified":             func(a *authenticator, _ *string) { a.flags = userPresent },
+		"user not present":              func(a *authenticator, _ *string) { a.flags = userVerified },
+		"suddenly a backup":             func(a *authenticator, _ *string) { a.flags |= backupEligible | backedUp },
+		"handle of another account":     func(a *authenticator, _ *string) { a.userHandle = fmt.Sprint(eve.AccountID) },
+		"handle of nobody":              func(a *authenticator, _ *string) { a.userHandle = "x" },
+	} {
+		forged, challenge := *stored, p.loginChallenge("ada")
+		forge(&forged, &challenge)
+		answer := p.verify(forged.get(challenge))
+		require.Equal(t, 401, answer.Status, "%s: %s", name, answer.Body)
+		require.Equal(t, refused, answer.Message(), name)
+	}
+	answer := stored.get(p.loginChallenge("ada"))
+	tampered := answer["response"].(body)
+	tampered["signature"] = encode(append([]byte{0x30}, []byte("no signature")...))
+	p.verify(answer).WantError(401, refused)
+
+	create := stored.create(p.loginChallenge("ada"))["response"].(body)["clientDataJSON"]
+	answer = stored.get(p.loginChallenge("ada"))
+	answer["response"].(body)["clientDataJSON"] = create
+	p.verify(answer).WantError(401, refused)
+
+	p.verify(stored.get(p.loginChallenge("ada"))).Want(200)
+	s.Exec(t, `delete from accounts where id = $1`, ada.AccountID)
+	stored.counter++
+	p.verify(stored.get(p.loginChallenge(""))).WantError(401, refused)
+}
+
+func TestCountersMayBeAbsent(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	p := newPage(t, s)
+	ada := s.NewAccount(t, "ada")
+	a := newAuthenticator(t, p.origin)
+	a.counter = 0
+	p.as(ada).Post("/api/account/passkeys/register/verify", body{"response": a.create(p.registrationChallenge(ada)), "origin": p.origin}).Want(200)
+	p.verify(a.get(p.loginChallenge("ada"))).Want(200)
+	p.verify(a.get(p.loginChallenge("ada"))).Want(200)
+	a.counter = 7
+	p.verify(a.get(p.loginChallenge("ada"))).Want(200)
+	p.verify(a.get(p.loginChallenge("ada"))).WantError(401, refused)
+}
+
+func TestChallengesHoldForOneAttempt(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	p := newPage(t, s)
+	a := p.register(s.NewAccount(t, "ada"))
+
+	challenge := p.loginChallenge("ada")
+	forged := *a
+	forged.rpID = "example.com"
+	p.verify(forged.get(challenge)).WantError(401, refused)
+	p.verify(a.get(challenge)).WantError(401, refused)
+
+	challenge = p.loginChallenge("ada")
+	p.verify(a.get(challenge)).Want(200)
+	a.counter++
+	p.verify(a.get(challenge)).WantError(401, refused)
+
+	challenge = p.loginChallenge("ada")
+	s.Exec(t, `update passkey_challenges set expires_at = now()`)
+	p.verify(a.get(challenge)).WantError(401, refused)
+
+	challenge = p.loginChallenge("ada")
+	for _, origin := range []string{"http://localhost:1", p.origin} {
+		p.as(s.Anonymous).Post("/api/auth/passkey/verify", body{"response": a.get(challenge), "origin": origin}).WantError(401, refused)
+	}
+
+	other := newPage(t, testserver.Serve(t, s.Pool, s.Vault))
+	challenge = p.loginChallenge("ada")
+	other.as(other.server.Anonymous).Post("/api/auth/passkey/verify", body{"response": a.get(challenge), "origin": p.origin}).WantError(401, refused)
+	p.verify(a.get(challenge)).WantError(401, refused)
+}
+
+func TestOfOneAnswerOnTwoServersOneSignsIn(t *testing.T) {
+	t.Parallel()
+	host := func(o *server.Options) { o.PublicURLs = origins(t, "http://localhost:6989") }
+	s := testserver.NewEmpty(t, host)
+	servers := []*testserver.Server{s, testserver.Serve(t, s.Pool, s.Vault, host)}
+	ada := s.NewAccount(t, "ada")
+	const origin = "http://localhost:6989"
+	var options struct{ Challenge string }
+	ada.Post("/api/account/passkeys/register/options", body{"origin": origin}).Want(200).Into(&options)
+	a := newAuthenticator(t, origin)
+	ada.On(servers[1]).Post("/api/account/passkeys/register/verify", body{"response": a.create(options.Challenge), "origin": origin}).Want(200)
+	a.counter++
+	s.Anonymous.Post("/api/auth/passkey/options", body{"origin": origin}).Want(200).Into(&options)
+	answer := a.get(options.Challenge)
+	var group sync.WaitGroup
+	statuses := make([]int, 4)
+	for i := range statuses {
+		group.Go(func() {
+			statuses[i] = servers[i%2].Anonymous.Post("/api/auth/passkey/verify", body{"response": answer, "origin": origin}).Status
+		})
+	}
+	group.Wait()
+	require.ElementsMatch(t, []int{200, 401, 401, 401}, statuses)
+}
+
+func TestMalformedAnswersAre400(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	p := newPage(t, s)
+	a := p.register(s.NewAccount(t, "ada"))
+	challenge := p.loginChallenge("ada")
+	for _, member := range []string{"id", "rawId", "type", "response", "clientExtensionResults"} {
+		answer := a.get(challenge)
+		delete(answer, member)
+		p.verify(answer).WantError(400, "response."+member+" is required")
+	}
+	for _, member := range []string{"clientDataJSON", "authenticatorData", "signature"} {
+		answer := a.get(challenge)
+		delete(answer["response"].(body), member)
+		p.verify(answer).WantError(400, "response.response."+member+" is required")
+		answer["response"].(body)[member] = "not base64url!"
+		p.verify(answer).Want(400)
+		answer["response"].(body)[member] = 7
+		p.verify(answer).Want(400)
+	}
+	for name, change := range map[string]body{
+		"another type": {"type": "password"}, "other raw id": {"rawId": "AAAA"}, "id of one character": {"id": "A", "rawId": "A"},
+	} {
+		answer := a.get(challenge)
+		maps.Copy(answer, change)
+		require.Equal(t, 400, p.verify(answer).Status, name)
+	}
+	for name, data := range map[string]string{"no JSON": "{", "no object": "[]", "bytes": "\xff\xfe"} {
+		answer := a.get(challenge)
+		answer["response"].(body)["clientDataJSON"] = encode([]byte(data))
+		require.Equal(t, 400, p.verify(answer).Status, name)
+	}
+	answer := a.get(challenge)
+	answer["response"].(body)["authenticatorData"] = encode([]byte("short"))
+	p.verify(answer).WantError(400, "response is malformed")
+	p.as(s.Anonymous).Post("/api/auth/passkey/verify", body{"origin": p.origin}).WantError(400, "response is required")
+
+	answer = a.get(challenge)
+	answer["response"].(body)["userHandle"] = nil
+	answer["future"] = true
+	p.verify(answer).Want(200)
+}

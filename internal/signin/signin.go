@@ -1,0 +1,20 @@
+// Package signin owns what all ways to sign in share: opening a session and
+// judging TOTP codes. It does not know how an account proves who it is.
+package signin
+
+import (
+	"context"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+// Open stores a session for the client of this request and returns its token.
+func Open(ctx context.Context, q *db.Queries, accountID int64) (string, error) {
+	client := caller.ClientFrom(ctx)
+	token := vault.NewSessionToken()
+	return token, q.InsertSession(ctx, db.InsertSessionParams{
+		AccountID: accountID, TokenHash: vault.HashToken(token), IP: client.IP, UserAgent: client.Agent("None"),
+	})
+}

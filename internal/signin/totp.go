@@ -1,0 +1,66 @@
+package signin
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+
+	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/internal/ratelimit"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+// Where the secrets of accounts are sealed: the table and the two kinds.
+const (
+	TOTPTable   = "totp_secrets"
+	TOTPActive  = "active"
+	TOTPPending = "pending"
+)
+
+// TOTPLimit bounds the codes tried for an account, at sign-in and when enabling
+// together: the limit of a network alone leaves six digits guessable from many
+// networks. The first right code resets it.
+var TOTPLimit = ratelimit.Limit{
+	Name: "totp", Max: 10, Window: 15 * time.Minute,
+	Message: "Too many authentication attempts. Please try again later.",
+}
+
+// TOTPSubject is an account in the TOTPLimit.
+func TOTPSubject(accountID int64) string { return strconv.FormatInt(accountID, 10) }
+
+const (
+	codeLength = 6
+	// period is the length of a time step, in seconds (RFC 6238).
+	period = 30
+	// skew is how many steps a clock may be off, either way.
+	skew = 1
+)
+
+// CodeText writes a code with six digits: a number has lost its leading zeros.
+func CodeText(code api.TotpCode) (string, error) {
+	raw, err := code.MarshalJSON()
+	if err != nil {
+		return "", err
+	}
+	digits := strings.Trim(string(raw), `"`)
+	return strings.Repeat("0", max(0, codeLength-len(digits))) + digits, nil
+}
+
+// MatchCode finds the time step that a code belongs to (RFC 6238: SHA-1, six
+// digits), the latest one if there are several. It takes the same time whether
+// and where the code fits.
+func MatchCode(code string, secret vault.Secret, now time.Time) (step int64, match bool) {
+	current := now.Unix() / period
+	for candidate := current - skew; candidate <= current+skew; candidate++ {
+		fits, err := hotp.ValidateCustom(code, uint64(candidate), string(secret), hotp.ValidateOpts{
+			Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1,
+		})
+		if err == nil && fits {
+			step, match = candidate, true
+		}
+	}
+	return step, match
+}
