@@ -59,20 +59,14 @@ func (h *Handlers) publish(ctx context.Context, organizationID *int64) {
 
 // ListSnippets answers what the caller and the caller's organizations have.
 func (h *Handlers) ListSnippets(ctx context.Context, _ api.ListSnippetsRequestObject) (api.ListSnippetsResponseObject, error) {
-	snippets, err := h.List(ctx, caller.From(ctx))
-	return api.ListSnippets200JSONResponse(snippets), err
-}
-
-// List is what ListSnippets answers to a caller.
-func (h *Handlers) List(ctx context.Context, c *caller.Caller) ([]api.Snippet, error) {
-	scope := library.All(c)
+	scope := library.All(caller.From(ctx))
 	rows, err := h.queries.ListSnippets(ctx, db.ListSnippetsParams{
 		AccountID: scope.AccountID, OrganizationIds: scope.OrganizationIDs,
 	})
 	if err != nil {
 		return nil, err
 	}
-	snippets := make([]api.Snippet, len(rows))
+	snippets := make(api.ListSnippets200JSONResponse, len(rows))
 	for i, row := range rows {
 		snippets[i] = toAPI(db.GetSnippetRow(row))
 	}
