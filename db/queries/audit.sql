@@ -11,8 +11,8 @@ where not exists (select
 -- name: ListAuditLogs :many
 -- Two trails, either of which may be left out: what the actor did (0 is nobody),
 -- and what happened in the audited organizations. Each is read from its index,
--- newest first, and no further than the page can reach. Of the identities'
--- names, only those in the caller's reach are shown.
+-- newest first, and no further than the page can reach. Current names are shown
+-- of what is in the caller's reach.
 with matching as not materialized (select id, account_id, organization_id, timestamp
                                    from audit_logs
                                    where timestamp >= coalesce(sqlc.narg(since)::timestamptz, '-infinity')
@@ -41,9 +41,9 @@ select l.id, l.account_id, l.organization_id, l.action, l.resource, l.resource_i
        l.ip_address, l.user_agent, l.timestamp,
        coalesce(case l.resource
                     when 'identity' then coalesce(i.name, l.details ->> 'identityName')
-                    when 'folder' then l.details ->> 'folderName'
-                    when 'entry' then l.details ->> 'name'
-                    when 'script' then l.details ->> 'name'
+                    when 'folder' then coalesce(f.name, l.details ->> 'folderName')
+                    when 'entry' then coalesce(e.name, l.details ->> 'name')
+                    when 'script' then coalesce(s.name, l.details ->> 'name')
                     end, '')::text as resource_name,
        a.first_name as actor_first_name, a.last_name as actor_last_name, o.name as organization_name
 from page
@@ -52,6 +52,12 @@ from page
          left join organizations o on o.id = l.organization_id
          left join identities i on l.resource = 'identity' and i.id = l.resource_id
     and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]))
+         left join folders f on l.resource = 'folder' and f.id = l.resource_id
+    and (f.account_id = @account_id::bigint or f.organization_id = any(@organization_ids::bigint[]))
+         left join entries e on l.resource = 'entry' and e.id = l.resource_id
+    and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[]))
+         left join scripts s on l.resource = 'script' and s.id = l.resource_id
+    and (s.account_id = @account_id::bigint or s.organization_id = any(@organization_ids::bigint[]))
 order by l.timestamp desc, l.id desc;
 
 -- name: CountAuditLogs :one

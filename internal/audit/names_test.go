@@ -27,11 +27,17 @@ func TestNamesAreCurrentOrFromTheDetails(t *testing.T) {
 	me := s.Owner.AccountID
 	identity := s.Owner.Put("/api/identity", body{"name": "Before", "type": "password"}).Want(200).ID()
 	s.Owner.Patch(fmt.Sprintf("/api/identity/%d", identity), body{"name": "After"}).Want(200)
+	folder := s.Owner.Put("/api/folder", body{"name": "Current folder"}).Want(200).ID()
+	entry := s.Owner.Put("/api/entry", body{"name": "Current entry", "config": body{}}).Want(200).ID()
+	script := s.Owner.Post("/api/scripts", body{"name": "Current script", "content": "uptime"}).Want(201).ID()
 	s.Exec(t, `delete from audit_logs`)
 
 	const details = `{"identityName": "Old identity", "folderName": "Old folder", "name": "Old entry"}`
 	want := map[int64]any{
 		seed(t, s, row{by: me, resource: "identity", id: identity, details: details}): "After",
+		seed(t, s, row{by: me, resource: "folder", id: folder, details: details}):     "Current folder",
+		seed(t, s, row{by: me, resource: "entry", id: entry, details: details}):       "Current entry",
+		seed(t, s, row{by: me, resource: "script", id: script, details: details}):     "Current script",
 		seed(t, s, row{by: me, resource: "identity", id: 987654, details: details}):   "Old identity",
 		seed(t, s, row{by: me, resource: "identity", id: 987654, details: `{}`}):      nil,
 		seed(t, s, row{by: me, resource: "identity", id: 987654}):                     nil,
