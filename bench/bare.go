@@ -87,6 +87,7 @@ func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type caller struct {
 	sessionID     int64
 	lastActivity  time.Time
+	ip            string
 	accountID     int64
 	isAdmin       bool
 	permissions   []string
@@ -102,7 +103,7 @@ func (b *bare) caller(r *http.Request) (*caller, error) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	hash := sha256.Sum256([]byte(token))
 	c := &caller{}
-	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.lastActivity,
+	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.lastActivity, &c.ip,
 		&c.accountID, &c.isAdmin, &c.permissions, &c.organizations, &c.owned,
 		&c.overrideOrganizations, &c.overridePermissions, &c.overrideAllows)
 	return c, err
