@@ -15,14 +15,6 @@ where limiter = @limiter
   and hits > 0
   and window_ends_at > now();
 
--- name: DeleteClosedWindows :exec
-delete
-from rate_limits
-where (limiter, subject) in (select r.limiter, r.subject
-                             from rate_limits r
-                             where r.window_ends_at <= now()
-                             limit 1000 for update skip locked);
-
 -- name: DeleteAttempts :exec
 delete
 from rate_limits

@@ -54,20 +54,6 @@ func (q *Queries) DeleteAttempts(ctx context.Context, arg DeleteAttemptsParams) 
 	return err
 }
 
-const deleteClosedWindows = `-- name: DeleteClosedWindows :exec
-delete
-from rate_limits
-where (limiter, subject) in (select r.limiter, r.subject
-                             from rate_limits r
-                             where r.window_ends_at <= now()
-                             limit 1000 for update skip locked)
-`
-
-func (q *Queries) DeleteClosedWindows(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, deleteClosedWindows)
-	return err
-}
-
 const forgiveAttempt = `-- name: ForgiveAttempt :exec
 update rate_limits
 set hits = hits - 1
