@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -44,34 +45,18 @@ rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 // held keeps the folder's lock and the janitor's input open until the process ends.
 var held []io.Closer
 
-// startCluster starts a private cluster and migrates its database, which becomes the template.
+// startCluster starts a private cluster with a migrated database, which becomes the template.
 func startCluster() (*source, error) {
 	ctx := context.Background()
 	dir, err := makeFolder()
 	if err != nil {
 		return nil, err
 	}
-	c, err := postgres.Start(ctx, postgres.Options{
-		DataDir: dir,
-		BinDir:  os.Getenv("POSTGRES_BIN"),
-		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		Settings: map[string]string{
-			"fsync":              "off",
-			"synchronous_commit": "off",
-			"full_page_writes":   "off",
-			"autovacuum":         "off",
-			"wal_level":          "minimal",
-			"max_wal_senders":    "0",
-			"min_wal_size":       "32MB",
-			"max_wal_size":       "128MB",
-			// As many tests run at a time as there are processors, each with a pool or two.
-			"max_connections": strconv.Itoa(100 + 2*poolSize*runtime.GOMAXPROCS(0)),
-		},
-	})
-	if err != nil {
+	if err := makeCluster(ctx, dir); err != nil {
 		return nil, err
 	}
-	if err := migrateTemplate(ctx, c.URL()); err != nil {
+	c, err := start(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
 	base, err := url.Parse(c.URL())
@@ -92,6 +77,51 @@ func startCluster() (*source, error) {
 		options += " strategy file_copy"
 	}
 	return &source{admin: admin, base: *base, template: base.Path[1:], options: options, prefix: "test", kept: kept}, nil
+}
+
+// makeCluster leaves a stopped, migrated cluster in the folder: a copy of the image, or the
+// one that becomes the image.
+func makeCluster(ctx context.Context, dir string) error {
+	image, err := image(ctx, os.Getenv("POSTGRES_BIN"))
+	if err != nil {
+		return err
+	}
+	data := filepath.Join(dir, "postgres", "data")
+	// As the launcher makes it: the cluster's account has to get through.
+	if err := os.Mkdir(filepath.Dir(data), 0o711); err != nil { //nolint:gosec // as said
+		return err
+	}
+	if err := restoreImage(ctx, image, data); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	c, err := start(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(migrateTemplate(ctx, c.URL()), c.Stop(ctx)); err != nil {
+		return err
+	}
+	return keepImage(ctx, data, image)
+}
+
+func start(ctx context.Context, dir string) (*postgres.Cluster, error) {
+	return postgres.Start(ctx, postgres.Options{
+		DataDir: dir,
+		BinDir:  os.Getenv("POSTGRES_BIN"),
+		Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Settings: map[string]string{
+			"fsync":              "off",
+			"synchronous_commit": "off",
+			"full_page_writes":   "off",
+			"autovacuum":         "off",
+			"wal_level":          "minimal",
+			"max_wal_senders":    "0",
+			"min_wal_size":       "32MB",
+			"max_wal_size":       "128MB",
+			// As many tests run at a time as there are processors, each with a pool or two.
+			"max_connections": strconv.Itoa(100 + 2*poolSize*runtime.GOMAXPROCS(0)),
+		},
+	})
 }
 
 func migrateTemplate(ctx context.Context, address string) error {
