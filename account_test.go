@@ -242,6 +242,7 @@ func TestAccountsOfADatabaseServer(t *testing.T) {
 		{"", `there is no account "grace"`, []string{"disable-totp", "grace"}},
 		{"password", `there is no terminal to ask for the password; use --password-stdin`, []string{"create", "grace"}},
 		{"password", `accepts 1 arg(s), received 0`, []string{"create"}},
+		{"", `unknown command "delete" for "nexterm account"`, []string{"delete", "ada"}},
 	} {
 		_, err := run(t, url, refused.input, append([]string{"account"}, refused.args...)...)
 		require.EqualError(t, err, "nexterm: "+refused.message, refused.args)
