@@ -3,6 +3,7 @@
 package caller
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -80,16 +81,20 @@ type Client struct {
 	Origin string
 }
 
-// userAgentLength bounds what is kept of a User-Agent header, in characters.
+// userAgentLength bounds what sessions and device codes keep of a User-Agent
+// header, in characters.
 const userAgentLength = 255
 
-// Agent is what is kept of the User-Agent header, or a word for its absence.
+// Agent is what sessions and device codes keep of the User-Agent header, or a
+// word for its absence.
 func (c Client) Agent(absent string) string {
-	if c.UserAgent == "" {
-		return absent
-	}
+	return cmp.Or(c.CutAgent(userAgentLength), absent)
+}
+
+// CutAgent is the User-Agent header, cut to so many characters.
+func (c Client) CutAgent(most int) string {
 	agent := []rune(c.UserAgent)
-	return string(agent[:min(len(agent), userAgentLength)])
+	return string(agent[:min(len(agent), most)])
 }
 
 type callerKey struct{}
