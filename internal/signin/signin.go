@@ -11,10 +11,12 @@ import (
 )
 
 // Open stores a session for the client of this request and returns its token.
+// An account that is gone by now opens none: pgx.ErrNoRows.
 func Open(ctx context.Context, q *db.Queries, accountID int64) (string, error) {
 	client := caller.ClientFrom(ctx)
 	token := vault.NewSessionToken()
-	return token, q.InsertSession(ctx, db.InsertSessionParams{
+	_, err := q.InsertSession(ctx, db.InsertSessionParams{
 		AccountID: accountID, TokenHash: vault.HashToken(token), IP: client.IP, UserAgent: client.Agent("None"),
 	})
+	return token, err
 }
