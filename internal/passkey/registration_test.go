@@ -105,6 +105,7 @@ func TestForgedRegistrationsAreRefused(t *testing.T) {
 		"another relying party": func(a *testserver.Authenticator) { a.RPID = "example.com" },
 		"user not verified":     func(a *testserver.Authenticator) { a.Flags = testserver.UserPresent },
 		"user not present":      func(a *testserver.Authenticator) { a.Flags = testserver.UserVerified },
+		"another algorithm":     func(a *testserver.Authenticator) { a.Algorithm = -35 },
 	} {
 		a, challenge := testserver.NewAuthenticator(t, p.origin), p.registrationChallenge(ada)
 		forge(a)

@@ -36,6 +36,8 @@ type Authenticator struct {
 	Origin     string
 	RPID       string
 	UserHandle string
+	// Algorithm is what it calls its key, by COSE's numbers.
+	Algorithm int
 
 	t testing.TB
 }
@@ -47,6 +49,7 @@ func NewAuthenticator(t testing.TB, origin string) *Authenticator {
 	require.NoError(t, err)
 	return &Authenticator{
 		t: t, Key: key, ID: vault.NewChallenge(), Flags: UserPresent | UserVerified, Counter: 1, Origin: origin, RPID: "localhost",
+		Algorithm: -7,
 	}
 }
 
@@ -70,8 +73,8 @@ func (a *Authenticator) Create(challenge string) object {
 	a.t.Helper()
 	point, err := a.Key.PublicKey.Bytes()
 	require.NoError(a.t, err)
-	// A COSE key: EC2, ES256, P-256.
-	key, err := webauthncbor.Marshal(map[int]any{1: 2, 3: -7, -1: 1, -2: point[1:33], -3: point[33:]})
+	// A COSE key: EC2, ES256 unless falsified, P-256.
+	key, err := webauthncbor.Marshal(map[int]any{1: 2, 3: a.Algorithm, -1: 1, -2: point[1:33], -3: point[33:]})
 	require.NoError(a.t, err)
 	data := append(a.data(a.Flags|attested), make([]byte, 16)...)
 	data = binary.BigEndian.AppendUint16(data, uint16(len(a.ID)))
