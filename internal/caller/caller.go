@@ -99,6 +99,7 @@ func (c Client) CutAgent(most int) string {
 
 type callerKey struct{}
 type clientKey struct{}
+type signInKey struct{}
 
 // With stores the caller of a request.
 func With(ctx context.Context, c *Caller) context.Context {
@@ -113,6 +114,18 @@ func From(ctx context.Context) *Caller { return ctx.Value(callerKey{}).(*Caller)
 func Optional(ctx context.Context) *Caller {
 	c, _ := ctx.Value(callerKey{}).(*Caller)
 	return c
+}
+
+// WithSignIn stores who wants to know which account a request signs in.
+func WithSignIn(ctx context.Context, heard func(accountID int64)) context.Context {
+	return context.WithValue(ctx, signInKey{}, heard)
+}
+
+// SignedIn tells that the request opens a session of the account.
+func SignedIn(ctx context.Context, accountID int64) {
+	if heard, ok := ctx.Value(signInKey{}).(func(int64)); ok {
+		heard(accountID)
+	}
 }
 
 // WithClient stores the peer of a request.
