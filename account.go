@@ -30,6 +30,9 @@ func accountCommand() *cobra.Command {
 		Short: "Manage accounts from this machine",
 		Long: "Manage accounts from this machine, past all permissions, whether the server runs or not. " +
 			"The settings are those of `serve`, of which DATABASE_URL and DATA_DIR say where the accounts are.",
+		// A mistyped command is a failure, for scripts too, and not a call for help.
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	account.AddCommand(createAccount(), setPassword(), listAccounts(), disableTOTP())
 	return account

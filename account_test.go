@@ -88,6 +88,12 @@ func start(t *testing.T, place string) (url string, stop func()) {
 	t.Helper()
 	command := nexterm(t, place, "serve")
 	command.Stderr = os.Stderr
+	return ready(t, command)
+}
+
+// ready starts a server's command and waits until it listens.
+func ready(t *testing.T, command *exec.Cmd) (url string, stop func()) {
+	t.Helper()
 	output, err := command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
@@ -161,6 +167,20 @@ func TestTheWayBackInWhileTheServerRuns(t *testing.T) {
 	require.NotContains(t, mustRun(t, dir, "", "account", "list"), "on\n")
 	status, _ = signIn(t, url, "ada", "second")
 	require.Equal(t, 200, status, "the server has not noticed")
+}
+
+func TestTrustInEverybodyIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	url := testdb.URL(t)
+	for setting, warned := range map[string]bool{"true": true, "1": false, "": false} {
+		command := nexterm(t, url, "serve")
+		command.Env = append(command.Env, "TRUST_PROXY="+setting)
+		var log bytes.Buffer
+		command.Stderr = &log
+		_, stop := ready(t, command)
+		stop()
+		require.Equal(t, warned, strings.Contains(log.String(), "TRUST_PROXY=true lets every client choose"), setting)
+	}
 }
 
 func TestTheWayBackInWithoutTheServer(t *testing.T) {
@@ -242,6 +262,7 @@ func TestAccountsOfADatabaseServer(t *testing.T) {
 		{"", `there is no account "grace"`, []string{"disable-totp", "grace"}},
 		{"password", `there is no terminal to ask for the password; use --password-stdin`, []string{"create", "grace"}},
 		{"password", `accepts 1 arg(s), received 0`, []string{"create"}},
+		{"", `unknown command "delete" for "nexterm account"`, []string{"delete", "ada"}},
 	} {
 		_, err := run(t, url, refused.input, append([]string{"account"}, refused.args...)...)
 		require.EqualError(t, err, "nexterm: "+refused.message, refused.args)

@@ -86,8 +86,7 @@ func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // caller is a row of the credential query.
 type caller struct {
 	sessionID     int64
-	lastActivity  time.Time
-	ip            string
+	stale         bool
 	accountID     int64
 	isAdmin       bool
 	permissions   []string
@@ -103,7 +102,7 @@ func (b *bare) caller(r *http.Request) (*caller, error) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	hash := sha256.Sum256([]byte(token))
 	c := &caller{}
-	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.lastActivity, &c.ip,
+	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.stale,
 		&c.accountID, &c.isAdmin, &c.permissions, &c.organizations, &c.owned,
 		&c.overrideOrganizations, &c.overridePermissions, &c.overrideAllows)
 	return c, err

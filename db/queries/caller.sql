@@ -1,5 +1,7 @@
 -- name: FindCallerBySession :one
-select s.id as session_id, s.last_activity, s.ip,
+select s.id as session_id,
+       -- By the clock that wrote the activity: a server's own may be another.
+       (s.last_activity < now() - interval '1 minute' or s.ip = 'Admin')::boolean as stale,
        c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,
@@ -11,7 +13,8 @@ from sessions s
 where s.token_hash = @token_hash;
 
 -- name: FindCallerByAPIKey :one
-select k.id as api_key_id, k.last_used_at,
+select k.id as api_key_id,
+       (k.last_used_at is null or k.last_used_at < now() - interval '1 minute')::boolean as stale,
        c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,

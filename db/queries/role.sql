@@ -1,10 +1,17 @@
 -- name: ListHolders :many
 -- All accounts but administrators, and which of the named permissions they hold.
+-- No account has the id 0: it stands for whoever comes next, who has the default
+-- role and nothing else.
 select a.id, coalesce(array_agg(p.permission) filter (where p.permission is not null), '{}')::text[] as permissions
 from accounts a
          left join effective_permissions p on p.account_id = a.id and p.permission = any(@permissions::text[])
 where not exists (select from administrators d where d.account_id = a.id)
-group by a.id;
+group by a.id
+union all
+select 0, array(select p.permission
+                from permission_groups g
+                         join group_permissions p on p.group_id = g.id
+                where g.is_default and p.value = 'allow' and p.permission = any(@permissions::text[]))::text[];
 
 -- name: HasAdministrator :one
 select exists (select from administrators) as found;

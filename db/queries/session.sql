@@ -8,9 +8,14 @@ where a.username = @username;
 -- name: IsPasswordLoginEnabled :one
 select exists (select from auth_providers p where p.is_internal and p.enabled) as enabled;
 
--- name: InsertSession :exec
+-- name: InsertSession :one
+-- No row: the account is gone, also when that becomes true only now.
 insert into sessions (account_id, token_hash, ip, user_agent)
-values (@account_id, @token_hash, @ip, @user_agent);
+select a.id, @token_hash, @ip, @user_agent
+from accounts a
+where a.id = @account_id
+for key share
+returning id;
 
 -- name: Logout :one
 delete

@@ -11,18 +11,24 @@ from accounts a
 where a.id = @account_id;
 
 -- name: EnableTotp :execrows
--- Only while TOTP is off, and only for the pending secret that was proved.
-with taken as (
+-- Only while TOTP is off, and only for the pending secret that was proved. The
+-- account is locked before its secrets, in the order in which its deletion takes
+-- them.
+with owner as materialized (
+    select o.id
+    from accounts o
+    where o.id = @account_id and not o.totp_enabled
+    for no key update),
+     taken as (
     delete from totp_secrets s
-    using accounts a
-    where s.account_id = @account_id and s.kind = 'pending' and s.ciphertext = @pending_ciphertext
-      and a.id = s.account_id and not a.totp_enabled
+    using owner
+    where s.account_id = owner.id and s.kind = 'pending' and s.ciphertext = @pending_ciphertext
     returning s.account_id),
      enabled as (
     update accounts a
     set totp_enabled = true, totp_last_step = null
     from taken t
-    where a.id = t.account_id and not a.totp_enabled
+    where a.id = t.account_id
     returning a.id)
 insert
 into totp_secrets (account_id, kind, key_id, ciphertext)

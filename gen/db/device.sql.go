@@ -11,17 +11,19 @@ import (
 )
 
 const authorizeDeviceCode = `-- name: AuthorizeDeviceCode :one
-update device_codes
-set authorized_by_account_id = $1::bigint
-where code = $2
-  and authorized_by_account_id is null
-  and expires_at > now()
-returning ip_address, user_agent, client_type
+with approver as materialized (select a.id from accounts a where a.id = $2 for key share)
+update device_codes d
+set authorized_by_account_id = approver.id
+from approver
+where d.code = $1
+  and d.authorized_by_account_id is null
+  and d.expires_at > now()
+returning d.ip_address, d.user_agent, d.client_type
 `
 
 type AuthorizeDeviceCodeParams struct {
-	AccountID int64
 	Code      string
+	AccountID int64
 }
 
 type AuthorizeDeviceCodeRow struct {
@@ -30,9 +32,10 @@ type AuthorizeDeviceCodeRow struct {
 	ClientType string
 }
 
-// Of two approvals at once, one finds the code.
+// Of two approvals at once, one finds the code. The account is locked before its
+// code here, too.
 func (q *Queries) AuthorizeDeviceCode(ctx context.Context, arg AuthorizeDeviceCodeParams) (AuthorizeDeviceCodeRow, error) {
-	row := q.db.QueryRow(ctx, authorizeDeviceCode, arg.AccountID, arg.Code)
+	row := q.db.QueryRow(ctx, authorizeDeviceCode, arg.Code, arg.AccountID)
 	var i AuthorizeDeviceCodeRow
 	err := row.Scan(&i.IPAddress, &i.UserAgent, &i.ClientType)
 	return i, err
@@ -67,19 +70,6 @@ func (q *Queries) CreateDeviceCode(ctx context.Context, arg CreateDeviceCodePara
 	var expires_at time.Time
 	err := row.Scan(&expires_at)
 	return expires_at, err
-}
-
-const deleteOldDeviceCodes = `-- name: DeleteOldDeviceCodes :exec
-delete
-from device_codes
-where expires_at <= now() - interval '10 minutes'
-`
-
-// Codes are kept for a while after their end, so that what became of them can
-// be told.
-func (q *Queries) DeleteOldDeviceCodes(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, deleteOldDeviceCodes)
-	return err
 }
 
 const getDeviceCode = `-- name: GetDeviceCode :one
@@ -150,16 +140,23 @@ func (q *Queries) IsDeviceCodeOpen(ctx context.Context, tokenHash []byte) (bool,
 }
 
 const pollDeviceCode = `-- name: PollDeviceCode :one
-update device_codes
+with approver as materialized (select a.id
+                               from device_codes d
+                                        join accounts a on a.id = d.authorized_by_account_id
+                               where d.token_hash = $1
+                               for key share of a)
+update device_codes d
 set claimed_at = now()
-where token_hash = $1
-  and authorized_by_account_id is not null
-  and claimed_at is null
-  and expires_at > now()
-returning authorized_by_account_id::bigint as account_id
+from approver
+where d.token_hash = $1
+  and d.authorized_by_account_id = approver.id
+  and d.claimed_at is null
+  and d.expires_at > now()
+returning approver.id as account_id
 `
 
-// Whoever gets the row has claimed the code; nobody gets it again.
+// Whoever gets the row has claimed the code; nobody gets it again. The account
+// is locked before its code, in the order in which its deletion takes them.
 func (q *Queries) PollDeviceCode(ctx context.Context, tokenHash []byte) (int64, error) {
 	row := q.db.QueryRow(ctx, pollDeviceCode, tokenHash)
 	var account_id int64

@@ -165,6 +165,11 @@ from accounts a
          left join effective_permissions p on p.account_id = a.id and p.permission = any($1::text[])
 where not exists (select from administrators d where d.account_id = a.id)
 group by a.id
+union all
+select 0, array(select p.permission
+                from permission_groups g
+                         join group_permissions p on p.group_id = g.id
+                where g.is_default and p.value = 'allow' and p.permission = any($1::text[]))::text[]
 `
 
 type ListHoldersRow struct {
@@ -173,6 +178,8 @@ type ListHoldersRow struct {
 }
 
 // All accounts but administrators, and which of the named permissions they hold.
+// No account has the id 0: it stands for whoever comes next, who has the default
+// role and nothing else.
 func (q *Queries) ListHolders(ctx context.Context, permissions []string) ([]ListHoldersRow, error) {
 	rows, err := q.db.Query(ctx, listHolders, permissions)
 	if err != nil {

@@ -30,26 +30,33 @@ func (q *Queries) DeleteSession(ctx context.Context, arg DeleteSessionParams) (i
 	return result.RowsAffected(), nil
 }
 
-const insertSession = `-- name: InsertSession :exec
+const insertSession = `-- name: InsertSession :one
 insert into sessions (account_id, token_hash, ip, user_agent)
-values ($1, $2, $3, $4)
+select a.id, $1, $2, $3
+from accounts a
+where a.id = $4
+for key share
+returning id
 `
 
 type InsertSessionParams struct {
-	AccountID int64
 	TokenHash []byte
 	IP        string
 	UserAgent string
+	AccountID int64
 }
 
-func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) error {
-	_, err := q.db.Exec(ctx, insertSession,
-		arg.AccountID,
+// No row: the account is gone, also when that becomes true only now.
+func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) (int64, error) {
+	row := q.db.QueryRow(ctx, insertSession,
 		arg.TokenHash,
 		arg.IP,
 		arg.UserAgent,
+		arg.AccountID,
 	)
-	return err
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }
 
 const isPasswordLoginEnabled = `-- name: IsPasswordLoginEnabled :one

@@ -27,17 +27,21 @@ func (q *Queries) DisableTotp(ctx context.Context, accountID int64) (int64, erro
 }
 
 const enableTotp = `-- name: EnableTotp :execrows
-with taken as (
+with owner as materialized (
+    select o.id
+    from accounts o
+    where o.id = $3 and not o.totp_enabled
+    for no key update),
+     taken as (
     delete from totp_secrets s
-    using accounts a
-    where s.account_id = $3 and s.kind = 'pending' and s.ciphertext = $4
-      and a.id = s.account_id and not a.totp_enabled
+    using owner
+    where s.account_id = owner.id and s.kind = 'pending' and s.ciphertext = $4
     returning s.account_id),
      enabled as (
     update accounts a
     set totp_enabled = true, totp_last_step = null
     from taken t
-    where a.id = t.account_id and not a.totp_enabled
+    where a.id = t.account_id
     returning a.id)
 insert
 into totp_secrets (account_id, kind, key_id, ciphertext)
@@ -54,7 +58,9 @@ type EnableTotpParams struct {
 	PendingCiphertext []byte
 }
 
-// Only while TOTP is off, and only for the pending secret that was proved.
+// Only while TOTP is off, and only for the pending secret that was proved. The
+// account is locked before its secrets, in the order in which its deletion takes
+// them.
 func (q *Queries) EnableTotp(ctx context.Context, arg EnableTotpParams) (int64, error) {
 	result, err := q.db.Exec(ctx, enableTotp,
 		arg.KeyID,

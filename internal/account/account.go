@@ -82,7 +82,7 @@ func (h *Handlers) GetMe(ctx context.Context, _ api.GetMeRequestObject) (api.Get
 	c := caller.From(ctx)
 	row, err := h.queries.GetMe(ctx, c.AccountID)
 	if err != nil {
-		return nil, fail.OnNoRows(err, fail.Unauthorized("The account associated to the token is not registered"))
+		return nil, fail.OnNoRows(err, caller.ErrGone)
 	}
 	role := api.MeRoleUser
 	if c.Admin {

@@ -9,6 +9,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/fail"
 )
 
 // shortestSearch is below what a search would list half the accounts.
@@ -44,7 +45,7 @@ func (h *Handlers) UpdatePreferences(ctx context.Context, request api.UpdatePref
 	}
 	merged, err := h.queries.UpdatePreferences(ctx, db.UpdatePreferencesParams{Patch: patch, ID: caller.From(ctx).AccountID})
 	if err != nil {
-		return nil, err
+		return nil, fail.OnNoRows(err, caller.ErrGone)
 	}
 	return api.UpdatePreferences200JSONResponse{Message: "Preferences successfully updated.", Preferences: merged}, nil
 }

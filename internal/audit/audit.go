@@ -88,10 +88,8 @@ func peer(client caller.Client) (ip, userAgent *string) {
 	if client.IP != "" {
 		ip = &client.IP
 	}
-	if client.UserAgent != "" {
-		agent := []rune(client.UserAgent)
-		text := string(agent[:min(len(agent), userAgentLength)])
-		userAgent = &text
+	if agent := client.CutAgent(userAgentLength); agent != "" {
+		userAgent = &agent
 	}
 	return ip, userAgent
 }

@@ -3,6 +3,7 @@
 package caller
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -80,20 +81,25 @@ type Client struct {
 	Origin string
 }
 
-// userAgentLength bounds what is kept of a User-Agent header, in characters.
+// userAgentLength bounds what sessions and device codes keep of a User-Agent
+// header, in characters.
 const userAgentLength = 255
 
-// Agent is what is kept of the User-Agent header, or a word for its absence.
+// Agent is what sessions and device codes keep of the User-Agent header, or a
+// word for its absence.
 func (c Client) Agent(absent string) string {
-	if c.UserAgent == "" {
-		return absent
-	}
+	return cmp.Or(c.CutAgent(userAgentLength), absent)
+}
+
+// CutAgent is the User-Agent header, cut to so many characters.
+func (c Client) CutAgent(most int) string {
 	agent := []rune(c.UserAgent)
-	return string(agent[:min(len(agent), userAgentLength)])
+	return string(agent[:min(len(agent), most)])
 }
 
 type callerKey struct{}
 type clientKey struct{}
+type signInKey struct{}
 
 // With stores the caller of a request.
 func With(ctx context.Context, c *Caller) context.Context {
@@ -108,6 +114,18 @@ func From(ctx context.Context) *Caller { return ctx.Value(callerKey{}).(*Caller)
 func Optional(ctx context.Context) *Caller {
 	c, _ := ctx.Value(callerKey{}).(*Caller)
 	return c
+}
+
+// WithSignIn stores who wants to know which account a request signs in.
+func WithSignIn(ctx context.Context, heard func(accountID int64)) context.Context {
+	return context.WithValue(ctx, signInKey{}, heard)
+}
+
+// SignedIn tells that the request opens a session of the account.
+func SignedIn(ctx context.Context, accountID int64) {
+	if heard, ok := ctx.Value(signInKey{}).(func(int64)); ok {
+		heard(accountID)
+	}
 }
 
 // WithClient stores the peer of a request.

@@ -3,7 +3,6 @@ package caller
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/fail"
@@ -11,12 +10,12 @@ import (
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-// activityResolution bounds how often a credential's last use is written.
-const activityResolution = time.Minute
-
 // Impersonated stands for the address of a session that somebody else opened
 // for the account, until the session is used.
 const Impersonated = "Admin"
+
+// ErrGone is the answer to a caller whose account is deleted while it asks.
+var ErrGone = fail.Unauthorized("The account associated to the token is not registered")
 
 // Find resolves a bearer token: a session token, or an API key by its prefix.
 // It costs one query, and one write a minute to keep the last activity.
@@ -29,7 +28,7 @@ func Find(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
 	if err != nil {
 		return nil, fail.OnNoRows(err, fail.Unauthorized("The provided token is not valid"))
 	}
-	if time.Since(row.LastActivity) > activityResolution || row.IP == Impersonated {
+	if row.Stale {
 		if err := q.TouchSession(ctx, db.TouchSessionParams{ID: row.SessionID, IP: ClientFrom(ctx).IP}); err != nil {
 			return nil, err
 		}
@@ -48,7 +47,7 @@ func findByAPIKey(ctx context.Context, q *db.Queries, token string) (*Caller, er
 	if err != nil {
 		return nil, fail.OnNoRows(err, fail.Unauthorized("The provided API key is not valid"))
 	}
-	if row.LastUsedAt == nil || time.Since(*row.LastUsedAt) > activityResolution {
+	if row.Stale {
 		if err := q.TouchAPIKey(ctx, row.APIKeyID); err != nil {
 			return nil, err
 		}
@@ -95,7 +94,7 @@ func (c *Caller) Renew(ctx context.Context, q *db.Queries, needs ...permission.N
 	}
 	renewed := accounts[c.AccountID]
 	if renewed == nil {
-		return nil, fail.Unauthorized("The account associated to the token is not registered")
+		return nil, ErrGone
 	}
 	if c.SessionID != 0 && !sessions[c.SessionID] {
 		return nil, fail.Unauthorized("The provided token is not valid")

@@ -36,9 +36,6 @@ func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: d
 
 // CreateDeviceCode makes a code for people and a secret to poll with.
 func (h *Handlers) CreateDeviceCode(ctx context.Context, request api.CreateDeviceCodeRequestObject) (api.CreateDeviceCodeResponseObject, error) {
-	if err := h.queries.DeleteOldDeviceCodes(ctx); err != nil {
-		return nil, err
-	}
 	client := caller.ClientFrom(ctx)
 	token := vault.NewDeviceToken()
 	params := db.CreateDeviceCodeParams{

@@ -155,11 +155,6 @@ func TestCodesExpire(t *testing.T) {
 		ada.Post(authorizePath, body{"code": created.Code}).WantError(404, unknown)
 		require.Equal(t, "expired", status(ada, created.Code))
 	}
-	s.Exec(t, `update device_codes set expires_at = now() - interval '10 minutes'`)
-	create(ada)
-	var left int
-	s.Scan(t, &left, `select count(*) from device_codes`)
-	require.Equal(t, 1, left, "old codes are cleared away")
 }
 
 func TestSessionsOfDeletedAccountsAreNotOpened(t *testing.T) {
@@ -299,4 +294,21 @@ func TestCreateRefusesUnknownClients(t *testing.T) {
 	s.Anonymous.Post(createPath, body{"clientType": nil}).WantError(400, choice)
 	s.Anonymous.Post(createPath, nil).WantError(400, "clientType is required")
 	s.Anonymous.Post(createPath, body{"clientType": "web", "name": "x"}).WantError(400, "name is not allowed")
+}
+
+func TestCodesMeetTheEndOfTheirAccount(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
+	approved := create(ada)
+	ada.Post(authorizePath, body{"code": approved.Code}).Want(200)
+	answer := s.WhileDeleting(t, ada, func() *testserver.Response {
+		return s.Anonymous.Post(pollPath, body{"token": approved.Token})
+	})
+	require.JSONEq(t, `{"status": "invalid"}`, string(answer.Want(200).Body))
+
+	own := create(eve)
+	s.WhileDeleting(t, eve, func() *testserver.Response {
+		return eve.Post(authorizePath, body{"code": own.Code})
+	}).WantError(404, unknown)
 }

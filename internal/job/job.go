@@ -15,6 +15,7 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/source"
+	"github.com/nexterm-go/nexterm/internal/sweep"
 )
 
 // DefaultDelay keeps background work away from the first moments of a server.
@@ -50,6 +51,13 @@ type Options struct {
 	Delay time.Duration
 }
 
+// every makes work due at a start, after the delay, and then from time to time.
+func (o Options) every(interval time.Duration, work river.JobArgs) *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(interval), func() (river.JobArgs, *river.InsertOpts) {
+		return work, &river.InsertOpts{ScheduledAt: time.Now().Add(o.Delay)}
+	}, &river.PeriodicJobOpts{RunOnStart: true})
+}
+
 // Start works jobs until the returned client is stopped. Of all servers on one
 // database a single one, the leader, enqueues what is due.
 func Start(ctx context.Context, o Options) (*Client, error) {
@@ -58,14 +66,14 @@ func Start(ctx context.Context, o Options) (*Client, error) {
 	}
 	workers := river.NewWorkers()
 	source.Register(workers, source.NewSyncer(o.Pool, o.Outbound, o.Log))
+	sweep.Register(workers, o.Pool)
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
 		Logger:  slog.New(warnings{o.Log.Handler()}),
 		Workers: workers,
-		Queues:  map[string]river.QueueConfig{source.Queue: {MaxWorkers: 1}},
+		Queues:  map[string]river.QueueConfig{source.Queue: {MaxWorkers: 1}, sweep.Queue: {MaxWorkers: 1}},
 		PeriodicJobs: []*river.PeriodicJob{
-			river.NewPeriodicJob(river.PeriodicInterval(source.Interval), func() (river.JobArgs, *river.InsertOpts) {
-				return source.SyncAll{}, &river.InsertOpts{ScheduledAt: time.Now().Add(o.Delay)}
-			}, &river.PeriodicJobOpts{RunOnStart: true}),
+			o.every(source.Interval, source.SyncAll{}),
+			o.every(sweep.Interval, sweep.Expired{}),
 		},
 	})
 	if err != nil {

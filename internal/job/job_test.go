@@ -122,6 +122,57 @@ func TestTwoServersSynchronizeOnce(t *testing.T) {
 	require.Equal(t, 1, jobs)
 }
 
+// left counts the rows of the tables that are swept, by who they are of.
+func left(t *testing.T, s *testserver.Server) (rows string) {
+	t.Helper()
+	s.Scan(t, &rows, `select string_agg(name, ' ' order by name) from (
+		select 'window ' || subject as name from rate_limits
+		union all select 'challenge ' || origin from passkey_challenges
+		union all select 'code ' || code from device_codes) as kept`)
+	return rows
+}
+
+func TestWhatHasExpiredIsSweptOnce(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	disableDefault(t, s)
+	for kind, age := range map[string]string{"open": "-1 minute", "ended": "0", "old": "11 minutes"} {
+		s.Exec(t, `insert into rate_limits (limiter, subject, hits, window_ends_at) values ('login', $1, 3, now() - $2::interval)`, kind, age)
+		s.Exec(t, `insert into passkey_challenges (challenge, kind, origin, rp_id, expires_at)
+			values ($1::text::bytea, 'authentication', $1, '', now() - $2::interval)`, kind, age)
+		s.Exec(t, `insert into device_codes (code, token_hash, client_type, ip_address, user_agent, authorized_by_account_id, claimed_at, expires_at)
+			values ($1, sha256($1::text::bytea), 'web', '', '', $3, now(), now() - $2::interval)`, kind, age, s.Owner.AccountID)
+	}
+	one, two := start(t, s.Pool, 0), start(t, s.Pool, 0)
+	await(t, "sweep_expired", one, two)
+	require.Equal(t, "challenge open code ended code open window open", left(t, s), "what became of a code can be told for ten minutes")
+	var jobs int
+	s.Scan(t, &jobs, `select count(*) from river_job where kind = 'sweep_expired'`)
+	require.Equal(t, 1, jobs)
+}
+
+// A source that hangs holds up sources, and nothing else.
+func TestSweepingDoesNotWaitForSources(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	asked := make(chan struct{}, 100)
+	listener := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(listener.Close)
+	disableDefault(t, s)
+	s.Exec(t, `insert into sources (name, url) values ('Slow', $1)`, listener.URL)
+	s.Admin.Post("/api/sources/sync-all", nil).Want(200)
+	ended := start(t, s.Pool, time.Hour)
+	<-asked
+	require.Eventually(t, func() bool {
+		due, err := s.Pool.Exec(t.Context(), `update river_job set scheduled_at = now(), state = 'available' where kind = 'sweep_expired'`)
+		return err == nil && due.RowsAffected() == 1
+	}, 10*time.Second, 10*time.Millisecond)
+	await(t, "sweep_expired", ended)
+}
+
 func TestTheDefaultSourceIsEnsured(t *testing.T) {
 	t.Parallel()
 	const official = "https://source.nexterm.dev"

@@ -23,7 +23,6 @@ var (
 	errNoAccess        = fail.Forbidden("You don't have access to this organization")
 	errUpdateForbidden = fail.Forbidden("You don't have permission to update this organization")
 	errDeleteForbidden = fail.Forbidden("You don't have permission to delete this organization or it doesn't exist")
-	errAccountGone     = fail.Unauthorized("The account associated to the token is not registered")
 )
 
 // Handlers are the operations of the tag organization.
@@ -70,7 +69,7 @@ func (h *Handlers) CreateOrganization(ctx context.Context, request api.CreateOrg
 		Name: request.Body.Name, Description: request.Body.Description, AccountID: caller.From(ctx).AccountID,
 	})
 	if err != nil {
-		return nil, fail.OnConstraint(err, "organization_members_account_exists", errAccountGone)
+		return nil, err
 	}
 	h.events.Publish(event.Change{Topics: []event.Topic{event.Entries}, Accounts: []int64{caller.From(ctx).AccountID}})
 	answer, err := toAPI(db.Organization(row), true, permission.All(permission.Organization))

@@ -109,20 +109,20 @@ func verify(passkey db.FindPasskeyRow, challenge db.TakeChallengeRow, assertion 
 	}, assertion)
 }
 
-// open writes the counter back and opens the session, or neither.
+// open opens the session and writes the counter back, or neither. The session
+// comes first: it locks the account, as the account's deletion does.
 func (h *Handlers) open(ctx context.Context, passkey db.FindPasskeyRow, credential *webauthn.Credential) (token string, err error) {
 	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
 		q := h.queries.WithTx(tx)
+		if token, err = signin.Open(ctx, q, passkey.AccountID); err != nil {
+			return fail.OnNoRows(err, errRefused)
+		}
 		counted, err := q.FinishPasskeyLogin(ctx, db.FinishPasskeyLoginParams{
 			ID: passkey.ID, SignCount: int64(credential.Authenticator.SignCount), BackedUp: credential.Flags.BackupState,
 		})
-		if err != nil {
-			return err
+		if err == nil && counted == 0 {
+			err = errRefused
 		}
-		if counted == 0 {
-			return errRefused
-		}
-		token, err = signin.Open(ctx, q, passkey.AccountID)
 		return err
 	})
 	return token, err

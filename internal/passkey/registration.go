@@ -42,7 +42,7 @@ func (h *Handlers) BeginPasskeyRegistration(ctx context.Context, request api.Beg
 	id := caller.From(ctx).AccountID
 	account, err := h.queries.BeginPasskeyRegistration(ctx, id)
 	if err != nil {
-		return nil, fail.OnNoRows(err, fail.Unauthorized("The account associated to the token is not registered"))
+		return nil, fail.OnNoRows(err, caller.ErrGone)
 	}
 	existing, err := h.queries.ListPasskeyDescriptors(ctx, id)
 	if err != nil {

@@ -50,7 +50,7 @@ func TestRegistrationOptions(t *testing.T) {
 
 	a := p.register(ada)
 	p.as(ada).Post("/api/account/passkeys/register/options", body{"origin": p.origin}).Want(200).Into(&options)
-	require.Equal(t, []any{body{"id": encode(a.id), "type": "public-key", "transports": []any{"internal", "hybrid"}}}, options["excludeCredentials"])
+	require.Equal(t, []any{body{"id": encode(a.ID), "type": "public-key", "transports": []any{"internal", "hybrid"}}}, options["excludeCredentials"])
 }
 
 func TestPasskeysAreListedRenamedAndDeletedByTheirOwner(t *testing.T) {
@@ -59,11 +59,11 @@ func TestPasskeysAreListedRenamedAndDeletedByTheirOwner(t *testing.T) {
 	p := newPage(t, s)
 	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
 	p.register(ada)
-	a := newAuthenticator(t, p.origin)
-	answer := p.as(ada).Post(registerPath, body{"response": a.create(p.registrationChallenge(ada)), "name": "Laptop", "origin": p.origin}).Want(200)
+	a := testserver.NewAuthenticator(t, p.origin)
+	answer := p.as(ada).Post(registerPath, body{"response": a.Create(p.registrationChallenge(ada)), "name": "Laptop", "origin": p.origin}).Want(200)
 	require.JSONEq(t, `{"message": "Passkey registered successfully", "verified": true}`, string(answer.Body))
-	a.counter++
-	opened := p.verify(a.get(p.loginChallenge("ada"))).Want(200).Header.Get("Authorization")
+	a.Counter++
+	opened := p.verify(a.Get(p.loginChallenge("ada"))).Want(200).Header.Get("Authorization")
 
 	type passkey struct {
 		ID   int64
@@ -72,7 +72,7 @@ func TestPasskeysAreListedRenamedAndDeletedByTheirOwner(t *testing.T) {
 	var list []passkey
 	listed := ada.Get("/api/accounts/passkeys").Want(200).Into(&list)
 	require.Equal(t, []string{"Laptop", "Passkey"}, []string{list[0].Name, list[1].Name})
-	require.NotContains(t, string(listed.Body), encode(a.id))
+	require.NotContains(t, string(listed.Body), encode(a.ID))
 	path := fmt.Sprintf("/api/account/passkeys/%d", list[0].ID)
 	eve.Patch(path, body{"name": "Mine"}).WantError(404, "Passkey not found")
 	eve.Delete(path).WantError(404, "Passkey not found")
@@ -87,8 +87,8 @@ func TestPasskeysAreListedRenamedAndDeletedByTheirOwner(t *testing.T) {
 
 	require.Equal(t, "Passkey deleted successfully", ada.Delete(path).Want(200).Message())
 	ada.Delete(path).WantError(404, "Passkey not found")
-	a.counter++
-	p.verify(a.get(p.loginChallenge("ada"))).WantError(401, refused)
+	a.Counter++
+	p.verify(a.Get(p.loginChallenge("ada"))).WantError(401, refused)
 	s.Anonymous.With("Authorization", "Bearer "+opened).Get("/api/account/me").Want(200)
 }
 
@@ -97,23 +97,24 @@ func TestForgedRegistrationsAreRefused(t *testing.T) {
 	s := testserver.NewEmpty(t)
 	p := newPage(t, s)
 	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
-	register := func(a *authenticator, challenge string) *testserver.Response {
-		return p.as(ada).Post(registerPath, body{"response": a.create(challenge), "origin": p.origin})
+	register := func(a *testserver.Authenticator, challenge string) *testserver.Response {
+		return p.as(ada).Post(registerPath, body{"response": a.Create(challenge), "origin": p.origin})
 	}
-	for name, forge := range map[string]func(a *authenticator){
-		"another origin":        func(a *authenticator) { a.origin = "http://localhost:1" },
-		"another relying party": func(a *authenticator) { a.rpID = "example.com" },
-		"user not verified":     func(a *authenticator) { a.flags = userPresent },
-		"user not present":      func(a *authenticator) { a.flags = userVerified },
+	for name, forge := range map[string]func(a *testserver.Authenticator){
+		"another origin":        func(a *testserver.Authenticator) { a.Origin = "http://localhost:1" },
+		"another relying party": func(a *testserver.Authenticator) { a.RPID = "example.com" },
+		"user not verified":     func(a *testserver.Authenticator) { a.Flags = testserver.UserPresent },
+		"user not present":      func(a *testserver.Authenticator) { a.Flags = testserver.UserVerified },
+		"another algorithm":     func(a *testserver.Authenticator) { a.Algorithm = -35 },
 	} {
-		a, challenge := newAuthenticator(t, p.origin), p.registrationChallenge(ada)
+		a, challenge := testserver.NewAuthenticator(t, p.origin), p.registrationChallenge(ada)
 		forge(a)
 		answer := register(a, challenge)
 		require.Equal(t, 400, answer.Status, name)
 		require.Equal(t, failed, answer.Message(), name)
-		register(newAuthenticator(t, p.origin), challenge).WantError(400, noChallenge)
+		register(testserver.NewAuthenticator(t, p.origin), challenge).WantError(400, noChallenge)
 	}
-	a := newAuthenticator(t, p.origin)
+	a := testserver.NewAuthenticator(t, p.origin)
 	register(a, strings.Repeat("A", 43)).WantError(400, noChallenge)
 	register(a, p.registrationChallenge(eve)).WantError(400, noChallenge)
 	register(a, p.loginChallenge("")).WantError(400, noChallenge)
@@ -121,18 +122,18 @@ func TestForgedRegistrationsAreRefused(t *testing.T) {
 	s.Exec(t, `update passkey_challenges set expires_at = now()`)
 	register(a, expired).WantError(400, noChallenge)
 	challenge := p.registrationChallenge(ada)
-	p.as(ada).Post(registerPath, body{"response": a.create(challenge), "origin": "http://localhost:1"}).WantError(400, noChallenge)
+	p.as(ada).Post(registerPath, body{"response": a.Create(challenge), "origin": "http://localhost:1"}).WantError(400, noChallenge)
 	register(a, challenge).WantError(400, noChallenge)
 
 	register(a, p.registrationChallenge(ada)).Want(200)
 	register(a, p.registrationChallenge(ada)).WantError(409, "Passkey is already registered")
-	p.as(eve).Post(registerPath, body{"response": a.create(p.registrationChallenge(eve)), "origin": p.origin}).
+	p.as(eve).Post(registerPath, body{"response": a.Create(p.registrationChallenge(eve)), "origin": p.origin}).
 		WantError(409, "Passkey is already registered")
-	p.as(ada).Post(registerPath, body{"response": a.get(challenge), "origin": p.origin}).WantError(400, "response.response.attestationObject is required")
-	broken := a.create(challenge)
+	p.as(ada).Post(registerPath, body{"response": a.Get(challenge), "origin": p.origin}).WantError(400, "response.response.attestationObject is required")
+	broken := a.Create(challenge)
 	broken["response"].(body)["attestationObject"] = "AAAA"
 	p.as(ada).Post(registerPath, body{"response": broken, "origin": p.origin}).WantError(400, "response is malformed")
-	p.as(ada).Post(registerPath, body{"response": a.create(challenge), "name": strings.Repeat("x", 51), "origin": p.origin}).
+	p.as(ada).Post(registerPath, body{"response": a.Create(challenge), "name": strings.Repeat("x", 51), "origin": p.origin}).
 		WantError(400, "name length must be less than or equal to 50 characters long")
 }
 
@@ -145,7 +146,7 @@ func TestFiftyPasskeysAreTheMostAlsoInARace(t *testing.T) {
 		select $1, n::text::bytea, '', 0, false, false, 'localhost' from generate_series(1, 49) n`, ada.AccountID)
 	answers := make([]body, 3)
 	for i := range answers {
-		answers[i] = newAuthenticator(t, p.origin).create(p.registrationChallenge(ada))
+		answers[i] = testserver.NewAuthenticator(t, p.origin).Create(p.registrationChallenge(ada))
 	}
 	var group sync.WaitGroup
 	statuses := make([]int, len(answers))
@@ -230,7 +231,7 @@ func TestChallengesAreBounded(t *testing.T) {
 	s.Exec(t, `insert into passkey_challenges (challenge, kind, origin, rp_id, expires_at)
 		select n::text::bytea, 'authentication', '', '', now() + n * interval '10 milliseconds' from generate_series(1, 10050) n`)
 	a := p.register(s.NewAccount(t, "ada"))
-	p.verify(a.get(p.loginChallenge(""))).Want(200)
+	p.verify(a.Get(p.loginChallenge(""))).Want(200)
 	p.loginChallenge("")
 	var left int
 	s.Scan(t, &left, `select count(*) from passkey_challenges`)

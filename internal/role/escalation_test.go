@@ -87,6 +87,22 @@ func TestNobodyAllowsBeyondTheirOwn(t *testing.T) {
 	s.Admin.Put(group(member, "/permissions"), allow).Want(200)
 }
 
+// A right that everybody gets but those who are there already would be a new
+// account away.
+func TestTheDefaultRoleGrantsToWhoeverComesNext(t *testing.T) {
+	t.Parallel()
+	s, m := manager(t)
+	denied := change(body{"settings.backup": "deny"})
+	for _, c := range []*testserver.Client{m, s.Colleague, s.Stranger} {
+		s.Admin.Put(user(c, "/permissions"), denied).Want(200)
+	}
+	wantBeyond(t, s, func() *testserver.Response {
+		return m.Put(group(defaultRole, "/permissions"), change(body{"settings.backup": "allow"}))
+	})
+	s.Admin.Put(group(defaultRole, "/permissions"), change(body{"settings.backup": "allow"})).Want(200)
+	m.Put(group(defaultRole, "/permissions"), change(body{"settings.backup": "allow", "settings.ai": "allow"})).Want(200)
+}
+
 func TestRemovingADenialIsAGrant(t *testing.T) {
 	t.Parallel()
 	s, m := manager(t)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-json"
@@ -15,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/fail"
 )
 
@@ -52,6 +54,9 @@ const errorContentType = "application/json; charset=utf-8"
 
 // failure turns any error into what the client may see of it.
 func (s *server) failure(err error, c echo.Context) *fail.Error {
+	if callerIsGone(err) {
+		err = caller.ErrGone
+	}
 	var named *fail.Error
 	if errors.As(err, &named) {
 		return named
@@ -106,6 +111,21 @@ func databaseFailure(err error) (status int, message string) {
 		return http.StatusServiceUnavailable, errDatabaseAway.Message
 	}
 	return 0, ""
+}
+
+// callerIsGone recognises a row of an account that somebody deleted after the
+// credential was checked. Operations that name another account know of that
+// themselves.
+func callerIsGone(err error) bool {
+	var state *pgconn.PgError
+	return errors.As(err, &state) && state.Code == "23503" && namesAccount(state.ConstraintName)
+}
+
+// namesAccount reports whether a foreign key refers to accounts, by its name.
+func namesAccount(constraint string) bool {
+	return slices.ContainsFunc([]string{"_account_exists", "_creator_exists", "_authorizer_exists"}, func(role string) bool {
+		return strings.HasSuffix(constraint, role)
+	})
 }
 
 // unavailable are connection exceptions, lack of resources and operator

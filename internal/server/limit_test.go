@@ -17,6 +17,10 @@ func loginLimit(limit int) func(*server.Options) {
 	return func(o *server.Options) { o.LoginLimit = limit }
 }
 
+func deviceLimit(limit int) func(*server.Options) {
+	return func(o *server.Options) { o.DeviceLimit = limit }
+}
+
 func trusting(t *testing.T, setting string) func(*server.Options) {
 	t.Helper()
 	trust, err := server.ParseProxyTrust(setting)

@@ -24,17 +24,18 @@ type routed struct {
 const routedKey = "nexterm.routed"
 
 // observe surrounds every request: it names it, knows its peer, answers its
-// errors, counts it and logs one line about it. Query strings are not logged,
-// because tokens travel in some.
+// errors, counts it and logs one line about it, which names whom it has signed
+// in. Query strings are not logged, because tokens travel in some.
 func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
 		requestID := rand.Text()
 		client := s.trust.client(c.Request())
-		ctx := withRequestID(caller.WithClient(c.Request().Context(), client), requestID)
-		c.SetRequest(c.Request().WithContext(ctx))
 		r := &routed{}
 		c.Set(routedKey, r)
+		ctx := withRequestID(caller.WithClient(c.Request().Context(), client), requestID)
+		ctx = caller.WithSignIn(ctx, func(accountID int64) { r.account = accountID })
+		c.SetRequest(c.Request().WithContext(ctx))
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, requestID)
 		header.Set("X-Content-Type-Options", "nosniff")

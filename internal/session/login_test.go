@@ -100,3 +100,12 @@ func TestUnknownNamesTakeAsLongAsWrongPasswords(t *testing.T) {
 	longer := float64(ranks-n*(n-1)/2) / float64(n*n)
 	require.InDelta(t, 0.5, longer, 0.3)
 }
+
+func TestSignInMeetsTheEndOfItsAccount(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	ada := s.NewAccount(t, "ada")
+	s.WhileDeleting(t, ada, func() *testserver.Response {
+		return s.Anonymous.Post("/api/auth/login", map[string]any{"username": "ada", "password": testserver.Password})
+	}).WantError(401, "Username or password incorrect")
+}

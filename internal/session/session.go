@@ -21,8 +21,12 @@ import (
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-// errWrongCode is the answer to codes that do not fit, have expired or were used.
-var errWrongCode = fail.Unauthorized("Your provided code is invalid or has expired.")
+var (
+	// errRefused does not tell which of the two it is.
+	errRefused = fail.Unauthorized("Username or password incorrect")
+	// errWrongCode is the answer to codes that do not fit, have expired or were used.
+	errWrongCode = fail.Unauthorized("Your provided code is invalid or has expired.")
+)
 
 // Handlers are the operations of the tag session.
 type Handlers struct {
@@ -57,7 +61,7 @@ func (h *Handlers) Login(ctx context.Context, request api.LoginRequestObject) (a
 		return nil, err
 	}
 	if !match {
-		return nil, fail.Unauthorized("Username or password incorrect")
+		return nil, errRefused
 	}
 	var token string
 	if account.TOTPEnabled {
@@ -70,7 +74,7 @@ func (h *Handlers) Login(ctx context.Context, request api.LoginRequestObject) (a
 			return nil, err
 		}
 	} else if token, err = signin.Open(ctx, h.queries, account.ID); err != nil {
-		return nil, err
+		return nil, fail.OnNoRows(err, errRefused)
 	}
 	return api.Login200JSONResponse{
 		Body:    api.Login{Token: token, TotpRequired: account.TOTPEnabled, Message: "Your session got successfully created"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,6 +39,18 @@ func TestLoginOpensASessionAndLogoutEndsIt(t *testing.T) {
 	require.Equal(t, "Your session got deleted successfully", answer.Message())
 	c.Get("/api/account/me").WantError(401, "The provided token is not valid")
 	s.Anonymous.Post("/api/auth/logout", body{"token": login.Token}).WantError(401, "Your session token is invalid")
+}
+
+func TestSignInsAreLoggedWithTheirAccount(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	logged := func(status int, password string, account int64) {
+		s.Anonymous.Post("/api/auth/login", body{"username": "owner", "password": password}).Want(status)
+		line := fmt.Sprintf(`"operation":"login","status":%d,"account":%d,"ip":"127.0.0.1"`, status, account)
+		require.Eventually(t, func() bool { return strings.Contains(s.Log.String(), line) }, 10*time.Second, time.Millisecond)
+	}
+	logged(200, testserver.Password, s.Owner.AccountID)
+	logged(401, "wrong", 0)
 }
 
 func TestLoginSaysNothingAboutWhichNamesExist(t *testing.T) {

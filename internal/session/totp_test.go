@@ -179,3 +179,10 @@ func TestCodesAreLimitedPerAccountOverServersAndOperations(t *testing.T) {
 	a.server.Exec(t, `update rate_limits set window_ends_at = now() where limiter = 'totp'`)
 	a.login(a.server, a.code(time.Now(), 1)).Want(200)
 }
+
+func TestSignInWithACodeMeetsTheEndOfItsAccount(t *testing.T) {
+	t.Parallel()
+	a := newSecured(t, vault.NewTOTPSecret())
+	code := a.code(time.Now(), 0)
+	a.server.WhileDeleting(t, a.client, func() *testserver.Response { return a.login(a.server, code) }).WantError(401, wrongCode)
+}

@@ -10,11 +10,17 @@ import (
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-// Open stores a session for the client of this request and returns its token.
+// Open stores a session for the client of this request and returns its token; the
+// request's log line names the account.
+// An account that is gone by now opens none: pgx.ErrNoRows.
 func Open(ctx context.Context, q *db.Queries, accountID int64) (string, error) {
 	client := caller.ClientFrom(ctx)
 	token := vault.NewSessionToken()
-	return token, q.InsertSession(ctx, db.InsertSessionParams{
+	_, err := q.InsertSession(ctx, db.InsertSessionParams{
 		AccountID: accountID, TokenHash: vault.HashToken(token), IP: client.IP, UserAgent: client.Agent("None"),
 	})
+	if err == nil {
+		caller.SignedIn(ctx, accountID)
+	}
+	return token, err
 }

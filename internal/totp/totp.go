@@ -20,7 +20,6 @@ import (
 var (
 	errEnabled  = fail.Conflict("TOTP is already enabled on your account")
 	errDisabled = fail.Conflict("TOTP is already disabled on your account")
-	errGone     = fail.Unauthorized("The account associated to the token is not registered")
 )
 
 // Handlers are the operations of the tag totp.
@@ -45,7 +44,7 @@ func (h *Handlers) GetTotpSecret(ctx context.Context, _ api.GetTotpSecretRequest
 		row, err = h.queries.GetTotpSecret(ctx, id)
 	}
 	if err != nil {
-		return nil, fail.OnNoRows(err, errGone)
+		return nil, fail.OnNoRows(err, caller.ErrGone)
 	}
 	secret, err := h.vault.Open(signin.TOTPTable, id, signin.TOTPPending, row.Ciphertext)
 	if err != nil {
@@ -73,7 +72,7 @@ func (h *Handlers) EnableTotp(ctx context.Context, request api.EnableTotpRequest
 	id := caller.From(ctx).AccountID
 	row, err := h.queries.GetTotpSecret(ctx, id)
 	if err != nil {
-		return nil, fail.OnNoRows(err, errGone)
+		return nil, fail.OnNoRows(err, caller.ErrGone)
 	}
 	if row.TOTPEnabled {
 		return nil, errEnabled

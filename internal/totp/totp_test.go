@@ -154,3 +154,26 @@ func TestSecretsAreForSessionsOnly(t *testing.T) {
 	key.Post("/api/account/totp/disable", nil).WantError(403, refusal)
 	s.Anonymous.Get("/api/account/totp/secret").Want(400)
 }
+
+func TestEnablingMeetsTheEndOfItsAccount(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	ada := s.NewAccount(t, "ada")
+	code := codeAt(t, secretOf(ada), time.Now())
+	answer := s.WhileDeleting(t, ada, func() *testserver.Response {
+		return ada.Post("/api/account/totp/enable", body{"code": code})
+	})
+	require.Contains(t, []int{401, 409}, answer.Status)
+}
+
+// The code that has proved the secret signs in as well; after that it is used up.
+func TestTheProofSignsInOnce(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	ada := s.NewAccount(t, "ada")
+	code := codeAt(t, secretOf(ada), time.Now())
+	ada.Post("/api/account/totp/enable", body{"code": code}).Want(200)
+	login := body{"username": "ada", "password": testserver.Password, "code": code}
+	s.Anonymous.Post("/api/auth/login", login).Want(200)
+	s.Anonymous.Post("/api/auth/login", login).WantError(401, wrongCode)
+}

@@ -21,10 +21,11 @@ func (h *Handlers) ImpersonateUser(ctx context.Context, request api.ImpersonateU
 		if err != nil {
 			return err
 		}
-		return q.InsertSession(ctx, db.InsertSessionParams{
+		_, err = q.InsertSession(ctx, db.InsertSessionParams{
 			AccountID: target.ID, TokenHash: vault.HashToken(token),
 			IP: caller.Impersonated, UserAgent: caller.ClientFrom(ctx).Agent("None"),
 		})
+		return err
 	})
 	if err != nil {
 		return nil, err
