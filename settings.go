@@ -31,9 +31,9 @@ type Settings struct {
 	EncryptionKeyFile    string            `env:"ENCRYPTION_KEY_FILE" help:"file with the master key (default DATA_DIR/encryption.key, created for a private database)"`
 	TrustProxy           server.ProxyTrust `env:"TRUST_PROXY" help:"whose X-Forwarded-For is believed: a number of proxies, or addresses, networks, loopback, linklocal, uniquelocal (default nobody)"`
 	LoginLimit           int               `env:"LOGIN_LIMIT" envDefault:"20" help:"failed sign-ins that one network has in 15 minutes"`
-	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources may be on although they are not public, separated by commas"`
+	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
-	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
+	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 }

@@ -61,6 +61,7 @@ func TestRulesNoticeWhatBreaksThem(t *testing.T) {
 		"GET /api/identity/list 200: an inline object":          func(d *openapi3.T) { success(d).Content.Get("application/json").Schema = inline() },
 		"GET /api/identity/list 503: is not":                    func(d *openapi3.T) { get(d).Responses.Value("503").Ref = "" },
 		"GET /api/identity/list default":                        func(d *openapi3.T) { get(d).Responses.Set("default", get(d).Responses.Value("503")) },
+		"GET /api/auth/oidc/callback 302: no Location":          func(d *openapi3.T) { delete(callback(d).Headers, "Location") },
 		"PUT /api/identity: requestBody schema has no name":     func(d *openapi3.T) { body(d).Schema.Ref = "" },
 		"PUT /api/identity: requestBody is required":            func(d *openapi3.T) { put(d).RequestBody.Value.Required = false },
 		"schemas/NewIdentity: additionalProperties":             func(d *openapi3.T) { schema(d, "NewIdentity").AdditionalProperties = openapi3.AdditionalProperties{} },
@@ -92,7 +93,10 @@ func put(d *openapi3.T) *openapi3.Operation { return d.Paths.Value("/api/identit
 func body(d *openapi3.T) *openapi3.MediaType {
 	return put(d).RequestBody.Value.Content.Get("application/json")
 }
-func success(d *openapi3.T) *openapi3.Response           { return get(d).Responses.Value("200").Value }
+func success(d *openapi3.T) *openapi3.Response { return get(d).Responses.Value("200").Value }
+func callback(d *openapi3.T) *openapi3.Response {
+	return d.Paths.Value("/api/auth/oidc/callback").Get.Responses.Value("302").Value
+}
 func schema(d *openapi3.T, name string) *openapi3.Schema { return d.Components.Schemas[name].Value }
 func identityID(d *openapi3.T) *openapi3.Parameter {
 	return d.Paths.Value("/api/identity/{identityId}").Parameters[0].Value
@@ -317,6 +321,11 @@ func (c *checker) responses(place string, op *openapi3.Operation) {
 			c.success(at, response.Value)
 		case status == "101": // another protocol follows
 			succeeds = true
+		case status == "302": // a browser is sent on
+			succeeds = true
+			if location := response.Value.Headers["Location"]; location == nil || !location.Value.Required {
+				c.say("%s: no Location", at)
+			}
 		case response.Ref != "#/components/responses/"+shared[status] || shared[status] == "":
 			c.say("%s: is not the shared answer", at)
 		}

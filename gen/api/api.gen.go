@@ -928,6 +928,56 @@ type AuditSettingsPatch struct {
 	RequireConnectionReason              *bool `json:"requireConnectionReason,omitempty"`
 }
 
+// AuthProvider Example: {"enabled":true,"id":2,"isInternal":false,"issuer":"https://id.example.com","name":"Company login"}
+type AuthProvider struct {
+	// AllowRegistration Only of the password form. Whether people may register themselves.
+	AllowRegistration *bool `json:"allowRegistration,omitempty"`
+
+	// Enabled Whether it can be signed in with.
+	Enabled bool  `json:"enabled"`
+	ID      int64 `json:"id"`
+
+	// IsInternal Whether this is the password form.
+	IsInternal bool `json:"isInternal"`
+
+	// Issuer The provider's issuer URL, or `internal` for the password form.
+	Issuer string `json:"issuer"`
+	Name   string `json:"name"`
+}
+
+// AuthProviderLists Example: {"ldap":[],"oidc":[{"allowRegistration":false,"clientId":null,"clientSecret":null,"enabled":true,"firstNameAttribute":null,"id":1,"isInternal":true,"issuer":"internal","lastNameAttribute":null,"name":"Internal Authentication","redirectUri":null,"scope":null,"usernameAttribute":null}]}
+type AuthProviderLists struct {
+	// Ldap Directories. There are none.
+	Ldap []AuthProviderSettings `json:"ldap"`
+
+	// Oidc The password form and the OpenID Connect providers.
+	Oidc []AuthProviderSettings `json:"oidc"`
+}
+
+// AuthProviderSettings Example: {"clientId":"nexterm","clientSecret":"********","enabled":true,"firstNameAttribute":"given_name","id":2,"isInternal":false,"issuer":"https://id.example.com","lastNameAttribute":"family_name","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile","usernameAttribute":"preferred_username"}
+type AuthProviderSettings struct {
+	// AllowRegistration Only of the password form. Whether people may register themselves.
+	AllowRegistration *bool   `json:"allowRegistration,omitempty"`
+	ClientID          *string `json:"clientId"`
+
+	// ClientSecret `********` when there is one.
+	ClientSecret       *string `json:"clientSecret"`
+	Enabled            bool    `json:"enabled"`
+	FirstNameAttribute *string `json:"firstNameAttribute"`
+	ID                 int64   `json:"id"`
+
+	// IsInternal Whether this is the password form, whose settings below are null.
+	IsInternal bool `json:"isInternal"`
+
+	// Issuer The provider's issuer URL, or `internal` for the password form.
+	Issuer            string  `json:"issuer"`
+	LastNameAttribute *string `json:"lastNameAttribute"`
+	Name              string  `json:"name"`
+	RedirectURI       *string `json:"redirectUri"`
+	Scope             *string `json:"scope"`
+	UsernameAttribute *string `json:"usernameAttribute"`
+}
+
 // AvatarStored Example: {"avatarHash":"9f86d081884c7d65","message":"Your profile picture has been successfully updated."}
 type AvatarStored struct {
 	// AvatarHash Changes with the picture.
@@ -1632,6 +1682,32 @@ type NewInvitation struct {
 	Username string `json:"username"`
 }
 
+// NewOidcProvider Example: {"clientId":"nexterm","clientSecret":"s3cret","enabled":true,"issuer":"https://id.example.com","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback"}
+type NewOidcProvider struct {
+	ClientID string `json:"clientId"`
+
+	// ClientSecret Null for a client without one.
+	ClientSecret       *string `json:"clientSecret,omitempty"`
+	Enabled            *bool   `json:"enabled,omitempty"`
+	FirstNameAttribute *string `json:"firstNameAttribute,omitempty"`
+
+	// Issuer As the provider spells it, without query or fragment. https, unless its host is within the
+	// networks that this server may reach although they are not public.
+	Issuer            string  `json:"issuer"`
+	LastNameAttribute *string `json:"lastNameAttribute,omitempty"`
+	Name              string  `json:"name"`
+
+	// RedirectURI This server's `/api/auth/oidc/callback`, as browsers reach it and the provider knows it, on one
+	// of the server's public origins where those are set.
+	RedirectURI string `json:"redirectUri"`
+
+	// Scope Scopes, separated by spaces. `openid` is asked for in any case.
+	Scope *string `json:"scope,omitempty"`
+
+	// UsernameAttribute The claim with the username of a new account.
+	UsernameAttribute *string `json:"usernameAttribute,omitempty"`
+}
+
 // NewOrganization Example: {"description":"Machines that weave algebraic patterns.","name":"Analytical Engines"}
 type NewOrganization struct {
 	// Description Empty text counts as none.
@@ -1705,6 +1781,40 @@ type NewTag struct {
 
 	// Name Unique among the caller's tags.
 	Name string `json:"name"`
+}
+
+// OidcLogin Example: {"url":"https://id.example.com/authorize?client_id=nexterm\u0026response_type=code\u0026state=pTn3wYc6"}
+type OidcLogin struct {
+	// URL The provider's page.
+	URL string `json:"url"`
+}
+
+// OidcProviderCreated Example: {"id":2,"message":"Provider created successfully"}
+type OidcProviderCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// OidcProviderPatch Example: {"clientSecret":"********","enabled":true,"name":"Company login"}
+type OidcProviderPatch struct {
+	// AllowRegistration Only of the password form.
+	AllowRegistration *bool   `json:"allowRegistration,omitempty"`
+	ClientID          *string `json:"clientId,omitempty"`
+
+	// ClientSecret `********` keeps the stored one, null removes it.
+	ClientSecret       nullable.Nullable[string] `json:"clientSecret,omitempty"`
+	Enabled            *bool                     `json:"enabled,omitempty"`
+	FirstNameAttribute *string                   `json:"firstNameAttribute,omitempty"`
+
+	// Issuer Example: https://id.example.com
+	Issuer            *string `json:"issuer,omitempty"`
+	LastNameAttribute *string `json:"lastNameAttribute,omitempty"`
+	Name              *string `json:"name,omitempty"`
+
+	// RedirectURI Example: https://nexterm.example.com/api/auth/oidc/callback
+	RedirectURI       *string `json:"redirectUri,omitempty"`
+	Scope             *string `json:"scope,omitempty"`
+	UsernameAttribute *string `json:"usernameAttribute,omitempty"`
 }
 
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
@@ -2653,6 +2763,9 @@ type OrganizationID = int64
 // PasskeyID defines model for PasskeyId.
 type PasskeyID = int64
 
+// ProviderID defines model for ProviderId.
+type ProviderID = int64
+
 // RoleAccountID defines model for RoleAccountId.
 type RoleAccountID = int64
 
@@ -2745,6 +2858,21 @@ type ListAuditLogsParams struct {
 
 	// Offset Matching rows to skip.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// FinishOidcLoginParams defines parameters for FinishOidcLogin.
+type FinishOidcLoginParams struct {
+	// Code What the provider gives for a completed sign-in.
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// State What the sign-in was begun with. It holds once.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Error Why the provider refuses.
+	Error *string `form:"error,omitempty" json:"error,omitempty"`
+
+	// Iss Who the provider says it is (RFC 9207).
+	Iss *string `form:"iss,omitempty" json:"iss,omitempty"`
 }
 
 // ListRecentEntriesParams defines parameters for ListRecentEntries.
@@ -2881,6 +3009,12 @@ type BeginPasskeyLoginJSONRequestBody = PasskeyLoginStart
 
 // FinishPasskeyLoginJSONRequestBody defines body for FinishPasskeyLogin for application/json ContentType.
 type FinishPasskeyLoginJSONRequestBody = PasskeyLogin
+
+// CreateOidcProviderJSONRequestBody defines body for CreateOidcProvider for application/json ContentType.
+type CreateOidcProviderJSONRequestBody = NewOidcProvider
+
+// UpdateOidcProviderJSONRequestBody defines body for UpdateOidcProvider for application/json ContentType.
+type UpdateOidcProviderJSONRequestBody = OidcProviderPatch
 
 // CreateEntryJSONRequestBody defines body for CreateEntry for application/json ContentType.
 type CreateEntryJSONRequestBody = NewEntry
@@ -3150,12 +3284,36 @@ type ServerInterface interface {
 	// Logout Sign out
 	// (POST /api/auth/logout)
 	Logout(ctx echo.Context) error
+	// FinishOidcLogin Finish signing in with a provider
+	// (GET /api/auth/oidc/callback)
+	FinishOidcLogin(ctx echo.Context, params FinishOidcLoginParams) error
+	// BeginOidcLogin Begin to sign in with a provider
+	// (POST /api/auth/oidc/login/{providerId})
+	BeginOidcLogin(ctx echo.Context, providerID int64) error
 	// BeginPasskeyLogin Start to sign in with a passkey
 	// (POST /api/auth/passkey/options)
 	BeginPasskeyLogin(ctx echo.Context) error
 	// FinishPasskeyLogin Sign in with a passkey
 	// (POST /api/auth/passkey/verify)
 	FinishPasskeyLogin(ctx echo.Context) error
+	// ListProviders List the ways to sign in
+	// (GET /api/auth/providers)
+	ListProviders(ctx echo.Context) error
+	// ListProviderSettings List the providers with their settings
+	// (GET /api/auth/providers/admin)
+	ListProviderSettings(ctx echo.Context) error
+	// CreateOidcProvider Add an OpenID Connect provider
+	// (PUT /api/auth/providers/admin/oidc)
+	CreateOidcProvider(ctx echo.Context) error
+	// DeleteOidcProvider Remove a provider
+	// (DELETE /api/auth/providers/admin/oidc/{id})
+	DeleteOidcProvider(ctx echo.Context, id ProviderID) error
+	// GetOidcProvider Read one provider
+	// (GET /api/auth/providers/admin/oidc/{id})
+	GetOidcProvider(ctx echo.Context, id ProviderID) error
+	// UpdateOidcProvider Change a provider
+	// (PATCH /api/auth/providers/admin/oidc/{id})
+	UpdateOidcProvider(ctx echo.Context, id ProviderID) error
 	// ListEntryTree List entries as a tree
 	// (GET /api/entries/list)
 	ListEntryTree(ctx echo.Context) error
@@ -3817,6 +3975,61 @@ func (w *ServerInterfaceWrapper) Logout(ctx echo.Context) error {
 	return err
 }
 
+// FinishOidcLogin converts echo context to params.
+func (w *ServerInterfaceWrapper) FinishOidcLogin(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params FinishOidcLoginParams
+	// ------------- Optional query parameter "code" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "code", ctx.QueryParams(), &params.Code, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter code: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "error" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "error", ctx.QueryParams(), &params.Error, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter error: %s", err))
+	}
+
+	// ------------- Optional query parameter "iss" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "iss", ctx.QueryParams(), &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iss: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.FinishOidcLogin(ctx, params)
+	return err
+}
+
+// BeginOidcLogin converts echo context to params.
+func (w *ServerInterfaceWrapper) BeginOidcLogin(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "providerId" -------------
+	var providerID int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "providerId", ctx.Param("providerId"), &providerID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter providerId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.BeginOidcLogin(ctx, providerID)
+	return err
+}
+
 // BeginPasskeyLogin converts echo context to params.
 func (w *ServerInterfaceWrapper) BeginPasskeyLogin(ctx echo.Context) error {
 	var err error
@@ -3832,6 +4045,81 @@ func (w *ServerInterfaceWrapper) FinishPasskeyLogin(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.FinishPasskeyLogin(ctx)
+	return err
+}
+
+// ListProviders converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProviders(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProviders(ctx)
+	return err
+}
+
+// ListProviderSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) ListProviderSettings(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListProviderSettings(ctx)
+	return err
+}
+
+// CreateOidcProvider converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateOidcProvider(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateOidcProvider(ctx)
+	return err
+}
+
+// DeleteOidcProvider converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteOidcProvider(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ProviderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteOidcProvider(ctx, id)
+	return err
+}
+
+// GetOidcProvider converts echo context to params.
+func (w *ServerInterfaceWrapper) GetOidcProvider(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ProviderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetOidcProvider(ctx, id)
+	return err
+}
+
+// UpdateOidcProvider converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateOidcProvider(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ProviderID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateOidcProvider(ctx, id)
 	return err
 }
 
@@ -5245,8 +5533,16 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/auth/device/poll", wrapper.PollDeviceCode, options.OperationMiddlewares["pollDeviceCode"]...)
 	router.POST(options.BaseURL+"/api/auth/login", wrapper.Login, options.OperationMiddlewares["login"]...)
 	router.POST(options.BaseURL+"/api/auth/logout", wrapper.Logout, options.OperationMiddlewares["logout"]...)
+	router.GET(options.BaseURL+"/api/auth/oidc/callback", wrapper.FinishOidcLogin, options.OperationMiddlewares["finishOidcLogin"]...)
+	router.POST(options.BaseURL+"/api/auth/oidc/login/:providerId", wrapper.BeginOidcLogin, options.OperationMiddlewares["beginOidcLogin"]...)
 	router.POST(options.BaseURL+"/api/auth/passkey/options", wrapper.BeginPasskeyLogin, options.OperationMiddlewares["beginPasskeyLogin"]...)
 	router.POST(options.BaseURL+"/api/auth/passkey/verify", wrapper.FinishPasskeyLogin, options.OperationMiddlewares["finishPasskeyLogin"]...)
+	router.GET(options.BaseURL+"/api/auth/providers", wrapper.ListProviders, options.OperationMiddlewares["listProviders"]...)
+	router.GET(options.BaseURL+"/api/auth/providers/admin", wrapper.ListProviderSettings, options.OperationMiddlewares["listProviderSettings"]...)
+	router.PUT(options.BaseURL+"/api/auth/providers/admin/oidc", wrapper.CreateOidcProvider, options.OperationMiddlewares["createOidcProvider"]...)
+	router.DELETE(options.BaseURL+"/api/auth/providers/admin/oidc/:id", wrapper.DeleteOidcProvider, options.OperationMiddlewares["deleteOidcProvider"]...)
+	router.GET(options.BaseURL+"/api/auth/providers/admin/oidc/:id", wrapper.GetOidcProvider, options.OperationMiddlewares["getOidcProvider"]...)
+	router.PATCH(options.BaseURL+"/api/auth/providers/admin/oidc/:id", wrapper.UpdateOidcProvider, options.OperationMiddlewares["updateOidcProvider"]...)
 	router.GET(options.BaseURL+"/api/entries/list", wrapper.ListEntryTree, options.OperationMiddlewares["listEntryTree"]...)
 	router.PUT(options.BaseURL+"/api/entry", wrapper.CreateEntry, options.OperationMiddlewares["createEntry"]...)
 	router.DELETE(options.BaseURL+"/api/entry/:entryId", wrapper.DeleteEntry, options.OperationMiddlewares["deleteEntry"]...)
@@ -8468,6 +8764,137 @@ func (response Logout503JSONResponse) VisitLogoutResponse(w http.ResponseWriter)
 	return err
 }
 
+type FinishOidcLoginRequestObject struct {
+	Params FinishOidcLoginParams
+}
+
+type FinishOidcLoginResponseObject interface {
+	VisitFinishOidcLoginResponse(w http.ResponseWriter) error
+}
+
+type FinishOidcLogin302ResponseHeaders struct {
+	Location       string
+	ReferrerPolicy string
+}
+
+type FinishOidcLogin302Response struct {
+	Headers FinishOidcLogin302ResponseHeaders
+}
+
+func (response FinishOidcLogin302Response) VisitFinishOidcLoginResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	w.Header().Set("Referrer-Policy", fmt.Sprint(response.Headers.ReferrerPolicy))
+	w.WriteHeader(302)
+	return nil
+}
+
+type FinishOidcLogin400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response FinishOidcLogin400JSONResponse) VisitFinishOidcLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type FinishOidcLogin503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response FinishOidcLogin503JSONResponse) VisitFinishOidcLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginOidcLoginRequestObject struct {
+	ProviderID int64 `json:"providerId"`
+}
+
+type BeginOidcLoginResponseObject interface {
+	VisitBeginOidcLoginResponse(w http.ResponseWriter) error
+}
+
+type BeginOidcLogin200JSONResponse OidcLogin
+
+func (response BeginOidcLogin200JSONResponse) VisitBeginOidcLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginOidcLogin400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response BeginOidcLogin400JSONResponse) VisitBeginOidcLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginOidcLogin404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response BeginOidcLogin404JSONResponse) VisitBeginOidcLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginOidcLogin429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response BeginOidcLogin429JSONResponse) VisitBeginOidcLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type BeginOidcLogin503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response BeginOidcLogin503JSONResponse) VisitBeginOidcLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type BeginPasskeyLoginRequestObject struct {
 	Body *BeginPasskeyLoginJSONRequestBody
 }
@@ -8677,6 +9104,533 @@ func (response FinishPasskeyLogin429JSONResponse) VisitFinishPasskeyLoginRespons
 type FinishPasskeyLogin503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response FinishPasskeyLogin503JSONResponse) VisitFinishPasskeyLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProvidersRequestObject struct {
+}
+
+type ListProvidersResponseObject interface {
+	VisitListProvidersResponse(w http.ResponseWriter) error
+}
+
+type ListProviders200JSONResponse []AuthProvider
+
+func (response ListProviders200JSONResponse) VisitListProvidersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProviders503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListProviders503JSONResponse) VisitListProvidersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProviderSettingsRequestObject struct {
+}
+
+type ListProviderSettingsResponseObject interface {
+	VisitListProviderSettingsResponse(w http.ResponseWriter) error
+}
+
+type ListProviderSettings200JSONResponse AuthProviderLists
+
+func (response ListProviderSettings200JSONResponse) VisitListProviderSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProviderSettings400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response ListProviderSettings400JSONResponse) VisitListProviderSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProviderSettings401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ListProviderSettings401JSONResponse) VisitListProviderSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProviderSettings403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response ListProviderSettings403JSONResponse) VisitListProviderSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListProviderSettings503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ListProviderSettings503JSONResponse) VisitListProviderSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOidcProviderRequestObject struct {
+	Body *CreateOidcProviderJSONRequestBody
+}
+
+type CreateOidcProviderResponseObject interface {
+	VisitCreateOidcProviderResponse(w http.ResponseWriter) error
+}
+
+type CreateOidcProvider201JSONResponse OidcProviderCreated
+
+func (response CreateOidcProvider201JSONResponse) VisitCreateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOidcProvider400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response CreateOidcProvider400JSONResponse) VisitCreateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOidcProvider401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CreateOidcProvider401JSONResponse) VisitCreateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOidcProvider403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response CreateOidcProvider403JSONResponse) VisitCreateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOidcProvider413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response CreateOidcProvider413JSONResponse) VisitCreateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOidcProvider415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response CreateOidcProvider415JSONResponse) VisitCreateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateOidcProvider503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CreateOidcProvider503JSONResponse) VisitCreateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOidcProviderRequestObject struct {
+	ID ProviderID `json:"id"`
+}
+
+type DeleteOidcProviderResponseObject interface {
+	VisitDeleteOidcProviderResponse(w http.ResponseWriter) error
+}
+
+type DeleteOidcProvider200JSONResponse Message
+
+func (response DeleteOidcProvider200JSONResponse) VisitDeleteOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOidcProvider400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response DeleteOidcProvider400JSONResponse) VisitDeleteOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOidcProvider401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response DeleteOidcProvider401JSONResponse) VisitDeleteOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOidcProvider403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response DeleteOidcProvider403JSONResponse) VisitDeleteOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOidcProvider404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response DeleteOidcProvider404JSONResponse) VisitDeleteOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteOidcProvider503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response DeleteOidcProvider503JSONResponse) VisitDeleteOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOidcProviderRequestObject struct {
+	ID ProviderID `json:"id"`
+}
+
+type GetOidcProviderResponseObject interface {
+	VisitGetOidcProviderResponse(w http.ResponseWriter) error
+}
+
+type GetOidcProvider200JSONResponse AuthProviderSettings
+
+func (response GetOidcProvider200JSONResponse) VisitGetOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOidcProvider400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response GetOidcProvider400JSONResponse) VisitGetOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOidcProvider401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response GetOidcProvider401JSONResponse) VisitGetOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOidcProvider403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response GetOidcProvider403JSONResponse) VisitGetOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOidcProvider404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response GetOidcProvider404JSONResponse) VisitGetOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOidcProvider503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response GetOidcProvider503JSONResponse) VisitGetOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOidcProviderRequestObject struct {
+	ID   ProviderID `json:"id"`
+	Body *UpdateOidcProviderJSONRequestBody
+}
+
+type UpdateOidcProviderResponseObject interface {
+	VisitUpdateOidcProviderResponse(w http.ResponseWriter) error
+}
+
+type UpdateOidcProvider200JSONResponse AuthProviderSettings
+
+func (response UpdateOidcProvider200JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOidcProvider400JSONResponse struct{ BadRequestJSONResponse }
+
+func (response UpdateOidcProvider400JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOidcProvider401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UpdateOidcProvider401JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOidcProvider403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UpdateOidcProvider403JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOidcProvider404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UpdateOidcProvider404JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOidcProvider413JSONResponse struct{ PayloadTooLargeJSONResponse }
+
+func (response UpdateOidcProvider413JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOidcProvider415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UpdateOidcProvider415JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateOidcProvider503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UpdateOidcProvider503JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -17352,12 +18306,36 @@ type StrictServerInterface interface {
 	// Logout Sign out
 	// (POST /api/auth/logout)
 	Logout(ctx context.Context, request LogoutRequestObject) (LogoutResponseObject, error)
+	// FinishOidcLogin Finish signing in with a provider
+	// (GET /api/auth/oidc/callback)
+	FinishOidcLogin(ctx context.Context, request FinishOidcLoginRequestObject) (FinishOidcLoginResponseObject, error)
+	// BeginOidcLogin Begin to sign in with a provider
+	// (POST /api/auth/oidc/login/{providerId})
+	BeginOidcLogin(ctx context.Context, request BeginOidcLoginRequestObject) (BeginOidcLoginResponseObject, error)
 	// BeginPasskeyLogin Start to sign in with a passkey
 	// (POST /api/auth/passkey/options)
 	BeginPasskeyLogin(ctx context.Context, request BeginPasskeyLoginRequestObject) (BeginPasskeyLoginResponseObject, error)
 	// FinishPasskeyLogin Sign in with a passkey
 	// (POST /api/auth/passkey/verify)
 	FinishPasskeyLogin(ctx context.Context, request FinishPasskeyLoginRequestObject) (FinishPasskeyLoginResponseObject, error)
+	// ListProviders List the ways to sign in
+	// (GET /api/auth/providers)
+	ListProviders(ctx context.Context, request ListProvidersRequestObject) (ListProvidersResponseObject, error)
+	// ListProviderSettings List the providers with their settings
+	// (GET /api/auth/providers/admin)
+	ListProviderSettings(ctx context.Context, request ListProviderSettingsRequestObject) (ListProviderSettingsResponseObject, error)
+	// CreateOidcProvider Add an OpenID Connect provider
+	// (PUT /api/auth/providers/admin/oidc)
+	CreateOidcProvider(ctx context.Context, request CreateOidcProviderRequestObject) (CreateOidcProviderResponseObject, error)
+	// DeleteOidcProvider Remove a provider
+	// (DELETE /api/auth/providers/admin/oidc/{id})
+	DeleteOidcProvider(ctx context.Context, request DeleteOidcProviderRequestObject) (DeleteOidcProviderResponseObject, error)
+	// GetOidcProvider Read one provider
+	// (GET /api/auth/providers/admin/oidc/{id})
+	GetOidcProvider(ctx context.Context, request GetOidcProviderRequestObject) (GetOidcProviderResponseObject, error)
+	// UpdateOidcProvider Change a provider
+	// (PATCH /api/auth/providers/admin/oidc/{id})
+	UpdateOidcProvider(ctx context.Context, request UpdateOidcProviderRequestObject) (UpdateOidcProviderResponseObject, error)
 	// ListEntryTree List entries as a tree
 	// (GET /api/entries/list)
 	ListEntryTree(ctx context.Context, request ListEntryTreeRequestObject) (ListEntryTreeResponseObject, error)
@@ -18804,6 +19782,56 @@ func (sh *strictHandler) Logout(ctx echo.Context) error {
 	return nil
 }
 
+// FinishOidcLogin operation middleware
+func (sh *strictHandler) FinishOidcLogin(ctx echo.Context, params FinishOidcLoginParams) error {
+	var request FinishOidcLoginRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.FinishOidcLogin(ctx.Request().Context(), request.(FinishOidcLoginRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "FinishOidcLogin")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(FinishOidcLoginResponseObject); ok {
+		return validResponse.VisitFinishOidcLoginResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// BeginOidcLogin operation middleware
+func (sh *strictHandler) BeginOidcLogin(ctx echo.Context, providerID int64) error {
+	var request BeginOidcLoginRequestObject
+
+	request.ProviderID = providerID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.BeginOidcLogin(ctx.Request().Context(), request.(BeginOidcLoginRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "BeginOidcLogin")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(BeginOidcLoginResponseObject); ok {
+		return validResponse.VisitBeginOidcLoginResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // BeginPasskeyLogin operation middleware
 func (sh *strictHandler) BeginPasskeyLogin(ctx echo.Context) error {
 	var request BeginPasskeyLoginRequestObject
@@ -18890,6 +19918,199 @@ func (sh *strictHandler) FinishPasskeyLogin(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(FinishPasskeyLoginResponseObject); ok {
 		return validResponse.VisitFinishPasskeyLoginResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListProviders operation middleware
+func (sh *strictHandler) ListProviders(ctx echo.Context) error {
+	var request ListProvidersRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProviders(ctx.Request().Context(), request.(ListProvidersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProviders")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListProvidersResponseObject); ok {
+		return validResponse.VisitListProvidersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListProviderSettings operation middleware
+func (sh *strictHandler) ListProviderSettings(ctx echo.Context) error {
+	var request ListProviderSettingsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListProviderSettings(ctx.Request().Context(), request.(ListProviderSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListProviderSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListProviderSettingsResponseObject); ok {
+		return validResponse.VisitListProviderSettingsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateOidcProvider operation middleware
+func (sh *strictHandler) CreateOidcProvider(ctx echo.Context) error {
+	var request CreateOidcProviderRequestObject
+
+	var body CreateOidcProviderJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateOidcProvider(ctx.Request().Context(), request.(CreateOidcProviderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateOidcProvider")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateOidcProviderResponseObject); ok {
+		return validResponse.VisitCreateOidcProviderResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteOidcProvider operation middleware
+func (sh *strictHandler) DeleteOidcProvider(ctx echo.Context, id ProviderID) error {
+	var request DeleteOidcProviderRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteOidcProvider(ctx.Request().Context(), request.(DeleteOidcProviderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteOidcProvider")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteOidcProviderResponseObject); ok {
+		return validResponse.VisitDeleteOidcProviderResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetOidcProvider operation middleware
+func (sh *strictHandler) GetOidcProvider(ctx echo.Context, id ProviderID) error {
+	var request GetOidcProviderRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOidcProvider(ctx.Request().Context(), request.(GetOidcProviderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOidcProvider")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetOidcProviderResponseObject); ok {
+		return validResponse.VisitGetOidcProviderResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateOidcProvider operation middleware
+func (sh *strictHandler) UpdateOidcProvider(ctx echo.Context, id ProviderID) error {
+	var request UpdateOidcProviderRequestObject
+
+	request.ID = id
+
+	var body UpdateOidcProviderJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateOidcProvider(ctx.Request().Context(), request.(UpdateOidcProviderRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateOidcProvider")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateOidcProviderResponseObject); ok {
+		return validResponse.VisitUpdateOidcProviderResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -84,6 +84,7 @@ var rules = map[string]rule{
 	"internal/identity":     {tag: true},
 	"internal/organization": {tag: true},
 	"internal/passkey":      {tag: true},
+	"internal/provider":     {tag: true, may: []string{"internal/outbound"}},
 	"internal/role":         {tag: true},
 	"internal/service":      {tag: true},
 

@@ -58,6 +58,11 @@ func TooManyRequests(message string, header map[string]string) error {
 	return &Error{Status: http.StatusTooManyRequests, Message: message, Header: header}
 }
 
+// ServiceUnavailable is 503: something that is needed is away for now.
+func ServiceUnavailable(message string) error {
+	return &Error{Status: http.StatusServiceUnavailable, Message: message}
+}
+
 // OnNoRows names the failure of a query that found nothing; other errors pass.
 func OnNoRows(err, failure error) error {
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -28,6 +29,8 @@ const (
 var (
 	// ErrBlocked refuses an address that is not public and not allowed.
 	ErrBlocked = errors.New("blocked private/loopback address")
+	// ErrRedirected refuses an answer that leads elsewhere.
+	ErrRedirected = errors.New("the answer is a redirect")
 	// ErrTooLarge ends the reading of an answer that is over its limit.
 	ErrTooLarge = errors.New("the answer is too large")
 )
@@ -92,6 +95,23 @@ func (c *Client) Check(ctx context.Context, host string) error {
 		}
 	}
 	return nil
+}
+
+// Allows reports whether all addresses of a host are within the allowed networks.
+func (c *Client) Allows(ctx context.Context, host string) bool {
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	return err == nil && len(addresses) > 0 && !slices.ContainsFunc(addresses, func(address netip.Addr) bool {
+		return !c.allowed.contain(address.Unmap().WithZone(""))
+	})
+}
+
+// Direct is Limited for requests with secrets: redirects are errors, and no
+// answer takes longer than so long.
+func (c *Client) Direct(maxBytes int64, timeout time.Duration) *http.Client {
+	client := c.Limited(maxBytes)
+	client.Timeout = timeout
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return ErrRedirected }
+	return client
 }
 
 // Limited returns an HTTP client of which no answer exceeds so many bytes:

@@ -1,6 +1,7 @@
 package outbound_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -89,6 +91,34 @@ func TestRedirectsAreCheckedAgain(t *testing.T) {
 	endless := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) })
 	_, err := loopback(t).Get(t.Context(), endless, 100)
 	require.ErrorContains(t, err, "too many redirects")
+}
+
+func TestDirectFollowsNoRedirect(t *testing.T) {
+	t.Parallel()
+	target := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			http.Redirect(w, r, "/again", http.StatusTemporaryRedirect)
+			return
+		}
+		time.Sleep(time.Second)
+	})
+	client := loopback(t).Direct(100, 100*time.Millisecond)
+	_, err := client.Get(target.String() + "/")
+	require.ErrorIs(t, err, outbound.ErrRedirected)
+	_, err = client.Get(target.String() + "/again")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = outbound.New(nil).Direct(100, time.Second).Get(target.String())
+	require.ErrorIs(t, err, outbound.ErrBlocked)
+}
+
+func TestAllowedHosts(t *testing.T) {
+	t.Parallel()
+	client := loopback(t)
+	for host, allowed := range map[string]bool{
+		"127.0.0.1": true, "::ffff:127.0.0.1": true, "127.0.0.2": false, "8.8.8.8": false, "::1": false, "name.invalid": false, "": false,
+	} {
+		require.Equal(t, allowed, client.Allows(t.Context(), host), host)
+	}
 }
 
 func TestAnswersAreBounded(t *testing.T) {

@@ -115,6 +115,7 @@ func TestSecretsDoNotLeak(t *testing.T) {
 		"ssh key":      "-----BEGIN CANARY KEY-----\ncanary/ssh+key\n-----END-----\n",
 		"passphrase":   "canary passphrase ü 5d20",
 		"login":        testserver.Password,
+		"client":       "canary-client-secret-61e0",
 	}
 	key := s.NewAPIKey(t, s.Owner)
 	callers := map[string]*testserver.Client{
@@ -137,6 +138,10 @@ func TestSecretsDoNotLeak(t *testing.T) {
 		}
 		s.Owner.Put("/api/identity", body).Want(200)
 	}
+	s.Admin.Put("/api/auth/providers/admin/oidc", map[string]any{
+		"name": "Canary", "issuer": "https://id.example.com", "clientId": "nexterm", "clientSecret": secrets["client"],
+		"redirectUri": "https://nexterm.example.com/callback",
+	}).Want(201)
 	s.Owner.Patch("/api/account/password", map[string]any{"password": secrets["own password"]}).Want(200)
 	opened := signIn(s.Anonymous, "stranger").Want(200)
 	var session struct{ Token string }
@@ -172,7 +177,7 @@ func canaryBodies(o operation, example map[string]any, secrets canaries) []any {
 	if example == nil {
 		return []any{nil}
 	}
-	named := map[string]string{"sshKey": "ssh key", "passphrase": "passphrase", "password": "password"}
+	named := map[string]string{"sshKey": "ssh key", "passphrase": "passphrase", "password": "password", "clientSecret": "client"}
 	filled := put(example, nil, example).(map[string]any)
 	var wrong []any
 	for _, p := range places(o.body(), example) {

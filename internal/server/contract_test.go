@@ -183,6 +183,8 @@ var things = map[string]thing{
 	"/api/scripts/{}":                       {newScript, http.StatusNotFound},
 	"/api/snippet/{}":                       {newSnippet, http.StatusNotFound},
 	"/api/sources/{}":                       {newSource, http.StatusForbidden},
+	"/api/auth/providers/admin/oidc/{}":     {newProvider, http.StatusForbidden},
+	"/api/auth/oidc/login/{}":               {newProvider, http.StatusNotFound}, // it is disabled
 }
 
 // refusals are those of operations that answer otherwise than their path says.
@@ -236,6 +238,12 @@ func newSnippet(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 func newSource(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
 	s.Scan(t, &id, `insert into sources (name, url) values ('Some', 'http://127.0.0.1:1/' || gen_random_uuid()) returning id`)
 	return id
+}
+
+func newProvider(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+	return s.Admin.Put("/api/auth/providers/admin/oidc", map[string]any{
+		"name": "Some", "issuer": "https://id.example.com", "clientId": "nexterm", "redirectUri": "https://nexterm.example.com/callback",
+	}).Want(201).ID()
 }
 
 func newAccount(t testing.TB, s *testserver.Server, _ []int64) (id int64) {

@@ -31,10 +31,14 @@ func limiters(loginLimit, deviceLimit int) map[string]limiter {
 		Name: "device", Max: deviceLimit, Window: time.Hour,
 		Message: "Too many requests. Please try again later.",
 	}
+	// Beginning proves nothing either, and successes are not handed back: an office
+	// behind one address begins more often than it fails.
+	oidc := ratelimit.Limit{Name: "oidc", Max: 5 * loginLimit, Window: login.Window, Message: login.Message}
 	return map[string]limiter{
 		"login": {Limit: login, failuresOnly: true},
 		// Asking for options proves nothing, so it always counts.
 		"passkey-options": {Limit: login},
+		"oidc":            {Limit: oidc},
 		"device":          {Limit: device, anonymousOnly: true},
 	}
 }

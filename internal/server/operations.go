@@ -17,6 +17,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
+	"github.com/nexterm-go/nexterm/internal/provider"
 	"github.com/nexterm-go/nexterm/internal/role"
 	"github.com/nexterm-go/nexterm/internal/script"
 	"github.com/nexterm-go/nexterm/internal/service"
@@ -38,6 +39,7 @@ type (
 	identityHandlers     = identity.Handlers
 	organizationHandlers = organization.Handlers
 	passkeyHandlers      = passkey.Handlers
+	providerHandlers     = provider.Handlers
 	roleHandlers         = role.Handlers
 	scriptHandlers       = script.Handlers
 	serviceHandlers      = service.Handlers
@@ -61,6 +63,7 @@ type operations struct {
 	*identityHandlers
 	*organizationHandlers
 	*passkeyHandlers
+	*providerHandlers
 	*roleHandlers
 	*scriptHandlers
 	*serviceHandlers
@@ -85,6 +88,7 @@ func newOperations(o Options, contract *openapi3.T, jobs *job.Client) operations
 		identity.New(o.Pool, o.Vault, o.Events),
 		organization.New(o.Pool, o.Events),
 		passkey.New(o.Pool, o.PublicURLs),
+		provider.New(o.Pool, o.Vault, o.Outbound, o.PublicURLs, o.Log),
 		role.New(o.Pool),
 		script.New(o.Pool),
 		service.New(o.Pool, o.Version),

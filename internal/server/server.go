@@ -29,7 +29,8 @@ import (
 )
 
 const (
-	// DefaultLoginLimit is how many failed sign-ins one network has in 15 minutes.
+	// DefaultLoginLimit is how many failed sign-ins one network has in 15 minutes. It
+	// may begin five times as many with OpenID Connect.
 	DefaultLoginLimit = 20
 	// DefaultDeviceLimit is how many device codes one network may ask for in an
 	// hour without a credential.
@@ -56,8 +57,9 @@ type Options struct {
 	PingInterval, WriteTimeout time.Duration
 	// DeviceLimit overrides DefaultDeviceLimit when it is not 0.
 	DeviceLimit int
-	// PublicURLs are the origins that passkeys are accepted from. With none, it is
-	// the host that a request itself names.
+	// PublicURLs are the origins that passkeys are accepted from and OpenID Connect
+	// leads back to. With none, it is the host that a request itself names, and
+	// wherever an administrator says.
 	PublicURLs []origin.Origin
 }
 

@@ -299,6 +299,8 @@ func patternRule(schema *openapi3.Schema) string {
 		return "must only contain hexadecimal characters"
 	case `^[^\s\x00-\x1f\x7f]*$`:
 		return "must not contain white space or control characters"
+	case "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$":
+		return "must be a valid uri"
 	}
 	return "fails to match the required pattern"
 }

@@ -34,11 +34,16 @@ func (s *Server) client(t testing.TB, accountID int64, username, token string) *
 	if token != "" {
 		c.header.Set("Authorization", "Bearer "+token)
 	}
-	c.http = &http.Client{Transport: checking{t: t, header: c.header}}
+	c.http = newHTTPClient(checking{t: t, header: c.header})
 	var err error
 	c.SDK, err = nexterm.NewClientWithResponses(s.URL, nexterm.WithHTTPClient(c.http))
 	require.NoError(t, err)
 	return c
+}
+
+// newHTTPClient returns a client that shows redirects instead of following them.
+func newHTTPClient(transport http.RoundTripper) *http.Client {
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // On returns the same caller on another server of the deployment.
@@ -51,7 +56,7 @@ func (c *Client) With(name, value string) *Client {
 	changed := *c
 	changed.header = c.header.Clone()
 	changed.header.Set(name, value)
-	changed.http = &http.Client{Transport: checking{t: c.t, header: changed.header}}
+	changed.http = newHTTPClient(checking{t: c.t, header: changed.header})
 	return &changed
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/hex"
 )
 
@@ -54,6 +55,10 @@ func NewChallenge() []byte {
 	rand.Read(random) // never fails, by its documentation
 	return random
 }
+
+// NewNonce makes 32 random bytes, in base64url, to tie the end of a sign-in to
+// its beginning.
+func NewNonce() string { return base64.RawURLEncoding.EncodeToString(NewChallenge()) }
 
 // HashToken is what is stored of a token: its SHA-256. Tokens are random, so
 // neither salt nor stretching adds anything.

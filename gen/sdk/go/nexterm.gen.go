@@ -1101,6 +1101,56 @@ type AuditSettingsPatch struct {
 	RequireConnectionReason              *bool `json:"requireConnectionReason,omitempty"`
 }
 
+// AuthProvider Example: {"enabled":true,"id":2,"isInternal":false,"issuer":"https://id.example.com","name":"Company login"}
+type AuthProvider struct {
+	// AllowRegistration Only of the password form. Whether people may register themselves.
+	AllowRegistration *bool `json:"allowRegistration,omitempty"`
+
+	// Enabled Whether it can be signed in with.
+	Enabled bool  `json:"enabled"`
+	ID      int64 `json:"id"`
+
+	// IsInternal Whether this is the password form.
+	IsInternal bool `json:"isInternal"`
+
+	// Issuer The provider's issuer URL, or `internal` for the password form.
+	Issuer string `json:"issuer"`
+	Name   string `json:"name"`
+}
+
+// AuthProviderLists Example: {"ldap":[],"oidc":[{"allowRegistration":false,"clientId":null,"clientSecret":null,"enabled":true,"firstNameAttribute":null,"id":1,"isInternal":true,"issuer":"internal","lastNameAttribute":null,"name":"Internal Authentication","redirectUri":null,"scope":null,"usernameAttribute":null}]}
+type AuthProviderLists struct {
+	// Ldap Directories. There are none.
+	Ldap []AuthProviderSettings `json:"ldap"`
+
+	// Oidc The password form and the OpenID Connect providers.
+	Oidc []AuthProviderSettings `json:"oidc"`
+}
+
+// AuthProviderSettings Example: {"clientId":"nexterm","clientSecret":"********","enabled":true,"firstNameAttribute":"given_name","id":2,"isInternal":false,"issuer":"https://id.example.com","lastNameAttribute":"family_name","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile","usernameAttribute":"preferred_username"}
+type AuthProviderSettings struct {
+	// AllowRegistration Only of the password form. Whether people may register themselves.
+	AllowRegistration *bool   `json:"allowRegistration,omitempty"`
+	ClientID          *string `json:"clientId"`
+
+	// ClientSecret `********` when there is one.
+	ClientSecret       *string `json:"clientSecret"`
+	Enabled            bool    `json:"enabled"`
+	FirstNameAttribute *string `json:"firstNameAttribute"`
+	ID                 int64   `json:"id"`
+
+	// IsInternal Whether this is the password form, whose settings below are null.
+	IsInternal bool `json:"isInternal"`
+
+	// Issuer The provider's issuer URL, or `internal` for the password form.
+	Issuer            string  `json:"issuer"`
+	LastNameAttribute *string `json:"lastNameAttribute"`
+	Name              string  `json:"name"`
+	RedirectURI       *string `json:"redirectUri"`
+	Scope             *string `json:"scope"`
+	UsernameAttribute *string `json:"usernameAttribute"`
+}
+
 // AvatarStored Example: {"avatarHash":"9f86d081884c7d65","message":"Your profile picture has been successfully updated."}
 type AvatarStored struct {
 	// AvatarHash Changes with the picture.
@@ -1926,6 +1976,32 @@ type NewInvitation struct {
 	Username string `json:"username"`
 }
 
+// NewOidcProvider Example: {"clientId":"nexterm","clientSecret":"s3cret","enabled":true,"issuer":"https://id.example.com","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback"}
+type NewOidcProvider struct {
+	ClientID string `json:"clientId"`
+
+	// ClientSecret Null for a client without one.
+	ClientSecret       *string `json:"clientSecret,omitempty"`
+	Enabled            *bool   `json:"enabled,omitempty"`
+	FirstNameAttribute *string `json:"firstNameAttribute,omitempty"`
+
+	// Issuer As the provider spells it, without query or fragment. https, unless its host is within the
+	// networks that this server may reach although they are not public.
+	Issuer            string  `json:"issuer"`
+	LastNameAttribute *string `json:"lastNameAttribute,omitempty"`
+	Name              string  `json:"name"`
+
+	// RedirectURI This server's `/api/auth/oidc/callback`, as browsers reach it and the provider knows it, on one
+	// of the server's public origins where those are set.
+	RedirectURI string `json:"redirectUri"`
+
+	// Scope Scopes, separated by spaces. `openid` is asked for in any case.
+	Scope *string `json:"scope,omitempty"`
+
+	// UsernameAttribute The claim with the username of a new account.
+	UsernameAttribute *string `json:"usernameAttribute,omitempty"`
+}
+
 // NewOrganization Example: {"description":"Machines that weave algebraic patterns.","name":"Analytical Engines"}
 type NewOrganization struct {
 	// Description Empty text counts as none.
@@ -1999,6 +2075,40 @@ type NewTag struct {
 
 	// Name Unique among the caller's tags.
 	Name string `json:"name"`
+}
+
+// OidcLogin Example: {"url":"https://id.example.com/authorize?client_id=nexterm\u0026response_type=code\u0026state=pTn3wYc6"}
+type OidcLogin struct {
+	// URL The provider's page.
+	URL string `json:"url"`
+}
+
+// OidcProviderCreated Example: {"id":2,"message":"Provider created successfully"}
+type OidcProviderCreated struct {
+	ID      int64  `json:"id"`
+	Message string `json:"message"`
+}
+
+// OidcProviderPatch Example: {"clientSecret":"********","enabled":true,"name":"Company login"}
+type OidcProviderPatch struct {
+	// AllowRegistration Only of the password form.
+	AllowRegistration *bool   `json:"allowRegistration,omitempty"`
+	ClientID          *string `json:"clientId,omitempty"`
+
+	// ClientSecret `********` keeps the stored one, null removes it.
+	ClientSecret       nullable.Nullable[string] `json:"clientSecret,omitempty"`
+	Enabled            *bool                     `json:"enabled,omitempty"`
+	FirstNameAttribute *string                   `json:"firstNameAttribute,omitempty"`
+
+	// Issuer Example: https://id.example.com
+	Issuer            *string `json:"issuer,omitempty"`
+	LastNameAttribute *string `json:"lastNameAttribute,omitempty"`
+	Name              *string `json:"name,omitempty"`
+
+	// RedirectURI Example: https://nexterm.example.com/api/auth/oidc/callback
+	RedirectURI       *string `json:"redirectUri,omitempty"`
+	Scope             *string `json:"scope,omitempty"`
+	UsernameAttribute *string `json:"usernameAttribute,omitempty"`
 }
 
 // Organization Example: {"auditSettings":{"enableAIOperationAudit":true,"enableFileOperationAudit":true,"enableFolderManagementAudit":true,"enableIdentityCredentialsAccessAudit":true,"enableIdentityManagementAudit":true,"enableScriptExecutionAudit":true,"enableServerConnectionAudit":true,"enableServerManagementAudit":true,"enableSessionRecording":false,"recordingRetentionDays":90,"requireConnectionReason":false},"createdAt":"2026-01-31T12:00:00.000Z","description":"Machines that weave algebraic patterns.","id":2,"isOwner":true,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","org.manage","org.delete","org.members.manage"],"role":"owner","sessionSettings":{"enableLiveSessionSharing":false},"updatedAt":"2026-01-31T12:00:00.000Z"}
@@ -2981,6 +3091,9 @@ type OrganizationID = int64
 // PasskeyID defines model for PasskeyId.
 type PasskeyID = int64
 
+// ProviderID defines model for ProviderId.
+type ProviderID = int64
+
 // RoleAccountID defines model for RoleAccountId.
 type RoleAccountID = int64
 
@@ -3073,6 +3186,21 @@ type ListAuditLogsParams struct {
 
 	// Offset Matching rows to skip.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+}
+
+// FinishOidcLoginParams defines parameters for FinishOidcLogin.
+type FinishOidcLoginParams struct {
+	// Code What the provider gives for a completed sign-in.
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// State What the sign-in was begun with. It holds once.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Error Why the provider refuses.
+	Error *string `form:"error,omitempty" json:"error,omitempty"`
+
+	// Iss Who the provider says it is (RFC 9207).
+	Iss *string `form:"iss,omitempty" json:"iss,omitempty"`
 }
 
 // ListRecentEntriesParams defines parameters for ListRecentEntries.
@@ -3209,6 +3337,12 @@ type BeginPasskeyLoginJSONRequestBody = PasskeyLoginStart
 
 // FinishPasskeyLoginJSONRequestBody defines body for FinishPasskeyLogin for application/json ContentType.
 type FinishPasskeyLoginJSONRequestBody = PasskeyLogin
+
+// CreateOidcProviderJSONRequestBody defines body for CreateOidcProvider for application/json ContentType.
+type CreateOidcProviderJSONRequestBody = NewOidcProvider
+
+// UpdateOidcProviderJSONRequestBody defines body for UpdateOidcProvider for application/json ContentType.
+type UpdateOidcProviderJSONRequestBody = OidcProviderPatch
 
 // CreateEntryJSONRequestBody defines body for CreateEntry for application/json ContentType.
 type CreateEntryJSONRequestBody = NewEntry
@@ -4655,6 +4789,23 @@ type ClientInterface interface {
 	// Corresponds with POST /api/auth/logout (the `Logout` operationId).
 	Logout(ctx context.Context, body LogoutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// FinishOidcLogin Finish signing in with a provider
+	//
+	// Where the provider sends the browser back to. Opens a session and leads to `/?token=<session token>`
+	// or, whatever went wrong, to `/?error=<sentence>`. The first sign-in of a person creates an account;
+	// later ones bring its first and last name up to date. A name that another account has is not taken over.
+	//
+	// Corresponds with GET /api/auth/oidc/callback (the `FinishOidcLogin` operationId).
+	FinishOidcLogin(ctx context.Context, params *FinishOidcLoginParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BeginOidcLogin Begin to sign in with a provider
+	//
+	// Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
+	// finished within ten minutes. A provider that does not answer as it should is a 503.
+	//
+	// Corresponds with POST /api/auth/oidc/login/{providerId} (the `BeginOidcLogin` operationId).
+	BeginOidcLogin(ctx context.Context, providerID int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// BeginPasskeyLoginWithBody Start to sign in with a passkey
 	//
 	// Options for `navigator.credentials.get()` (WebAuthn). Without a username the authenticator itself
@@ -4698,6 +4849,84 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/auth/passkey/verify (the `FinishPasskeyLogin` operationId).
 	FinishPasskeyLogin(ctx context.Context, body FinishPasskeyLoginJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProviders List the ways to sign in
+	//
+	// What a login page offers: the password form, which comes first, and the OpenID Connect providers.
+	// Those that are switched off are listed too.
+	//
+	// Corresponds with GET /api/auth/providers (the `ListProviders` operationId).
+	ListProviders(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListProviderSettings List the providers with their settings
+	//
+	// The password form comes first. Client secrets are never shown.
+	//
+	// Corresponds with GET /api/auth/providers/admin (the `ListProviderSettings` operationId).
+	ListProviderSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOidcProviderWithBody Add an OpenID Connect provider
+	//
+	// Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
+	// somebody signs in. The client secret is sealed and never shown again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/auth/providers/admin/oidc (the `CreateOidcProvider` operationId).
+	CreateOidcProviderWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateOidcProvider Add an OpenID Connect provider
+	//
+	// Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
+	// somebody signs in. The client secret is sealed and never shown again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/auth/providers/admin/oidc (the `CreateOidcProvider` operationId).
+	CreateOidcProvider(ctx context.Context, body CreateOidcProviderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteOidcProvider Remove a provider
+	//
+	// Neither the password form nor the last enabled provider can go. Accounts that have signed in with
+	// the provider stay, and belong to the same people should it be added again.
+	//
+	// Corresponds with DELETE /api/auth/providers/admin/oidc/{id} (the `DeleteOidcProvider` operationId).
+	DeleteOidcProvider(ctx context.Context, id ProviderID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOidcProvider Read one provider
+	//
+	// One provider with its settings, the password form too.
+	//
+	// Corresponds with GET /api/auth/providers/admin/oidc/{id} (the `GetOidcProvider` operationId).
+	GetOidcProvider(ctx context.Context, id ProviderID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateOidcProviderWithBody Change a provider
+	//
+	// Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
+	// everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
+	// before a change have to begin again.
+	//
+	// The client secret stays when it is absent or `********`, and goes with null. It is not sent to an
+	// issuer on another host than the one that it was given for: then it has to be given again.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/auth/providers/admin/oidc/{id} (the `UpdateOidcProvider` operationId).
+	UpdateOidcProviderWithBody(ctx context.Context, id ProviderID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateOidcProvider Change a provider
+	//
+	// Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
+	// everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
+	// before a change have to begin again.
+	//
+	// The client secret stays when it is absent or `********`, and goes with null. It is not sent to an
+	// issuer on another host than the one that it was given for: then it has to be given again.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/auth/providers/admin/oidc/{id} (the `UpdateOidcProvider` operationId).
+	UpdateOidcProvider(ctx context.Context, id ProviderID, body UpdateOidcProviderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEntryTree List entries as a tree
 	//
@@ -6781,6 +7010,43 @@ func (c *Client) Logout(ctx context.Context, body LogoutJSONRequestBody, reqEdit
 	return c.Client.Do(req)
 }
 
+// FinishOidcLogin Finish signing in with a provider
+//
+// Where the provider sends the browser back to. Opens a session and leads to `/?token=<session token>`
+// or, whatever went wrong, to `/?error=<sentence>`. The first sign-in of a person creates an account;
+// later ones bring its first and last name up to date. A name that another account has is not taken over.
+//
+// Corresponds with GET /api/auth/oidc/callback (the `FinishOidcLogin` operationId).
+func (c *Client) FinishOidcLogin(ctx context.Context, params *FinishOidcLoginParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewFinishOidcLoginRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BeginOidcLogin Begin to sign in with a provider
+//
+// Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
+// finished within ten minutes. A provider that does not answer as it should is a 503.
+//
+// Corresponds with POST /api/auth/oidc/login/{providerId} (the `BeginOidcLogin` operationId).
+func (c *Client) BeginOidcLogin(ctx context.Context, providerID int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBeginOidcLoginRequest(c.Server, providerID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // BeginPasskeyLoginWithBody Start to sign in with a passkey
 //
 // Options for `navigator.credentials.get()` (WebAuthn). Without a username the authenticator itself
@@ -6855,6 +7121,164 @@ func (c *Client) FinishPasskeyLoginWithBody(ctx context.Context, contentType str
 // Corresponds with POST /api/auth/passkey/verify (the `FinishPasskeyLogin` operationId).
 func (c *Client) FinishPasskeyLogin(ctx context.Context, body FinishPasskeyLoginJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewFinishPasskeyLoginRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListProviders List the ways to sign in
+//
+// What a login page offers: the password form, which comes first, and the OpenID Connect providers.
+// Those that are switched off are listed too.
+//
+// Corresponds with GET /api/auth/providers (the `ListProviders` operationId).
+func (c *Client) ListProviders(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProvidersRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListProviderSettings List the providers with their settings
+//
+// The password form comes first. Client secrets are never shown.
+//
+// Corresponds with GET /api/auth/providers/admin (the `ListProviderSettings` operationId).
+func (c *Client) ListProviderSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListProviderSettingsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateOidcProviderWithBody Add an OpenID Connect provider
+//
+// Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
+// somebody signs in. The client secret is sealed and never shown again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/auth/providers/admin/oidc (the `CreateOidcProvider` operationId).
+func (c *Client) CreateOidcProviderWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOidcProviderRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateOidcProvider Add an OpenID Connect provider
+//
+// Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
+// somebody signs in. The client secret is sealed and never shown again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/auth/providers/admin/oidc (the `CreateOidcProvider` operationId).
+func (c *Client) CreateOidcProvider(ctx context.Context, body CreateOidcProviderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateOidcProviderRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteOidcProvider Remove a provider
+//
+// Neither the password form nor the last enabled provider can go. Accounts that have signed in with
+// the provider stay, and belong to the same people should it be added again.
+//
+// Corresponds with DELETE /api/auth/providers/admin/oidc/{id} (the `DeleteOidcProvider` operationId).
+func (c *Client) DeleteOidcProvider(ctx context.Context, id ProviderID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteOidcProviderRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOidcProvider Read one provider
+//
+// One provider with its settings, the password form too.
+//
+// Corresponds with GET /api/auth/providers/admin/oidc/{id} (the `GetOidcProvider` operationId).
+func (c *Client) GetOidcProvider(ctx context.Context, id ProviderID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOidcProviderRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateOidcProviderWithBody Change a provider
+//
+// Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
+// everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
+// before a change have to begin again.
+//
+// The client secret stays when it is absent or `********`, and goes with null. It is not sent to an
+// issuer on another host than the one that it was given for: then it has to be given again.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/auth/providers/admin/oidc/{id} (the `UpdateOidcProvider` operationId).
+func (c *Client) UpdateOidcProviderWithBody(ctx context.Context, id ProviderID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateOidcProviderRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateOidcProvider Change a provider
+//
+// Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
+// everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
+// before a change have to begin again.
+//
+// The client secret stays when it is absent or `********`, and goes with null. It is not sent to an
+// issuer on another host than the one that it was given for: then it has to be given again.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/auth/providers/admin/oidc/{id} (the `UpdateOidcProvider` operationId).
+func (c *Client) UpdateOidcProvider(ctx context.Context, id ProviderID, body UpdateOidcProviderJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateOidcProviderRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10493,6 +10917,130 @@ func NewLogoutRequestWithBody(server string, contentType string, body io.Reader)
 	return req, nil
 }
 
+// NewFinishOidcLoginRequest constructs an http.Request for the FinishOidcLogin method
+func NewFinishOidcLoginRequest(server string, params *FinishOidcLoginParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/auth/oidc/callback")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Code != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "code", *params.Code, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Error != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "error", *params.Error, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Iss != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "iss", *params.Iss, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewBeginOidcLoginRequest constructs an http.Request for the BeginOidcLogin method
+func NewBeginOidcLoginRequest(server string, providerID int64) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "providerId", providerID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/auth/oidc/login/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewBeginPasskeyLoginRequest calls the generic BeginPasskeyLogin builder with application/json body
 func NewBeginPasskeyLoginRequest(server string, body BeginPasskeyLoginJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -10564,6 +11112,215 @@ func NewFinishPasskeyLoginRequestWithBody(server string, contentType string, bod
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListProvidersRequest constructs an http.Request for the ListProviders method
+func NewListProvidersRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/auth/providers")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListProviderSettingsRequest constructs an http.Request for the ListProviderSettings method
+func NewListProviderSettingsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/auth/providers/admin")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateOidcProviderRequest calls the generic CreateOidcProvider builder with application/json body
+func NewCreateOidcProviderRequest(server string, body CreateOidcProviderJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateOidcProviderRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateOidcProviderRequestWithBody constructs an http.Request for the CreateOidcProvider method, with any body, and a specified content type
+func NewCreateOidcProviderRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/auth/providers/admin/oidc")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteOidcProviderRequest constructs an http.Request for the DeleteOidcProvider method
+func NewDeleteOidcProviderRequest(server string, id ProviderID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/auth/providers/admin/oidc/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOidcProviderRequest constructs an http.Request for the GetOidcProvider method
+func NewGetOidcProviderRequest(server string, id ProviderID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/auth/providers/admin/oidc/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateOidcProviderRequest calls the generic UpdateOidcProvider builder with application/json body
+func NewUpdateOidcProviderRequest(server string, id ProviderID, body UpdateOidcProviderJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateOidcProviderRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateOidcProviderRequestWithBody constructs an http.Request for the UpdateOidcProvider method, with any body, and a specified content type
+func NewUpdateOidcProviderRequestWithBody(server string, id ProviderID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/auth/providers/admin/oidc/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
@@ -14694,6 +15451,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/auth/logout (the `Logout` operationId).
 	LogoutWithResponse(ctx context.Context, body LogoutJSONRequestBody, reqEditors ...RequestEditorFn) (*LogoutResponse, error)
 
+	// FinishOidcLoginWithResponse Finish signing in with a provider
+	//
+	// Where the provider sends the browser back to. Opens a session and leads to `/?token=<session token>`
+	// or, whatever went wrong, to `/?error=<sentence>`. The first sign-in of a person creates an account;
+	// later ones bring its first and last name up to date. A name that another account has is not taken over.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/auth/oidc/callback (the `FinishOidcLogin` operationId).
+	FinishOidcLoginWithResponse(ctx context.Context, params *FinishOidcLoginParams, reqEditors ...RequestEditorFn) (*FinishOidcLoginResponse, error)
+
+	// BeginOidcLoginWithResponse Begin to sign in with a provider
+	//
+	// Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
+	// finished within ten minutes. A provider that does not answer as it should is a 503.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/auth/oidc/login/{providerId} (the `BeginOidcLogin` operationId).
+	BeginOidcLoginWithResponse(ctx context.Context, providerID int64, reqEditors ...RequestEditorFn) (*BeginOidcLoginResponse, error)
+
 	// BeginPasskeyLoginWithBodyWithResponse Start to sign in with a passkey
 	//
 	// Options for `navigator.credentials.get()` (WebAuthn). Without a username the authenticator itself
@@ -14737,6 +15515,92 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/auth/passkey/verify (the `FinishPasskeyLogin` operationId).
 	FinishPasskeyLoginWithResponse(ctx context.Context, body FinishPasskeyLoginJSONRequestBody, reqEditors ...RequestEditorFn) (*FinishPasskeyLoginResponse, error)
+
+	// ListProvidersWithResponse List the ways to sign in
+	//
+	// What a login page offers: the password form, which comes first, and the OpenID Connect providers.
+	// Those that are switched off are listed too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/auth/providers (the `ListProviders` operationId).
+	ListProvidersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListProvidersResponse, error)
+
+	// ListProviderSettingsWithResponse List the providers with their settings
+	//
+	// The password form comes first. Client secrets are never shown.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/auth/providers/admin (the `ListProviderSettings` operationId).
+	ListProviderSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListProviderSettingsResponse, error)
+
+	// CreateOidcProviderWithBodyWithResponse Add an OpenID Connect provider
+	//
+	// Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
+	// somebody signs in. The client secret is sealed and never shown again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/auth/providers/admin/oidc (the `CreateOidcProvider` operationId).
+	CreateOidcProviderWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateOidcProviderResponse, error)
+
+	// CreateOidcProviderWithResponse Add an OpenID Connect provider
+	//
+	// Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
+	// somebody signs in. The client secret is sealed and never shown again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/auth/providers/admin/oidc (the `CreateOidcProvider` operationId).
+	CreateOidcProviderWithResponse(ctx context.Context, body CreateOidcProviderJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateOidcProviderResponse, error)
+
+	// DeleteOidcProviderWithResponse Remove a provider
+	//
+	// Neither the password form nor the last enabled provider can go. Accounts that have signed in with
+	// the provider stay, and belong to the same people should it be added again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/auth/providers/admin/oidc/{id} (the `DeleteOidcProvider` operationId).
+	DeleteOidcProviderWithResponse(ctx context.Context, id ProviderID, reqEditors ...RequestEditorFn) (*DeleteOidcProviderResponse, error)
+
+	// GetOidcProviderWithResponse Read one provider
+	//
+	// One provider with its settings, the password form too.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/auth/providers/admin/oidc/{id} (the `GetOidcProvider` operationId).
+	GetOidcProviderWithResponse(ctx context.Context, id ProviderID, reqEditors ...RequestEditorFn) (*GetOidcProviderResponse, error)
+
+	// UpdateOidcProviderWithBodyWithResponse Change a provider
+	//
+	// Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
+	// everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
+	// before a change have to begin again.
+	//
+	// The client secret stays when it is absent or `********`, and goes with null. It is not sent to an
+	// issuer on another host than the one that it was given for: then it has to be given again.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/auth/providers/admin/oidc/{id} (the `UpdateOidcProvider` operationId).
+	UpdateOidcProviderWithBodyWithResponse(ctx context.Context, id ProviderID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateOidcProviderResponse, error)
+
+	// UpdateOidcProviderWithResponse Change a provider
+	//
+	// Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
+	// everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
+	// before a change have to begin again.
+	//
+	// The client secret stays when it is absent or `********`, and goes with null. It is not sent to an
+	// issuer on another host than the one that it was given for: then it has to be given again.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/auth/providers/admin/oidc/{id} (the `UpdateOidcProvider` operationId).
+	UpdateOidcProviderWithResponse(ctx context.Context, id ProviderID, body UpdateOidcProviderJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateOidcProviderResponse, error)
 
 	// ListEntryTreeWithResponse List entries as a tree
 	//
@@ -18648,6 +19512,148 @@ func (r LogoutResponse) ContentType() string {
 	return ""
 }
 
+// FinishOidcLoginResponse302Headers the declared response headers of an HTTP 302 response for FinishOidcLogin
+type FinishOidcLoginResponse302Headers struct {
+	Location       string
+	ReferrerPolicy string
+}
+
+type FinishOidcLoginResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers302 the parsed response headers for an HTTP 302 response
+	Headers302 *FinishOidcLoginResponse302Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r FinishOidcLoginResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r FinishOidcLoginResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r FinishOidcLoginResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r FinishOidcLoginResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r FinishOidcLoginResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r FinishOidcLoginResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r FinishOidcLoginResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// BeginOidcLoginResponse429Headers the declared response headers of an HTTP 429 response for BeginOidcLogin
+type BeginOidcLoginResponse429Headers struct {
+	RetryAfter int
+}
+
+type BeginOidcLoginResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OidcLogin
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *BeginOidcLoginResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BeginOidcLoginResponse) GetJSON200() *OidcLogin {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r BeginOidcLoginResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r BeginOidcLoginResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r BeginOidcLoginResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r BeginOidcLoginResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r BeginOidcLoginResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BeginOidcLoginResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BeginOidcLoginResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r BeginOidcLoginResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BeginOidcLoginResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // BeginPasskeyLoginResponse429Headers the declared response headers of an HTTP 429 response for BeginPasskeyLogin
 type BeginPasskeyLoginResponse429Headers struct {
 	RateLimitLimit     int
@@ -18840,6 +19846,478 @@ func (r FinishPasskeyLoginResponse) Bytes() []byte {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r FinishPasskeyLoginResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListProvidersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]AuthProvider
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProvidersResponse) GetJSON200() *[]AuthProvider {
+	return r.JSON200
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListProvidersResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProvidersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProvidersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProvidersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListProvidersResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProvidersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListProviderSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuthProviderLists
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListProviderSettingsResponse) GetJSON200() *AuthProviderLists {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListProviderSettingsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListProviderSettingsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListProviderSettingsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListProviderSettingsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListProviderSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListProviderSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListProviderSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListProviderSettingsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListProviderSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateOidcProviderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *OidcProviderCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateOidcProviderResponse) GetJSON201() *OidcProviderCreated {
+	return r.JSON201
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CreateOidcProviderResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateOidcProviderResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateOidcProviderResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r CreateOidcProviderResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r CreateOidcProviderResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CreateOidcProviderResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateOidcProviderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateOidcProviderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateOidcProviderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r CreateOidcProviderResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateOidcProviderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteOidcProviderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteOidcProviderResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteOidcProviderResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteOidcProviderResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteOidcProviderResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteOidcProviderResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteOidcProviderResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteOidcProviderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteOidcProviderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteOidcProviderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteOidcProviderResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteOidcProviderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetOidcProviderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuthProviderSettings
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOidcProviderResponse) GetJSON200() *AuthProviderSettings {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetOidcProviderResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetOidcProviderResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetOidcProviderResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetOidcProviderResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetOidcProviderResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOidcProviderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOidcProviderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOidcProviderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetOidcProviderResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOidcProviderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateOidcProviderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuthProviderSettings
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateOidcProviderResponse) GetJSON200() *AuthProviderSettings {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateOidcProviderResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateOidcProviderResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateOidcProviderResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UpdateOidcProviderResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateOidcProviderResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateOidcProviderResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateOidcProviderResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateOidcProviderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateOidcProviderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateOidcProviderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateOidcProviderResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateOidcProviderResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -26950,6 +28428,39 @@ func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, body Logou
 	return ParseLogoutResponse(rsp)
 }
 
+// FinishOidcLoginWithResponse Finish signing in with a provider
+//
+// Where the provider sends the browser back to. Opens a session and leads to `/?token=<session token>`
+// or, whatever went wrong, to `/?error=<sentence>`. The first sign-in of a person creates an account;
+// later ones bring its first and last name up to date. A name that another account has is not taken over.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/auth/oidc/callback (the `FinishOidcLogin` operationId).
+func (c *ClientWithResponses) FinishOidcLoginWithResponse(ctx context.Context, params *FinishOidcLoginParams, reqEditors ...RequestEditorFn) (*FinishOidcLoginResponse, error) {
+	rsp, err := c.FinishOidcLogin(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseFinishOidcLoginResponse(rsp)
+}
+
+// BeginOidcLoginWithResponse Begin to sign in with a provider
+//
+// Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
+// finished within ten minutes. A provider that does not answer as it should is a 503.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/auth/oidc/login/{providerId} (the `BeginOidcLogin` operationId).
+func (c *ClientWithResponses) BeginOidcLoginWithResponse(ctx context.Context, providerID int64, reqEditors ...RequestEditorFn) (*BeginOidcLoginResponse, error) {
+	rsp, err := c.BeginOidcLogin(ctx, providerID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBeginOidcLoginResponse(rsp)
+}
+
 // BeginPasskeyLoginWithBodyWithResponse Start to sign in with a passkey
 //
 // Options for `navigator.credentials.get()` (WebAuthn). Without a username the authenticator itself
@@ -27016,6 +28527,140 @@ func (c *ClientWithResponses) FinishPasskeyLoginWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseFinishPasskeyLoginResponse(rsp)
+}
+
+// ListProvidersWithResponse List the ways to sign in
+//
+// What a login page offers: the password form, which comes first, and the OpenID Connect providers.
+// Those that are switched off are listed too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/auth/providers (the `ListProviders` operationId).
+func (c *ClientWithResponses) ListProvidersWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListProvidersResponse, error) {
+	rsp, err := c.ListProviders(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProvidersResponse(rsp)
+}
+
+// ListProviderSettingsWithResponse List the providers with their settings
+//
+// The password form comes first. Client secrets are never shown.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/auth/providers/admin (the `ListProviderSettings` operationId).
+func (c *ClientWithResponses) ListProviderSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListProviderSettingsResponse, error) {
+	rsp, err := c.ListProviderSettings(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListProviderSettingsResponse(rsp)
+}
+
+// CreateOidcProviderWithBodyWithResponse Add an OpenID Connect provider
+//
+// Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
+// somebody signs in. The client secret is sealed and never shown again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/auth/providers/admin/oidc (the `CreateOidcProvider` operationId).
+func (c *ClientWithResponses) CreateOidcProviderWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateOidcProviderResponse, error) {
+	rsp, err := c.CreateOidcProviderWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateOidcProviderResponse(rsp)
+}
+
+// CreateOidcProviderWithResponse Add an OpenID Connect provider
+//
+// Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
+// somebody signs in. The client secret is sealed and never shown again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/auth/providers/admin/oidc (the `CreateOidcProvider` operationId).
+func (c *ClientWithResponses) CreateOidcProviderWithResponse(ctx context.Context, body CreateOidcProviderJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateOidcProviderResponse, error) {
+	rsp, err := c.CreateOidcProvider(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateOidcProviderResponse(rsp)
+}
+
+// DeleteOidcProviderWithResponse Remove a provider
+//
+// Neither the password form nor the last enabled provider can go. Accounts that have signed in with
+// the provider stay, and belong to the same people should it be added again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/auth/providers/admin/oidc/{id} (the `DeleteOidcProvider` operationId).
+func (c *ClientWithResponses) DeleteOidcProviderWithResponse(ctx context.Context, id ProviderID, reqEditors ...RequestEditorFn) (*DeleteOidcProviderResponse, error) {
+	rsp, err := c.DeleteOidcProvider(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteOidcProviderResponse(rsp)
+}
+
+// GetOidcProviderWithResponse Read one provider
+//
+// One provider with its settings, the password form too.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/auth/providers/admin/oidc/{id} (the `GetOidcProvider` operationId).
+func (c *ClientWithResponses) GetOidcProviderWithResponse(ctx context.Context, id ProviderID, reqEditors ...RequestEditorFn) (*GetOidcProviderResponse, error) {
+	rsp, err := c.GetOidcProvider(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOidcProviderResponse(rsp)
+}
+
+// UpdateOidcProviderWithBodyWithResponse Change a provider
+//
+// Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
+// everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
+// before a change have to begin again.
+//
+// The client secret stays when it is absent or `********`, and goes with null. It is not sent to an
+// issuer on another host than the one that it was given for: then it has to be given again.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/auth/providers/admin/oidc/{id} (the `UpdateOidcProvider` operationId).
+func (c *ClientWithResponses) UpdateOidcProviderWithBodyWithResponse(ctx context.Context, id ProviderID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateOidcProviderResponse, error) {
+	rsp, err := c.UpdateOidcProviderWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateOidcProviderResponse(rsp)
+}
+
+// UpdateOidcProviderWithResponse Change a provider
+//
+// Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
+// everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
+// before a change have to begin again.
+//
+// The client secret stays when it is absent or `********`, and goes with null. It is not sent to an
+// issuer on another host than the one that it was given for: then it has to be given again.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/auth/providers/admin/oidc/{id} (the `UpdateOidcProvider` operationId).
+func (c *ClientWithResponses) UpdateOidcProviderWithResponse(ctx context.Context, id ProviderID, body UpdateOidcProviderJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateOidcProviderResponse, error) {
+	rsp, err := c.UpdateOidcProvider(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateOidcProviderResponse(rsp)
 }
 
 // ListEntryTreeWithResponse List entries as a tree
@@ -31160,6 +32805,129 @@ func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 	return response, nil
 }
 
+// ParseFinishOidcLoginResponse parses an HTTP response from a FinishOidcLoginWithResponse call
+func ParseFinishOidcLoginResponse(rsp *http.Response) (*FinishOidcLoginResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &FinishOidcLoginResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 302:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 302:
+		var headers FinishOidcLoginResponse302Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("Referrer-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Referrer-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ReferrerPolicy = value
+		}
+		response.Headers302 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseBeginOidcLoginResponse parses an HTTP response from a BeginOidcLoginWithResponse call
+func ParseBeginOidcLoginResponse(rsp *http.Response) (*BeginOidcLoginResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BeginOidcLoginResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OidcLogin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers BeginOidcLoginResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseBeginPasskeyLoginResponse parses an HTTP response from a BeginPasskeyLoginWithResponse call
 func ParseBeginPasskeyLoginResponse(rsp *http.Response) (*BeginPasskeyLoginResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -31376,6 +33144,358 @@ func ParseFinishPasskeyLoginResponse(rsp *http.Response) (*FinishPasskeyLoginRes
 			headers.RetryAfter = value
 		}
 		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListProvidersResponse parses an HTTP response from a ListProvidersWithResponse call
+func ParseListProvidersResponse(rsp *http.Response) (*ListProvidersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProvidersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []AuthProvider
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListProviderSettingsResponse parses an HTTP response from a ListProviderSettingsWithResponse call
+func ParseListProviderSettingsResponse(rsp *http.Response) (*ListProviderSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListProviderSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuthProviderLists
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateOidcProviderResponse parses an HTTP response from a CreateOidcProviderWithResponse call
+func ParseCreateOidcProviderResponse(rsp *http.Response) (*CreateOidcProviderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateOidcProviderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest OidcProviderCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteOidcProviderResponse parses an HTTP response from a DeleteOidcProviderWithResponse call
+func ParseDeleteOidcProviderResponse(rsp *http.Response) (*DeleteOidcProviderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteOidcProviderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOidcProviderResponse parses an HTTP response from a GetOidcProviderWithResponse call
+func ParseGetOidcProviderResponse(rsp *http.Response) (*GetOidcProviderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOidcProviderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuthProviderSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateOidcProviderResponse parses an HTTP response from a UpdateOidcProviderWithResponse call
+func ParseUpdateOidcProviderResponse(rsp *http.Response) (*UpdateOidcProviderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateOidcProviderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuthProviderSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
 	}
 
 	return response, nil
