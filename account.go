@@ -34,7 +34,7 @@ func accountCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	account.AddCommand(createAccount(), setPassword(), listAccounts(), disableTOTP())
+	account.AddCommand(createAccount(), setPassword(), listAccounts(), disableTOTP(), enablePasswords())
 	return account
 }
 
@@ -159,6 +159,28 @@ func disableTOTP() *cobra.Command {
 					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s signs in without a code now\n", args[0])
 				} else {
 					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s needs no code anyway\n", args[0])
+				}
+				return err
+			})
+		},
+	}
+}
+
+func enablePasswords() *cobra.Command {
+	return &cobra.Command{
+		Use:   "enable-passwords",
+		Short: "Let accounts sign in with passwords again, as when a login provider is gone",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
+				changed, err := operator.EnablePasswords(ctx, pool)
+				if err != nil {
+					return err
+				}
+				if changed {
+					_, err = fmt.Fprintln(cmd.OutOrStdout(), "accounts sign in with passwords again")
+				} else {
+					_, err = fmt.Fprintln(cmd.OutOrStdout(), "accounts sign in with passwords anyway")
 				}
 				return err
 			})

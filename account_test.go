@@ -167,6 +167,15 @@ func TestTheWayBackInWhileTheServerRuns(t *testing.T) {
 	require.NotContains(t, mustRun(t, dir, "", "account", "list"), "on\n")
 	status, _ = signIn(t, url, "ada", "second")
 	require.Equal(t, 200, status, "the server has not noticed")
+
+	_, err = conn.Exec(t.Context(), `update auth_providers set enabled = false`)
+	require.NoError(t, err)
+	status, _ = signIn(t, url, "ada", "second")
+	require.Equal(t, 403, status)
+	require.Equal(t, "accounts sign in with passwords again\n", mustRun(t, dir, "", "account", "enable-passwords"))
+	require.Equal(t, "accounts sign in with passwords anyway\n", mustRun(t, dir, "", "account", "enable-passwords"))
+	status, _ = signIn(t, url, "ada", "second")
+	require.Equal(t, 200, status)
 }
 
 func TestTrustInEverybodyIsWarnedOf(t *testing.T) {

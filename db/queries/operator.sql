@@ -20,3 +20,9 @@ set totp_enabled = false, totp_last_step = null
 from (select b.id, b.totp_enabled from accounts b where b.username = @username for update) as before
 where a.id = before.id
 returning before.totp_enabled;
+
+-- name: EnablePasswords :execrows
+update auth_providers
+set enabled = true
+where is_internal
+  and not enabled;

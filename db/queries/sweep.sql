@@ -14,3 +14,8 @@ where expires_at <= now();
 delete
 from device_codes
 where expires_at <= now() - interval '10 minutes';
+
+-- name: DeleteExpiredOidcLogins :exec
+delete
+from oidc_logins
+where expires_at <= now();

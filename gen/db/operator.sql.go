@@ -9,6 +9,21 @@ import (
 	"context"
 )
 
+const enablePasswords = `-- name: EnablePasswords :execrows
+update auth_providers
+set enabled = true
+where is_internal
+  and not enabled
+`
+
+func (q *Queries) EnablePasswords(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, enablePasswords)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const listAccounts = `-- name: ListAccounts :many
 select a.id, a.username, a.first_name, a.last_name, a.totp_enabled,
        exists (select from administrators d where d.account_id = a.id) as is_admin

@@ -31,6 +31,17 @@ func (q *Queries) DeleteExpiredChallenges(ctx context.Context) error {
 	return err
 }
 
+const deleteExpiredOidcLogins = `-- name: DeleteExpiredOidcLogins :exec
+delete
+from oidc_logins
+where expires_at <= now()
+`
+
+func (q *Queries) DeleteExpiredOidcLogins(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, deleteExpiredOidcLogins)
+	return err
+}
+
 const deleteOldDeviceCodes = `-- name: DeleteOldDeviceCodes :exec
 delete
 from device_codes

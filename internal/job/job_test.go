@@ -128,7 +128,8 @@ func left(t *testing.T, s *testserver.Server) (rows string) {
 	s.Scan(t, &rows, `select string_agg(name, ' ' order by name) from (
 		select 'window ' || subject as name from rate_limits
 		union all select 'challenge ' || origin from passkey_challenges
-		union all select 'code ' || code from device_codes) as kept`)
+		union all select 'code ' || code from device_codes
+		union all select 'login ' || convert_from(code_verifier, 'UTF8') from oidc_logins) as kept`)
 	return rows
 }
 
@@ -142,10 +143,12 @@ func TestWhatHasExpiredIsSweptOnce(t *testing.T) {
 			values ($1::text::bytea, 'authentication', $1, '', now() - $2::interval)`, kind, age)
 		s.Exec(t, `insert into device_codes (code, token_hash, client_type, ip_address, user_agent, authorized_by_account_id, claimed_at, expires_at)
 			values ($1, sha256($1::text::bytea), 'web', '', '', $3, now(), now() - $2::interval)`, kind, age, s.Owner.AccountID)
+		s.Exec(t, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier, expires_at)
+			select sha256($1::text::bytea), id, revision, sha256(''), 1, $1::text::bytea, now() - $2::interval from auth_providers`, kind, age)
 	}
 	one, two := start(t, s.Pool, 0), start(t, s.Pool, 0)
 	await(t, "sweep_expired", one, two)
-	require.Equal(t, "challenge open code ended code open window open", left(t, s), "what became of a code can be told for ten minutes")
+	require.Equal(t, "challenge open code ended code open login open window open", left(t, s), "what became of a code can be told for ten minutes")
 	var jobs int
 	s.Scan(t, &jobs, `select count(*) from river_job where kind = 'sweep_expired'`)
 	require.Equal(t, 1, jobs)

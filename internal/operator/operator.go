@@ -74,6 +74,13 @@ func DisableTOTP(ctx context.Context, pool *pgxpool.Pool, username string) (enab
 	return enabled, fail.OnNoRows(err, unknown(username))
 }
 
+// EnablePasswords lets accounts sign in with passwords, and reports whether they
+// could not before.
+func EnablePasswords(ctx context.Context, pool *pgxpool.Pool) (changed bool, err error) {
+	rows, err := db.New(pool).EnablePasswords(ctx)
+	return rows > 0, err
+}
+
 // List answers all accounts, the oldest first.
 func List(ctx context.Context, pool *pgxpool.Pool) ([]db.ListAccountsRow, error) {
 	return db.New(pool).ListAccounts(ctx)

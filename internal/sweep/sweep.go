@@ -26,6 +26,7 @@ var statements = []func(*db.Queries, context.Context) error{
 	(*db.Queries).DeleteClosedWindows,
 	(*db.Queries).DeleteExpiredChallenges,
 	(*db.Queries).DeleteOldDeviceCodes,
+	(*db.Queries).DeleteExpiredOidcLogins,
 }
 
 // Expired is the job of clearing every table.

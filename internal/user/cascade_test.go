@@ -47,6 +47,7 @@ func TestDeleteLeavesNothingBehind(t *testing.T) {
 	s.Exec(t, `insert into organization_members (organization_id, account_id, invited_by) values ($1, $2, $3)`, s.Organization, id, s.Owner.AccountID)
 	s.Exec(t, `insert into passkeys (account_id, credential_id, public_key, sign_count, backup_eligible, backed_up, rp_id)
 		values ($1, 'a', '', 0, false, false, 'localhost')`, id)
+	s.Exec(t, `insert into oidc_accounts (issuer, subject, account_id) values ('https://id.example.com', 'a', $1)`, id)
 	s.Exec(t, `insert into passkey_challenges (challenge, kind, account_id, origin, rp_id) values ('a', 'registration', $1, '', '')`, id)
 	c.Get("/api/account/totp/secret").Want(200)
 	s.Exec(t, `insert into avatars (account_id, image) values ($1, '')`, id)
