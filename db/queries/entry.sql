@@ -210,13 +210,14 @@ where e.id = @id
 returning id, name;
 
 -- name: CopyLinks :exec
--- Those that the caller may use.
+-- Those that the caller may use, locked so that none is deleted meanwhile.
 insert into entries_identities (entry_id, identity_id, position)
 select @copy_id, l.identity_id, l.position
 from entries_identities l
          join identities i on i.id = l.identity_id
 where l.entry_id = @id
-  and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]));
+  and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]))
+for key share of i;
 
 -- name: RepositionEntry :one
 -- Puts an entry next to another one, or at the end without one, and moves it to

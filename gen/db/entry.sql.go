@@ -17,6 +17,7 @@ from entries_identities l
          join identities i on i.id = l.identity_id
 where l.entry_id = $2
   and (i.account_id = $3::bigint or i.organization_id = any($4::bigint[]))
+for key share of i
 `
 
 type CopyLinksParams struct {
@@ -26,7 +27,7 @@ type CopyLinksParams struct {
 	OrganizationIds []int64
 }
 
-// Those that the caller may use.
+// Those that the caller may use, locked so that none is deleted meanwhile.
 func (q *Queries) CopyLinks(ctx context.Context, arg CopyLinksParams) error {
 	_, err := q.db.Exec(ctx, copyLinks,
 		arg.CopyID,
