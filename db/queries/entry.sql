@@ -138,13 +138,6 @@ where r.account_id = @account_id::bigint
 order by r.connected_at desc, e.id desc
 limit @most::integer;
 
--- name: RecordConnection :exec
--- every owner: it is told after the connection was allowed
-insert into recent_connections (account_id, entry_id, action)
-values (@account_id, @entry_id, @action)
-on conflict (account_id, entry_id) do update
-    set action = excluded.action, connected_at = excluded.connected_at;
-
 -- name: WakeEntry :one
 select type,
        coalesce(config ->> 'macAddress', '')::text          as mac_address,

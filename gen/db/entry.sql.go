@@ -822,25 +822,6 @@ func (q *Queries) LockUsableIdentities(ctx context.Context, arg LockUsableIdenti
 	return items, nil
 }
 
-const recordConnection = `-- name: RecordConnection :exec
-insert into recent_connections (account_id, entry_id, action)
-values ($1, $2, $3)
-on conflict (account_id, entry_id) do update
-    set action = excluded.action, connected_at = excluded.connected_at
-`
-
-type RecordConnectionParams struct {
-	AccountID int64
-	EntryID   int64
-	Action    string
-}
-
-// every owner: it is told after the connection was allowed
-func (q *Queries) RecordConnection(ctx context.Context, arg RecordConnectionParams) error {
-	_, err := q.db.Exec(ctx, recordConnection, arg.AccountID, arg.EntryID, arg.Action)
-	return err
-}
-
 const removeUnreachableLinks = `-- name: RemoveUnreachableLinks :exec
 delete from entries_identities l
     using entries e, identities i
