@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"encoding/hex"
 	"io"
 	"net/http"
 	"net/http/cgi"
@@ -121,6 +122,19 @@ func TestRepositoriesThatAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	climbing.git("update-ref", "HEAD", strings.TrimSpace(climbing.git("commit-tree", "-m", "Climb", strings.TrimSpace(string(tree)))))
 	refused(climbing.url, "The repository is empty or invalid")
+
+	doubled := newRepository(t)
+	doubled.write("a.sh", "echo")
+	doubled.commit()
+	oid, err := hex.DecodeString(strings.TrimSpace(doubled.git("rev-parse", "HEAD:a.sh")))
+	require.NoError(t, err)
+	line := "100644 a.sh\x00" + string(oid)
+	command = exec.Command("git", "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+	command.Dir, command.Stdin = doubled.dir, strings.NewReader(line+line)
+	tree, err = command.Output()
+	require.NoError(t, err)
+	doubled.git("update-ref", "HEAD", strings.TrimSpace(doubled.git("commit-tree", "-m", "Double", strings.TrimSpace(string(tree)))))
+	refused(doubled.url, "The repository is empty or invalid")
 
 	crowded := newRepository(t)
 	for _, line := range many(2001) {
