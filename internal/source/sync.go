@@ -27,7 +27,7 @@ const (
 	maxSyncBytes = 32 << 20
 	// fetches is how many files are fetched at a time.
 	fetches = 8
-	// syncs is how many sources one server synchronizes at a time.
+	// syncs is how many sources one server synchronizes or tries at a time.
 	syncs = 4
 )
 
@@ -98,14 +98,12 @@ func orTimeout(ctx context.Context, err error) error {
 // lock waits for a place on this server, then for the source. The lock lives on
 // a connection of its own: fetching takes long, and the pool is for requests.
 func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) {
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := s.enter(ctx); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			<-s.slots
+			s.leave()
 		}
 	}()
 	config := s.pool.Config().ConnConfig
@@ -121,8 +119,33 @@ func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) 
 	}
 	return func() {
 		_ = conn.Close(context.WithoutCancel(ctx))
-		<-s.slots
+		s.leave()
 	}, nil
+}
+
+// enter waits for a place on this server: what foreign servers send is held in
+// memory.
+func (s *Syncer) enter(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Syncer) leave() { <-s.slots }
+
+// try lists what a URL delivers. Its errors are unusable, but for the end of
+// the caller's time.
+func (s *Syncer) try(ctx context.Context, url string) (listing, error) {
+	limited, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	if err := s.enter(limited); err != nil {
+		return listing{}, orTimeout(ctx, err)
+	}
+	defer s.leave()
+	return list(limited, s.outbound, url)
 }
 
 // fetch reads the files that are new or changed; nil stands for one that is
