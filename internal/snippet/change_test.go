@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nexterm-go/nexterm/internal/event"
-	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -246,28 +244,8 @@ func TestMovesTogetherLeaveEveryPlaceTakenOnce(t *testing.T) {
 
 func TestChangesArePublished(t *testing.T) {
 	t.Parallel()
-	var bus *event.Bus
-	s := testserver.New(t, func(o *server.Options) { bus = o.Events })
-	changes := bus.Subscribe(t.Context(), 100)
-	// The bus listens in its own time: mark until a mark arrives.
-	mark := event.Change{Accounts: []int64{-1}}
-	for listening := false; !listening; {
-		bus.Publish(mark)
-		select {
-		case <-changes:
-			listening = true
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	next := func() event.Change {
-		for change := range changes {
-			if len(change.Topics) > 0 {
-				return change
-			}
-		}
-		t.Fatal("the subscription has ended")
-		return event.Change{}
-	}
+	s := testserver.New(t)
+	next := s.Changes(t)
 	personal := event.Change{Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Owner.AccountID}}
 	shared := event.Change{Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Colleague.AccountID}, Organizations: []int64{s.Organization}}
 
@@ -283,6 +261,12 @@ func TestChangesArePublished(t *testing.T) {
 	require.Equal(t, personal, next())
 	id = create(s.Colleague, "Shared", of(s.Organization))
 	require.Equal(t, shared, next())
+	s.Colleague.Patch(inOrganization(id, s.Organization), body{"name": "Changed"}).Want(200)
+	require.Equal(t, shared, next())
+	s.Admin.Patch(inOrganization(id, s.Organization), body{"name": "Again"}).Want(200)
+	require.Equal(t, event.Change{
+		Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Admin.AccountID}, Organizations: []int64{s.Organization},
+	}, next())
 	s.Colleague.Delete(inOrganization(id, s.Organization)).Want(200)
 	require.Equal(t, shared, next())
 }
