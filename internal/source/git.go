@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -137,8 +138,12 @@ func (w *walk) folder(hash plumbing.Hash, prefix string) error {
 		if w.entries++; w.entries > maxTreeEntries {
 			return errRepositoryTooLarge
 		}
-		if !validPath(name) {
+		if strings.Contains(entry.Name, "/") || entry.Name == "" || entry.Name == "." || entry.Name == ".." {
 			return errBadRepository
+		}
+		// Git has names, in other character sets for one, that an index cannot have.
+		if !validPath(name) {
+			continue
 		}
 		switch entry.Mode {
 		case filemode.Dir:
