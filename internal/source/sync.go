@@ -25,6 +25,9 @@ const (
 	syncTime = 45 * time.Second
 	// maxSyncBytes bounds what one synchronization fetches, in the same way.
 	maxSyncBytes = 32 << 20
+	// maxStoredBytes bounds what is kept of one source: it is listed whole, to
+	// every account.
+	maxStoredBytes = 64 << 20
 	// fetches is how many files are fetched at a time.
 	fetches = 8
 	// syncs is how many sources one server synchronizes or tries at a time.
@@ -151,17 +154,21 @@ func (s *Syncer) try(ctx context.Context, url string) (listing, error) {
 // fetch reads the files that are new or changed; nil stands for one that is
 // kept as it is, also because it could not be fetched.
 func (s *Syncer) fetch(ctx context.Context, id int64, found listing, stored []db.ListSourceFilesRow) []*item {
-	hashes := make(map[string]string, len(stored))
+	known := make(map[string]db.ListSourceFilesRow, len(stored))
 	for _, row := range stored {
-		hashes[row.Path] = row.Hash
+		known[row.Path] = row
+	}
+	room := int64(maxStoredBytes)
+	for _, f := range found.files {
+		room -= known[f.path].Size
 	}
 	items := make([]*item, len(found.files))
 	var left atomic.Int64
-	left.Store(maxSyncBytes)
+	left.Store(min(maxSyncBytes, room))
 	var group errgroup.Group
 	group.SetLimit(fetches)
 	for i, f := range found.files {
-		if hash, known := hashes[f.path]; f.kind == themeKind || known && hash == f.hash {
+		if row, kept := known[f.path]; f.kind == themeKind || kept && row.Hash == f.hash {
 			continue
 		}
 		group.Go(func() error {
