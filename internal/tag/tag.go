@@ -48,7 +48,7 @@ func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
 
 // publish announces a changed tree to the caller, who alone sees the tags.
 func (h *Handlers) publish(c *caller.Caller) {
-	h.events.Publish(event.Change{Topics: []event.Topic{event.Entries}, Accounts: []int64{c.AccountID}})
+	h.events.Tell(c.AccountID, nil, event.Entries)
 }
 
 // ListTags answers the caller's tags by name.
