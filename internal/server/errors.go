@@ -88,7 +88,8 @@ var errDatabaseAway = &fail.Error{
 const statusClientClosedRequest = 499
 
 // databaseFailure recognises what is not the server's fault: a database that is
-// away, overloaded or shutting down, and text that PostgreSQL cannot hold.
+// away, overloaded or shutting down, text that PostgreSQL cannot hold, and a
+// caller whose account goes during the request.
 // It is the one table of SQLSTATE codes.
 func databaseFailure(err error) (status int, message string) {
 	var connect *pgconn.ConnectError
@@ -101,11 +102,19 @@ func databaseFailure(err error) (status int, message string) {
 			return http.StatusBadRequest, "The request contains characters that cannot be stored"
 		case unavailable(state.Code):
 			return http.StatusServiceUnavailable, errDatabaseAway.Message
+		case state.Code == "23503" && callerGone(state.ConstraintName):
+			return http.StatusUnauthorized, "The account associated to the token is not registered"
 		}
 	case errors.As(err, &connect), errors.As(err, &network), pgconn.SafeToRetry(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return http.StatusServiceUnavailable, errDatabaseAway.Message
 	}
 	return 0, ""
+}
+
+// callerGone tells that what was written belongs to an account that is deleted
+// by now: the caller's, because whoever writes for others names the failure.
+func callerGone(constraint string) bool {
+	return strings.HasSuffix(constraint, "_account_exists") || strings.HasSuffix(constraint, "_creator_exists")
 }
 
 // unavailable are connection exceptions, lack of resources and operator
