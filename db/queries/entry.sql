@@ -138,13 +138,6 @@ where r.account_id = @account_id::bigint
 order by r.connected_at desc, e.id desc
 limit @most::integer;
 
--- name: RecordConnection :exec
--- every owner: it is told after the connection was allowed
-insert into recent_connections (account_id, entry_id, action)
-values (@account_id, @entry_id, @action)
-on conflict (account_id, entry_id) do update
-    set action = excluded.action, connected_at = excluded.connected_at;
-
 -- name: WakeEntry :one
 select type,
        coalesce(config ->> 'macAddress', '')::text          as mac_address,
@@ -210,13 +203,14 @@ where e.id = @id
 returning id, name;
 
 -- name: CopyLinks :exec
--- Those that the caller may use.
+-- Those that the caller may use, locked so that none is deleted meanwhile.
 insert into entries_identities (entry_id, identity_id, position)
 select @copy_id, l.identity_id, l.position
 from entries_identities l
          join identities i on i.id = l.identity_id
 where l.entry_id = @id
-  and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]));
+  and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]))
+for key share of i;
 
 -- name: RepositionEntry :one
 -- Puts an entry next to another one, or at the end without one, and moves it to

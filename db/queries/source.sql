@@ -57,11 +57,11 @@ select pg_advisory_lock(hashtextextended(@source::text, 0));
 
 -- name: ListSourceFiles :many
 -- every owner: what one source has delivered
-select path::text as path, hash::text as hash
+select path::text as path, hash::text as hash, octet_length(content)::bigint as size
 from scripts
 where source_id = @source_id::bigint
 union all
-select path::text as path, hash::text as hash
+select path::text as path, hash::text as hash, octet_length(command)::bigint as size
 from snippets
 where source_id = @source_id::bigint;
 

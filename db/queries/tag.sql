@@ -5,7 +5,8 @@ where account_id = @account_id
 order by name collate "C";
 
 -- name: CreateTag :one
--- No row: the account has as many tags as it may.
+-- No row: the account has as many tags as it may. Two at once may not count the
+-- same: the account's order is locked before.
 insert into tags (account_id, name, color)
 select @account_id, @name, @color
 where (select count(*) from tags where account_id = @account_id) < @most::integer
@@ -36,9 +37,16 @@ where id = @id
   and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
     or (@every_organization::boolean and organization_id is not null));
 
--- name: AssignTag :exec
+-- name: AssignTag :execrows
+-- The entry is locked, so that a move to where the caller cannot read it comes
+-- before or takes the tag away.
 insert into entry_tags (entry_id, tag_id)
-values (@entry_id, @tag_id);
+select e.id, @tag_id
+from entries e
+where e.id = @entry_id
+  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
+    or (@every_organization::boolean and e.organization_id is not null))
+for share;
 
 -- name: UnassignTag :execrows
 delete

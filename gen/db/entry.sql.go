@@ -17,6 +17,7 @@ from entries_identities l
          join identities i on i.id = l.identity_id
 where l.entry_id = $2
   and (i.account_id = $3::bigint or i.organization_id = any($4::bigint[]))
+for key share of i
 `
 
 type CopyLinksParams struct {
@@ -26,7 +27,7 @@ type CopyLinksParams struct {
 	OrganizationIds []int64
 }
 
-// Those that the caller may use.
+// Those that the caller may use, locked so that none is deleted meanwhile.
 func (q *Queries) CopyLinks(ctx context.Context, arg CopyLinksParams) error {
 	_, err := q.db.Exec(ctx, copyLinks,
 		arg.CopyID,
@@ -819,25 +820,6 @@ func (q *Queries) LockUsableIdentities(ctx context.Context, arg LockUsableIdenti
 		return nil, err
 	}
 	return items, nil
-}
-
-const recordConnection = `-- name: RecordConnection :exec
-insert into recent_connections (account_id, entry_id, action)
-values ($1, $2, $3)
-on conflict (account_id, entry_id) do update
-    set action = excluded.action, connected_at = excluded.connected_at
-`
-
-type RecordConnectionParams struct {
-	AccountID int64
-	EntryID   int64
-	Action    string
-}
-
-// every owner: it is told after the connection was allowed
-func (q *Queries) RecordConnection(ctx context.Context, arg RecordConnectionParams) error {
-	_, err := q.db.Exec(ctx, recordConnection, arg.AccountID, arg.EntryID, arg.Action)
-	return err
 }
 
 const removeUnreachableLinks = `-- name: RemoveUnreachableLinks :exec

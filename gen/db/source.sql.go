@@ -204,11 +204,11 @@ func (q *Queries) ListEnabledSources(ctx context.Context) ([]int64, error) {
 }
 
 const listSourceFiles = `-- name: ListSourceFiles :many
-select path::text as path, hash::text as hash
+select path::text as path, hash::text as hash, octet_length(content)::bigint as size
 from scripts
 where source_id = $1::bigint
 union all
-select path::text as path, hash::text as hash
+select path::text as path, hash::text as hash, octet_length(command)::bigint as size
 from snippets
 where source_id = $1::bigint
 `
@@ -216,6 +216,7 @@ where source_id = $1::bigint
 type ListSourceFilesRow struct {
 	Path string
 	Hash string
+	Size int64
 }
 
 // every owner: what one source has delivered
@@ -228,7 +229,7 @@ func (q *Queries) ListSourceFiles(ctx context.Context, sourceID int64) ([]ListSo
 	items := []ListSourceFilesRow{}
 	for rows.Next() {
 		var i ListSourceFilesRow
-		if err := rows.Scan(&i.Path, &i.Hash); err != nil {
+		if err := rows.Scan(&i.Path, &i.Hash, &i.Size); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

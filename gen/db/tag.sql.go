@@ -9,19 +9,38 @@ import (
 	"context"
 )
 
-const assignTag = `-- name: AssignTag :exec
+const assignTag = `-- name: AssignTag :execrows
 insert into entry_tags (entry_id, tag_id)
-values ($1, $2)
+select e.id, $1
+from entries e
+where e.id = $2
+  and (e.account_id = $3::bigint or e.organization_id = any($4::bigint[])
+    or ($5::boolean and e.organization_id is not null))
+for share
 `
 
 type AssignTagParams struct {
-	EntryID int64
-	TagID   int64
+	TagID             int64
+	EntryID           int64
+	AccountID         int64
+	OrganizationIds   []int64
+	EveryOrganization bool
 }
 
-func (q *Queries) AssignTag(ctx context.Context, arg AssignTagParams) error {
-	_, err := q.db.Exec(ctx, assignTag, arg.EntryID, arg.TagID)
-	return err
+// The entry is locked, so that a move to where the caller cannot read it comes
+// before or takes the tag away.
+func (q *Queries) AssignTag(ctx context.Context, arg AssignTagParams) (int64, error) {
+	result, err := q.db.Exec(ctx, assignTag,
+		arg.TagID,
+		arg.EntryID,
+		arg.AccountID,
+		arg.OrganizationIds,
+		arg.EveryOrganization,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const createTag = `-- name: CreateTag :one
@@ -38,7 +57,8 @@ type CreateTagParams struct {
 	Most      int32
 }
 
-// No row: the account has as many tags as it may.
+// No row: the account has as many tags as it may. Two at once may not count the
+// same: the account's order is locked before.
 func (q *Queries) CreateTag(ctx context.Context, arg CreateTagParams) (int64, error) {
 	row := q.db.QueryRow(ctx, createTag,
 		arg.AccountID,

@@ -64,6 +64,11 @@ func TestConfigRefuses(t *testing.T) {
 		s.Owner.Put("/api/entry", `{"name": "x", "config": `+settings+`}`).WantError(400, message)
 		s.Owner.Patch(path(id), `{"config": `+settings+`}`).WantError(400, message)
 	}
+	for _, blank := range []string{"\u0085", "\u00a0", "\u2003", "\u200b", "\u2028", "\u202e", "\u3000", "\ufeff", "\x7f"} {
+		s.Owner.Patch(path(id), body{"config": body{"ip": "a" + blank + "b"}}).
+			WantError(400, "config.ip must not contain white space or control characters")
+	}
+	s.Owner.Patch(path(id), body{"config": body{"ip": "bücher.example"}}).Want(200)
 	require.Equal(t, []string{"x"}, names(s.Owner))
 	s.Owner.Patch(path(id), body{"config": body{"notes": strings.Repeat("x", 100<<10-len(`{"notes":""}`))}}).Want(200)
 	s.Owner.Patch(path(id), `{"name": "`+strings.Repeat("x", 1<<20)+`"}`).WantError(413, "The request body is larger than 1048576 bytes")

@@ -3,8 +3,6 @@ package entry
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/audit"
@@ -93,9 +91,12 @@ func (h *Handlers) CreateEntry(ctx context.Context, request api.CreateEntryReque
 func (h *Handlers) DeleteEntry(ctx context.Context, request api.DeleteEntryRequestObject) (api.DeleteEntryResponseObject, error) {
 	c := caller.From(ctx)
 	var current db.LockEntryRow
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
-		q := h.queries.WithTx(tx)
+	touched := tree.Places{Entries: []int64{request.EntryID}}
+	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) (err error) {
 		if current, err = lock(ctx, q, c, request.EntryID, errDeletePersonal); err != nil {
+			return err
+		}
+		if err := locked.Check(current.Scope); err != nil {
 			return err
 		}
 		if err := q.DeleteEntry(ctx, db.DeleteEntryParams{

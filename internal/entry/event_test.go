@@ -1,53 +1,26 @@
 package entry_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/event"
-	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
 func TestWritesTellWhoSeesThem(t *testing.T) {
 	t.Parallel()
-	var bus *event.Bus
-	s := testserver.New(t, func(o *server.Options) { bus = o.Events })
+	s := testserver.New(t)
 	other := s.NewOrganization(t, s.Owner)
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	changes := bus.Subscribe(ctx, 1000)
-	// The first delivery shows that the bus listens.
-	require.Eventually(t, func() bool {
-		bus.Publish(event.Change{Topics: []event.Topic{event.Snippets}})
-		select {
-		case <-changes:
-			return true
-		case <-time.After(50 * time.Millisecond):
-			return false
-		}
-	}, 10*time.Second, time.Millisecond)
-
+	next := s.Changes(t)
 	told := func(want ...int64) {
 		t.Helper()
-		for {
-			select {
-			case c := <-changes:
-				if c.Topics[0] == event.Snippets || c.Topics[0] == event.Identities {
-					continue
-				}
-				require.Equal(t, []event.Topic{event.Entries}, c.Topics)
-				require.Equal(t, []int64{s.Owner.AccountID}, c.Accounts)
-				require.ElementsMatch(t, want, c.Organizations)
-				return
-			case <-time.After(10 * time.Second):
-				require.Fail(t, "nobody is told")
-			}
-		}
+		change := next()
+		require.Equal(t, []event.Topic{event.Entries}, change.Topics)
+		require.Equal(t, []int64{s.Owner.AccountID}, change.Accounts)
+		require.ElementsMatch(t, want, change.Organizations)
 	}
 	folder := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
 	told(s.Organization)

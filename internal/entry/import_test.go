@@ -66,11 +66,13 @@ func TestImportJudgesEachServerAlone(t *testing.T) {
 	s := testserver.New(t)
 	folder := newFolder(s.Owner, "Web", nil)
 	far, desktop := identity(s.Stranger, "Far", nil), create(s.Owner, "desktop", body{"config": body{"protocol": "rdp"}})
+	strange := create(s.Stranger, "strange", nil)
 	for _, bad := range []struct {
 		server body
 		reason string
 	}{
-		{body{"ip": "x"}, "name is not allowed to be empty"},
+		{body{"ip": "x"}, "name is required"},
+		{body{"name": "", "ip": "x"}, "name is not allowed to be empty"},
 		{body{"name": "x"}, "ip is required"},
 		{body{"name": strings.Repeat("x", 256), "ip": "x"}, "name length must be less than or equal to 255 characters long"},
 		{body{"name": "x", "ip": ""}, "config.ip is not allowed to be empty"},
@@ -80,6 +82,7 @@ func TestImportJudgesEachServerAlone(t *testing.T) {
 		{body{"name": "x", "ip": "x", "identities": []int64{far}}, "One or more identities do not exist or you don't have access to them"},
 		{body{"name": "x", "ip": "x", "config": body{"jumpHosts": []int64{desktop}}}, fmt.Sprintf("Jump host %d is not an SSH server", desktop)},
 		{body{"name": "x", "ip": "x", "config": body{"jumpHosts": []int64{987654}}}, "Jump host with ID 987654 does not exist"},
+		{body{"name": "x", "ip": "x", "config": body{"jumpHosts": []string{fmt.Sprintf("%d.0", strange)}}}, fmt.Sprintf("Jump host with ID %d does not exist", strange)},
 		{body{"name": "x", "ip": "x", "config": body{"colorDepth": 7}}, "config.colorDepth must be empty or one of [8, 16, 24, 32]"},
 		{body{"name": "x", "ip": "x", "config": body{"big": strings.Repeat("x", 100<<10)}}, "config must be less than or equal to 102400 bytes long"},
 	} {

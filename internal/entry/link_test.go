@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
@@ -92,4 +93,17 @@ func TestIdentityThatLeavesAnOrganization(t *testing.T) {
 	require.Empty(t, identitiesOf(s.Colleague, entry))
 	s.Owner.Post(fmt.Sprintf("/api/identity/%d/move", mine), body{"organizationId": s.Organization}).Want(200)
 	require.Equal(t, ids(mine), identitiesOf(s.Colleague, entry), "handed over, it can be used by all members")
+}
+
+func TestIdentityThatGoesDuringADuplication(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for range 20 {
+		gone := identity(s.Owner, "Gone", nil)
+		id := create(s.Owner, "web", body{"identities": []int64{gone}})
+		var group errgroup.Group
+		group.Go(func() error { s.Owner.Delete(fmt.Sprintf("/api/identity/%d", gone)).Want(200); return nil })
+		group.Go(func() error { s.Owner.Post(path(id)+"/duplicate", nil).Want(200); return nil })
+		require.NoError(t, group.Wait())
+	}
 }

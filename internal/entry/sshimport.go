@@ -77,7 +77,7 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 	servers := make([]*imported, len(given))
 	for i, raw := range given {
 		var server struct {
-			Name       string         `json:"name"`
+			Name       *string        `json:"name"`
 			IP         *string        `json:"ip"`
 			Port       *int64         `json:"port"`
 			Identities []any          `json:"identities"`
@@ -88,7 +88,12 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 		if err := decoder.Decode(&server); err != nil {
 			return nil, fmt.Errorf("read server %d: %w", i, err)
 		}
-		servers[i] = &imported{name: server.Name, result: api.ImportResult{Host: server.Name}}
+		servers[i] = &imported{}
+		if server.Name == nil {
+			servers[i].fail("name is required")
+			continue
+		}
+		servers[i].name, servers[i].result.Host = *server.Name, *server.Name
 		if server.IP == nil {
 			servers[i].fail("ip is required")
 			continue
@@ -105,7 +110,7 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 		if server.Identities == nil {
 			server.Identities = []any{}
 		}
-		entry := map[string]any{"name": server.Name, "config": map[string]any(settings), "identities": server.Identities}
+		entry := map[string]any{"name": *server.Name, "config": map[string]any(settings), "identities": server.Identities}
 		if violation := h.violation(entry); violation != "" {
 			servers[i].fail(violation)
 			continue

@@ -79,6 +79,18 @@ func (b *Bus) Publish(c Change) {
 	b.schedule(flushInterval)
 }
 
+// Tell announces a change of lists to an account and to the active members of
+// organizations; nil stands for none.
+func (b *Bus) Tell(accountID int64, organizations []*int64, topics ...Topic) {
+	change := Change{Topics: topics, Accounts: []int64{accountID}}
+	for _, id := range organizations {
+		if id != nil {
+			change.Organizations = append(change.Organizations, *id)
+		}
+	}
+	b.Publish(change)
+}
+
 // pend adds to what is pending; the caller holds the lock.
 func (b *Bus) pend(changes []Change) {
 	if len(b.pending)+len(changes) > maxPending {

@@ -48,13 +48,7 @@ func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
 // publish announces a changed tree to the caller and the active members of the
 // organizations; nil stands for personal.
 func (h *Handlers) publish(c *caller.Caller, organizations ...*int64) {
-	change := event.Change{Topics: []event.Topic{event.Entries}, Accounts: []int64{c.AccountID}}
-	for _, id := range organizations {
-		if id != nil {
-			change.Organizations = append(change.Organizations, *id)
-		}
-	}
-	h.events.Publish(change)
+	h.events.Tell(c.AccountID, organizations, event.Entries)
 }
 
 // ListFolders answers what the caller can read, parents before children.

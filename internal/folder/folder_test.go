@@ -254,3 +254,19 @@ func TestConcurrentChangesKeepOneTree(t *testing.T) {
 	require.Zero(t, ties)
 	require.Len(t, list(s.Owner), 23)
 }
+
+// An entry goes once, whether by itself or with its folder.
+func TestDeletesAtTheSameTimeAreRecordedOnce(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	const rounds = 20
+	for range rounds {
+		id := create(s.Owner, "Goes", nil)
+		item := fmt.Sprintf("/api/entry/%d", entry(s.Owner, "item", id))
+		var group errgroup.Group
+		group.Go(func() error { s.Owner.Delete(path(id)).Want(200); return nil })
+		group.Go(func() error { s.Owner.Delete(item); return nil })
+		require.NoError(t, group.Wait())
+	}
+	require.Len(t, audits(t, s, "entry.delete"), rounds)
+}

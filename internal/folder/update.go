@@ -164,6 +164,8 @@ func move(ctx context.Context, q *db.Queries, c *caller.Caller, id int64, before
 		NewScope: after.owner.Scope(), NewParentID: after.parentID,
 	})
 	if err != nil {
+		// Whichever row is checked first.
+		err = fail.OnConstraint(err, "entries_organization_exists", errOrganizationNotFound)
 		return fail.OnConstraint(err, "folders_organization_exists", errOrganizationNotFound)
 	}
 	if len(entries) == 0 {

@@ -109,6 +109,8 @@ func TestMoveRefuses(t *testing.T) {
 	move(s.Owner, root, body{"parentId": mine}).Want(200)
 	move(s.Owner, mine, body{"organizationId": 987654}).WantError(403, "You don't have permission to manage resources in the target organization")
 	move(s.Admin, shared, body{"organizationId": 987654}).WantError(404, "Organization not found")
+	entry(s.Owner, "item", shared)
+	move(s.Admin, shared, body{"organizationId": 987654}).WantError(404, "Organization not found")
 	foreign := s.NewOrganization(t, s.Stranger)
 	move(s.Owner, other, body{"organizationId": foreign}).WantError(403, "You don't have permission to manage resources in the target organization")
 

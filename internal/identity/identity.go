@@ -42,13 +42,7 @@ func New(pool *pgxpool.Pool, v *vault.Vault, events *event.Bus) *Handlers {
 // publish announces a change of identities to the caller and the active members
 // of the organizations; nil stands for personal.
 func (h *Handlers) publish(c *caller.Caller, organizations ...*int64) {
-	change := event.Change{Topics: []event.Topic{event.Identities, event.Entries}, Accounts: []int64{c.AccountID}}
-	for _, id := range organizations {
-		if id != nil {
-			change.Organizations = append(change.Organizations, *id)
-		}
-	}
-	h.events.Publish(change)
+	h.events.Tell(c.AccountID, organizations, event.Identities, event.Entries)
 }
 
 // ListIdentities answers what the caller may use, personal ones first.

@@ -6,6 +6,7 @@ package organization
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/api"
@@ -118,7 +119,16 @@ func (h *Handlers) DeleteOrganization(ctx context.Context, request api.DeleteOrg
 	if !caller.From(ctx).In(request.ID).Has(permission.OrgDelete) {
 		return nil, errDeleteForbidden
 	}
-	row, err := h.queries.DeleteOrganization(ctx, request.ID)
+	var row db.DeleteOrganizationRow
+	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
+		q := h.queries.WithTx(tx)
+		// Changes of the organization's tree come before, not half way into each other.
+		if _, err = q.LockScopes(ctx, db.LockScopesParams{Scopes: []int64{-request.ID}}); err != nil {
+			return err
+		}
+		row, err = q.DeleteOrganization(ctx, request.ID)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

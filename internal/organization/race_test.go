@@ -1,6 +1,7 @@
 package organization_test
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -118,5 +119,33 @@ func TestInvitingIntoAnOrganizationThatGoesIsNoFault(t *testing.T) {
 		require.Equal(t, 200, statuses[0])
 		require.Contains(t, []int{200, 404}, statuses[1])
 		require.Zero(t, members(t, s, id))
+	}
+}
+
+func TestChangesOfATreeWhoseOrganizationGoesAreNoFault(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for range rounds {
+		id := s.NewOrganization(t, s.Owner)
+		folder := s.Owner.Put("/api/folder", body{"name": "Folder", "organizationId": id}).Want(200).ID()
+		entry := s.Owner.Put("/api/entry", body{"name": "entry", "config": body{}, "folderId": folder}).Want(200).ID()
+		moves := s.Owner.Put("/api/entry", body{"name": "entry", "config": body{}}).Want(200).ID()
+		statuses := atOnce(
+			func() *testserver.Response { return s.Owner.Delete(organization(id, "")) },
+			func() *testserver.Response { return s.Owner.Post(fmt.Sprintf("/api/entry/%d/duplicate", entry), nil) },
+			func() *testserver.Response {
+				return s.Owner.Post("/api/entry/import/ssh-config", body{"folderId": folder, "servers": []body{{"name": "x", "ip": "x"}}})
+			},
+			func() *testserver.Response {
+				return s.Owner.Put("/api/folder", body{"name": "Inner", "parentId": folder})
+			},
+			func() *testserver.Response {
+				return s.Owner.Patch(fmt.Sprintf("/api/entry/%d", moves), body{"organizationId": id})
+			},
+		)
+		require.Equal(t, 200, statuses[0])
+		for _, status := range statuses[1:] {
+			require.Contains(t, []int{200, 403, 404}, status)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -178,7 +177,7 @@ func fullest(schema *openapi3.Schema, value any) any {
 func letters(schema *openapi3.Schema, count int) string {
 	for _, letter := range []string{"𝄞", "é", "a", "1"} {
 		text := strings.Repeat(letter, count)
-		if len(text) < 64<<10 && (schema.Pattern == "" || regexp.MustCompile(schema.Pattern).MatchString(text)) {
+		if len(text) < 64<<10 && fits(schema, text) {
 			return text
 		}
 	}
@@ -189,6 +188,12 @@ func letters(schema *openapi3.Schema, count int) string {
 type value struct {
 	why   string
 	value any
+}
+
+// fits reports whether a text fits the schema's pattern, in whose language Go's
+// own regular expressions are not.
+func fits(schema *openapi3.Schema, text string) bool {
+	return (&openapi3.Schema{Pattern: schema.Pattern}).VisitJSON(text) == nil
 }
 
 // refused lists values that break a rule of the place's schema.
@@ -233,10 +238,10 @@ func (p place) refused() []value {
 		if s.MaxLength != nil {
 			add("a character too long", letters(s, int(*s.MaxLength)+1))
 		}
-		if text := strings.Repeat("\u00e4", max(1, int(s.MinLength))); s.Pattern != "" && !regexp.MustCompile(s.Pattern).MatchString(text) {
+		if text := strings.Repeat("\u00e4", max(1, int(s.MinLength))); !fits(s, text) {
 			add("outside the pattern", text)
 		}
-		if text := strings.Repeat(" ", max(1, int(s.MinLength))); s.Pattern != "" && !regexp.MustCompile(s.Pattern).MatchString(text) {
+		if text := strings.Repeat(" ", max(1, int(s.MinLength))); !fits(s, text) {
 			add("spaces", text)
 		}
 	case s.Type.Is(openapi3.TypeArray):
@@ -310,7 +315,7 @@ func (p place) taken() []value {
 				continue
 			}
 			// Some patterns want more than the same letter again and again.
-			if text := letters(s, int(*length)); s.Pattern == "" || regexp.MustCompile(s.Pattern).MatchString(text) {
+			if text := letters(s, int(*length)); fits(s, text) {
 				add(why, text)
 			}
 		}

@@ -94,7 +94,7 @@ const statusClientClosedRequest = 499
 
 // databaseFailure recognises what is not the server's fault: a database that is
 // away, overloaded or shutting down, and text that PostgreSQL cannot hold.
-// It is the one table of SQLSTATE codes.
+// It is the one table of SQLSTATE codes, but for callerIsGone's.
 func databaseFailure(err error) (status int, message string) {
 	var connect *pgconn.ConnectError
 	var network net.Error

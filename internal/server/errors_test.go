@@ -39,6 +39,9 @@ func TestErrorShapes(t *testing.T) {
 	postgres := func(code string) error {
 		return fmt.Errorf("query: %w", &pgconn.PgError{Code: code, Message: "detail"})
 	}
+	violated := func(constraint string) error {
+		return fmt.Errorf("query: %w", &pgconn.PgError{Code: "23503", ConstraintName: constraint})
+	}
 	const away = "The database is not available. Please try again later."
 	for name, c := range map[string]struct {
 		err     error
@@ -61,6 +64,9 @@ func TestErrorShapes(t *testing.T) {
 		"serialization":       {postgres("40001"), 503, away},
 		"deadlock":            {postgres("40P01"), 503, away},
 		"constraint":          {postgres("23514"), 500, "Internal server error"},
+		"caller gone":         {violated("tags_account_exists"), 401, "The account associated to the token is not registered"},
+		"creator gone":        {violated("scripts_creator_exists"), 401, "The account associated to the token is not registered"},
+		"other key":           {violated("entries_folder_exists"), 500, "Internal server error"},
 		"syntax":              {postgres("42601"), 500, "Internal server error"},
 		"no code":             {postgres(""), 500, "Internal server error"},
 		"refused":             {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, 503, away},

@@ -297,7 +297,7 @@ func patternRule(schema *openapi3.Schema) string {
 		return "must only contain alpha-numeric characters"
 	case "^[0-9a-fA-F]*$":
 		return "must only contain hexadecimal characters"
-	case `^[^\s\x00-\x1f\x7f]*$`:
+	case `^[^\s\x00-\x1f\x7f-\xa0\u1680\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uFEFF]*$`:
 		return "must not contain white space or control characters"
 	case "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$":
 		return "must be a valid uri"

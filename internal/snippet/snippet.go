@@ -50,11 +50,7 @@ func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
 // publish announces a change to the caller and the active members of the
 // organization; nil stands for personal.
 func (h *Handlers) publish(ctx context.Context, organizationID *int64) {
-	change := event.Change{Topics: []event.Topic{event.Snippets}, Accounts: []int64{caller.From(ctx).AccountID}}
-	if organizationID != nil {
-		change.Organizations = []int64{*organizationID}
-	}
-	h.events.Publish(change)
+	h.events.Tell(caller.From(ctx).AccountID, []*int64{organizationID}, event.Snippets)
 }
 
 // ListSnippets answers what the caller and the caller's organizations have.

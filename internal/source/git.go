@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -61,7 +62,7 @@ func fetchRepository(ctx context.Context, client *outbound.Client, base *url.URL
 	if err := objects.decode(head, plumbing.CommitObject, commit.Decode); err != nil {
 		return listing{}, err
 	}
-	w := walk{objects: objects}
+	w := walk{objects: objects, known: map[string]bool{}}
 	if err := w.folder(commit.TreeHash, ""); err != nil {
 		return listing{}, err
 	}
@@ -123,6 +124,7 @@ func fetchPack(ctx context.Context, client *outbound.Client, base *url.URL) ([]b
 type walk struct {
 	objects objects
 	files   []file
+	known   map[string]bool
 	entries int
 }
 
@@ -136,8 +138,12 @@ func (w *walk) folder(hash plumbing.Hash, prefix string) error {
 		if w.entries++; w.entries > maxTreeEntries {
 			return errRepositoryTooLarge
 		}
-		if !validPath(name) {
+		if strings.Contains(entry.Name, "/") || entry.Name == "" || entry.Name == "." || entry.Name == ".." {
 			return errBadRepository
+		}
+		// Git has names, in other character sets for one, that an index cannot have.
+		if !validPath(name) {
+			continue
 		}
 		switch entry.Mode {
 		case filemode.Dir:
@@ -145,6 +151,10 @@ func (w *walk) folder(hash plumbing.Hash, prefix string) error {
 				return err
 			}
 		case filemode.Regular, filemode.Executable, filemode.Deprecated:
+			if w.known[name] { // which git itself never writes
+				return errBadRepository
+			}
+			w.known[name] = true
 			if k := kindOf(name); k != other {
 				w.files = append(w.files, file{path: name, hash: entry.Hash.String(), kind: k})
 			}

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"encoding/hex"
 	"io"
 	"net/http"
 	"net/http/cgi"
@@ -58,6 +59,22 @@ func (r *repository) commit() {
 	r.git("commit", "--quiet", "--message", "Change")
 }
 
+// forge commits a tree that git itself does not write: a file under each name.
+func (r *repository) forge(names ...string) {
+	r.t.Helper()
+	blob, err := hex.DecodeString(strings.TrimSpace(r.git("rev-parse", "HEAD:a.sh")))
+	require.NoError(r.t, err)
+	var tree strings.Builder
+	for _, name := range names {
+		tree.WriteString("100644 " + name + "\x00" + string(blob))
+	}
+	command := exec.Command("git", "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+	command.Dir, command.Stdin = r.dir, strings.NewReader(tree.String())
+	hash, err := command.Output()
+	require.NoError(r.t, err)
+	r.git("update-ref", "HEAD", strings.TrimSpace(r.git("commit-tree", "-m", "Forge", strings.TrimSpace(string(hash)))))
+}
+
 func TestGitRepositoriesAreSources(t *testing.T) {
 	t.Parallel()
 	s := reachable(t)
@@ -73,6 +90,9 @@ func TestGitRepositoriesAreSources(t *testing.T) {
 	r.write("scripts/c.bash", "# @name: C\n"+long+"echo more")
 	r.write("x.snippet", "ls")
 	r.write("dark.theme.css", "")
+	for _, odd := range []string{"Icon\r", "line\nbreak.sh", "b\xfccher.sh", `..\..\up.sh`, "odd\x1b/in.sh", "c:drive.sh"} {
+		r.write(odd, "# @name: odd")
+	}
 	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(r.dir, "link.sh")))
 	r.commit()
 	r.git("update-index", "--add", "--cacheinfo", "160000,"+strings.TrimSpace(r.git("rev-parse", "HEAD"))+",module.sh")
@@ -111,16 +131,13 @@ func TestRepositoriesThatAreRefused(t *testing.T) {
 	barren.commit()
 	refused(barren.url, "The repository is empty or invalid")
 
-	climbing := newRepository(t)
-	climbing.write("a.sh", "echo")
-	climbing.commit()
-	below := strings.TrimSpace(climbing.git("rev-parse", "HEAD^{tree}"))
-	command := exec.Command("git", "mktree")
-	command.Dir, command.Stdin = climbing.dir, strings.NewReader("040000 tree "+below+"\t..\n")
-	tree, err := command.Output()
-	require.NoError(t, err)
-	climbing.git("update-ref", "HEAD", strings.TrimSpace(climbing.git("commit-tree", "-m", "Climb", strings.TrimSpace(string(tree)))))
-	refused(climbing.url, "The repository is empty or invalid")
+	for _, names := range [][]string{{".."}, {"."}, {"../a.sh"}, {"/etc/a.sh"}, {"a/../../a.sh"}, {"a.sh", "a.sh"}} {
+		forged := newRepository(t)
+		forged.write("a.sh", "echo")
+		forged.commit()
+		forged.forge(names...)
+		refused(forged.url, "The repository is empty or invalid")
+	}
 
 	crowded := newRepository(t)
 	for _, line := range many(2001) {

@@ -63,12 +63,13 @@ func (h *Handlers) find(ctx context.Context, id int64) (db.Source, error) {
 
 // ValidateSource tries a URL; both outcomes are answers.
 func (h *Handlers) ValidateSource(ctx context.Context, request api.ValidateSourceRequestObject) (api.ValidateSourceResponseObject, error) {
-	ctx, cancel := context.WithTimeout(ctx, syncTime)
-	defer cancel()
-	found, err := list(ctx, h.syncer.outbound, request.Body.URL)
+	found, err := h.syncer.try(ctx, request.Body.URL)
+	var reason unusable
+	if errors.As(err, &reason) {
+		return api.ValidateSource200JSONResponse{Error: (*string)(&reason)}, nil
+	}
 	if err != nil {
-		reason := err.Error()
-		return api.ValidateSource200JSONResponse{Error: &reason}, nil
+		return nil, err
 	}
 	scripts, snippets, themes := found.count(scriptKind), found.count(snippetKind), found.count(themeKind)
 	return api.ValidateSource200JSONResponse{

@@ -25,9 +25,12 @@ const (
 	syncTime = 45 * time.Second
 	// maxSyncBytes bounds what one synchronization fetches, in the same way.
 	maxSyncBytes = 32 << 20
+	// maxStoredBytes bounds what is kept of one source: it is listed whole, to
+	// every account.
+	maxStoredBytes = 64 << 20
 	// fetches is how many files are fetched at a time.
 	fetches = 8
-	// syncs is how many sources one server synchronizes at a time.
+	// syncs is how many sources one server synchronizes or tries at a time.
 	syncs = 4
 )
 
@@ -98,14 +101,12 @@ func orTimeout(ctx context.Context, err error) error {
 // lock waits for a place on this server, then for the source. The lock lives on
 // a connection of its own: fetching takes long, and the pool is for requests.
 func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) {
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := s.enter(ctx); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			<-s.slots
+			s.leave()
 		}
 	}()
 	config := s.pool.Config().ConnConfig
@@ -121,24 +122,53 @@ func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) 
 	}
 	return func() {
 		_ = conn.Close(context.WithoutCancel(ctx))
-		<-s.slots
+		s.leave()
 	}, nil
+}
+
+// enter waits for a place on this server: what foreign servers send is held in
+// memory.
+func (s *Syncer) enter(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Syncer) leave() { <-s.slots }
+
+// try lists what a URL delivers. Its errors are unusable, but for the end of
+// the caller's time.
+func (s *Syncer) try(ctx context.Context, url string) (listing, error) {
+	limited, cancel := context.WithTimeout(ctx, syncTime)
+	defer cancel()
+	if err := s.enter(limited); err != nil {
+		return listing{}, orTimeout(ctx, err)
+	}
+	defer s.leave()
+	return list(limited, s.outbound, url)
 }
 
 // fetch reads the files that are new or changed; nil stands for one that is
 // kept as it is, also because it could not be fetched.
 func (s *Syncer) fetch(ctx context.Context, id int64, found listing, stored []db.ListSourceFilesRow) []*item {
-	hashes := make(map[string]string, len(stored))
+	known := make(map[string]db.ListSourceFilesRow, len(stored))
 	for _, row := range stored {
-		hashes[row.Path] = row.Hash
+		known[row.Path] = row
+	}
+	room := int64(maxStoredBytes)
+	for _, f := range found.files {
+		room -= known[f.path].Size
 	}
 	items := make([]*item, len(found.files))
 	var left atomic.Int64
-	left.Store(maxSyncBytes)
+	left.Store(min(maxSyncBytes, room))
 	var group errgroup.Group
 	group.SetLimit(fetches)
 	for i, f := range found.files {
-		if hash, known := hashes[f.path]; f.kind == themeKind || known && hash == f.hash {
+		if row, kept := known[f.path]; f.kind == themeKind || kept && row.Hash == f.hash {
 			continue
 		}
 		group.Go(func() error {

@@ -151,6 +151,28 @@ func TestFilesThatCannotBeKeptAreSkipped(t *testing.T) {
 	require.Equal(t, []any{"success", 2.0, 0.0}, []any{source["lastSyncStatus"], source["scriptCount"], source["snippetCount"]})
 }
 
+// What is listed whole to every account must not grow with each synchronization.
+func TestWhatIsKeptOfASourceIsBounded(t *testing.T) {
+	t.Parallel()
+	s := reachable(t)
+	shelf := newShelf(t)
+	shelf.put("new.sh", "echo")
+	id := add(s.Admin, "Source", shelf.url)
+	lines := shelf.index
+	for i := range 64 {
+		lines = append(lines, fmt.Sprintf("%d.sh@kept", i))
+	}
+	shelf.list(lines...)
+	s.Exec(t, `insert into scripts (source_id, path, hash, name, content)
+		select $1, n || '.sh', 'kept', n, repeat('x', 1 << 20) from generate_series(0, 63) n`, id)
+	shelf.put("newer.sh", "echo")
+	s.Admin.Post(path(id)+"/sync", nil).Want(200)
+	require.Equal(t, 65.0, get(s.Admin, id)["scriptCount"], "one more is too much")
+	shelf.list(append(lines[:60], "newer.sh@"+sum("echo"))...)
+	s.Admin.Post(path(id)+"/sync", nil).Want(200)
+	require.Equal(t, 61.0, get(s.Admin, id)["scriptCount"])
+}
+
 func TestSyncsOfOneSourceDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	one := reachable(t)

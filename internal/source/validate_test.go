@@ -5,7 +5,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -106,4 +108,22 @@ func TestSlowSourcesAreGivenUp(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+func TestFewSourcesAreReadAtATime(t *testing.T) {
+	t.Parallel()
+	s := reachable(t)
+	var now, most atomic.Int32
+	slow := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		most.Store(max(most.Load(), now.Add(1)))
+		defer now.Add(-1)
+		time.Sleep(50 * time.Millisecond)
+		http.NotFound(w, r)
+	})
+	var group sync.WaitGroup
+	for range 12 {
+		group.Go(func() { s.Admin.Post("/api/sources/validate", body{"url": slow}).Want(200) })
+	}
+	group.Wait()
+	require.LessOrEqual(t, most.Load(), int32(4))
 }

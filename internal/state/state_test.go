@@ -81,9 +81,15 @@ func TestOpeningSendsAllListsInOrder(t *testing.T) {
 	s := testserver.New(t)
 	create(s.Owner, "Shared", s.Organization)
 	personal(s.Colleague, "Own")
+	s.Owner.Put("/api/entry", body{"name": "web", "config": body{}, "organizationId": s.Organization}).Want(200)
+	s.Owner.Put("/api/snippet", body{"name": "list", "command": "ls", "organizationId": s.Organization}).Want(200)
 	socket := s.Colleague.Socket("/api/ws/state/")
 	lists := five(t, socket)
-	require.JSONEq(t, string(s.Colleague.Get("/api/identity/list").Want(200).Body), string(lists["IDENTITIES"]))
+	for topic, list := range map[string]string{
+		"ENTRIES": "/api/entries/list", "IDENTITIES": "/api/identity/list", "SNIPPETS": "/api/snippet/all",
+	} {
+		require.JSONEq(t, string(s.Colleague.Get(list).Want(200).Body), string(lists[topic]), topic)
+	}
 	require.JSONEq(t, `[]`, string(lists["CONNECTIONS"]))
 	require.JSONEq(t, `[]`, string(lists["LIVE_SESSIONS"]))
 }

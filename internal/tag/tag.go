@@ -5,8 +5,10 @@ package tag
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -34,18 +36,19 @@ var (
 
 // Handlers are the operations of the tag tag.
 type Handlers struct {
+	pool    *pgxpool.Pool
 	queries *db.Queries
 	events  *event.Bus
 }
 
 // New returns the operations over a database.
-func New(conn db.DBTX, events *event.Bus) *Handlers {
-	return &Handlers{queries: db.New(conn), events: events}
+func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
+	return &Handlers{pool: pool, queries: db.New(pool), events: events}
 }
 
 // publish announces a changed tree to the caller, who alone sees the tags.
 func (h *Handlers) publish(c *caller.Caller) {
-	h.events.Publish(event.Change{Topics: []event.Topic{event.Entries}, Accounts: []int64{c.AccountID}})
+	h.events.Tell(c.AccountID, nil, event.Entries)
 }
 
 // ListTags answers the caller's tags by name.
@@ -60,11 +63,19 @@ func (h *Handlers) CreateTag(ctx context.Context, request api.CreateTagRequestOb
 	if !c.Holds(permission.ResourcesManage) {
 		return nil, errForbidden
 	}
-	id, err := h.queries.CreateTag(ctx, db.CreateTagParams{
-		AccountID: c.AccountID, Name: request.Body.Name, Color: request.Body.Color, Most: maxTags,
+	var id int64
+	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
+		q := h.queries.WithTx(tx)
+		if err := q.LockOrder(ctx, fmt.Sprint("tags ", c.AccountID)); err != nil {
+			return err
+		}
+		id, err = q.CreateTag(ctx, db.CreateTagParams{
+			AccountID: c.AccountID, Name: request.Body.Name, Color: request.Body.Color, Most: maxTags,
+		})
+		return fail.OnNoRows(fail.OnConstraint(err, "tags_name_unique", errNameTaken), errTooMany)
 	})
 	if err != nil {
-		return nil, fail.OnNoRows(fail.OnConstraint(err, "tags_name_unique", errNameTaken), errTooMany)
+		return nil, err
 	}
 	return api.CreateTag200JSONResponse{ID: id, Message: "Tag successfully created"}, nil
 }
@@ -130,11 +141,16 @@ func (h *Handlers) AssignTag(ctx context.Context, request api.AssignTagRequestOb
 	if err := h.mayTag(ctx, c, request.EntryID, request.TagID, errTagEntry); err != nil {
 		return nil, err
 	}
-	err := h.queries.AssignTag(ctx, db.AssignTagParams{EntryID: request.EntryID, TagID: request.TagID})
+	assigned, err := h.queries.AssignTag(ctx, db.AssignTagParams{
+		EntryID: request.EntryID, TagID: request.TagID,
+		AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
+	})
 	err = fail.OnConstraint(err, "entry_tags_once", errTagged)
-	err = fail.OnConstraint(err, "entry_tags_entry_exists", errEntryNotFound)
 	if err := fail.OnConstraint(err, "entry_tags_tag_exists", errNotFound); err != nil {
 		return nil, err
+	}
+	if assigned == 0 {
+		return nil, errEntryNotFound
 	}
 	h.publish(c)
 	return api.AssignTag200JSONResponse{Message: "Tag successfully assigned to entry"}, nil

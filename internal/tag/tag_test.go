@@ -1,6 +1,7 @@
 package tag_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -159,8 +160,8 @@ func TestAssign(t *testing.T) {
 func TestRaces(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	statuses := func(f func() *testserver.Response) []int {
-		found := make([]int, 2)
+	together := func(count int, f func() *testserver.Response) []int {
+		found := make([]int, count)
 		var group errgroup.Group
 		for i := range found {
 			group.Go(func() error { found[i] = f().Status; return nil })
@@ -169,10 +170,41 @@ func TestRaces(t *testing.T) {
 		slices.Sort(found)
 		return found
 	}
+	statuses := func(f func() *testserver.Response) []int { return together(2, f) }
 	require.Equal(t, []int{200, 409}, statuses(func() *testserver.Response {
 		return s.Owner.Put("/api/tag", body{"name": "same", "color": "#fff"})
 	}))
+	s.Exec(t, `insert into tags (account_id, name, color) select $1, 'tag ' || n, '#fff' from generate_series(1, 998) n`, s.Owner.AccountID)
+	for range 5 {
+		found := together(10, func() *testserver.Response {
+			return s.Owner.Put("/api/tag", body{"name": rand.Text(), "color": "#fff"})
+		})
+		require.Equal(t, []int{200, 400}, slices.Compact(found))
+		require.Equal(t, 1, slices.Index(found, 400), "one has room")
+		s.Exec(t, `delete from tags where id = (select max(id) from tags)`)
+	}
+	s.Exec(t, `delete from tags`)
 	id, tagged := create(s.Owner, "prod"), entry(s.Owner, nil)
 	require.Equal(t, []int{200, 409}, statuses(func() *testserver.Response { return s.Owner.Post(assign(id, tagged), nil) }))
 	require.Equal(t, []int{200, 404}, statuses(func() *testserver.Response { return s.Owner.Delete(path(id)) }))
+}
+
+// A tag that meets a move does not stay where its owner cannot read.
+func TestTagsDoNotOutrunAMove(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	tag := create(s.Colleague, "mine")
+	for range 20 {
+		id := entry(s.Owner, s.Organization)
+		var group errgroup.Group
+		group.Go(func() error {
+			s.Owner.Patch(fmt.Sprintf("/api/entry/%d", id), body{"organizationId": nil}).Want(200)
+			return nil
+		})
+		group.Go(func() error { s.Colleague.Post(assign(tag, id), nil); return nil })
+		require.NoError(t, group.Wait())
+	}
+	var left int
+	s.Scan(t, &left, `select count(*) from entry_tags`)
+	require.Zero(t, left)
 }

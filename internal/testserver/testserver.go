@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -47,6 +48,8 @@ type Server struct {
 	Owner, Colleague, Stranger, Admin *Client
 	// Anonymous has no credential.
 	Anonymous *Client
+
+	events *event.Bus
 }
 
 // New starts a server on a fresh database for the duration of the test.
@@ -88,7 +91,7 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)
 	run(t, options.Events, handler)
-	s := &Server{URL: listener.URL, Pool: pool, Vault: keys, Log: log}
+	s := &Server{URL: listener.URL, Pool: pool, Vault: keys, Log: log, events: options.Events}
 	s.Anonymous = s.client(t, 0, "", "")
 	return s
 }
@@ -136,6 +139,26 @@ func (s *Server) NewOrganization(t testing.TB, owner *Client, members ...*Client
 			values ($1, $2, 'active', $3)`, id, member.AccountID, owner.AccountID)
 	}
 	return id
+}
+
+// Changes returns a function that waits for the next change of somebody's lists
+// which the server announces from now on.
+func (s *Server) Changes(t testing.TB) func() event.Change {
+	t.Helper()
+	changes := s.events.Subscribe(t.Context(), 1000)
+	return func() event.Change {
+		t.Helper()
+		for {
+			select {
+			case change := <-changes:
+				if len(change.Topics) > 0 {
+					return change
+				}
+			case <-time.After(patience):
+				require.Fail(t, "nothing is announced")
+			}
+		}
+	}
 }
 
 // Exec runs a statement that prepares or breaks something.

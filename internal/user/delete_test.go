@@ -225,3 +225,24 @@ func TestDeleteAnnouncesEndedSessionsAndNewOwners(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, fmt.Sprintf(`[{"endedSessions": [%d]}, {"topics": ["ENTRIES", "LIVE_SESSIONS"], "organizations": [%d]}]`, session, s.Organization), notification.Payload)
 }
+
+// Whatever an account is doing while it is deleted, it only learns that it is gone.
+func TestWritesOfAnAccountThatGoesAreNoFault(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for i := range 10 {
+		target := s.NewAccount(t, fmt.Sprint("target", i))
+		var writing sync.WaitGroup
+		for path, b := range map[string]body{
+			"/api/entry":    {"name": "x", "config": body{}},
+			"/api/folder":   {"name": "Folder"},
+			"/api/tag":      {"name": "x", "color": "#fff"},
+			"/api/snippet":  {"name": "x", "command": "x"},
+			"/api/identity": {"name": "Identity", "type": "ssh"},
+		} {
+			writing.Go(func() { require.Contains(t, []int{200, 401}, target.Put(path, b).Status) })
+		}
+		s.Admin.Delete(fmt.Sprintf("/api/users/%d", target.AccountID)).Want(200)
+		writing.Wait()
+	}
+}
