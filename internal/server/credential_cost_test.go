@@ -91,7 +91,7 @@ func TestCredentialsAreFoundByIndexes(t *testing.T) {
 		select $1, id, 'active', id from accounts on conflict do nothing`, s.Organization)
 	s.Exec(t, `insert into organization_member_permissions
 		select organization_id, account_id, 'org.manage', 'allow' from organization_members`)
-	s.Exec(t, `analyze`)
+	s.Exec(t, `analyze accounts, sessions, api_keys, account_permissions, group_members, organization_members, organization_member_permissions`)
 	for _, c := range []*testserver.Client{s.Owner, key} {
 		c.Get(free).Want(200)
 		sent.take()
