@@ -148,10 +148,17 @@ func TestPendingInviteesHearNothing(t *testing.T) {
 	require.Equal(t, []string{"Own"}, identities(t, socket))
 }
 
+// shareUnannounced adds an identity before a socket opens: what a request announces can
+// arrive after that, in the middle of what the test waits for.
+func shareUnannounced(t *testing.T, s *testserver.Server) {
+	t.Helper()
+	s.Exec(t, `insert into identities (organization_id, name, type) values ($1, 'Shared', 'password')`, s.Organization)
+}
+
 func TestMembershipShowsInTheNextList(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	create(s.Owner, "Shared", s.Organization)
+	shareUnannounced(t, s)
 	organization := fmt.Sprintf("/api/organization/%d", s.Organization)
 	socket := opened(t, s.Colleague)
 
@@ -169,7 +176,7 @@ func TestMembershipShowsInTheNextList(t *testing.T) {
 func TestDeletedOrganizationDisappears(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	create(s.Owner, "Shared", s.Organization)
+	shareUnannounced(t, s)
 	socket := opened(t, s.Colleague)
 	s.Owner.Delete(fmt.Sprintf("/api/organization/%d", s.Organization)).Want(200)
 	five(t, socket)
