@@ -26,6 +26,9 @@ const (
 	// socketPatience bounds the whole measurement.
 	socketPatience = 2 * time.Minute
 
+	// settle is how long a server that has started may put things away.
+	settle = time.Second
+
 	// The goals for socketCount sockets.
 	socketMemoryGoal = 40 << 20
 	socketReachGoal  = time.Second
@@ -59,6 +62,7 @@ func measureSockets(ctx context.Context, binary, dataDir string) (result sockets
 		return result, err
 	}
 	defer server.stop()
+	time.Sleep(settle)
 	before, err := server.residentMemory()
 	if err != nil {
 		return result, err
