@@ -23,17 +23,17 @@ type sample struct {
 	cpu       time.Duration // of the server, per request
 }
 
-// load sends the same request again and again over some connections, each of
-// which waits for its answer. The client is written for this: processors are
+// load sends the requests in turn, again and again, over some connections, each
+// of which waits for its answer. The client is written for this: processors are
 // shared with the servers, and http.Client costs as much as a whole answer.
-func load(ctx context.Context, p *process, request []byte, connections int, measured time.Duration) (sample, error) {
+func load(ctx context.Context, p *process, requests [][]byte, connections int, measured time.Duration) (sample, error) {
 	begin := time.Now().Add(warmUp)
 	end := begin.Add(measured)
 	latencies := make([][]time.Duration, connections)
 	failures := make([]error, connections)
 	var group sync.WaitGroup
 	for i := range connections {
-		group.Go(func() { latencies[i], failures[i] = repeat(ctx, p.address, request, begin, end) })
+		group.Go(func() { latencies[i], failures[i] = repeat(ctx, p.address, requests, i, begin, end) })
 	}
 	time.Sleep(time.Until(begin))
 	before, beforeErr := p.cpu()
@@ -56,8 +56,9 @@ func load(ctx context.Context, p *process, request []byte, connections int, meas
 	}, nil
 }
 
-// repeat answers the latencies of what ended between begin and end.
-func repeat(ctx context.Context, address string, request []byte, begin, end time.Time) ([]time.Duration, error) {
+// repeat answers the latencies of what ended between begin and end. Connections
+// begin at different requests, and pass them in different orders.
+func repeat(ctx context.Context, address string, requests [][]byte, place int, begin, end time.Time) ([]time.Duration, error) {
 	var dialer net.Dialer
 	connection, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
@@ -69,8 +70,9 @@ func repeat(ctx context.Context, address string, request []byte, begin, end time
 	context.AfterFunc(ctx, func() { _ = connection.Close() })
 	answers := bufio.NewReaderSize(connection, 64<<10)
 	var latencies []time.Duration
-	for sent := time.Now(); sent.Before(end); {
-		if _, err := connection.Write(request); err != nil {
+	next := place
+	for sent := time.Now(); sent.Before(end); next += 2*place + 1 {
+		if _, err := connection.Write(requests[next%len(requests)]); err != nil {
 			return nil, err
 		}
 		if err := readAnswer(answers); err != nil {
