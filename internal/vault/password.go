@@ -13,9 +13,11 @@ import (
 // argon2 follows OWASP's advice: 19 MiB, two passes, one lane.
 var argon2 = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// hashing bounds the hashes that run at a time, one for each core; the others
-// queue. That bounds both memory and the time that other requests lose.
-var hashing = make(chan struct{}, runtime.GOMAXPROCS(0))
+// hashing bounds the hashes that run at a time; the others queue. Half of the
+// processors are left to other requests, which would otherwise wait for a turn
+// of the scheduler at each of their steps; and of many processors no more are
+// used than keep the memory small.
+var hashing = make(chan struct{}, max(1, min(runtime.GOMAXPROCS(0)/2, 4)))
 
 // unknownAccountHash is verified against when an account does not exist, so
 // that the answer takes as long as for one that does. No password is behind it.
