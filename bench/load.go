@@ -59,23 +59,15 @@ func load(ctx context.Context, p *process, requests [][]byte, connections int, m
 // repeat answers the latencies of what ended between begin and end. Connections
 // begin at different requests, and pass them in different orders.
 func repeat(ctx context.Context, address string, requests [][]byte, place int, begin, end time.Time) ([]time.Duration, error) {
-	var dialer net.Dialer
-	connection, err := dialer.DialContext(ctx, "tcp", address)
+	c, err := dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	ctx, done := context.WithCancel(ctx)
-	defer done()
-	// Closing the connection also ends a wait for its answer.
-	context.AfterFunc(ctx, func() { _ = connection.Close() })
-	answers := bufio.NewReaderSize(connection, 64<<10)
+	defer c.close()
 	var latencies []time.Duration
 	next := place
 	for sent := time.Now(); sent.Before(end); next += 2*place + 1 {
-		if _, err := connection.Write(requests[next%len(requests)]); err != nil {
-			return nil, err
-		}
-		if err := readAnswer(answers); err != nil {
+		if err := c.send(requests[next%len(requests)]); err != nil {
 			return nil, err
 		}
 		now := time.Now()
@@ -85,6 +77,34 @@ func repeat(ctx context.Context, address string, requests [][]byte, place int, b
 		sent = now
 	}
 	return latencies, nil
+}
+
+// connection is one that sends a request at a time.
+type connection struct {
+	conn    net.Conn
+	answers *bufio.Reader
+	close   context.CancelFunc
+}
+
+// dial opens a connection until it is closed or the context ends.
+func dial(ctx context.Context, address string) (*connection, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, done := context.WithCancel(ctx)
+	// Closing the connection also ends a wait for its answer.
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
+	return &connection{conn, bufio.NewReaderSize(conn, 64<<10), done}, nil
+}
+
+// send waits for the answer, too.
+func (c *connection) send(request []byte) error {
+	if _, err := c.conn.Write(request); err != nil {
+		return err
+	}
+	return readAnswer(c.answers)
 }
 
 // readAnswer reads one answer of HTTP/1.1 to its end. Anything but a 200 is an error.

@@ -30,8 +30,12 @@ type seeded struct {
 	moves  []move
 }
 
+func newSeeded(pool *pgxpool.Pool) *seeded {
+	return &seeded{pool: pool, ids: map[string]int64{}, tokens: map[string]string{}}
+}
+
 func seed(ctx context.Context, pool *pgxpool.Pool) (*seeded, error) {
-	s := &seeded{pool: pool, ids: map[string]int64{}, tokens: map[string]string{}}
+	s := newSeeded(pool)
 	for _, name := range []string{reader, writer, librarian, clerk, mover} {
 		if err := s.account(ctx, name); err != nil {
 			return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -48,7 +49,7 @@ type sockets struct {
 func measureSockets(ctx context.Context, binary, dataDir string) (result sockets, err error) {
 	ctx, cancel := context.WithTimeout(ctx, socketPatience)
 	defer cancel()
-	pool, closeDatabase, err := openDatabase(ctx, dataDir)
+	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: dataDir})
 	if err != nil {
 		return result, err
 	}
