@@ -216,6 +216,9 @@ func listen(ctx context.Context, settings Settings, handler http.Handler, log *s
 			ended <- s.ServeTLS(secure, filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"))
 		}()
 	}
+	// Starting reads the whole contract, once; an idle server would keep what that
+	// leaves behind for a long time.
+	go debug.FreeOSMemory()
 	fmt.Printf("nexterm %s is ready: http://localhost:%d\n", version, plain.Addr().(*net.TCPAddr).Port)
 
 	select {

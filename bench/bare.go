@@ -69,6 +69,12 @@ func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer, err = b.me(r.Context(), who)
 		case "PUT/api/identity":
 			answer, err = b.create(r, who)
+		case "GET/api/entry/list":
+			answer, err = b.entries(r.Context(), who)
+		case "GET/api/entries/list":
+			answer, err = b.entryTree(r.Context(), who)
+		default:
+			answer, err = b.touch(r, who)
 		}
 	}
 	var body bytes.Buffer

@@ -23,17 +23,17 @@ type sample struct {
 	cpu       time.Duration // of the server, per request
 }
 
-// load sends the same request again and again over some connections, each of
-// which waits for its answer. The client is written for this: processors are
+// load sends the requests in turn, again and again, over some connections, each
+// of which waits for its answer. The client is written for this: processors are
 // shared with the servers, and http.Client costs as much as a whole answer.
-func load(ctx context.Context, p *process, request []byte, connections int, measured time.Duration) (sample, error) {
+func load(ctx context.Context, p *process, requests [][]byte, connections int, measured time.Duration) (sample, error) {
 	begin := time.Now().Add(warmUp)
 	end := begin.Add(measured)
 	latencies := make([][]time.Duration, connections)
 	failures := make([]error, connections)
 	var group sync.WaitGroup
 	for i := range connections {
-		group.Go(func() { latencies[i], failures[i] = repeat(ctx, p.address, request, begin, end) })
+		group.Go(func() { latencies[i], failures[i] = repeat(ctx, p.address, requests, i, begin, end) })
 	}
 	time.Sleep(time.Until(begin))
 	before, beforeErr := p.cpu()
@@ -56,24 +56,18 @@ func load(ctx context.Context, p *process, request []byte, connections int, meas
 	}, nil
 }
 
-// repeat answers the latencies of what ended between begin and end.
-func repeat(ctx context.Context, address string, request []byte, begin, end time.Time) ([]time.Duration, error) {
-	var dialer net.Dialer
-	connection, err := dialer.DialContext(ctx, "tcp", address)
+// repeat answers the latencies of what ended between begin and end. Connections
+// begin at different requests, and pass them in different orders.
+func repeat(ctx context.Context, address string, requests [][]byte, place int, begin, end time.Time) ([]time.Duration, error) {
+	c, err := dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
-	ctx, done := context.WithCancel(ctx)
-	defer done()
-	// Closing the connection also ends a wait for its answer.
-	context.AfterFunc(ctx, func() { _ = connection.Close() })
-	answers := bufio.NewReaderSize(connection, 64<<10)
+	defer c.close()
 	var latencies []time.Duration
-	for sent := time.Now(); sent.Before(end); {
-		if _, err := connection.Write(request); err != nil {
-			return nil, err
-		}
-		if err := readAnswer(answers); err != nil {
+	next := place
+	for sent := time.Now(); sent.Before(end); next += 2*place + 1 {
+		if err := c.send(requests[next%len(requests)]); err != nil {
 			return nil, err
 		}
 		now := time.Now()
@@ -83,6 +77,34 @@ func repeat(ctx context.Context, address string, request []byte, begin, end time
 		sent = now
 	}
 	return latencies, nil
+}
+
+// connection is one that sends a request at a time.
+type connection struct {
+	conn    net.Conn
+	answers *bufio.Reader
+	close   context.CancelFunc
+}
+
+// dial opens a connection until it is closed or the context ends.
+func dial(ctx context.Context, address string) (*connection, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, done := context.WithCancel(ctx)
+	// Closing the connection also ends a wait for its answer.
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
+	return &connection{conn, bufio.NewReaderSize(conn, 64<<10), done}, nil
+}
+
+// send waits for the answer, too.
+func (c *connection) send(request []byte) error {
+	if _, err := c.conn.Write(request); err != nil {
+		return err
+	}
+	return readAnswer(c.answers)
 }
 
 // readAnswer reads one answer of HTTP/1.1 to its end. Anything but a 200 is an error.

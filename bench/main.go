@@ -12,7 +12,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -80,7 +79,12 @@ func run(ctx context.Context, p plan) (err error) {
 	if err != nil {
 		return err
 	}
-	cells, memory, err := measureLoad(ctx, p, binary, filepath.Join(dir, "load"))
+	cells, signing, memory, err := measureLoad(ctx, p, binary, filepath.Join(dir, "load"))
+	if err != nil {
+		return err
+	}
+	fmt.Println("measuring an import")
+	statements, err := measureImport(ctx, binary, filepath.Join(dir, "import"))
 	if err != nil {
 		return err
 	}
@@ -91,44 +95,49 @@ func run(ctx context.Context, p plan) (err error) {
 	}
 	printTable(os.Stdout, cells)
 	printGoals(os.Stdout, cells, first, existing, memory)
+	printImportGoal(os.Stdout, statements)
+	signing.printGoals(os.Stdout)
 	open.printGoals(os.Stdout)
 	return nil
 }
 
-// measureLoad runs both servers over one database and answers the cells and the
-// server's resident memory afterwards, in bytes.
-func measureLoad(ctx context.Context, p plan, binary, dataDir string) (cells []*cell, memory int64, err error) {
-	pool, closeDatabase, err := openDatabase(ctx, dataDir)
+// measureLoad runs both servers over one database and answers the cells, the
+// server's resident memory afterwards, in bytes, and what logins cost then.
+func measureLoad(ctx context.Context, p plan, binary, dataDir string) (cells []*cell, signing logins, memory int64, err error) {
+	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: dataDir})
 	if err != nil {
-		return nil, 0, err
+		return nil, signing, 0, err
 	}
 	defer func() { err = errors.Join(err, closeDatabase()) }()
 	data, err := seed(ctx, pool)
 	if err != nil {
-		return nil, 0, fmt.Errorf("seed: %w", err)
+		return nil, signing, 0, fmt.Errorf("seed: %w", err)
 	}
 	server, bare, err := startBoth(ctx, binary, pool.Config().ConnString())
 	if err != nil {
-		return nil, 0, err
+		return nil, signing, 0, err
 	}
 	defer server.stop()
 	defer bare.stop()
 	if err := sameAnswers(ctx, server, bare, data); err != nil {
-		return nil, 0, err
+		return nil, signing, 0, err
 	}
 	cells, err = p.run(ctx, data, server, bare)
 	if err != nil {
-		return nil, 0, err
+		return nil, signing, 0, err
 	}
-	memory, err = server.residentMemory()
-	return cells, memory, err
+	if memory, err = server.residentMemory(); err != nil {
+		return nil, signing, 0, err
+	}
+	fmt.Println("measuring logins")
+	signing, err = measureLogins(ctx, server, data)
+	return cells, signing, memory, err
 }
 
 // openDatabase starts a cluster in a fresh folder and gives it the whole schema.
-func openDatabase(ctx context.Context, dataDir string) (pool *pgxpool.Pool, closeAll func() error, err error) {
-	cluster, err := postgres.Start(ctx, postgres.Options{
-		DataDir: dataDir, BinDir: os.Getenv("POSTGRES_BIN"), Log: slog.New(slog.DiscardHandler),
-	})
+func openDatabase(ctx context.Context, options postgres.Options) (pool *pgxpool.Pool, closeAll func() error, err error) {
+	options.BinDir = os.Getenv("POSTGRES_BIN")
+	cluster, err := postgres.Start(ctx, options)
 	if err != nil {
 		return nil, nil, err
 	}

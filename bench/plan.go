@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// connectionCounts are measured for each operation; the goals hold for the last.
-var connectionCounts = []int{1, 16, 64}
-
 // plan is how long and how often everything is measured.
 type plan struct {
 	measured time.Duration
@@ -19,38 +16,73 @@ type plan struct {
 	only     string
 }
 
-// operation is a request that is measured, and the share of the bare handler's
-// requests per second that the server is to reach.
+// operation is a request that is measured, at some numbers of connections; its
+// goals hold for the last of them.
 type operation struct {
-	name   string
-	method string
-	path   string
-	body   string
-	goal   float64
-	writes bool
+	name        string
+	account     string
+	method      string
+	path        string
+	body        string
+	connections []int
+	writes      bool
+	// moves makes it one request for each of the seeded moves, whose entry goes
+	// into the path and whose target goes into the body.
+	moves bool
+	// entries are how many it lists: the time for each of them is compared
+	// between operations with the same path.
+	entries int
+	// rate is the share of the bare handler's requests per second that the server
+	// is to reach, and tail how many times the bare handler's p99 it may take;
+	// there is no such goal where they are 0.
+	rate, tail float64
 }
 
+var (
+	many = []int{1, 16, 64}
+	few  = []int{1, 4}
+	one  = []int{1}
+)
+
 var operations = []operation{
-	{name: "GET identity/list", method: "GET", path: "/api/identity/list", goal: 0.85},
-	{name: "GET account/me", method: "GET", path: "/api/account/me", goal: 0.80},
+	{name: "GET identity/list", account: reader, method: "GET", path: "/api/identity/list", connections: many, rate: 0.85},
+	{name: "GET account/me", account: reader, method: "GET", path: "/api/account/me", connections: many, rate: 0.80},
 	{
-		name: "PUT identity", method: "PUT", path: "/api/identity", goal: 0.70, writes: true,
+		name: "PUT identity", account: writer, method: "PUT", path: "/api/identity", connections: many, rate: 0.70, writes: true,
 		body: `{"name":"Production servers","username":"deploy","type":"password","password":"correct horse battery staple"}`,
+	},
+	{name: "GET entry/list, 5000", account: librarian, method: "GET", path: "/api/entry/list", connections: few, entries: 5000, rate: 0.60},
+	{name: "GET entry/list, 500", account: clerk, method: "GET", path: "/api/entry/list", connections: one, entries: 500, rate: 0.60},
+	{name: "GET entries/list, 5000", account: librarian, method: "GET", path: "/api/entries/list", connections: few, entries: 5000, rate: 0.60},
+	{name: "GET entries/list, 500", account: clerk, method: "GET", path: "/api/entries/list", connections: one, entries: 500, rate: 0.60},
+	{
+		name: "PATCH entry/reposition", account: mover, method: "PATCH", path: "/api/entry/%d/reposition", connections: few, tail: 5,
+		body: `{"placement":"before","targetId":%d}`, writes: true, moves: true,
 	},
 }
 
-// request is the operation as it goes over the wire.
-func (o operation) request(data *seeded) []byte {
+// requests are the operation as it goes over the wire.
+func (o operation) requests(data *seeded) [][]byte {
+	if !o.moves {
+		return [][]byte{o.request(data, o.path, o.body)}
+	}
+	var all [][]byte
+	for _, m := range data.moves {
+		all = append(all, o.request(data, fmt.Sprintf(o.path, m.entry), fmt.Sprintf(o.body, m.target)))
+	}
+	return all
+}
+
+func (o operation) request(data *seeded, path, body string) []byte {
 	var text strings.Builder
-	token := data.readerToken
-	if o.writes {
-		token = data.writerToken
+	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: nexterm-bench\r\n", o.method, path)
+	if token := data.tokens[o.account]; token != "" {
+		fmt.Fprintf(&text, "Authorization: Bearer %s\r\n", token)
 	}
-	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: nexterm-bench\r\nAuthorization: Bearer %s\r\n", o.method, o.path, token)
-	if o.body != "" {
-		fmt.Fprintf(&text, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(o.body))
+	if body != "" {
+		fmt.Fprintf(&text, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
 	}
-	text.WriteString("\r\n" + o.body)
+	text.WriteString("\r\n" + body)
 	return []byte(text.String())
 }
 
@@ -70,7 +102,7 @@ func (p plan) run(ctx context.Context, data *seeded, server, bare *process) ([]*
 		if !strings.Contains(o.name, p.only) {
 			continue
 		}
-		for _, connections := range connectionCounts {
+		for _, connections := range o.connections {
 			cells = append(cells, &cell{operation: o, connections: connections})
 		}
 	}
@@ -102,7 +134,7 @@ type turn struct {
 }
 
 func (c *cell) measure(ctx context.Context, p plan, data *seeded, t turn) error {
-	s, err := load(ctx, t.process, c.operation.request(data), c.connections, p.measured)
+	s, err := load(ctx, t.process, c.operation.requests(data), c.connections, p.measured)
 	if err != nil {
 		return err
 	}
@@ -119,11 +151,11 @@ func sameAnswers(ctx context.Context, server, bare *process, data *seeded) error
 		if o.writes {
 			continue // ids differ; that both answer 200 is checked under load
 		}
-		want, err := server.get(ctx, o.path, data.readerToken)
+		want, err := server.get(ctx, o.path, data.tokens[o.account])
 		if err != nil {
 			return err
 		}
-		got, err := bare.get(ctx, o.path, data.readerToken)
+		got, err := bare.get(ctx, o.path, data.tokens[o.account])
 		if err != nil {
 			return err
 		}

@@ -80,11 +80,12 @@ func (p *process) stop() {
 }
 
 // startServer starts the server on a database. The log goes nowhere, at its
-// usual level.
+// usual level; and all requests come from one network, whose logins count as
+// failures until they have succeeded.
 func startServer(ctx context.Context, binary, database string) (*process, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
-	return start(ctx, nil, binary, "serve", "SERVER_PORT=0",
+	return start(ctx, nil, binary, "serve", "SERVER_PORT=0", "LOGIN_LIMIT=1000",
 		"DATABASE_URL="+database, "ENCRYPTION_KEY="+hex.EncodeToString(key))
 }
 
@@ -156,12 +157,21 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * time.Second / ticks, errors.Join(userErr, systemErr)
 }
 
-func (p *process) residentMemory() (bytes int64, err error) {
+func (p *process) residentMemory() (bytes int64, err error) { return p.memory("VmRSS:") }
+
+// peakMemory is the largest resident memory since the last reset.
+func (p *process) peakMemory() (bytes int64, err error) { return p.memory("VmHWM:") }
+
+func (p *process) resetPeakMemory() error {
+	return os.WriteFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "clear_refs"), []byte("5"), 0)
+}
+
+func (p *process) memory(field string) (bytes int64, err error) {
 	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
 	if err != nil {
 		return 0, err
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, rest, _ := strings.Cut(string(status), field)
 	var kilobytes int64
 	_, err = fmt.Sscan(rest, &kilobytes)
 	return kilobytes << 10, err

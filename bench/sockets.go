@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -25,6 +26,9 @@ const (
 	dialers = 16
 	// socketPatience bounds the whole measurement.
 	socketPatience = 2 * time.Minute
+
+	// settle is how long a server that has started may put things away.
+	settle = time.Second
 
 	// The goals for socketCount sockets.
 	socketMemoryGoal = 40 << 20
@@ -45,7 +49,7 @@ type sockets struct {
 func measureSockets(ctx context.Context, binary, dataDir string) (result sockets, err error) {
 	ctx, cancel := context.WithTimeout(ctx, socketPatience)
 	defer cancel()
-	pool, closeDatabase, err := openDatabase(ctx, dataDir)
+	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: dataDir})
 	if err != nil {
 		return result, err
 	}
@@ -59,6 +63,7 @@ func measureSockets(ctx context.Context, binary, dataDir string) (result sockets
 		return result, err
 	}
 	defer server.stop()
+	time.Sleep(settle)
 	before, err := server.residentMemory()
 	if err != nil {
 		return result, err

@@ -145,8 +145,9 @@ from group_members m
 where g.is_admin;
 
 -- One row for each limiter and subject (a network or an account) while its
--- window is open.
-create table rate_limits (
+-- window is open. Unlogged, so that counting does not wait for the disk; what
+-- that costs is that a crash of PostgreSQL opens all windows anew.
+create unlogged table rate_limits (
     limiter        text        not null,
     subject        text        not null,
     hits           integer     not null,

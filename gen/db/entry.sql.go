@@ -415,49 +415,38 @@ func (q *Queries) LinkEntries(ctx context.Context, arg LinkEntriesParams) error 
 }
 
 const listEntries = `-- name: ListEntries :many
-with recursive tree as (
-    select f.id, array [f.position::bigint, f.id] as path
-    from folders f
-    where f.parent_id is null
-      and (f.account_id = $1::bigint or f.organization_id = any($2::bigint[]))
-    union all
-    select f.id, t.path || array [f.position::bigint, f.id]
-    from folders f
-             join tree t on t.id = f.parent_id),
-               places as (
-                   -- A folder's own entries follow those of the folders in it.
-                   select t.id, row_number() over (order by t.path || 9223372036854775807) as place
-                   from tree t),
-               links as (
-                   select s.entry_id, array_agg(s.identity_id) as identities
-                   from (select l.entry_id, l.identity_id
-                         from identities i
-                                  join entries_identities l on l.identity_id = i.id
-                         where i.account_id = $1::bigint or i.organization_id = any($2::bigint[])
-                         order by l.entry_id, l.position, l.identity_id) s
-                   group by s.entry_id),
-               labels as (
-                   select s.entry_id, json_agg(s.tag) as tags
-                   from (select a.entry_id, json_build_object('id', t.id, 'name', t.name, 'color', t.color) as tag
-                         from tags t
-                                  join entry_tags a on a.tag_id = t.id
-                         where t.account_id = $1::bigint
-                         order by a.entry_id, t.name collate "C") s
-                   group by s.entry_id)
+with links as (
+    select s.entry_id, array_agg(s.identity_id) as identities
+    from (select l.entry_id, l.identity_id
+          from identities i
+                   join entries_identities l on l.identity_id = i.id
+          where i.account_id = $1::bigint or i.organization_id = any($2::bigint[])
+          order by l.entry_id, l.position, l.identity_id) s
+    group by s.entry_id),
+     own as materialized (
+         select t.id, row_number() over (order by t.name collate "C") as place,
+                json_build_object('id', t.id, 'name', t.name, 'color', t.color) as tag
+         from tags t
+         where t.account_id = $1::bigint),
+     labels as (
+         select s.entry_id, json_agg(s.tag) as tags
+         from (select a.entry_id, t.tag
+               from own t
+                        join entry_tags a on a.tag_id = t.id
+               order by a.entry_id, t.place) s
+         group by s.entry_id)
 select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon,
-       (row_number() over (partition by coalesce(e.organization_id, 0), coalesce(p.place, 9223372036854775807)
-                           order by e.rank, e.id) - 1)::bigint as position,
+       (row_number() over (partition by e.folder_id, e.organization_id order by e.rank, e.id) - 1)::bigint as position,
        e.status, e.config, e.created_at, e.updated_at,
-       coalesce(l.identities, '{}')::bigint[]    as identities,
-       coalesce(g.tags, '[]')::json              as tags,
+       coalesce(l.identities, '{}')::bigint[]      as identities,
+       coalesce(g.tags, '[]')::json                as tags,
        coalesce(e.config ->> 'protocol', '')::text as protocol,
        coalesce(e.config ->> 'ip', '')::text       as ip
 from entries e
-         left join places p on p.id = e.folder_id
          left join links l on l.entry_id = e.id
          left join labels g on g.entry_id = e.id
 where e.account_id = $1::bigint or e.organization_id = any($2::bigint[])
-order by coalesce(e.organization_id, 0), coalesce(p.place, 9223372036854775807), e.rank, e.id
+order by e.folder_id, e.organization_id, e.rank, e.id
 `
 
 type ListEntriesParams struct {
@@ -486,10 +475,9 @@ type ListEntriesRow struct {
 	IP             string
 }
 
-// Aggregates take their input sorted, once, and positions are counted in the
-// order of the answer: nothing is sorted twice.
-// In the order in which the tree shows them: personal ones, then organization by
-// organization; in each, folders before what lies beside them.
+// Container by container; in what order the tree shows those is for the folders
+// to tell. Positions are counted in the order of the answer and aggregates take
+// their input sorted, so that nothing is sorted twice; a tag becomes JSON once.
 func (q *Queries) ListEntries(ctx context.Context, arg ListEntriesParams) ([]ListEntriesRow, error) {
 	rows, err := q.db.Query(ctx, listEntries, arg.AccountID, arg.OrganizationIds)
 	if err != nil {
@@ -538,16 +526,20 @@ with links as (
           where i.account_id = $1::bigint or i.organization_id = any($2::bigint[])
           order by l.entry_id, l.position, l.identity_id) s
     group by s.entry_id),
+     own as materialized (
+         select t.id, row_number() over (order by t.name collate "C") as place,
+                json_build_object('id', t.id, 'name', t.name, 'color', t.color) as tag
+         from tags t
+         where t.account_id = $1::bigint),
      labels as (
          select s.entry_id, json_agg(s.tag) as tags
-         from (select a.entry_id, json_build_object('id', t.id, 'name', t.name, 'color', t.color) as tag
-               from tags t
+         from (select a.entry_id, t.tag
+               from own t
                         join entry_tags a on a.tag_id = t.id
-               where t.account_id = $1::bigint
-               order by a.entry_id, t.name collate "C") s
+               order by a.entry_id, t.place) s
          group by s.entry_id)
 select e.id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon, e.status,
-       (row_number() over (partition by e.scope, coalesce(e.folder_id, 0) order by e.rank, e.id) - 1)::bigint as position,
+       (row_number() over (partition by e.folder_id, e.organization_id order by e.rank, e.id) - 1)::bigint as position,
        coalesce(l.identities, '{}')::bigint[]                 as identities,
        coalesce(g.tags, '[]')::json                           as tags,
        coalesce(e.config ->> 'protocol', '')::text            as protocol,
@@ -560,7 +552,7 @@ from entries e
          left join links l on l.entry_id = e.id
          left join labels g on g.entry_id = e.id
 where e.account_id = $1::bigint or e.organization_id = any($2::bigint[])
-order by e.scope, coalesce(e.folder_id, 0), e.rank, e.id
+order by e.folder_id, e.organization_id, e.rank, e.id
 `
 
 type ListEntryTreeParams struct {
@@ -589,7 +581,7 @@ type ListEntryTreeRow struct {
 	ShowNoteInList   bool
 }
 
-// What the tree shows of entries, container by container.
+// What the tree shows of entries, in the order of ListEntries.
 func (q *Queries) ListEntryTree(ctx context.Context, arg ListEntryTreeParams) ([]ListEntryTreeRow, error) {
 	rows, err := q.db.Query(ctx, listEntryTree, arg.AccountID, arg.OrganizationIds)
 	if err != nil {

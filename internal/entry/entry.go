@@ -52,11 +52,30 @@ func (h *Handlers) ListEntries(ctx context.Context, _ api.ListEntriesRequestObje
 	if err != nil {
 		return nil, err
 	}
-	entries := make(api.ListEntries200JSONResponse, len(rows))
-	for i, row := range rows {
-		entries[i] = toAPI(row)
+	// Read later than what lies in them, so that no entry's folder is missing.
+	order, err := tree.LoadOrder(ctx, h.queries, c)
+	if err != nil {
+		return nil, err
+	}
+	entries := make(api.ListEntries200JSONResponse, 0, len(rows))
+	containers := make(map[tree.Container][]db.ListEntriesRow, len(order))
+	for len(rows) > 0 {
+		at, count := containerOf(rows[0]), 1
+		for count < len(rows) && containerOf(rows[count]) == at {
+			count++
+		}
+		containers[at], rows = rows[:count], rows[count:]
+	}
+	for _, at := range order {
+		for _, row := range containers[at] {
+			entries = append(entries, toAPI(row))
+		}
 	}
 	return entries, nil
+}
+
+func containerOf(row db.ListEntriesRow) tree.Container {
+	return tree.ContainerOf(row.OrganizationID, row.FolderID)
 }
 
 // ListEntryTree answers what the caller can read as a tree.
@@ -67,11 +86,11 @@ func (h *Handlers) ListEntryTree(ctx context.Context, _ api.ListEntryTreeRequest
 
 // Tree is what a caller can read, as clients draw it.
 func (h *Handlers) Tree(ctx context.Context, c *caller.Caller) ([]api.EntryNode, error) {
-	t, err := tree.Load(ctx, h.queries, c)
+	rows, err := h.queries.ListEntryTree(ctx, db.ListEntryTreeParams{AccountID: c.AccountID, OrganizationIds: c.Organizations})
 	if err != nil {
 		return nil, err
 	}
-	rows, err := h.queries.ListEntryTree(ctx, db.ListEntryTreeParams{AccountID: c.AccountID, OrganizationIds: c.Organizations})
+	t, err := tree.Load(ctx, h.queries, c)
 	if err != nil {
 		return nil, err
 	}

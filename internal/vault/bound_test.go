@@ -8,10 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Not more hashes run at a time than there are processors; who has left does not
-// wait for a turn. Not parallel: it takes every turn of the process.
+// Hashes leave processors to others, and who has left does not wait for a turn. Not parallel: it takes every turn of the process.
 func TestHashesAreBounded(t *testing.T) {
-	require.Equal(t, runtime.GOMAXPROCS(0), cap(hashing))
+	require.LessOrEqual(t, cap(hashing), max(1, runtime.GOMAXPROCS(0)/2))
+	require.LessOrEqual(t, cap(hashing), 4)
 	for range cap(hashing) {
 		require.NoError(t, enter(t.Context()))
 	}

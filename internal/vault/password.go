@@ -2,6 +2,8 @@ package vault
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"runtime"
 
@@ -11,18 +13,20 @@ import (
 // argon2 follows OWASP's advice: 19 MiB, two passes, one lane.
 var argon2 = argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// hashing bounds the hashes that run at a time, one for each core; the others
-// queue. That bounds both memory and the time that other requests lose.
-var hashing = make(chan struct{}, runtime.GOMAXPROCS(0))
+// hashing bounds the hashes that run at a time; the others queue. Half of the
+// processors are left to other requests, which would otherwise wait for a turn
+// of the scheduler at each of their steps; and of many processors no more are
+// used than keep the memory small.
+var hashing = make(chan struct{}, max(1, min(runtime.GOMAXPROCS(0)/2, 4)))
 
 // unknownAccountHash is verified against when an account does not exist, so
-// that the answer takes as long as for one that does.
+// that the answer takes as long as for one that does. No password is behind it.
 var unknownAccountHash = func() string {
-	hash, err := argon2id.CreateHash(randomHex(16), &argon2)
-	if err != nil {
-		panic(fmt.Errorf("argon2id: %w", err))
-	}
-	return hash
+	salt, key := make([]byte, argon2.SaltLength), make([]byte, argon2.KeyLength)
+	_, _ = rand.Read(salt)
+	_, _ = rand.Read(key)
+	text := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", argon2.Memory, argon2.Iterations, argon2.Parallelism, text(salt), text(key))
 }()
 
 // HashPassword derives what is stored of a password (argon2id). It waits for
