@@ -22,10 +22,10 @@ import (
 const (
 	// poolSize and the collector's settings are those of the server, so that
 	// the bare one has the same.
-	poolSize   = "16"
-	collector  = "GOGC=400"
-	memory     = "GOMEMLIMIT=192MiB"
-	stopWithin = 20 * time.Second
+	poolSize    = "16"
+	collector   = "GOGC=400"
+	memoryLimit = "GOMEMLIMIT=112MiB"
+	stopWithin  = 20 * time.Second
 	// ticks is the unit of the processor times in /proc, which Linux fixes.
 	ticks = 100
 )
@@ -97,7 +97,7 @@ func startBoth(ctx context.Context, binary, database string) (server, bare *proc
 	}
 	self, err := os.Executable()
 	if err == nil {
-		bare, err = start(ctx, os.Stderr, self, bareArgument, collector, memory, "DATABASE_URL="+database)
+		bare, err = start(ctx, os.Stderr, self, bareArgument, collector, memoryLimit, "DATABASE_URL="+database)
 	}
 	if err != nil {
 		server.stop()

@@ -18,7 +18,7 @@ const (
 
 func printTable(w io.Writer, cells []*cell) {
 	fmt.Fprintln(w, "\nMedians over the rounds; times in milliseconds, processor time (cpu) of the server")
-	fmt.Fprintln(w, "per request in microseconds; both with GOGC=400 and 192 MiB of memory limit.")
+	fmt.Fprintf(w, "per request in microseconds; both with %s and %s.\n", collector, memoryLimit)
 	fmt.Fprintln(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\t\tserver\t\t\t\tbare\t\t\t\tserver/bare\t\t")
