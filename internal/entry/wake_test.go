@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
@@ -32,6 +33,21 @@ func TestWakeSendsAMagicPacket(t *testing.T) {
 	require.NoError(t, err)
 	mac := []byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab}
 	require.Equal(t, append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(mac, 16)...), packet[:n])
+}
+
+// Not parallel: for a moment the process may open nothing, neither a socket for the
+// packet. The connections of the client and to the database are open by then.
+func TestWakeTellsThatNothingWasSent(t *testing.T) {
+	s := testserver.New(t)
+	id := create(s.Owner, "web", body{"config": body{"macAddress": "01:23:45:67:89:ab", "wolBroadcastAddress": "127.0.0.1"}})
+	s.Owner.Post(path(id)+"/wake", nil).Want(200)
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	t.Cleanup(func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) })
+	none := limit
+	none.Cur = 0
+	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &none))
+	s.Owner.Post(path(id)+"/wake", nil).WantError(500, "Failed to send Wake-On-LAN packet")
 }
 
 func TestWakeRefuses(t *testing.T) {
