@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -144,9 +143,9 @@ func TestTwoDeletesAtOnceSucceedOnce(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := create(s.Owner, body{"name": "Shared", "type": "password", "organizationId": s.Organization})
-	statuses := atOnce(
-		func() int { return s.Owner.Delete(path(id)).Status },
-		func() int { return s.Colleague.Delete(path(id)).Status },
+	statuses := testserver.AtOnce(
+		func() *testserver.Response { return s.Owner.Delete(path(id)) },
+		func() *testserver.Response { return s.Colleague.Delete(path(id)) },
 	)
 	require.ElementsMatch(t, []int{http.StatusOK, http.StatusNotFound}, statuses)
 }
@@ -208,14 +207,4 @@ func read(t *testing.T, c *testserver.Client, id int64) body {
 	}
 	require.Fail(t, "not listed", "identity %d", id)
 	return nil
-}
-
-func atOnce(calls ...func() int) []int {
-	statuses := make([]int, len(calls))
-	var all sync.WaitGroup
-	for i, call := range calls {
-		all.Go(func() { statuses[i] = call() })
-	}
-	all.Wait()
-	return statuses
 }

@@ -226,7 +226,7 @@ func TestRepeatingAGrantThatIsWithdrawnDoesNotReviveIt(t *testing.T) {
 	}
 	for range rounds {
 		override(t, s, guest, permission.OrgDelete, "allow")
-		statuses := atOnce(put(s.Colleague, "allow"), put(s.Owner, "neutral"))
+		statuses := testserver.AtOnce(put(s.Colleague, "allow"), put(s.Owner, "neutral"))
 		require.Contains(t, []int{200, 403}, statuses[0])
 		require.Equal(t, 200, statuses[1])
 		var shown editor

@@ -3,7 +3,6 @@ package organization_test
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,22 +13,6 @@ import (
 // rounds repeats a race so that the requests meet in different places.
 const rounds = 10
 
-// atOnce sends requests at the same time and returns their statuses.
-func atOnce(requests ...func() *testserver.Response) []int {
-	statuses := make([]int, len(requests))
-	start := make(chan struct{})
-	var done sync.WaitGroup
-	for i, request := range requests {
-		done.Go(func() {
-			<-start
-			statuses[i] = request().Status
-		})
-	}
-	close(start)
-	done.Wait()
-	return statuses
-}
-
 func TestOfTwoInvitationsAtOnceOneIsSent(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
@@ -39,7 +22,7 @@ func TestOfTwoInvitationsAtOnceOneIsSent(t *testing.T) {
 		}
 	}
 	for range rounds {
-		statuses := atOnce(invite(s.Owner), invite(s.Admin))
+		statuses := testserver.AtOnce(invite(s.Owner), invite(s.Admin))
 		slices.Sort(statuses)
 		require.Equal(t, []int{200, 409}, statuses)
 		require.Equal(t, 3, members(t, s, s.Organization))
@@ -57,7 +40,7 @@ func TestOfTwoAnswersAtOnceOneCounts(t *testing.T) {
 	}
 	for range rounds {
 		pending(t, s, s.Stranger)
-		statuses := atOnce(answer(true), answer(false))
+		statuses := testserver.AtOnce(answer(true), answer(false))
 		if statuses[0] == 200 {
 			require.Equal(t, []int{200, 404}, statuses)
 			s.Stranger.Post(organization(s.Organization, "/leave"), nil).Want(200)
@@ -72,7 +55,7 @@ func TestRemovingAMemberThatLeavesEndsItOnce(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	for range rounds {
-		statuses := atOnce(
+		statuses := testserver.AtOnce(
 			func() *testserver.Response {
 				return s.Owner.Delete(organization(s.Organization, "/members/%d", s.Colleague.AccountID))
 			},
@@ -91,7 +74,7 @@ func TestAcceptingAWithdrawnInvitationGivesNoMembership(t *testing.T) {
 	s := testserver.New(t)
 	for range rounds {
 		pending(t, s, s.Stranger)
-		statuses := atOnce(
+		statuses := testserver.AtOnce(
 			func() *testserver.Response {
 				return s.Owner.Delete(organization(s.Organization, "/members/%d", s.Stranger.AccountID))
 			},
@@ -110,7 +93,7 @@ func TestInvitingIntoAnOrganizationThatGoesIsNoFault(t *testing.T) {
 	s := testserver.New(t)
 	for range rounds {
 		id := s.NewOrganization(t, s.Owner)
-		statuses := atOnce(
+		statuses := testserver.AtOnce(
 			func() *testserver.Response { return s.Owner.Delete(organization(id, "")) },
 			func() *testserver.Response {
 				return s.Admin.Post(organization(id, "/invite"), body{"username": "stranger"})
@@ -130,7 +113,7 @@ func TestChangesOfATreeWhoseOrganizationGoesAreNoFault(t *testing.T) {
 		folder := s.Owner.Put("/api/folder", body{"name": "Folder", "organizationId": id}).Want(200).ID()
 		entry := s.Owner.Put("/api/entry", body{"name": "entry", "config": body{}, "folderId": folder}).Want(200).ID()
 		moves := s.Owner.Put("/api/entry", body{"name": "entry", "config": body{}}).Want(200).ID()
-		statuses := atOnce(
+		statuses := testserver.AtOnce(
 			func() *testserver.Response { return s.Owner.Delete(organization(id, "")) },
 			func() *testserver.Response { return s.Owner.Post(fmt.Sprintf("/api/entry/%d/duplicate", entry), nil) },
 			func() *testserver.Response {

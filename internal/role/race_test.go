@@ -15,22 +15,6 @@ import (
 // rounds repeats a race so that the requests meet in different places.
 const rounds = 6
 
-// atOnce sends requests at the same time and returns their statuses.
-func atOnce(requests ...func() *testserver.Response) []int {
-	statuses := make([]int, len(requests))
-	start := make(chan struct{})
-	var done sync.WaitGroup
-	for i, request := range requests {
-		done.Go(func() {
-			<-start
-			statuses[i] = request().Status
-		})
-	}
-	close(start)
-	done.Wait()
-	return statuses
-}
-
 func count(t *testing.T, s *testserver.Server, query string, args ...any) (n int) {
 	t.Helper()
 	s.Scan(t, &n, "select count(*) from "+query, args...)
@@ -62,7 +46,7 @@ func TestTwoAdministratorsNeverEndEachOther(t *testing.T) {
 				for round := range rounds {
 					rival := s.NewAccount(t, fmt.Sprintf("rival%d", round))
 					promote(t, s, rival)
-					statuses := atOnce(ways(s.Admin, rival)[one], ways(rival, s.Admin)[other])
+					statuses := testserver.AtOnce(ways(s.Admin, rival)[one], ways(rival, s.Admin)[other])
 					require.Equal(t, 1, count(t, s, "administrators"), statuses)
 					if statuses[0] == 200 {
 						require.Contains(t, []int{401, 403}, statuses[1], "it has lost its rights before it acts")
@@ -85,7 +69,7 @@ func TestAdministratorsWhoResignAtOnceLeaveOne(t *testing.T) {
 		second, third := s.NewAccount(t, fmt.Sprintf("second%d", round)), s.NewAccount(t, fmt.Sprintf("third%d", round))
 		promote(t, s, second)
 		promote(t, s, third)
-		statuses := atOnce(ways(s.Admin, s.Admin)["remove"], ways(second, second)["replace"], ways(third, third)["delete"])
+		statuses := testserver.AtOnce(ways(s.Admin, s.Admin)["remove"], ways(second, second)["replace"], ways(third, third)["delete"])
 		require.ElementsMatch(t, []int{200, 200, 400}, statuses)
 		require.Equal(t, 1, count(t, s, "administrators"))
 		s.Exec(t, `delete from group_members where account_id <> $1`, s.Admin.AccountID)
@@ -99,7 +83,7 @@ func TestRemovingSomebodyFromARoleWhoIsBeingDeleted(t *testing.T) {
 	for round := range rounds {
 		target := s.NewAccount(t, fmt.Sprintf("target%d", round))
 		s.Admin.Post(group(id, "/members"), body{"accountId": target.AccountID}).Want(200)
-		statuses := atOnce(
+		statuses := testserver.AtOnce(
 			ways(s.Admin, target)["delete"],
 			func() *testserver.Response { return s.Admin.Delete(group(id, "/members/%d", target.AccountID)) },
 			func() *testserver.Response {
@@ -122,7 +106,7 @@ func TestAddingToARoleThatIsBeingDeleted(t *testing.T) {
 	s := testserver.New(t)
 	for range rounds {
 		id := newRole(t, s, "Operators", body{})
-		statuses := atOnce(
+		statuses := testserver.AtOnce(
 			func() *testserver.Response { return s.Admin.Delete(group(id, "")) },
 			func() *testserver.Response {
 				return s.Admin.Post(group(id, "/members"), body{"accountId": s.Stranger.AccountID})
@@ -144,7 +128,7 @@ func TestRolesAndOverridesAreSavedAtOnce(t *testing.T) {
 	s, m := manager(t)
 	id := newRole(t, s, "Operators", body{"settings.ai": "allow"})
 	for range rounds {
-		statuses := atOnce(
+		statuses := testserver.AtOnce(
 			func() *testserver.Response {
 				return m.Put(user(s.Stranger, "/groups"), body{"groupIds": []int64{id}})
 			},
@@ -168,7 +152,7 @@ func TestTwoManagersDoNotGrantTogetherWhatNeitherMay(t *testing.T) {
 	grant(t, s, s.Colleague, "permissions.manage")
 	for range rounds {
 		id := newRole(t, s, "Trap", body{})
-		statuses := atOnce(
+		statuses := testserver.AtOnce(
 			func() *testserver.Response {
 				return m.Put(group(id, "/permissions"), change(body{"settings.backup": "allow"}))
 			},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,6 +98,22 @@ func (c *Client) Do(method, path string, body any) *Response {
 	read, err := io.ReadAll(answer.Body)
 	require.NoError(c.t, err)
 	return &Response{Status: answer.StatusCode, Header: answer.Header, Body: read, t: c.t, called: method + " " + path}
+}
+
+// AtOnce sends requests at the same time and returns their statuses.
+func AtOnce(requests ...func() *Response) []int {
+	statuses := make([]int, len(requests))
+	start := make(chan struct{})
+	var done sync.WaitGroup
+	for i, request := range requests {
+		done.Go(func() {
+			<-start
+			statuses[i] = request().Status
+		})
+	}
+	close(start)
+	done.Wait()
+	return statuses
 }
 
 // Get, Put, Post, Patch and Delete are Do with their method.

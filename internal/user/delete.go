@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -20,6 +21,10 @@ func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequest
 	var sessions, passedOn []int64
 	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
 		q := h.queries.WithTx(tx)
+		// Changes of the account's tree come before, not half way into each other.
+		if _, err := q.LockScopes(ctx, db.LockScopesParams{Scopes: []int64{request.AccountID}}); err != nil {
+			return err
+		}
 		target, _, err := lock(ctx, q, request.AccountID, permission.UsersManage)
 		if err != nil {
 			return err

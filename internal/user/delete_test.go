@@ -246,3 +246,28 @@ func TestWritesOfAnAccountThatGoesAreNoFault(t *testing.T) {
 		writing.Wait()
 	}
 }
+
+func TestChangesOfATreeWhoseAccountGoesAreNoFault(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for round := range 10 {
+		c := s.NewAccount(t, fmt.Sprint("goes", round))
+		folder := c.Put("/api/folder", body{"name": "Folder"}).Want(200).ID()
+		entry := c.Put("/api/entry", body{"name": "entry", "config": body{}, "folderId": folder}).Want(200).ID()
+		statuses := testserver.AtOnce(
+			func() *testserver.Response { return s.Admin.Delete(account(c.AccountID)) },
+			func() *testserver.Response { return c.Post(fmt.Sprintf("/api/entry/%d/duplicate", entry), nil) },
+			func() *testserver.Response {
+				return c.Post("/api/entry/import/ssh-config", body{"folderId": folder, "servers": []body{{"name": "x", "ip": "x"}}})
+			},
+			func() *testserver.Response { return c.Put("/api/folder", body{"name": "Inner", "parentId": folder}) },
+			func() *testserver.Response {
+				return c.Patch(fmt.Sprintf("/api/entry/%d", entry), body{"name": "renamed"})
+			},
+		)
+		require.Equal(t, 200, statuses[0])
+		for _, status := range statuses[1:] {
+			require.Contains(t, []int{200, 401, 404}, status)
+		}
+	}
+}
