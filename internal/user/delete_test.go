@@ -254,6 +254,7 @@ func TestChangesOfATreeWhoseAccountGoesAreNoFault(t *testing.T) {
 		c := s.NewAccount(t, fmt.Sprint("goes", round))
 		folder := c.Put("/api/folder", body{"name": "Folder"}).Want(200).ID()
 		entry := c.Put("/api/entry", body{"name": "entry", "config": body{}, "folderId": folder}).Want(200).ID()
+		tag := c.Put("/api/tag", body{"name": "Tag", "color": "#fff"}).Want(200).ID()
 		statuses := testserver.AtOnce(
 			func() *testserver.Response { return s.Admin.Delete(account(c.AccountID)) },
 			func() *testserver.Response { return c.Post(fmt.Sprintf("/api/entry/%d/duplicate", entry), nil) },
@@ -264,6 +265,7 @@ func TestChangesOfATreeWhoseAccountGoesAreNoFault(t *testing.T) {
 			func() *testserver.Response {
 				return c.Patch(fmt.Sprintf("/api/entry/%d", entry), body{"name": "renamed"})
 			},
+			func() *testserver.Response { return c.Post(fmt.Sprintf("/api/tag/%d/assign/%d", tag, entry), nil) },
 		)
 		require.Equal(t, 200, statuses[0])
 		for _, status := range statuses[1:] {
