@@ -3,12 +3,11 @@ package testserver
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -62,7 +61,7 @@ func (c checking) RoundTrip(request *http.Request) (*http.Response, error) {
 		c.checkError(called, response, body)
 	}
 	if route != nil {
-		record(route.Operation.OperationID, response.StatusCode)
+		record(c.t, route.Operation.OperationID, response.StatusCode)
 		err := openapi3filter.ValidateResponse(request.Context(), &openapi3filter.ResponseValidationInput{
 			RequestValidationInput: &openapi3filter.RequestValidationInput{Request: request, Route: route},
 			Status:                 response.StatusCode,
@@ -135,12 +134,23 @@ func canonical(path string) string {
 	return path
 }
 
-// record notes that an operation has answered with a status, for the table of
-// coverage, when CONTRACT_COVERAGE names a folder to collect it in.
-func record(operation string, status int) {
+// coverage is where the answers of this process are collected for the table of
+// coverage, in the folder that CONTRACT_COVERAGE names; nil without one.
+var coverage = sync.OnceValues(func() (*os.File, error) {
 	folder := os.Getenv("CONTRACT_COVERAGE")
 	if folder == "" {
-		return
+		return nil, nil
 	}
-	_ = os.WriteFile(filepath.Join(folder, operation+"."+strconv.Itoa(status)), nil, 0o600)
+	return os.CreateTemp(folder, "answers-")
+})
+
+// record notes that an operation has answered with a status.
+func record(t testing.TB, operation string, status int) {
+	file, err := coverage()
+	if err == nil && file != nil {
+		_, err = fmt.Fprintln(file, operation, status)
+	}
+	if err != nil {
+		t.Error("record an answer:", err)
+	}
 }

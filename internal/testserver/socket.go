@@ -49,7 +49,7 @@ func (c *Client) SocketBy(client *http.Client, path string) *Socket {
 	conn, answer, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: c.header}) //nolint:bodyclose // it has none after an upgrade
 	require.NoError(c.t, err)
 	if route := findRoute(answer.Request); route != nil {
-		record(route.Operation.OperationID, answer.StatusCode)
+		record(c.t, route.Operation.OperationID, answer.StatusCode)
 	}
 	conn.SetReadLimit(-1)
 	c.t.Cleanup(func() { _ = conn.CloseNow() })

@@ -11,6 +11,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,14 +44,21 @@ func run(folder string, out io.Writer) (missing []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(folder)
+	files, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, err
 	}
 	seen := map[string][]string{}
-	for _, entry := range entries {
-		if operation, status, found := strings.Cut(entry.Name(), "."); found {
-			seen[operation] = append(seen[operation], status)
+	for _, file := range files {
+		answers, err := os.ReadFile(filepath.Join(folder, file.Name()))
+		if err != nil {
+			return nil, err
+		}
+		for line := range strings.Lines(string(answers)) {
+			operation, status, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if !slices.Contains(seen[operation], status) {
+				seen[operation] = append(seen[operation], status)
+			}
 		}
 	}
 	return table(document, seen, out)

@@ -12,8 +12,8 @@ import (
 func TestTable(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	for _, name := range []string{"getMe.200", "getMe.401", "getVersion.200", "gone.200"} {
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), nil, 0o600))
+	for name, answers := range map[string]string{"one": "getMe 200\ngetMe 401\ngetMe 200\n", "other": "getVersion 200\ngone 200\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(answers), 0o600))
 	}
 	var out strings.Builder
 	missing, err := run(folder, &out)
