@@ -36,7 +36,7 @@ const (
 	// Answers are short-lived garbage, so collecting rarely pays; the memory
 	// limit keeps that from growing. GOGC and GOMEMLIMIT still override both.
 	gcPercent   = 400
-	memoryLimit = 112 << 20
+	memoryLimit = 128 << 20
 )
 
 func serve(ctx context.Context, settings Settings) (err error) {

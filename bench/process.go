@@ -24,7 +24,7 @@ const (
 	// the bare one has the same.
 	poolSize    = "16"
 	collector   = "GOGC=400"
-	memoryLimit = "GOMEMLIMIT=112MiB"
+	memoryLimit = "GOMEMLIMIT=128MiB"
 	stopWithin  = 20 * time.Second
 	// ticks is the unit of the processor times in /proc, which Linux fixes.
 	ticks = 100
