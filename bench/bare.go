@@ -47,7 +47,7 @@ func serveBare(ctx context.Context) error {
 		return err
 	}
 	s := &http.Server{
-		Handler:           &bare{pool: pool, sealed: make([]byte, 5+12+16+len("correct horse battery staple"))},
+		Handler:           &bare{pool: pool, sealed: make([]byte, 5+12+16+len(password))},
 		ReadHeaderTimeout: time.Minute,
 	}
 	defer context.AfterFunc(ctx, func() { _ = s.Close() })()

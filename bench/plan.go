@@ -49,7 +49,7 @@ var operations = []operation{
 	{name: "GET account/me", account: reader, method: "GET", path: "/api/account/me", connections: many, rate: 0.80},
 	{
 		name: "PUT identity", account: writer, method: "PUT", path: "/api/identity", connections: many, rate: 0.70, writes: true,
-		body: `{"name":"Production servers","username":"deploy","type":"password","password":"correct horse battery staple"}`,
+		body: `{"name":"Production servers","username":"deploy","type":"password","password":"` + password + `"}`,
 	},
 	{name: "GET entry/list, 5000", account: librarian, method: "GET", path: "/api/entry/list", connections: few, entries: 5000, rate: 0.60},
 	{name: "GET entry/list, 500", account: clerk, method: "GET", path: "/api/entry/list", connections: one, entries: 500, rate: 0.60},

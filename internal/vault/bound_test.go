@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Hashes leave processors to others, and who has left does not wait for a turn. Not parallel: it takes every turn of the process.
+// Hashes leave processors to others, and who has left does not wait for a turn.
+// Not parallel: it takes every turn of the process.
 func TestHashesAreBounded(t *testing.T) {
 	require.LessOrEqual(t, cap(hashing), max(1, runtime.GOMAXPROCS(0)/2))
 	require.LessOrEqual(t, cap(hashing), 4)

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"runtime"
@@ -22,11 +21,9 @@ var hashing = make(chan struct{}, max(1, min(runtime.GOMAXPROCS(0)/2, 4)))
 // unknownAccountHash is verified against when an account does not exist, so
 // that the answer takes as long as for one that does. No password is behind it.
 var unknownAccountHash = func() string {
-	salt, key := make([]byte, argon2.SaltLength), make([]byte, argon2.KeyLength)
-	_, _ = rand.Read(salt)
-	_, _ = rand.Read(key)
-	text := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", argon2.Memory, argon2.Iterations, argon2.Parallelism, text(salt), text(key))
+	text := func(bytes uint32) string { return base64.RawStdEncoding.EncodeToString(random(int(bytes))) }
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s",
+		argon2.Memory, argon2.Iterations, argon2.Parallelism, text(argon2.SaltLength), text(argon2.KeyLength))
 }()
 
 // HashPassword derives what is stored of a password (argon2id). It waits for

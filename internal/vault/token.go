@@ -30,13 +30,12 @@ func NewDeviceCode() string {
 	// its first characters likelier.
 	const fair = 256 / len(deviceAlphabet) * len(deviceAlphabet)
 	code := make([]byte, 0, 9)
-	for random := make([]byte, 1); len(code) < cap(code); {
+	for len(code) < cap(code) {
 		if len(code) == 4 {
 			code = append(code, '-')
 		}
-		rand.Read(random) // never fails, by its documentation
-		if int(random[0]) < fair {
-			code = append(code, deviceAlphabet[int(random[0])%len(deviceAlphabet)])
+		if b := int(random(1)[0]); b < fair {
+			code = append(code, deviceAlphabet[b%len(deviceAlphabet)])
 		}
 	}
 	return string(code)
@@ -44,17 +43,11 @@ func NewDeviceCode() string {
 
 // NewTOTPSecret makes 20 random bytes, as RFC 4226 recommends, in base32.
 func NewTOTPSecret() Secret {
-	random := make([]byte, 20)
-	rand.Read(random) // never fails, by its documentation
-	return Secret(base32.StdEncoding.EncodeToString(random))
+	return Secret(base32.StdEncoding.EncodeToString(random(20)))
 }
 
 // NewChallenge makes 32 random bytes for an authenticator to sign.
-func NewChallenge() []byte {
-	random := make([]byte, 32)
-	rand.Read(random) // never fails, by its documentation
-	return random
-}
+func NewChallenge() []byte { return random(32) }
 
 // NewNonce makes 32 random bytes, in base64url, to tie the end of a sign-in to
 // its beginning.
@@ -67,8 +60,10 @@ func HashToken(token string) []byte {
 	return sum[:]
 }
 
-func randomHex(bytes int) string {
-	random := make([]byte, bytes)
-	rand.Read(random) // never fails, by its documentation
-	return hex.EncodeToString(random)
+func randomHex(bytes int) string { return hex.EncodeToString(random(bytes)) }
+
+func random(bytes int) []byte {
+	b := make([]byte, bytes)
+	rand.Read(b) // never fails, by its documentation
+	return b
 }
