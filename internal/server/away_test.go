@@ -85,8 +85,10 @@ func behindProxy(t *testing.T) (direct, behind *testserver.Server, p *proxy) {
 	p = &proxy{address: "127.0.0.1:0", dial: func() (net.Conn, error) { return net.Dial(network, address) }}
 	p.restore(t)
 	t.Cleanup(p.cut)
+	// It stays the same; p.address is written again while the server dials.
+	listening := p.address
 	config.ConnConfig.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", p.address)
+		return new(net.Dialer).DialContext(ctx, "tcp", listening)
 	}
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	require.NoError(t, err)
