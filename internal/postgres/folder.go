@@ -85,7 +85,10 @@ func openFolder(dataDir string) (*folder, error) {
 }
 
 // close gives up the lock. It is safe to call more than once.
-func (f *folder) close() { _ = f.lock.Close() }
+func (f *folder) close() {
+	unlockFile(f.lock)
+	_ = f.lock.Close()
+}
 
 // makePrivate creates a folder that only the cluster's account enters.
 func (f *folder) makePrivate(path string) error {

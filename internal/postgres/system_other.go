@@ -15,5 +15,6 @@ func clusterAccount(string) (*account, error)         { return nil, errSystem }
 func (a *account) mayEnter(fs.FileInfo) bool          { return true }
 func processAttributes(*account) *syscall.SysProcAttr { return nil }
 func lockFile(*os.File) error                         { return errSystem }
+func unlockFile(*os.File)                             {}
 func kill(int, syscall.Signal) error                  { return errSystem }
 func commandLine(int) string                          { return "" }

@@ -89,6 +89,10 @@ func lockFile(file *os.File) error {
 	}
 }
 
+// unlockFile gives the lock up at once. Closing the file would not where another
+// program is being started at that moment: until it runs, it has the file open, too.
+func unlockFile(file *os.File) { _ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }
+
 func kill(pid int, signal syscall.Signal) error {
 	if err := syscall.Kill(pid, signal); !errors.Is(err, syscall.ESRCH) {
 		return err
