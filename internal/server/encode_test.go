@@ -44,7 +44,6 @@ var answerTypes = map[string]reflect.Type{
 	"EntryDuplicated":             reflect.TypeFor[api.EntryDuplicated](),
 	"EntryNode":                   reflect.TypeFor[api.ServerNode](),
 	"Done":                        reflect.TypeFor[api.Done](),
-	"Error":                       reflect.TypeFor[api.Error](),
 	"Folder":                      reflect.TypeFor[api.Folder](),
 	"FolderCreated":               reflect.TypeFor[api.FolderCreated](),
 	"Identity":                    reflect.TypeFor[api.Identity](),
@@ -93,11 +92,14 @@ var answerTypes = map[string]reflect.Type{
 }
 
 // answerSchemas are the named schemas at the top of an answer, or of the items
-// of one.
+// of one. Failures have one body, and a test of their own.
 func answerSchemas() map[string]*openapi3.Schema {
 	named := map[string]*openapi3.Schema{}
 	for _, o := range contractOperations() {
-		for _, response := range o.Responses.Map() {
+		for status, response := range o.Responses.Map() {
+			if status >= "400" {
+				continue
+			}
 			for _, content := range response.Value.Content {
 				ref := content.Schema
 				for ref.Ref == "" && ref.Value.Items != nil {

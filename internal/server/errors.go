@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/labstack/echo/v4"
 
-	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/fail"
 )
@@ -28,17 +27,10 @@ func (s *server) writeError(err error, c echo.Context) {
 		return
 	}
 	failure := s.failure(err, c)
-	body := api.Error{Code: failure.Status, Message: failure.Message}
-	if failure.TOTPRequired {
-		body.TotpRequired = &failure.TOTPRequired
-	}
-	if failure.ServerTime != "" {
-		body.ServerTime = &failure.ServerTime
-	}
 	for name, value := range failure.Header {
 		c.Response().Header().Set(name, value)
 	}
-	encoded, err := json.Marshal(body)
+	encoded, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime, failure.TOTPRequired})
 	if err != nil {
 		s.log.ErrorContext(c.Request().Context(), "encode error", "error", err)
 		return
@@ -46,6 +38,14 @@ func (s *server) writeError(err error, c echo.Context) {
 	if err := c.Blob(failure.Status, errorContentType, encoded); err != nil {
 		s.log.DebugContext(c.Request().Context(), "write error", "error", err)
 	}
+}
+
+// errorBody is the contract's Error, for which no type is generated.
+type errorBody struct {
+	Code         int    `json:"code"`
+	Message      string `json:"message"`
+	ServerTime   string `json:"serverTime,omitempty"`
+	TOTPRequired bool   `json:"totpRequired,omitempty"`
 }
 
 // errorContentType names the character set although JSON has only one: the API

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,24 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/fail"
 )
+
+// Failures are encoded by the quick library too, and keep their bytes.
+func TestFailuresAreEncodedLikeTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	for want, failure := range map[string]*fail.Error{
+		`{"code":404,"message":"Tag not found"}`: {Status: 404, Message: "Tag not found"},
+		`{"code":401,"message":"TOTP","serverTime":"2026-01-31T12:00:00.000Z","totpRequired":true}`: {
+			Status: 401, Message: "TOTP", ServerTime: "2026-01-31T12:00:00.000Z", TOTPRequired: true,
+		},
+		`{"code":400,"message":"\u003ca href=\"x\"\u003e\u0026'\u2028\u0000\ufffd\u003c/a\u003e"}`: {Status: 400, Message: "<a href=\"x\">&'\u2028\x00\xff</a>"},
+	} {
+		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime, failure.TOTPRequired})
+		require.NoError(t, err)
+		require.Equal(t, want, string(standard))
+		answer, _ := failing(t, func(echo.Context) error { return failure })
+		require.Equal(t, want, answer.Body.String())
+	}
+}
 
 // failing serves one path whose handler fails in a chosen way.
 func failing(t *testing.T, handler echo.HandlerFunc) (*httptest.ResponseRecorder, string) {
