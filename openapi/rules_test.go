@@ -79,7 +79,9 @@ func TestRulesNoticeWhatBreaksThem(t *testing.T) {
 		"tag identity: x-alias /api/nothing":                    func(d *openapi3.T) { alias(d, "/api/nothing", "/api/nothings") },
 		"tag identity: x-alias /api/identity/list":              func(d *openapi3.T) { alias(d, "/api/identity/list", "/api/identities/list") },
 		"tag identity: x-alias /api/sessions is used twice":     func(d *openapi3.T) { alias(d, "/api/identity", "/api/sessions") },
-		"GET /api/identity/list: parameter search":              func(d *openapi3.T) { query(d, openapi3.NewStringSchema()) },
+		"GET /api/identity/list: parameter search":              func(d *openapi3.T) { add(d, openapi3.NewQueryParameter("search")) },
+		"GET /api/identity/list: parameter X-Tab is a text":     func(d *openapi3.T) { add(d, openapi3.NewHeaderParameter("X-Tab")) },
+		"GET /api/identity/list: parameter tab is in the":       func(d *openapi3.T) { add(d, openapi3.NewCookieParameter("tab")) },
 	} {
 		document := load(t)
 		breaks(document)
@@ -104,8 +106,8 @@ func identityID(d *openapi3.T) *openapi3.Parameter {
 func alias(d *openapi3.T, group, plural string) {
 	d.Tags.Get("identity").Extensions["x-alias"] = map[string]any{group: plural}
 }
-func query(d *openapi3.T, schema *openapi3.Schema) {
-	get(d).Parameters = append(get(d).Parameters, &openapi3.ParameterRef{Value: openapi3.NewQueryParameter("search").WithSchema(schema)})
+func add(d *openapi3.T, parameter *openapi3.Parameter) {
+	get(d).Parameters = append(get(d).Parameters, &openapi3.ParameterRef{Value: parameter.WithSchema(openapi3.NewStringSchema())})
 }
 
 // checker collects what breaks a rule, each with its place.
@@ -404,7 +406,8 @@ func (c *checker) inner(place string, s *openapi3.Schema) {
 	}
 }
 
-// parameters: ids in paths say what is wrong with them; texts in queries end.
+// parameters: ids in paths say what is wrong with them; texts in queries and
+// headers end.
 func (c *checker) parameters(place, path string, parameters openapi3.Parameters) {
 	for _, ref := range parameters {
 		p, s := ref.Value, ref.Value.Schema.Value
@@ -422,7 +425,7 @@ func (c *checker) parameters(place, path string, parameters openapi3.Parameters)
 			if message, _ := p.Extensions["x-message"].(string); !strings.HasPrefix(message, "Invalid ") {
 				c.say("%s: x-message of %s is missing", path, p.Name)
 			}
-		case "query":
+		case "query", "header":
 			if s.Type.Is("string") && s.MaxLength == nil && len(s.Enum) == 0 && s.Format == "" && s.Pattern == "" {
 				c.say("%s: parameter %s is a text without a limit", place, p.Name)
 			}

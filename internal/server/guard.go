@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -36,6 +34,7 @@ type operation struct {
 	permissions []permission.Name
 	path        []*openapi3.Parameter
 	query       []*openapi3.Parameter
+	header      []*openapi3.Parameter
 	// body is the schema of a JSON body; rawBody marks another one.
 	body      *openapi3.Schema
 	rawBody   bool
@@ -44,6 +43,10 @@ type operation struct {
 	tooLarge string
 	limiter  string
 }
+
+// describedElsewhere are headers that OpenAPI says by other means, and ignores as
+// parameters.
+var describedElsewhere = []string{echo.HeaderAccept, echo.HeaderAuthorization, echo.HeaderContentType}
 
 func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (operation, error) {
 	o := operation{id: op.OperationID, bodyLimit: defaultBodyLimit}
@@ -62,6 +65,11 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 			o.path = append(o.path, ref.Value)
 		case openapi3.ParameterInQuery:
 			o.query = append(o.query, ref.Value)
+		case openapi3.ParameterInHeader:
+			if slices.Contains(describedElsewhere, http.CanonicalHeaderKey(ref.Value.Name)) {
+				return o, fmt.Errorf("%s has the header %s as a parameter", o.id, ref.Value.Name)
+			}
+			o.header = append(o.header, ref.Value)
 		default:
 			return o, fmt.Errorf("%s has a parameter in the %s", o.id, ref.Value.In)
 		}
@@ -133,23 +141,11 @@ func permissionNames(op *openapi3.Operation) []permission.Name {
 	return names
 }
 
-// guard admits a request to its operation: credential, permission, parameters
-// and body, in this order, each from the contract.
+// guard admits requests to an operation.
 func (s *server) guard(o operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if !o.public {
-				if err := s.authenticate(o, c); err != nil {
-					return err
-				}
-			}
-			if err := o.checkPath(c); err != nil {
-				return err
-			}
-			if err := o.checkQuery(c); err != nil {
-				return err
-			}
-			if err := o.checkBody(c); err != nil {
+			if err := s.admit(o, c); err != nil {
 				return err
 			}
 			return next(c)
@@ -157,70 +153,24 @@ func (s *server) guard(o operation) echo.MiddlewareFunc {
 	}
 }
 
-// checkPath accepts ids only: decimal, from 1 to the largest int64, no leading
-// zero or sign.
-func (o operation) checkPath(c echo.Context) error {
-	for _, p := range o.path {
-		text := c.Param(p.Name)
-		id, err := strconv.ParseUint(text, 10, 64)
-		if err != nil || id == 0 || id > math.MaxInt64 || text[0] == '0' || text[0] == '+' {
-			return fail.BadRequest(parameterMessage(p))
+// admit holds a request against its operation: credential, permission, parameters
+// and body, in this order, each from the contract.
+func (s *server) admit(o operation, c echo.Context) error {
+	if !o.public {
+		if err := s.authenticate(o, c); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-func parameterMessage(p *openapi3.Parameter) string {
-	if message, set := p.Extensions["x-message"].(string); set {
-		return message
-	}
-	return p.Name + " must be a positive number"
-}
-
-// checkQuery validates the query parameters that the contract names, takes out
-// empty ones, which count as absent, and writes whole numbers plainly, as the
-// generated code reads them. Unknown parameters are ignored.
-func (o operation) checkQuery(c echo.Context) error {
-	if len(o.query) == 0 {
-		return nil
-	}
-	u := c.Request().URL
-	values, err := parseQuery(u.RawQuery)
-	if err != nil {
+	if err := o.checkPath(c); err != nil {
 		return err
 	}
-	changed := false
-	for _, p := range o.query {
-		given := values[p.Name]
-		if len(given) > 1 {
-			return fail.BadRequest(p.Name + " must be given once")
-		}
-		if len(given) == 1 && given[0] == "" {
-			delete(values, p.Name)
-			given, changed = nil, true
-		}
-		if len(given) == 0 {
-			if p.Required {
-				return fail.BadRequest(p.Name + " is required")
-			}
-			continue
-		}
-		value, message := coerceText(p.Schema.Value, given[0], p.Name)
-		if message == "" {
-			message = violation(p.Schema.Value, value, p.Name)
-		}
-		if message != "" {
-			return fail.BadRequest(message)
-		}
-		if whole, ok := value.(int64); ok && strconv.FormatInt(whole, 10) != given[0] {
-			values.Set(p.Name, strconv.FormatInt(whole, 10))
-			changed = true
-		}
+	if err := o.checkQuery(c); err != nil {
+		return err
 	}
-	if changed {
-		u.RawQuery = values.Encode()
+	if err := o.checkHeader(c); err != nil {
+		return err
 	}
-	return nil
+	return o.checkBody(c)
 }
 
 // validated carries a body that was read, checked and coerced, so that the
