@@ -62,6 +62,7 @@ func TestRulesNoticeWhatBreaksThem(t *testing.T) {
 		"GET /api/identity/list 503: is not":                    func(d *openapi3.T) { get(d).Responses.Value("503").Ref = "" },
 		"GET /api/identity/list default":                        func(d *openapi3.T) { get(d).Responses.Set("default", get(d).Responses.Value("503")) },
 		"GET /api/auth/oidc/callback 302: no Location":          func(d *openapi3.T) { delete(callback(d).Headers, "Location") },
+		"PUT /api/identity: a WebSocket begins with a GET":      func(d *openapi3.T) { put(d).Extensions["x-websocket"] = true },
 		"PUT /api/identity: requestBody schema has no name":     func(d *openapi3.T) { body(d).Schema.Ref = "" },
 		"PUT /api/identity: requestBody is required":            func(d *openapi3.T) { put(d).RequestBody.Value.Required = false },
 		"schemas/NewIdentity: additionalProperties":             func(d *openapi3.T) { schema(d, "NewIdentity").AdditionalProperties = openapi3.AdditionalProperties{} },
@@ -197,6 +198,9 @@ func (c *checker) access(place string, op *openapi3.Operation) {
 	accepted := []string{"sessionToken", "queryToken"}
 	if op.Extensions["x-websocket"] == true {
 		accepted = []string{"socketToken"}
+		if !strings.HasPrefix(place, "GET ") {
+			c.say("%s: a WebSocket begins with a GET", place)
+		}
 	}
 	if !public && !slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool {
 		return slices.ContainsFunc(accepted, func(name string) bool { return r[name] != nil })

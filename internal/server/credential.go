@@ -10,6 +10,7 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 // authenticate admits callers with the credential and the permissions that the
@@ -51,16 +52,30 @@ func (s *server) fromHeader(ctx context.Context, o operation, r *http.Request) (
 	return who, err
 }
 
-// fromQuery reads a session token where clients cannot send headers.
+var (
+	errNoToken       = fail.Unauthorized("Token required")
+	errBadToken      = fail.Unauthorized("Invalid token")
+	errNoSocketToken = fail.Unauthorized("Missing sessionToken")
+	errNoSession     = fail.Unauthorized("Invalid session")
+)
+
+// fromQuery reads a session token where clients cannot send headers. API keys do
+// not count as used there.
 func (s *server) fromQuery(ctx context.Context, o operation, r *http.Request) (*caller.Caller, error) {
+	missing, invalid := errNoToken, errBadToken
+	if o.websocket {
+		missing, invalid = errNoSocketToken, errNoSession
+	}
 	token := r.URL.Query().Get(o.queryToken)
 	if token == "" {
-		return nil, fail.Unauthorized("Token required")
+		return nil, missing
+	}
+	if strings.HasPrefix(token, vault.APIKeyPrefix) {
+		return nil, invalid
 	}
 	who, err := caller.Find(ctx, s.queries, token)
-	var refused *fail.Error
-	if errors.As(err, &refused) || err == nil && who.SessionID == 0 {
-		return nil, fail.Unauthorized("Invalid token")
+	if refused := (*fail.Error)(nil); errors.As(err, &refused) {
+		return nil, invalid
 	}
 	return who, err
 }

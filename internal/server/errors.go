@@ -82,12 +82,15 @@ func (s *server) failure(err error, c echo.Context) *fail.Error {
 		return &fail.Error{Status: statusClientClosedRequest, Message: "The client has closed the connection"}
 	}
 	s.log.ErrorContext(c.Request().Context(), "unexpected failure", "error", err)
-	return &fail.Error{Status: http.StatusInternalServerError, Message: "Internal server error"}
+	return errInternal
 }
 
-var errDatabaseAway = &fail.Error{
-	Status: http.StatusServiceUnavailable, Message: "The database is not available. Please try again later.",
-}
+var (
+	errInternal     = &fail.Error{Status: http.StatusInternalServerError, Message: "Internal server error"}
+	errDatabaseAway = &fail.Error{
+		Status: http.StatusServiceUnavailable, Message: "The database is not available. Please try again later.",
+	}
+)
 
 // statusClientClosedRequest is nginx's name for a request that nobody waits for.
 const statusClientClosedRequest = 499
@@ -146,9 +149,14 @@ func (s *server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 			if aborted, ok := r.(error); ok && errors.Is(aborted, http.ErrAbortHandler) {
 				panic(r)
 			}
-			s.log.LogAttrs(c.Request().Context(), slog.LevelError, "panic", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
-			err = &fail.Error{Status: http.StatusInternalServerError, Message: "Internal server error"}
+			s.logPanic(c.Request().Context(), r)
+			err = errInternal
 		}()
 		return next(c)
 	}
+}
+
+// logPanic logs what a recovered panic was about, and where.
+func (s *server) logPanic(ctx context.Context, panicked any) {
+	s.log.LogAttrs(ctx, slog.LevelError, "panic", slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
 }

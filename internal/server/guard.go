@@ -24,6 +24,9 @@ const defaultBodyLimit = 100 << 10
 // once, at start-up.
 type operation struct {
 	id     string
+	method string
+	// route is the path as the contract writes it.
+	route  string
 	public bool
 	// optional operations are public, but know callers with a valid credential.
 	optional bool
@@ -42,14 +45,32 @@ type operation struct {
 	// tooLarge is the refusal of bodies over the limit.
 	tooLarge string
 	limiter  string
+	// websocket operations go on as a WebSocket; their failures are close codes.
+	websocket bool
 }
 
 // describedElsewhere are headers that OpenAPI says by other means, and ignores as
 // parameters.
 var describedElsewhere = []string{echo.HeaderAccept, echo.HeaderAuthorization, echo.HeaderContentType}
 
+// readOperations reads all that the contract has.
+func readOperations(contract *openapi3.T) ([]operation, error) {
+	var all []operation
+	for route, item := range contract.Paths.Map() {
+		for method, op := range item.Operations() {
+			o, err := newOperation(contract, item, op)
+			if err != nil {
+				return nil, fmt.Errorf("contract: %w", err)
+			}
+			o.route, o.method = route, method
+			all = append(all, o)
+		}
+	}
+	return all, nil
+}
+
 func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (operation, error) {
-	o := operation{id: op.OperationID, bodyLimit: defaultBodyLimit}
+	o := operation{id: op.OperationID, bodyLimit: defaultBodyLimit, websocket: op.Extensions["x-websocket"] == true}
 	if err := o.readSecurity(contract, op); err != nil {
 		return o, err
 	}
@@ -93,6 +114,12 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 		}
 	}
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
+	if o.websocket && (o.public || o.queryToken == "") {
+		return o, fmt.Errorf("%s is a WebSocket and takes no token in the query", o.id)
+	}
+	if o.websocket && (op.RequestBody != nil || o.limiter != "") {
+		return o, fmt.Errorf("%s is a WebSocket and has a body or a limiter", o.id)
+	}
 	return o, nil
 }
 

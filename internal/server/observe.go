@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/labstack/echo/v4"
 
 	"github.com/nexterm-go/nexterm/internal/caller"
@@ -19,6 +19,8 @@ type routed struct {
 	// socket is what a request that became a WebSocket goes on with. It outlives
 	// the request, whose memory and deep stack an idle socket has no use for.
 	socket func()
+	// closeCode is what the server ends a socket with instead of serving it.
+	closeCode websocket.StatusCode
 }
 
 const routedKey = "nexterm.routed"
@@ -59,21 +61,16 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			s.log.LogAttrs(ctx, slog.LevelInfo, "request", append(line, slog.Duration("took", took))...)
 			return nil
 		}
+		if r.closeCode != 0 {
+			line = append(line, slog.Int("close", int(r.closeCode)))
+		}
 		ctx = context.WithoutCancel(ctx)
 		go func() {
-			defer s.logPanic(ctx)
 			r.socket()
 			// No metric: how long it was open says nothing about how fast it was served.
 			s.log.LogAttrs(ctx, slog.LevelInfo, "request", append(line, slog.Duration("took", time.Since(start)))...)
 		}()
 		return nil
-	}
-}
-
-// logPanic keeps a panic of a goroutine from ending the process.
-func (s *server) logPanic(ctx context.Context) {
-	if r := recover(); r != nil {
-		s.log.LogAttrs(ctx, slog.LevelError, "panic", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/account"
 	"github.com/nexterm-go/nexterm/internal/apikey"
 	"github.com/nexterm-go/nexterm/internal/audit"
+	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/device"
 	"github.com/nexterm-go/nexterm/internal/entry"
 	"github.com/nexterm-go/nexterm/internal/event"
@@ -24,9 +25,11 @@ import (
 	"github.com/nexterm-go/nexterm/internal/session"
 	"github.com/nexterm-go/nexterm/internal/snippet"
 	"github.com/nexterm-go/nexterm/internal/source"
+	"github.com/nexterm-go/nexterm/internal/state"
 	"github.com/nexterm-go/nexterm/internal/tag"
 	"github.com/nexterm-go/nexterm/internal/totp"
 	"github.com/nexterm-go/nexterm/internal/user"
+	"github.com/nexterm-go/nexterm/internal/ws"
 )
 
 type (
@@ -98,6 +101,14 @@ func newOperations(o Options, contract *openapi3.T, jobs *job.Client) operations
 		tag.New(o.Pool, o.Events),
 		totp.New(o.Pool, o.Vault),
 		user.New(o.Pool, o.Events, o.Log),
+	}
+}
+
+// socketHandlers serve the operations that are WebSockets, by operationId. One that
+// is missing, or that the contract does not have, keeps the server from starting.
+func socketHandlers(feed *state.Hub) map[string]ws.Handler {
+	return map[string]ws.Handler{
+		"openStateSocket": func(_ context.Context, conn *ws.Conn, who *caller.Caller, _ ws.Parameters) { feed.Serve(conn, who) },
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/ws"
 )
 
 // checkPath accepts ids only: decimal, from 1 to the largest int64, no leading
@@ -115,4 +116,20 @@ func checkText(p *openapi3.Parameter, given []string) (string, error) {
 		return strconv.FormatInt(whole, 10), nil
 	}
 	return given[0], nil
+}
+
+// parameters are those of an admitted request.
+func (o operation) parameters(c echo.Context) ws.Parameters {
+	all := ws.Parameters{}
+	for _, p := range o.path {
+		all[p.Name] = c.Param(p.Name)
+	}
+	query := c.Request().URL.Query()
+	for _, p := range o.query {
+		all[p.Name] = query.Get(p.Name)
+	}
+	for _, p := range o.header {
+		all[p.Name] = c.Request().Header.Get(p.Name)
+	}
+	return all
 }

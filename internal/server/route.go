@@ -9,6 +9,11 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// echoRoute writes a path of the contract as Echo's router has it.
+func echoRoute(path string) string {
+	return strings.NewReplacer("/{", "/:", "}", "").Replace(path)
+}
+
 // exact refuses what Echo routes too far: a parameter at the end of a route
 // swallows all segments that follow. Such a path is another one, or none.
 func exact(contract *openapi3.T) echo.MiddlewareFunc {

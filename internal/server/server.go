@@ -66,12 +66,17 @@ type Options struct {
 // Server is the handler of all requests, and what runs besides them.
 type Server struct {
 	http.Handler
-	sockets *state.Hub
+	feed    *state.Hub
+	sockets *sockets
 }
 
-// Run keeps open sockets up to date until the context ends. Then it closes them
-// and waits for that, because stopping the HTTP server does not.
-func (s *Server) Run(ctx context.Context) { s.sockets.Run(ctx) }
+// Run keeps the live feed up to date until the context ends. Then it ends all open
+// sockets and waits for that, because stopping the HTTP server does not.
+func (s *Server) Run(ctx context.Context) {
+	context.AfterFunc(ctx, s.sockets.stop)
+	s.feed.Run(ctx)
+	s.sockets.drain()
+}
 
 type server struct {
 	pool    *pgxpool.Pool
@@ -79,7 +84,7 @@ type server struct {
 	log     *slog.Logger
 	trust   ProxyTrust
 	metrics *metrics
-	sockets *state.Hub
+	sockets *sockets
 }
 
 // readContract reads it once: that takes longer than all else that New does, and
@@ -101,7 +106,7 @@ func New(options Options) (*Server, error) {
 		return nil, fmt.Errorf("enqueue jobs: %w", err)
 	}
 	all := newOperations(options, contract, jobs)
-	sockets := state.New(state.Options{
+	feed := state.New(state.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout,
 	})
@@ -111,16 +116,20 @@ func New(options Options) (*Server, error) {
 		log:     options.Log,
 		trust:   options.Trust,
 		metrics: newMetrics(options.Pool),
-		sockets: sockets,
+		sockets: newSockets(),
 	}
-	s.metrics.count(sockets)
+	s.metrics.count(feed)
 	if options.LoginLimit == 0 {
 		options.LoginLimit = DefaultLoginLimit
 	}
 	if options.DeviceLimit == 0 {
 		options.DeviceLimit = DefaultDeviceLimit
 	}
-	middlewares, err := s.middlewares(contract, limiters(options.LoginLimit, options.DeviceLimit))
+	guarded, err := readOperations(contract)
+	if err != nil {
+		return nil, err
+	}
+	middlewares, err := s.middlewares(contract, guarded, limiters(options.LoginLimit, options.DeviceLimit))
 	if err != nil {
 		return nil, err
 	}
@@ -136,44 +145,40 @@ func New(options Options) (*Server, error) {
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
 	e.GET("/api/docs", explorer)
 	e.GET("/api/docs/*", explorer)
-	e.GET("/api/ws/state", s.openStateSocket, s.named("openStateSocket"))
 	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
-	return &Server{e, sockets}, nil
+	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(feed)); err != nil {
+		return nil, err
+	}
+	return &Server{e, feed, s.sockets}, nil
 }
 
 // middlewares builds what stands before each operation: its name in the log,
-// who calls where that is optional, its limiter and its guard.
-func (s *server) middlewares(contract *openapi3.T, limiters map[string]limiter) (map[string][]echo.MiddlewareFunc, error) {
+// who calls where that is optional, its limiter and its guard. WebSockets meet the
+// guard after their upgrade.
+func (s *server) middlewares(contract *openapi3.T, operations []operation, limiters map[string]limiter) (map[string][]echo.MiddlewareFunc, error) {
 	all := map[string][]echo.MiddlewareFunc{}
-	for path, item := range contract.Paths.Map() {
-		for _, op := range item.Operations() {
-			if op.Extensions["x-websocket"] == true {
-				// Its failures are close codes, which the guard does not know.
-				continue
-			}
-			o, err := newOperation(contract, item, op)
-			if err != nil {
-				return nil, fmt.Errorf("contract: %w", err)
-			}
-			var chain []echo.MiddlewareFunc
-			if strings.HasSuffix(path, "}") {
-				chain = append(chain, exact(contract))
-			}
-			chain = append(chain, s.named(o.id))
-			if o.optional {
-				chain = append(chain, s.identify)
-			}
-			if o.limiter != "" {
-				l, known := limiters[o.limiter]
-				if !known {
-					return nil, fmt.Errorf("contract: %s names the unknown limiter %s", o.id, o.limiter)
-				}
-				chain = append(chain, s.limit(l))
-			}
-			all[o.id] = append(chain, s.guard(o))
+	for _, o := range operations {
+		var chain []echo.MiddlewareFunc
+		if strings.HasSuffix(o.route, "}") {
+			chain = append(chain, exact(contract))
 		}
+		chain = append(chain, s.named(o.id))
+		if o.optional {
+			chain = append(chain, s.identify)
+		}
+		if o.limiter != "" {
+			l, known := limiters[o.limiter]
+			if !known {
+				return nil, fmt.Errorf("contract: %s names the unknown limiter %s", o.id, o.limiter)
+			}
+			chain = append(chain, s.limit(l))
+		}
+		if !o.websocket {
+			chain = append(chain, s.guard(o))
+		}
+		all[o.id] = chain
 	}
 	return all, nil
 }

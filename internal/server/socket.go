@@ -1,143 +1,148 @@
 package server
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
-	"net"
+	"fmt"
+	"maps"
 	"net/http"
-	"strings"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/labstack/echo/v4"
 
 	"github.com/nexterm-go/nexterm/internal/caller"
-	"github.com/nexterm-go/nexterm/internal/fail"
-	"github.com/nexterm-go/nexterm/internal/state"
-	"github.com/nexterm-go/nexterm/internal/vault"
+	"github.com/nexterm-go/nexterm/internal/ws"
 )
 
-// socketAuthTimeout is how long a new socket may wait for who its caller is.
-const socketAuthTimeout = 10 * time.Second
+// admitTimeout is how long a new socket may wait for the guard.
+const admitTimeout = 10 * time.Second
 
-// socketBuffer is the size of a socket's buffers, in bytes. Longer messages pass
-// them by.
-const socketBuffer = 512
+// sockets are the WebSockets that are being served. They outlive their requests,
+// which is why the HTTP server does not know of them.
+type sockets struct {
+	// stopping ends when the server stops.
+	stopping context.Context
+	stop     context.CancelFunc
 
-// Close codes of the stage that authenticates a socket. Browsers cannot read
-// the answer to a failed upgrade, so that every upgrade succeeds.
-const (
-	closeNoToken websocket.StatusCode = 4001
-	closeInvalid websocket.StatusCode = 4003
-)
+	mu   sync.Mutex
+	open sync.WaitGroup
+}
 
-// openStateSocket serves the live feed of what the caller sees.
-func (s *server) openStateSocket(c echo.Context) error {
-	conn, err := upgrade(c)
-	if err != nil {
-		return err
+func newSockets() *sockets {
+	s := &sockets{}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// add counts a socket in, unless the server stops.
+func (s *sockets) add() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Err() != nil {
+		return false
 	}
-	r := c.Get(routedKey).(*routed)
-	who, err := s.socketCaller(c.Request().Context(), c.QueryParam("sessionToken"))
-	if err != nil {
-		code, reason := s.closing(err, c)
-		r.socket = func() { conn.End(code, reason) }
-		return nil
+	s.open.Add(1)
+	return true
+}
+
+// drain stops all sockets and waits for them.
+func (s *sockets) drain() {
+	s.mu.Lock()
+	s.stop()
+	s.mu.Unlock()
+	s.open.Wait()
+}
+
+// socketContext has the values of a request, and ends when the server stops.
+type socketContext struct {
+	context.Context
+	request context.Context
+}
+
+func (c socketContext) Value(key any) any {
+	if value := c.request.Value(key); value != nil {
+		return value
 	}
-	r.account = who.AccountID
-	r.socket = func() { s.sockets.Serve(conn, who) }
+	return c.Context.Value(key)
+}
+
+// registerSockets gives every operation that is a WebSocket its handler. What
+// stands before it is the same as before other operations, but for the guard.
+func (s *server) registerSockets(e *echo.Echo, all []operation, before map[string][]echo.MiddlewareFunc, handlers map[string]ws.Handler) error {
+	left := maps.Clone(handlers)
+	for _, o := range all {
+		if !o.websocket {
+			continue
+		}
+		handler := left[o.id]
+		if handler == nil {
+			return fmt.Errorf("contract: the WebSocket %s has no handler", o.id)
+		}
+		delete(left, o.id)
+		e.Add(o.method, echoRoute(o.route), s.serveSocket(o, handler), before[o.id]...)
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("contract: there is no WebSocket %s to handle", slices.Sorted(maps.Keys(left)))
+	}
 	return nil
 }
 
-var (
-	errNoToken   = fail.BadRequest("Missing sessionToken")
-	errNoSession = fail.Unauthorized("Invalid session")
-)
-
-// socketCaller finds who opens a socket. API keys open none.
-func (s *server) socketCaller(ctx context.Context, token string) (*caller.Caller, error) {
-	if token == "" {
-		return nil, errNoToken
+// serveSocket upgrades before the guard decides: browsers cannot read the answer
+// to a failed upgrade, but they can read a close code.
+func (s *server) serveSocket(o operation, handler ws.Handler) echo.HandlerFunc {
+	admit := s.recoverPanics(func(c echo.Context) error { return s.admit(o, c) })
+	return func(c echo.Context) error {
+		conn, err := upgrade(c)
+		if err != nil {
+			return err
+		}
+		r, request := c.Get(routedKey).(*routed), c.Request()
+		waiting, cancel := context.WithTimeout(request.Context(), admitTimeout)
+		defer cancel()
+		c.SetRequest(request.WithContext(waiting))
+		if err := admit(c); err != nil {
+			code, reason := s.closing(err, c)
+			r.closeCode = code
+			r.socket = func() { conn.End(code, reason) }
+			return nil
+		}
+		who, parameters := caller.From(c.Request().Context()), o.parameters(c)
+		if !s.sockets.add() {
+			r.closeCode = ws.GoingAway
+			r.socket = func() { conn.End(ws.GoingAway, ws.ShuttingDown) }
+			return nil
+		}
+		ctx := socketContext{s.sockets.stopping, context.WithoutCancel(caller.With(request.Context(), who))}
+		r.socket = func() {
+			defer s.sockets.open.Done()
+			defer func() { _ = conn.CloseNow() }()
+			defer func() {
+				if r := recover(); r != nil {
+					s.logPanic(ctx, r)
+					conn.End(ws.InternalError, errInternal.Message)
+				}
+			}()
+			handler(ctx, conn, who, parameters)
+		}
+		return nil
 	}
-	if strings.HasPrefix(token, vault.APIKeyPrefix) {
-		return nil, errNoSession
-	}
-	ctx, cancel := context.WithTimeout(ctx, socketAuthTimeout)
-	defer cancel()
-	who, err := caller.Find(ctx, s.queries, token)
-	if failure := (*fail.Error)(nil); errors.As(err, &failure) {
-		err = errNoSession
-	}
-	return who, err
 }
 
 // closing puts a failure into a close code.
 func (s *server) closing(err error, c echo.Context) (websocket.StatusCode, string) {
 	failure := s.failure(err, c)
-	switch failure.Status {
-	case http.StatusBadRequest:
-		return closeNoToken, failure.Message
-	case http.StatusUnauthorized:
-		return closeInvalid, failure.Message
-	case http.StatusServiceUnavailable:
-		return websocket.StatusTryAgainLater, failure.Message
-	}
-	return websocket.StatusInternalError, failure.Message
-}
-
-// upgrade turns a request into a WebSocket, or names what it lacks.
-func upgrade(c echo.Context) (*state.Conn, error) {
-	u := &upgrading{ResponseWriter: c.Response()}
-	conn, err := websocket.Accept(u, c.Request(), &websocket.AcceptOptions{
-		// A page of another origin gains nothing: the credential is in the URL that
-		// its caller composes, and the browser adds none. Clients that are no
-		// browsers send whatever origin they like.
-		InsecureSkipVerify: true,
-	})
 	switch {
-	case err == nil:
-		return &state.Conn{Conn: conn, Net: u.conn}, nil
-	case u.refused == http.StatusUpgradeRequired:
-		return nil, &fail.Error{Status: u.refused, Message: "This path speaks WebSocket only"}
-	case u.refused != 0:
-		return nil, fail.BadRequest("The WebSocket handshake is malformed")
+	case errors.Is(err, errNoSocketToken):
+		return ws.TokenMissing, failure.Message
+	case failure.Status == http.StatusUnauthorized:
+		return ws.TokenInvalid, failure.Message
+	case failure.Status == http.StatusBadRequest, failure.Status == http.StatusForbidden:
+		return ws.PolicyViolation, failure.Message
+	case failure.Status == http.StatusServiceUnavailable:
+		return ws.TryAgainLater, failure.Message
 	}
-	return nil, err
-}
-
-// upgrading keeps the connection below a WebSocket, and keeps the library from
-// writing refusals itself.
-type upgrading struct {
-	http.ResponseWriter
-	conn    net.Conn
-	refused int
-}
-
-func (u *upgrading) WriteHeader(status int) {
-	if status != http.StatusSwitchingProtocols {
-		u.refused = status
-		u.Header().Del(echo.HeaderContentType)
-		return
-	}
-	u.ResponseWriter.WriteHeader(status)
-}
-
-func (u *upgrading) Write(text []byte) (int, error) { return len(text), nil }
-
-// Hijack hands over the connection with small buffers: there are many sockets,
-// most of them silent. What the client has sent already is kept.
-func (u *upgrading) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(u.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	u.conn = conn
-	early := rw.Reader.Buffered()
-	reader := bufio.NewReaderSize(io.MultiReader(io.LimitReader(rw.Reader, int64(early)), conn), max(early, socketBuffer))
-	if _, err := reader.Peek(early); err != nil {
-		return nil, nil, err
-	}
-	return conn, bufio.NewReadWriter(reader, bufio.NewWriterSize(conn, socketBuffer)), nil
+	return ws.InternalError, failure.Message
 }

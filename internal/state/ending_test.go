@@ -61,6 +61,17 @@ func TestCredentialsThatOpenNothing(t *testing.T) {
 	s.Stranger.Socket(path).WantClose(invalid, "Invalid session")
 }
 
+func TestParameterThatDoesNotFitIsACloseCode(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	long := strings.Repeat("x", 255)
+	five(t, s.Owner.Socket("/api/ws/state?tabId="+long))
+	s.Owner.Socket("/api/ws/state?tabId="+long+"x").
+		WantClose(websocket.StatusPolicyViolation, "tabId length must be less than or equal to 255 characters long")
+	s.Owner.Socket("/api/ws/state?tabId=a&tabId=b").WantClose(websocket.StatusPolicyViolation, "tabId must be given once")
+	logged(t, s, `"operation":"openStateSocket","status":101,"account":`+fmt.Sprint(s.Owner.AccountID)+`,"ip":"127.0.0.1","close":1008`)
+}
+
 func TestDatabaseAwayIsACloseCode(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)

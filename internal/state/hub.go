@@ -16,6 +16,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/ws"
 )
 
 const (
@@ -97,7 +98,7 @@ func (h *Hub) Run(ctx context.Context) {
 }
 
 // Serve keeps a caller's socket up to date and returns when it is closed.
-func (h *Hub) Serve(conn *Conn, c *caller.Caller) {
+func (h *Hub) Serve(conn *ws.Conn, c *caller.Caller) {
 	s := &socket{
 		conn: conn, log: h.options.Log, session: c.SessionID,
 		pingInterval: h.options.PingInterval, writeTimeout: h.options.WriteTimeout,

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/ws"
 )
 
 const (
@@ -28,11 +29,11 @@ type ending struct {
 }
 
 var (
-	goingAway = &ending{code: websocket.StatusGoingAway, reason: "The server is shutting down"}
-	tooSlow   = &ending{code: websocket.StatusPolicyViolation, reason: "Messages are not read fast enough"}
-	noAnswer  = &ending{code: websocket.StatusPolicyViolation, reason: "Pings are not answered"}
+	goingAway = &ending{code: ws.GoingAway, reason: ws.ShuttingDown}
+	tooSlow   = &ending{code: ws.PolicyViolation, reason: "Messages are not read fast enough"}
+	noAnswer  = &ending{code: ws.PolicyViolation, reason: "Pings are not answered"}
 	loggedOut = &ending{
-		code: 4010, reason: "Session invalidated",
+		code: ws.SessionEnded, reason: "Session invalidated",
 		farewell: []byte(`{"type":"LOGOUT","data":{"reason":"session_invalidated"}}`),
 	}
 )
@@ -40,7 +41,7 @@ var (
 // socket is one open connection. It has no goroutine but its reader's while
 // there is nothing to write.
 type socket struct {
-	conn                       *Conn
+	conn                       *ws.Conn
 	log                        *slog.Logger
 	session                    int64
 	pingInterval, writeTimeout time.Duration
@@ -80,7 +81,7 @@ func (s *socket) serve(refresh func(topicSet)) {
 	}
 	// Says so to a peer that broke the protocol; after any other end this only
 	// waits until the connection is closed.
-	s.conn.End(websocket.StatusProtocolError, "")
+	s.conn.End(ws.ProtocolError, "")
 }
 
 // parse reads a client's message: the topics that it wants anew, none when it
@@ -125,7 +126,7 @@ func (s *socket) end(e *ending) {
 	s.ending = e
 	s.queue = nil
 	clear(s.lists[:])
-	s.conn.hurry()
+	s.conn.Hurry()
 	s.startWriting()
 }
 
