@@ -64,6 +64,9 @@ func bundle(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := pathsAreListed(root, dir); err != nil {
+		return nil, err
+	}
 	tags, err := inlinePaths(root, dir)
 	if err != nil {
 		return nil, err
@@ -105,7 +108,46 @@ func read(file string) (*yaml.Node, error) {
 	if err := yaml.Unmarshal(data, &document); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	// A node keeps a name that is given twice, and only the first would count.
+	if err := document.Decode(&map[string]any{}); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(file), err)
+	}
 	return document.Content[0], nil
+}
+
+// pathsAreListed refuses paths of tag files that openapi.yaml does not list: they
+// would be left out in silence.
+func pathsAreListed(root *yaml.Node, dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		if name == "openapi.yaml" {
+			continue
+		}
+		tag, err := read(file)
+		if err != nil {
+			return err
+		}
+		paths := member(tag, "paths")
+		if paths == nil {
+			continue
+		}
+		for i := 0; i < len(paths.Content); i += 2 {
+			path := paths.Content[i].Value
+			if member(member(root, "paths"), path) == nil {
+				return fmt.Errorf("%s: %s is not listed in openapi.yaml; add %s: {$ref: '%s'}", name, path, path, reference(name, path))
+			}
+		}
+	}
+	return nil
+}
+
+// reference is how openapi.yaml names a path of a tag file.
+func reference(file, path string) string {
+	return file + "#/paths/" + strings.ReplaceAll(path, "/", "~1")
 }
 
 // inlinePaths replaces each path's reference by the tag file's path item and
@@ -120,7 +162,7 @@ func inlinePaths(root *yaml.Node, dir string) (map[string]*yaml.Node, error) {
 			return nil, fmt.Errorf("openapi.yaml: %s is not a reference to a tag file", path)
 		}
 		file, _, _ := strings.Cut(ref.Value, "#")
-		if want := file + "#/paths/" + strings.ReplaceAll(path, "/", "~1"); ref.Value != want {
+		if want := reference(file, path); ref.Value != want {
 			return nil, fmt.Errorf("openapi.yaml: %s refers to %s, not to %s", path, ref.Value, want)
 		}
 		if tags[file] == nil {
@@ -222,49 +264,4 @@ func member(node *yaml.Node, name string) *yaml.Node {
 		}
 	}
 	return nil
-}
-
-func encode(out *bytes.Buffer, node *yaml.Node) error {
-	switch node.Kind {
-	case yaml.MappingNode:
-		out.WriteByte('{')
-		for i := 0; i < len(node.Content); i += 2 {
-			if i > 0 {
-				out.WriteByte(',')
-			}
-			name, err := json.Marshal(node.Content[i].Value)
-			if err != nil {
-				return err
-			}
-			out.Write(name)
-			out.WriteByte(':')
-			if err := encode(out, node.Content[i+1]); err != nil {
-				return err
-			}
-		}
-		out.WriteByte('}')
-		return nil
-	case yaml.SequenceNode:
-		out.WriteByte('[')
-		for i, item := range node.Content {
-			if i > 0 {
-				out.WriteByte(',')
-			}
-			if err := encode(out, item); err != nil {
-				return err
-			}
-		}
-		out.WriteByte(']')
-		return nil
-	case yaml.ScalarNode:
-		var value any
-		if err := node.Decode(&value); err != nil {
-			return err
-		}
-		text := json.NewEncoder(out)
-		text.SetEscapeHTML(false)
-		return text.Encode(value)
-	default:
-		return fmt.Errorf("line %d: anchors and aliases are not part of the contract's YAML", node.Line)
-	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -57,6 +58,12 @@ func TestBundleRefuses(t *testing.T) {
 		"a.yaml: no path /api/a":                           {"openapi.yaml": root, "a.yaml": "paths: {}"},
 		"openapi.yaml: /api/a refers to a.yaml#/paths/~1api~1b, not to a.yaml#/paths/~1api~1a": {
 			"openapi.yaml": "paths: {/api/a: {$ref: 'a.yaml#/paths/~1api~1b'}}"},
+		"a.yaml: /api/b is not listed in openapi.yaml; add /api/b: {$ref: 'a.yaml#/paths/~1api~1b'}": {
+			"openapi.yaml": root, "a.yaml": strings.Replace(tag, "components:", "  /api/b: {get: {}}\ncomponents:", 1)},
+		"new.yaml: /api/c is not listed in openapi.yaml; add /api/c: {$ref: 'new.yaml#/paths/~1api~1c'}": {
+			"openapi.yaml": root, "a.yaml": tag, "new.yaml": "paths: {/api/c: {get: {}}}"},
+		"a.yaml: yaml: unmarshal errors:\n  line 2: mapping key \"/api/a\" already defined at line 2": {
+			"openapi.yaml": root, "a.yaml": "\npaths: {/api/a: {}, /api/a: {}}"},
 		"openapi.yaml: /api/a is not a reference to a tag file": {"openapi.yaml": "paths: {/api/a: {get: {}}}"},
 	} {
 		_, err := bundle(write(t, files))
