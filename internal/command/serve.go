@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -14,21 +14,18 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
 
 	migrations "github.com/nexterm-go/nexterm/db"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/outbound"
-	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 const (
-	// poolSize is where throughput stops to grow on small machines.
-	poolSize = 16
 	// drainTime is how long running requests have to finish at shutdown.
 	drainTime = 15 * time.Second
 	// flushTime is how long the other servers' news may take after that.
@@ -39,7 +36,23 @@ const (
 	memoryLimit = 128 << 20
 )
 
-func serve(ctx context.Context, settings Settings) (err error) {
+func serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long:  "Run the server. Without any setting it keeps everything, a private PostgreSQL included, in the data directory.\n\n" + settingsHelp(),
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := readSettings()
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), settings, cmd.Root().Version)
+		},
+	}
+}
+
+func serve(ctx context.Context, settings Settings, version string) (err error) {
 	tuneGC()
 	log := settings.logger()
 	if settings.TrustProxy.Everybody() {
@@ -83,7 +96,7 @@ func serve(ctx context.Context, settings Settings) (err error) {
 	var background sync.WaitGroup
 	background.Go(func() { events.Run(running) })
 	background.Go(func() { handler.Run(running) })
-	err = listen(ctx, settings, handler, log, database.failed)
+	err = listen(ctx, settings, version, handler, log, database.failed)
 	stop()
 	background.Wait()
 	// What the last requests have changed is news for the other servers.
@@ -99,35 +112,6 @@ func stopJobs(jobs *job.Client) error {
 	return jobs.StopAndCancel(ctx)
 }
 
-func migrate(ctx context.Context, settings Settings) (err error) {
-	log := settings.logger()
-	database, err := openDatabase(ctx, settings, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, database.close()) }()
-	return migrations.Up(ctx, database.pool, log)
-}
-
-func healthcheck(ctx context.Context, settings Settings) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	target := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(settings.ServerPort)) + "/readyz"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", target, response.Status)
-	}
-	return nil
-}
-
 func tuneGC() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -137,60 +121,8 @@ func tuneGC() {
 	}
 }
 
-// database is the pool and, for the private one, the cluster behind it.
-type database struct {
-	pool    *pgxpool.Pool
-	cluster *postgres.Cluster
-	// failed is closed when the private cluster has ended by itself.
-	failed <-chan struct{}
-}
-
-func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*database, error) {
-	d := &database{}
-	url, err := settings.databaseURL()
-	if err != nil {
-		return nil, err
-	}
-	if url == "" {
-		d.cluster, err = postgres.Start(ctx, postgres.Options{
-			DataDir: settings.DataDir, BinDir: settings.PostgresBin, Log: log,
-			Progress: func(step string) { fmt.Println(step) },
-		})
-		if err != nil {
-			return nil, err
-		}
-		url, d.failed = d.cluster.URL(), d.cluster.Done()
-	}
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("DATABASE_URL: %w", err), d.close())
-	}
-	config.MaxConns = poolSize
-	config.ConnConfig.ConnectTimeout = 5 * time.Second
-	config.ConnConfig.RuntimeParams["application_name"] = "nexterm"
-	config.ConnConfig.RuntimeParams["statement_timeout"] = "30s"
-	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
-	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, errors.Join(fmt.Errorf("DATABASE_URL: %w", err), d.close())
-	}
-	if err := d.pool.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), d.close())
-	}
-	return d, nil
-}
-
-func (d *database) close() error {
-	if d.pool != nil {
-		d.pool.Close()
-	}
-	if d.cluster == nil {
-		return nil
-	}
-	return d.cluster.Stop(context.Background())
-}
-
 // listen serves until the context ends, then lets running requests finish.
-func listen(ctx context.Context, settings Settings, handler http.Handler, log *slog.Logger, databaseFailed <-chan struct{}) error {
+func listen(ctx context.Context, settings Settings, version string, handler http.Handler, log *slog.Logger, databaseFailed <-chan struct{}) error {
 	s := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
