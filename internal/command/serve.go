@@ -22,10 +22,14 @@ import (
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/source"
+	"github.com/nexterm-go/nexterm/internal/sweep"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 const (
+	// jobDelay keeps background work away from the first moments of a server.
+	jobDelay = 10 * time.Second
 	// drainTime is how long running requests have to finish at shutdown.
 	drainTime = 15 * time.Second
 	// flushTime is how long the other servers' news may take after that.
@@ -84,10 +88,18 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	if err != nil {
 		return err
 	}
-	jobs, err := job.Start(ctx, job.Options{
-		Pool: database.pool, Outbound: client, Log: log, Delay: job.DefaultDelay,
-	})
+	if err := source.EnsureDefault(ctx, database.pool); err != nil {
+		return fmt.Errorf("start background work: %w", err)
+	}
+	jobs, err := job.New(database.pool, log, jobDelay,
+		source.Jobs(source.NewSyncer(database.pool, client, log)),
+		sweep.Jobs(database.pool),
+	)
 	if err != nil {
+		return fmt.Errorf("start background work: %w", err)
+	}
+	// The end of the context is for the requests; jobs are stopped apart, after them.
+	if err := jobs.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start background work: %w", err)
 	}
 	defer func() { err = errors.Join(err, stopJobs(jobs)) }()

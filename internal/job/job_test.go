@@ -17,6 +17,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/source"
+	"github.com/nexterm-go/nexterm/internal/sweep"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -48,10 +49,12 @@ func start(t *testing.T, pool *pgxpool.Pool, delay time.Duration) <-chan *river.
 	networks, err := outbound.ParseNetworks("127.0.0.1")
 	require.NoError(t, err)
 	log := slog.New(slog.DiscardHandler)
-	client, err := job.Start(t.Context(), job.Options{
-		Pool: pool, Outbound: outbound.New(networks), Log: log, Delay: delay,
-	})
+	client, err := job.New(pool, log, delay,
+		source.Jobs(source.NewSyncer(pool, outbound.New(networks), log)),
+		sweep.Jobs(pool),
+	)
 	require.NoError(t, err)
+	require.NoError(t, client.Start(context.WithoutCancel(t.Context())))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
