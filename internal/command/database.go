@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 )
-
-// poolSize is where throughput stops to grow on small machines.
-const poolSize = 16
 
 // database is the pool and, for the private one, the cluster behind it.
 type database struct {
@@ -39,20 +36,8 @@ func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*da
 		}
 		url, d.failed = d.cluster.URL(), d.cluster.Done()
 	}
-	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("DATABASE_URL: %w", err), d.close())
-	}
-	config.MaxConns = poolSize
-	config.ConnConfig.ConnectTimeout = 5 * time.Second
-	config.ConnConfig.RuntimeParams["application_name"] = "nexterm"
-	config.ConnConfig.RuntimeParams["statement_timeout"] = "30s"
-	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
-	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, errors.Join(fmt.Errorf("DATABASE_URL: %w", err), d.close())
-	}
-	if err := d.pool.Ping(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), d.close())
+	if d.pool, err = app.OpenPool(ctx, url); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
 }

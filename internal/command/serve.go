@@ -11,19 +11,15 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	migrations "github.com/nexterm-go/nexterm/db"
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/event"
-	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
-	"github.com/nexterm-go/nexterm/internal/source"
-	"github.com/nexterm-go/nexterm/internal/sweep"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -32,8 +28,6 @@ const (
 	jobDelay = 10 * time.Second
 	// drainTime is how long running requests have to finish at shutdown.
 	drainTime = 15 * time.Second
-	// flushTime is how long the other servers' news may take after that.
-	flushTime = 5 * time.Second
 	// Answers are short-lived garbage, so collecting rarely pays; the memory
 	// limit keeps that from growing. GOGC and GOMEMLIMIT still override both.
 	gcPercent   = 400
@@ -78,50 +72,20 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	if err != nil {
 		return err
 	}
-	events := event.NewBus(database.pool, log)
-	client := outbound.New(settings.AllowOutbound)
-	handler, err := server.New(server.Options{
-		Pool: database.pool, Vault: keys, Events: events, Outbound: client, Log: log, Version: version,
-		Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
-		PublicURLs: settings.PublicURLs,
+	a, err := app.New(app.Options{
+		Options: server.Options{
+			Pool: database.pool, Vault: keys, Outbound: outbound.New(settings.AllowOutbound), Log: log, Version: version,
+			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
+			PublicURLs: settings.PublicURLs,
+		},
+		JobDelay: jobDelay,
 	})
 	if err != nil {
 		return err
 	}
-	if err := source.EnsureDefault(ctx, database.pool); err != nil {
-		return fmt.Errorf("start background work: %w", err)
-	}
-	jobs, err := job.New(database.pool, log, jobDelay,
-		source.Jobs(source.NewSyncer(database.pool, client, log)),
-		sweep.Jobs(database.pool),
-	)
-	if err != nil {
-		return fmt.Errorf("start background work: %w", err)
-	}
-	// The end of the context is for the requests; jobs are stopped apart, after them.
-	if err := jobs.Start(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("start background work: %w", err)
-	}
-	defer func() { err = errors.Join(err, stopJobs(jobs)) }()
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	var background sync.WaitGroup
-	background.Go(func() { events.Run(running) })
-	background.Go(func() { handler.Run(running) })
-	err = listen(ctx, settings, version, handler, log, database.failed)
-	stop()
-	background.Wait()
-	// What the last requests have changed is news for the other servers.
-	flush, cancel := context.WithTimeout(context.Background(), flushTime)
-	defer cancel()
-	return errors.Join(err, events.Flush(flush))
-}
-
-// stopJobs cancels running jobs; they are made to be done again.
-func stopJobs(jobs *job.Client) error {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	return jobs.StopAndCancel(ctx)
+	return a.Run(ctx, func(ctx context.Context) error {
+		return listen(ctx, settings, version, a.Server, log, database.failed)
+	})
 }
 
 func tuneGC() {

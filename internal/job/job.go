@@ -70,11 +70,6 @@ func New(pool *pgxpool.Pool, log *slog.Logger, delay time.Duration, works ...Wor
 	return river.NewClient(riverpgxv5.New(pool), config)
 }
 
-// NewClient returns a client that enqueues jobs and works none.
-func NewClient(pool *pgxpool.Pool, log *slog.Logger) (*Client, error) {
-	return river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: slog.New(warnings{log.Handler()})})
-}
-
 // warnings leaves out what the queue tells about its everyday work.
 type warnings struct{ slog.Handler }
 
