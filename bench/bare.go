@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
 
@@ -29,14 +30,8 @@ type bare struct {
 }
 
 func serveBare(ctx context.Context) error {
-	config, err := pgxpool.ParseConfig(os.Getenv("DATABASE_URL") + "&pool_max_conns=" + poolSize)
-	if err != nil {
-		return err
-	}
-	// The server's, which cost PostgreSQL a timer for each statement.
-	config.ConnConfig.RuntimeParams["statement_timeout"] = "30s"
-	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	// The server's, whose time limits cost PostgreSQL a timer for each statement.
+	pool, err := app.OpenPool(ctx, os.Getenv("DATABASE_URL"))
 	if err != nil {
 		return err
 	}

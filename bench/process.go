@@ -20,9 +20,8 @@ import (
 )
 
 const (
-	// poolSize and the collector's settings are those of the server, so that
-	// the bare one has the same.
-	poolSize    = "16"
+	// The collector's settings are those of the server, so that the bare one has
+	// the same.
 	collector   = "GOGC=400"
 	memoryLimit = "GOMEMLIMIT=128MiB"
 	stopWithin  = 20 * time.Second

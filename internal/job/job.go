@@ -1,6 +1,6 @@
-// Package job owns the background work of a deployment: the queue in the
+// Package job owns the background work of a deployment: the queues in the
 // database, what is due from time to time, and this server's workers. It does
-// not know what the work is; the packages that register it do.
+// not know what the work is; the packages that hand it in do.
 package job
 
 import (
@@ -12,21 +12,62 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-
-	"github.com/nexterm-go/nexterm/internal/outbound"
-	"github.com/nexterm-go/nexterm/internal/source"
-	"github.com/nexterm-go/nexterm/internal/sweep"
+	"github.com/riverqueue/river/rivertype"
 )
-
-// DefaultDelay keeps background work away from the first moments of a server.
-const DefaultDelay = 10 * time.Second
 
 // Client enqueues jobs. River's own type: what it adds is in its methods.
 type Client = river.Client[pgx.Tx]
 
-// NewClient returns a client that enqueues jobs and works none.
-func NewClient(pool *pgxpool.Pool, log *slog.Logger) (*Client, error) {
-	return river.NewClient(riverpgxv5.New(pool), &river.Config{Logger: slog.New(warnings{log.Handler()})})
+// Work is what one package has done in the background.
+type Work struct {
+	// Queue is where its jobs wait, apart from those of other packages.
+	Queue string
+	// MaxWorkers is how many of them each server works at a time.
+	MaxWorkers int
+	// AddWorkers adds a worker for each kind of its jobs.
+	AddWorkers   func(*river.Workers)
+	PeriodicJobs []PeriodicJob
+}
+
+// PeriodicJob is due when a server starts to lead, and from then on once in an
+// interval.
+type PeriodicJob struct {
+	Interval time.Duration
+	Args     river.JobArgs
+}
+
+// Unique lets a job wait only once: an equal one that has not ended yet does for
+// both.
+func Unique() river.UniqueOpts {
+	return river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
+		rivertype.JobStateRetryable, rivertype.JobStateScheduled,
+	}}
+}
+
+// New returns a client that enqueues jobs, and between its Start and Stop works
+// them. Of all servers on one database a single one, the leader, enqueues what
+// is due; it waits for the delay.
+func New(pool *pgxpool.Pool, log *slog.Logger, delay time.Duration, works ...Work) (*Client, error) {
+	config := &river.Config{
+		Logger:  slog.New(warnings{log.Handler()}),
+		Workers: river.NewWorkers(),
+		Queues:  map[string]river.QueueConfig{},
+	}
+	for _, work := range works {
+		config.Queues[work.Queue] = river.QueueConfig{MaxWorkers: work.MaxWorkers}
+		work.AddWorkers(config.Workers)
+		for _, periodic := range work.PeriodicJobs {
+			config.PeriodicJobs = append(config.PeriodicJobs, river.NewPeriodicJob(
+				river.PeriodicInterval(periodic.Interval),
+				func() (river.JobArgs, *river.InsertOpts) {
+					return periodic.Args, &river.InsertOpts{ScheduledAt: time.Now().Add(delay)}
+				},
+				&river.PeriodicJobOpts{RunOnStart: true},
+			))
+		}
+	}
+	return river.NewClient(riverpgxv5.New(pool), config)
 }
 
 // warnings leaves out what the queue tells about its everyday work.
@@ -41,44 +82,3 @@ func (w warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (w warnings) WithGroup(name string) slog.Handler { return warnings{w.Handler.WithGroup(name)} }
-
-// Options are what background work needs.
-type Options struct {
-	Pool     *pgxpool.Pool
-	Outbound *outbound.Client
-	Log      *slog.Logger
-	// Delay is how long periodic work waits after a start.
-	Delay time.Duration
-}
-
-// every makes work due at a start, after the delay, and then from time to time.
-func (o Options) every(interval time.Duration, work river.JobArgs) *river.PeriodicJob {
-	return river.NewPeriodicJob(river.PeriodicInterval(interval), func() (river.JobArgs, *river.InsertOpts) {
-		return work, &river.InsertOpts{ScheduledAt: time.Now().Add(o.Delay)}
-	}, &river.PeriodicJobOpts{RunOnStart: true})
-}
-
-// Start works jobs until the returned client is stopped. Of all servers on one
-// database a single one, the leader, enqueues what is due.
-func Start(ctx context.Context, o Options) (*Client, error) {
-	if err := source.EnsureDefault(ctx, o.Pool); err != nil {
-		return nil, err
-	}
-	workers := river.NewWorkers()
-	source.Register(workers, source.NewSyncer(o.Pool, o.Outbound, o.Log))
-	sweep.Register(workers, o.Pool)
-	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
-		Logger:  slog.New(warnings{o.Log.Handler()}),
-		Workers: workers,
-		Queues:  map[string]river.QueueConfig{source.Queue: {MaxWorkers: 1}, sweep.Queue: {MaxWorkers: 1}},
-		PeriodicJobs: []*river.PeriodicJob{
-			o.every(source.Interval, source.SyncAll{}),
-			o.every(sweep.Interval, sweep.Expired{}),
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	// The end of the context is for the requests; jobs are stopped apart, after them.
-	return client, client.Start(context.WithoutCancel(ctx))
-}

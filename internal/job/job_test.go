@@ -1,7 +1,6 @@
 package job_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -10,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
@@ -42,22 +41,20 @@ func disableDefault(t *testing.T, s *testserver.Server) {
 	s.Exec(t, `insert into sources (name, url, is_default, enabled) values ('Official', 'https://source.nexterm.dev', true, false)`)
 }
 
-// start runs the background work of one server and tells which jobs end.
-func start(t *testing.T, pool *pgxpool.Pool, delay time.Duration) <-chan *river.Event {
+// start runs one more server, its jobs included, and tells which jobs end.
+func start(t *testing.T, s *testserver.Server, delay time.Duration) <-chan *river.Event {
 	t.Helper()
 	networks, err := outbound.ParseNetworks("127.0.0.1")
 	require.NoError(t, err)
-	log := slog.New(slog.DiscardHandler)
-	client, err := job.Start(t.Context(), job.Options{
-		Pool: pool, Outbound: outbound.New(networks), Log: log, Delay: delay,
+	a, err := app.New(app.Options{
+		Options: server.Options{
+			Pool: s.Pool, Vault: s.Vault, Outbound: outbound.New(networks), Log: slog.New(slog.DiscardHandler),
+		},
+		JobDelay: delay,
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		require.NoError(t, client.StopAndCancel(ctx))
-	})
-	ended, _ := client.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed, river.EventKindJobCancelled)
+	ended, _ := a.Jobs.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed, river.EventKindJobCancelled)
+	testserver.Run(t, a)
 	return ended
 }
 
@@ -99,7 +96,7 @@ func TestSyncAllIsDoneInTheBackground(t *testing.T) {
 	s.Scan(t, &waiting, `select count(*) from river_job`)
 	require.Equal(t, 1, waiting, "one that waits does for all")
 
-	ended := start(t, s.Pool, time.Hour)
+	ended := start(t, s, time.Hour)
 	await(t, "source_sync", ended)
 	require.EqualValues(t, 1, visits.Load())
 	var statuses []string
@@ -113,8 +110,8 @@ func TestTwoServersSynchronizeOnce(t *testing.T) {
 	url, visits := shelf(t)
 	disableDefault(t, s)
 	s.Exec(t, `insert into sources (name, url) values ('Source', $1)`, url)
-	one := start(t, s.Pool, 0)
-	two := start(t, s.Pool, 0)
+	one := start(t, s, 0)
+	two := start(t, s, 0)
 	await(t, "source_sync", one, two)
 	require.EqualValues(t, 1, visits.Load())
 	var jobs int
@@ -146,7 +143,7 @@ func TestWhatHasExpiredIsSweptOnce(t *testing.T) {
 		s.Exec(t, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier, expires_at)
 			select sha256($1::text::bytea), id, revision, sha256(''), 1, $1::text::bytea, now() - $2::interval from auth_providers`, kind, age)
 	}
-	one, two := start(t, s.Pool, 0), start(t, s.Pool, 0)
+	one, two := start(t, s, 0), start(t, s, 0)
 	await(t, "sweep_expired", one, two)
 	require.Equal(t, "challenge open code ended code open login open window open", left(t, s), "what became of a code can be told for ten minutes")
 	var jobs int
@@ -167,7 +164,7 @@ func TestSweepingDoesNotWaitForSources(t *testing.T) {
 	disableDefault(t, s)
 	s.Exec(t, `insert into sources (name, url) values ('Slow', $1)`, listener.URL)
 	s.Admin.Post("/api/sources/sync-all", nil).Want(200)
-	ended := start(t, s.Pool, time.Hour)
+	ended := start(t, s, time.Hour)
 	<-asked
 	require.Eventually(t, func() bool {
 		due, err := s.Pool.Exec(t.Context(), `update river_job set scheduled_at = now(), state = 'available' where kind = 'sweep_expired'`)

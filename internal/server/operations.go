@@ -15,7 +15,6 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/identity"
-	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
 	"github.com/nexterm-go/nexterm/internal/provider"
@@ -80,7 +79,7 @@ type operations struct {
 
 var _ api.StrictServerInterface = operations{}
 
-func newOperations(o Options, contract *openapi3.T, jobs *job.Client) operations {
+func newOperations(o Options, contract *openapi3.T) operations {
 	return operations{
 		account.New(o.Pool),
 		apikey.New(o.Pool),
@@ -97,7 +96,7 @@ func newOperations(o Options, contract *openapi3.T, jobs *job.Client) operations
 		service.New(o.Pool, o.Version),
 		session.New(o.Pool, o.Vault, o.Events),
 		snippet.New(o.Pool, o.Events),
-		source.New(source.NewSyncer(o.Pool, o.Outbound, o.Log), jobs),
+		source.New(o.Syncer, o.Jobs),
 		tag.New(o.Pool, o.Events),
 		totp.New(o.Pool, o.Vault),
 		user.New(o.Pool, o.Events, o.Log),

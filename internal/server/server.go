@@ -24,6 +24,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/state"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -45,12 +46,14 @@ type Options struct {
 	Pool   *pgxpool.Pool
 	Vault  *vault.Vault
 	Events *event.Bus
-	// Outbound is for requests to addresses that people type in; by default it
-	// reaches public ones only.
+	// Outbound is for requests to addresses that people type in.
 	Outbound *outbound.Client
-	Log      *slog.Logger
-	Version  string
-	Trust    ProxyTrust
+	// Syncer is shared with what works the jobs that Jobs enqueues.
+	Syncer  *source.Syncer
+	Jobs    *job.Client
+	Log     *slog.Logger
+	Version string
+	Trust   ProxyTrust
 	// LoginLimit overrides DefaultLoginLimit when it is not 0.
 	LoginLimit int
 	// PingInterval and WriteTimeout of sockets override state's when they are not 0.
@@ -98,14 +101,7 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
-	if options.Outbound == nil {
-		options.Outbound = outbound.New(nil)
-	}
-	jobs, err := job.NewClient(options.Pool, options.Log)
-	if err != nil {
-		return nil, fmt.Errorf("enqueue jobs: %w", err)
-	}
-	all := newOperations(options, contract, jobs)
+	all := newOperations(options, contract)
 	feed := state.New(state.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout,

@@ -3,38 +3,28 @@ package source
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/job"
 )
 
 const (
-	// Interval is how often all sources are synchronized.
-	Interval = time.Hour
-	// Queue is where the jobs wait, for one worker of each server: sources are
-	// synchronized one after the other.
-	Queue = "source"
+	// interval is how often all sources are synchronized.
+	interval = time.Hour
+	queue    = "source"
 
 	defaultName = "Official"
 	defaultURL  = "https://source.nexterm.dev"
 )
 
-// options let a job wait only once: an equal one that has not ended yet does
-// for both. A failure is for the source's status, and the next hour's to mend.
-var options = river.InsertOpts{
-	Queue:       Queue,
-	MaxAttempts: 1,
-	UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
-		rivertype.JobStateRetryable, rivertype.JobStateScheduled,
-	}},
-}
+// options try a job once: a failure is for the source's status, and the next
+// hour's to mend.
+var options = river.InsertOpts{Queue: queue, MaxAttempts: 1, UniqueOpts: job.Unique()}
 
 // SyncAll is the job of finding the enabled sources and enqueuing one SyncOne
 // for each.
@@ -57,10 +47,17 @@ func (SyncOne) Kind() string { return "source_sync" }
 // InsertOpts keeps a second one of the same source from waiting.
 func (SyncOne) InsertOpts() river.InsertOpts { return options }
 
-// Register makes the syncer work the jobs of this package.
-func Register(workers *river.Workers, syncer *Syncer) {
-	river.AddWorker(workers, &syncAllWorker{queries: syncer.queries})
-	river.AddWorker(workers, &syncOneWorker{syncer: syncer, log: syncer.log})
+// Jobs are the syncer's: each server synchronizes one source after the other.
+func Jobs(syncer *Syncer) job.Work {
+	return job.Work{
+		Queue:      queue,
+		MaxWorkers: 1,
+		AddWorkers: func(workers *river.Workers) {
+			river.AddWorker(workers, &syncAllWorker{queries: syncer.queries})
+			river.AddWorker(workers, &syncOneWorker{syncer: syncer})
+		},
+		PeriodicJobs: []job.PeriodicJob{{Interval: interval, Args: SyncAll{}}},
+	}
 }
 
 type syncAllWorker struct {
@@ -84,14 +81,13 @@ func (w *syncAllWorker) Work(ctx context.Context, _ *river.Job[SyncAll]) error {
 type syncOneWorker struct {
 	river.WorkerDefaults[SyncOne]
 	syncer *Syncer
-	log    *slog.Logger
 }
 
 // Timeout leaves the syncer the time that it takes itself.
 func (w *syncOneWorker) Timeout(*river.Job[SyncOne]) time.Duration { return 2 * syncTime }
 
-func (w *syncOneWorker) Work(ctx context.Context, job *river.Job[SyncOne]) error {
-	err := w.syncer.Sync(ctx, job.Args.SourceID)
+func (w *syncOneWorker) Work(ctx context.Context, one *river.Job[SyncOne]) error {
+	err := w.syncer.Sync(ctx, one.Args.SourceID)
 	var reason unusable
 	if errors.As(err, &reason) || errors.Is(err, errNotFound) || errors.Is(err, errDisabled) {
 		return nil // the source's own matter, not the job's

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
@@ -77,8 +78,11 @@ func TestDatabaseAwayIsACloseCode(t *testing.T) {
 	s := testserver.New(t)
 	away, err := pgxpool.New(t.Context(), "host=/nowhere dbname=none")
 	require.NoError(t, err)
-	broken := testserver.Serve(t, s.Pool, s.Vault, func(o *server.Options) { o.Pool = away })
-	s.Owner.On(broken).Socket(path).WantClose(websocket.StatusTryAgainLater, "The database is not available. Please try again later.")
+	broken, err := app.New(app.Options{Options: server.Options{Pool: away, Vault: s.Vault, Log: slog.New(slog.DiscardHandler)}})
+	require.NoError(t, err)
+	listener := httptest.NewServer(broken.Server)
+	t.Cleanup(listener.Close)
+	s.Owner.On(&testserver.Server{URL: listener.URL}).Socket(path).WantClose(websocket.StatusTryAgainLater, "The database is not available. Please try again later.")
 }
 
 func TestLogoutEndsTheSessionsSockets(t *testing.T) {
@@ -215,12 +219,11 @@ func TestAnsweredPingsKeepTheSocket(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	const interval = 50 * time.Millisecond
-	quiet := slog.New(slog.DiscardHandler)
-	handler, err := server.New(server.Options{
-		Pool: s.Pool, Vault: s.Vault, Events: event.NewBus(s.Pool, quiet), Log: quiet, PingInterval: interval,
-	})
+	a, err := app.New(app.Options{Options: server.Options{
+		Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.DiscardHandler), PingInterval: interval,
+	}})
 	require.NoError(t, err)
-	listener := httptest.NewUnstartedServer(handler)
+	listener := httptest.NewUnstartedServer(a.Server)
 	listener.Config.ReadTimeout, listener.Config.WriteTimeout = 3*interval, 3*interval
 	listener.Start()
 	t.Cleanup(listener.Close)

@@ -9,16 +9,15 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/job"
 )
 
 const (
-	// Interval is how often everything is swept.
-	Interval = 10 * time.Minute
-	// Queue is where the job waits, apart from jobs that take long.
-	Queue = "sweep"
+	// interval is how often everything is swept.
+	interval = 10 * time.Minute
+	queue    = "sweep"
 )
 
 // statements clear one table each.
@@ -37,19 +36,19 @@ func (Expired) Kind() string { return "sweep_expired" }
 
 // InsertOpts keeps a second one from waiting. A failure is the next one's to mend.
 func (Expired) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{
-		Queue:       Queue,
-		MaxAttempts: 1,
-		UniqueOpts: river.UniqueOpts{ByState: []rivertype.JobState{
-			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
-			rivertype.JobStateRetryable, rivertype.JobStateScheduled,
-		}},
-	}
+	return river.InsertOpts{Queue: queue, MaxAttempts: 1, UniqueOpts: job.Unique()}
 }
 
-// Register makes the workers work the job of this package.
-func Register(workers *river.Workers, pool *pgxpool.Pool) {
-	river.AddWorker(workers, &worker{queries: db.New(pool)})
+// Jobs are the one of clearing every table of a database.
+func Jobs(pool *pgxpool.Pool) job.Work {
+	return job.Work{
+		Queue:      queue,
+		MaxWorkers: 1,
+		AddWorkers: func(workers *river.Workers) {
+			river.AddWorker(workers, &worker{queries: db.New(pool)})
+		},
+		PeriodicJobs: []job.PeriodicJob{{Interval: interval, Args: Expired{}}},
+	}
 }
 
 type worker struct {

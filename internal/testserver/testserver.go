@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testdb"
@@ -82,27 +84,31 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 		Pool: pool, Vault: keys, Version: "0.0.0-test", LoginLimit: 1000, DeviceLimit: 1000,
 		Log: slog.New(server.NewLogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}
-	options.Events = event.NewBus(pool, options.Log)
 	for _, change := range changes {
 		change(&options)
 	}
-	handler, err := server.New(options)
+	a, err := app.New(app.Options{Options: options, InsertOnly: true})
 	require.NoError(t, err)
-	listener := httptest.NewServer(handler)
+	listener := httptest.NewServer(a.Server)
 	t.Cleanup(listener.Close)
-	run(t, options.Events, handler)
-	s := &Server{URL: listener.URL, Pool: pool, Vault: keys, Log: log, events: options.Events}
+	Run(t, a)
+	s := &Server{URL: listener.URL, Pool: pool, Vault: keys, Log: log, events: a.Events}
 	s.Anonymous = s.client(t, 0, "", "")
 	return s
 }
 
-// run starts what runs besides requests, and returns when changes arrive.
-func run(t testing.TB, events *event.Bus, handler *server.Server) {
+// Run does what goes on besides an app's requests for the rest of the test, and
+// returns when changes arrive.
+func Run(t testing.TB, a *app.App) {
 	var background sync.WaitGroup
 	t.Cleanup(background.Wait)
-	arrived := events.Subscribe(t.Context(), 1)
-	background.Go(func() { handler.Run(t.Context()) })
-	background.Go(func() { events.Run(t.Context()) })
+	arrived := a.Events.Subscribe(t.Context(), 1)
+	background.Go(func() {
+		assert.NoError(t, a.Run(t.Context(), func(ctx context.Context) error {
+			<-ctx.Done()
+			return nil
+		}))
+	})
 	<-arrived
 }
 

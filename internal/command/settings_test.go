@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"log/slog"
@@ -124,10 +124,10 @@ func TestHelpNamesEverySetting(t *testing.T) {
 		require.Contains(t, help, field.Tag.Get("env"))
 		require.NotEmpty(t, field.Tag.Get("help"), field.Name)
 	}
-	for _, command := range command().Commands() {
+	for _, command := range root("").Commands() {
 		require.NotEmpty(t, command.Short, command.Name())
 	}
-	serve, _, err := command().Find([]string{"serve"})
+	serve, _, err := root("").Find([]string{"serve"})
 	require.NoError(t, err)
 	require.True(t, strings.HasSuffix(serve.Long, help))
 }

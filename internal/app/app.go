@@ -1,0 +1,105 @@
+// Package app owns putting a server together: its pool, events, syncer, job queue
+// and HTTP server, one of each, and the order in which they start and stop. It does
+// not own where settings, keys and the schema come from, nor where requests arrive.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/source"
+	"github.com/nexterm-go/nexterm/internal/sweep"
+)
+
+const (
+	// stopTime is how long running jobs have to end after they are cancelled.
+	stopTime = 15 * time.Second
+	// flushTime is how long the other servers' news may take after that.
+	flushTime = 5 * time.Second
+)
+
+// Options are what a server is put together from.
+type Options struct {
+	// Events, Syncer and Jobs are New's own, whatever they say here. So is Outbound
+	// where there is none; it reaches public addresses only.
+	server.Options
+	// JobDelay is how long periodic jobs wait after a start.
+	JobDelay time.Duration
+	// InsertOnly leaves working the jobs to other servers of the database.
+	InsertOnly bool
+}
+
+// App is a server with what works beside it.
+type App struct {
+	Server *server.Server
+	Events *event.Bus
+	Jobs   *job.Client
+
+	pool       *pgxpool.Pool
+	insertOnly bool
+}
+
+// New puts a server together without touching the database. It can answer requests
+// from then on.
+func New(o Options) (*App, error) {
+	if o.Outbound == nil {
+		o.Outbound = outbound.New(nil)
+	}
+	o.Events = event.NewBus(o.Pool, o.Log)
+	o.Syncer = source.NewSyncer(o.Pool, o.Outbound, o.Log)
+	var err error
+	o.Jobs, err = job.New(o.Pool, o.Log, o.JobDelay,
+		source.Jobs(o.Syncer),
+		sweep.Jobs(o.Pool),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("enqueue jobs: %w", err)
+	}
+	handler, err := server.New(o.Options)
+	if err != nil {
+		return nil, err
+	}
+	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, pool: o.Pool, insertOnly: o.InsertOnly}, nil
+}
+
+// Run does what goes on besides requests while serve answers them. The end of the
+// context closes sockets; serve then lets running requests finish, and all else
+// stops after it.
+func (a *App) Run(ctx context.Context, serve func(context.Context) error) error {
+	if !a.insertOnly {
+		if err := source.EnsureDefault(ctx, a.pool); err != nil {
+			return fmt.Errorf("start background work: %w", err)
+		}
+		if err := a.Jobs.Start(context.WithoutCancel(ctx)); err != nil {
+			return fmt.Errorf("start background work: %w", err)
+		}
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var background sync.WaitGroup
+	background.Go(func() { a.Events.Run(running) })
+	background.Go(func() { a.Server.Run(running) })
+
+	err := serve(ctx)
+	stop()
+	background.Wait()
+	if !a.insertOnly {
+		// Running jobs are cancelled; they are made to be done again.
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
+		defer cancel()
+		err = errors.Join(err, a.Jobs.StopAndCancel(stopping))
+	}
+	// What the last requests and jobs have changed is news for the other servers.
+	flushing, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+	defer cancel()
+	return errors.Join(err, a.Events.Flush(flushing))
+}

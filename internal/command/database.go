@@ -1,0 +1,53 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/postgres"
+)
+
+// database is the pool and, for the private one, the cluster behind it.
+type database struct {
+	pool    *pgxpool.Pool
+	cluster *postgres.Cluster
+	// failed is closed when the private cluster has ended by itself.
+	failed <-chan struct{}
+}
+
+func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*database, error) {
+	d := &database{}
+	url, err := settings.databaseURL()
+	if err != nil {
+		return nil, err
+	}
+	if url == "" {
+		d.cluster, err = postgres.Start(ctx, postgres.Options{
+			DataDir: settings.DataDir, BinDir: settings.PostgresBin, Log: log,
+			Progress: func(step string) { fmt.Println(step) },
+		})
+		if err != nil {
+			return nil, err
+		}
+		url, d.failed = d.cluster.URL(), d.cluster.Done()
+	}
+	if d.pool, err = app.OpenPool(ctx, url); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *database) close() error {
+	if d.pool != nil {
+		d.pool.Close()
+	}
+	if d.cluster == nil {
+		return nil
+	}
+	return d.cluster.Stop(context.Background())
+}

@@ -1,0 +1,143 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+const (
+	// jobDelay keeps background work away from the first moments of a server.
+	jobDelay = 10 * time.Second
+	// drainTime is how long running requests have to finish at shutdown.
+	drainTime = 15 * time.Second
+	// Answers are short-lived garbage, so collecting rarely pays; the memory
+	// limit keeps that from growing. GOGC and GOMEMLIMIT still override both.
+	gcPercent   = 400
+	memoryLimit = 128 << 20
+)
+
+func serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long:  "Run the server. Without any setting it keeps everything, a private PostgreSQL included, in the data directory.\n\n" + settingsHelp(),
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := readSettings()
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), settings, cmd.Root().Version)
+		},
+	}
+}
+
+func serve(ctx context.Context, settings Settings, version string) (err error) {
+	tuneGC()
+	log := settings.logger()
+	if settings.TrustProxy.Everybody() {
+		log.Warn("TRUST_PROXY=true lets every client choose the address that limits and logs see")
+	}
+	database, err := openDatabase(ctx, settings, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, database.close()) }()
+	if err := migrations.Up(ctx, database.pool, log); err != nil {
+		return err
+	}
+	master, err := settings.masterKey()
+	if err != nil {
+		return err
+	}
+	keys, err := vault.Open(ctx, db.New(database.pool), master)
+	if err != nil {
+		return err
+	}
+	a, err := app.New(app.Options{
+		Options: server.Options{
+			Pool: database.pool, Vault: keys, Outbound: outbound.New(settings.AllowOutbound), Log: log, Version: version,
+			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
+			PublicURLs: settings.PublicURLs,
+		},
+		JobDelay: jobDelay,
+	})
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx, func(ctx context.Context) error {
+		return listen(ctx, settings, version, a.Server, log, database.failed)
+	})
+}
+
+func tuneGC() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
+
+// listen serves until the context ends, then lets running requests finish.
+func listen(ctx context.Context, settings Settings, version string, handler http.Handler, log *slog.Logger, databaseFailed <-chan struct{}) error {
+	s := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	plain, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.ServerPort))
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- s.Serve(plain) }()
+	if settings.HTTPSPort != 0 {
+		secure, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.HTTPSPort))
+		if err != nil {
+			return errors.Join(err, s.Close())
+		}
+		certs := filepath.Join(settings.DataDir, "certs")
+		go func() {
+			ended <- s.ServeTLS(secure, filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"))
+		}()
+	}
+	// Starting reads the whole contract, once; an idle server would keep what that
+	// leaves behind for a long time.
+	go debug.FreeOSMemory()
+	fmt.Printf("nexterm %s is ready: http://localhost:%d\n", version, plain.Addr().(*net.TCPAddr).Port)
+
+	select {
+	case err := <-ended:
+		return errors.Join(err, s.Close())
+	case <-databaseFailed:
+		return errors.Join(errors.New("the private database has ended"), s.Close())
+	case <-ctx.Done():
+	}
+	fmt.Println("stopping")
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	return s.Shutdown(drain)
+}
