@@ -1,4 +1,4 @@
-package role_test
+package access_test
 
 import (
 	"testing"
@@ -13,12 +13,12 @@ import (
 func manager(t *testing.T) (*testserver.Server, *testserver.Client) {
 	t.Helper()
 	s := testserver.New(t)
-	grant(t, s, s.Owner, "permissions.manage", "settings.ai")
+	s.Grant(t, s.Owner, "permissions.manage", "settings.ai")
 	return s, s.Owner
 }
 
-// state is all that decides who may do what.
-func state(t *testing.T, s *testserver.Server) (text string) {
+// allRights is all that decides who may do what.
+func allRights(t *testing.T, s *testserver.Server) (text string) {
 	t.Helper()
 	s.Scan(t, &text, `select jsonb_build_array(
 		(select jsonb_agg(g order by g.id) from permission_groups g),
@@ -31,9 +31,9 @@ func state(t *testing.T, s *testserver.Server) (text string) {
 // wantBeyond expects a refusal that has left everything as it was.
 func wantBeyond(t *testing.T, s *testserver.Server, request func() *testserver.Response) {
 	t.Helper()
-	before := state(t, s)
+	before := allRights(t, s)
 	request().WantError(403, beyondOwn)
-	require.Equal(t, before, state(t, s))
+	require.Equal(t, before, allRights(t, s))
 }
 
 func TestManagersGrantWhatTheyHold(t *testing.T) {
@@ -55,7 +55,7 @@ func TestManagersTakeWhatTheyDoNotHold(t *testing.T) {
 	t.Parallel()
 	s, m := manager(t)
 	id := newRole(t, s, "Backup", body{"settings.backup": "allow", "users.view": "allow"}, s.Stranger)
-	grant(t, s, s.Stranger, "settings.engines")
+	s.Grant(t, s.Stranger, "settings.engines")
 	m.Put(user(s.Stranger, "/permissions"), change(body{"settings.engines": "neutral"})).Want(200)
 	m.Put(group(id, "/permissions"), change(body{"users.view": "neutral"})).Want(200)
 	m.Put(user(s.Stranger, "/groups"), body{"groupIds": []int64{}}).Want(200)
@@ -148,26 +148,26 @@ func TestResendingWhatIsSetIsNoGrant(t *testing.T) {
 	t.Parallel()
 	s, m := manager(t)
 	id := newRole(t, s, "Backup", body{"settings.backup": "allow", "connect.ssh": "deny"}, s.Stranger)
-	grant(t, s, s.Stranger, "settings.engines")
+	s.Grant(t, s.Stranger, "settings.engines")
 	m.Put(group(id, "/permissions"), change(body{"settings.backup": "allow", "connect.ssh": "deny", "settings.ai": "allow"})).Want(200)
 	m.Put(user(s.Stranger, "/permissions"), change(body{"settings.engines": "allow", "files.view": "deny"})).Want(200)
 	m.Put(user(s.Stranger, "/groups"), body{"groupIds": []int64{id}}).Want(200)
 	m.Post(group(id, "/members"), body{"accountId": s.Stranger.AccountID}).Want(200)
 	m.Put(groups+"/order", body{"order": []int64{id}}).Want(200)
-	before := state(t, s)
-	for _, r := range list(t, m)[1:] {
+	before := allRights(t, s)
+	for _, r := range listRoles(t, m)[1:] {
 		m.Put(group(r.ID, "/permissions"), body{"permissions": r.Permissions}).Want(200)
 	}
-	shown := show(t, s, s.Stranger)
+	shown := showRights(t, s, s.Stranger)
 	m.Put(user(s.Stranger, "/permissions"), body{"permissions": shown.Overrides}).Want(200)
 	m.Put(user(s.Stranger, "/groups"), body{"groupIds": shown.GroupIDs}).Want(200)
-	require.Equal(t, before, state(t, s))
+	require.Equal(t, before, allRights(t, s))
 }
 
 func TestOnlyAdministratorsManageAdministrators(t *testing.T) {
 	t.Parallel()
 	s, m := manager(t)
-	before := state(t, s)
+	before := allRights(t, s)
 	admin := group(administrators, "/members/%d", s.Admin.AccountID)
 	m.Post(group(administrators, "/members"), body{"accountId": m.AccountID}).WantError(403, adminsOnly)
 	m.Post(group(administrators, "/members"), body{"accountId": s.Admin.AccountID}).WantError(403, adminsOnly)
@@ -176,7 +176,7 @@ func TestOnlyAdministratorsManageAdministrators(t *testing.T) {
 	m.Put(user(s.Admin, "/groups"), body{"groupIds": []int64{}}).WantError(403, adminsOnly)
 	m.Put(user(s.Admin, "/groups"), body{"groupIds": []int64{administrators}}).WantError(403, adminsOnly)
 	m.Put(user(m, "/groups"), body{"groupIds": []int64{administrators}}).WantError(403, adminsOnly)
-	require.Equal(t, before, state(t, s))
+	require.Equal(t, before, allRights(t, s))
 
 	m.Put(user(s.Admin, "/permissions"), change(body{"settings.backup": "allow"})).Want(200)
 	m.Put(group(administrators, "/permissions"), change(body{"settings.backup": "deny"})).
@@ -188,8 +188,8 @@ func TestSomebodyWhoHoldsEverythingIsNoAdministrator(t *testing.T) {
 	s, m := manager(t)
 	s.Exec(t, `insert into account_permissions (account_id, permission, value)
 		select $1, unnest($2::text[]), 'allow' on conflict (account_id, permission) do nothing`,
-		m.AccountID, show(t, s, s.Admin).Effective.Permissions)
-	grant(t, s, s.Stranger, "files.view")
+		m.AccountID, showRights(t, s, s.Admin).Effective.Permissions)
+	s.Grant(t, s.Stranger, "files.view")
 	m.Put(user(s.Stranger, "/permissions"), change(body{"settings.backup": "allow"})).Want(200)
 	m.Post(group(administrators, "/members"), body{"accountId": m.AccountID}).WantError(403, adminsOnly)
 }

@@ -1,4 +1,4 @@
-package provider_test
+package access_test
 
 import (
 	"crypto"
@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"math/big"
@@ -21,8 +20,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type body = map[string]any
-
 // newKey makes the key that issuers sign with, once: that takes its time.
 var newKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -31,8 +28,6 @@ var newKey = sync.OnceValue(func() *rsa.PrivateKey {
 	}
 	return key
 })
-
-func encode(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
 // issuer is an OpenID Connect provider with a real server, which signs in
 // everybody who asks. It insists on PKCE.
@@ -81,10 +76,10 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"userinfo_endpoint": i.url + "/userinfo", "id_token_signing_alg_values_supported": []string{"RS256", "HS256", "none"},
 		}
 		maps.Copy(about, i.about)
-		write(w, about)
+		writeJSON(w, about)
 	case "/keys":
 		key := newKey()
-		write(w, body{"keys": []body{{
+		writeJSON(w, body{"keys": []body{{
 			"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "1", "n": encode(key.N.Bytes()), "e": encode(big.NewInt(int64(key.E)).Bytes()),
 		}}})
 	case "/token":
@@ -94,13 +89,13 @@ func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		write(w, i.userInfo)
+		writeJSON(w, i.userInfo)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-func write(w http.ResponseWriter, answer any) {
+func writeJSON(w http.ResponseWriter, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer)
 }
@@ -119,7 +114,7 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 		id != begun.Get("client_id") || secret != i.clientSecret || encode(challenge[:]) != begun.Get("code_challenge") {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusBadRequest)
-		write(w, body{"error": "invalid_grant", "error_description": "echo " + r.PostForm.Encode()})
+		writeJSON(w, body{"error": "invalid_grant", "error_description": "echo " + r.PostForm.Encode()})
 		return
 	}
 	hash := sha256.Sum256([]byte("access"))
@@ -128,7 +123,7 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 		"at_hash": encode(hash[:16]),
 	}
 	maps.Copy(claims, i.person)
-	write(w, body{"access_token": "access", "token_type": "Bearer", "id_token": i.sign(claims)})
+	writeJSON(w, body{"access_token": "access", "token_type": "Bearer", "id_token": i.sign(claims)})
 }
 
 // authorize is what a browser does at the page that a sign-in begins with; it

@@ -1,4 +1,4 @@
-package role_test
+package access_test
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type editor struct {
+type rightsEditor struct {
 	ID        int64
 	Username  string
 	GroupIDs  []int64
@@ -20,7 +20,7 @@ type editor struct {
 	}
 }
 
-func show(t *testing.T, s *testserver.Server, c *testserver.Client) (shown editor) {
+func showRights(t *testing.T, s *testserver.Server, c *testserver.Client) (shown rightsEditor) {
 	t.Helper()
 	s.Admin.Get(user(c, "")).Want(200).Into(&shown)
 	return shown
@@ -39,24 +39,24 @@ func holds(t *testing.T, c *testserver.Client, name string) bool {
 	return false
 }
 
-func TestMembersComeAndGoOnce(t *testing.T) {
+func TestRoleMembersComeAndGoOnce(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := newRole(t, s, "Operators", body{"settings.ai": "allow"})
 	member := group(id, "/members/%d", s.Stranger.AccountID)
 	for range 2 {
 		require.JSONEq(t, `{"success": true}`, string(s.Admin.Post(group(id, "/members"), body{"accountId": s.Stranger.AccountID}).Want(200).Body))
-		require.Len(t, get(t, s, id).Members, 1)
+		require.Len(t, getRole(t, s, id).Members, 1)
 		require.True(t, holds(t, s.Stranger, "settings.ai"))
 	}
 	for range 2 {
 		require.JSONEq(t, `{"success": true}`, string(s.Admin.Delete(member).Want(200).Body))
-		require.Empty(t, get(t, s, id).Members)
+		require.Empty(t, getRole(t, s, id).Members)
 		require.False(t, holds(t, s.Stranger, "settings.ai"))
 	}
 }
 
-func TestMembersMustExist(t *testing.T) {
+func TestRoleMembersMustExist(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := newRole(t, s, "Operators", body{})
@@ -75,9 +75,9 @@ func TestShowWhatAnAccountMayDo(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := newRole(t, s, "Operators", body{"settings.ai": "allow", "connect.ssh": "deny"}, s.Stranger)
-	grant(t, s, s.Stranger, "users.view")
-	s.Exec(t, `insert into account_permissions values ($1, 'gone.with.a.version', 'allow')`, s.Stranger.AccountID)
-	shown := show(t, s, s.Stranger)
+	s.Grant(t, s.Stranger, "users.view")
+	s.Grant(t, s.Stranger, "gone.with.a.version")
+	shown := showRights(t, s, s.Stranger)
 	require.Equal(t, "stranger", shown.Username)
 	require.Equal(t, []int64{id}, shown.GroupIDs, "the default role is not named")
 	require.Equal(t, map[string]string{"users.view": "allow"}, shown.Overrides)
@@ -89,7 +89,7 @@ func TestShowWhatAnAccountMayDo(t *testing.T) {
 	}, shown.Effective.Permissions)
 
 	s.Admin.Put(user(s.Admin, "/permissions"), change(body{"files.view": "deny"})).Want(200)
-	admin := show(t, s, s.Admin)
+	admin := showRights(t, s, s.Admin)
 	require.True(t, admin.Effective.IsAdmin)
 	require.Equal(t, map[string]string{"files.view": "deny"}, admin.Overrides)
 	require.Equal(t, permission.All(permission.System).Names(), admin.Effective.Permissions, "overrides take nothing from an administrator")
@@ -144,12 +144,12 @@ func TestRolesOfAnAccountAreReplaced(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	a, b, c := newRole(t, s, "a", body{"settings.ai": "allow"}, s.Stranger), newRole(t, s, "b", body{}, s.Stranger), newRole(t, s, "c", body{})
-	var changed editor
+	var changed rightsEditor
 	s.Admin.Put(user(s.Stranger, "/groups"), body{"groupIds": []any{c, 999, c, b, "3"}}).Want(200).Into(&changed)
 	require.Equal(t, []int64{a, b, c}, changed.GroupIDs)
 	s.Admin.Put(user(s.Stranger, "/groups"), body{"groupIds": []int64{c, b, c}}).Want(200).Into(&changed)
 	require.Equal(t, []int64{b, c}, changed.GroupIDs)
-	require.Equal(t, show(t, s, s.Stranger), changed)
+	require.Equal(t, showRights(t, s, s.Stranger), changed)
 	require.False(t, holds(t, s.Stranger, "settings.ai"))
 	s.Admin.Put(user(s.Stranger, "/groups"), body{"groupIds": []int64{}}).Want(200).Into(&changed)
 	require.Empty(t, changed.GroupIDs)
@@ -164,14 +164,14 @@ func TestRolesOfAnAccountAreReplaced(t *testing.T) {
 func TestOverridesHaveThreeValues(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	var changed, after editor
+	var changed, after rightsEditor
 	s.Admin.Put(user(s.Stranger, "/permissions"), change(body{"settings.ai": "allow", "files.view": "deny", "org.manage": "allow", "no.such": "deny"})).Want(200).Into(&changed)
 	require.Equal(t, map[string]string{"settings.ai": "allow", "files.view": "deny"}, changed.Overrides)
 	require.Contains(t, changed.Effective.Permissions, "settings.ai")
 	require.NotContains(t, changed.Effective.Permissions, "files.view")
 	s.Admin.Put(user(s.Stranger, "/permissions"), change(body{"settings.ai": "neutral", "connect.ssh": "neutral"})).Want(200).Into(&after)
 	require.Equal(t, map[string]string{"files.view": "deny"}, after.Overrides)
-	require.Equal(t, show(t, s, s.Stranger), after)
+	require.Equal(t, showRights(t, s, s.Stranger), after)
 
 	s.Admin.Put(user(s.Stranger, "/permissions"), body{}).WantError(400, "permissions is required")
 	s.Admin.Put(user(s.Stranger, "/permissions"), change(body{"files.view": true})).WantError(400, "permissions.files.view must be one of [allow, deny, neutral]")

@@ -1,4 +1,4 @@
-package user_test
+package access_test
 
 import (
 	"context"
@@ -12,17 +12,16 @@ import (
 )
 
 const (
-	adminsOnly = "Only administrators can manage administrator accounts"
-	beyondOwn  = "You can only grant permissions that you hold yourself"
+	adminAccountsOnly = "Only administrators can manage administrator accounts"
 )
 
-type session struct {
+type listedSession struct {
 	IP, UserAgent string
 	Current       bool
 }
 
 func impersonate(c, target *testserver.Client) *testserver.Response {
-	return c.Post(account(target.AccountID)+"/login", nil)
+	return c.Post(userPath(target.AccountID)+"/login", nil)
 }
 
 // opened is the client of the session in an answer.
@@ -41,9 +40,9 @@ func TestImpersonationOpensASessionThatTheAccountSees(t *testing.T) {
 	s := testserver.New(t)
 	as := opened(t, s, impersonate(s.Admin.With("User-Agent", "NextermMobile/1.2"), s.Owner))
 
-	var sessions []session
+	var sessions []listedSession
 	s.Owner.Get("/api/session/list").Want(200).Into(&sessions)
-	require.Contains(t, sessions, session{IP: "Admin", UserAgent: "NextermMobile/1.2"})
+	require.Contains(t, sessions, listedSession{IP: "Admin", UserAgent: "NextermMobile/1.2"})
 
 	var me struct {
 		Username string
@@ -54,7 +53,7 @@ func TestImpersonationOpensASessionThatTheAccountSees(t *testing.T) {
 	require.False(t, me.IsAdmin)
 	sessions = nil
 	as.Get("/api/session/list").Want(200).Into(&sessions)
-	require.Contains(t, sessions, session{IP: "127.0.0.1", UserAgent: "NextermMobile/1.2", Current: true}, "its first request tells the address")
+	require.Contains(t, sessions, listedSession{IP: "127.0.0.1", UserAgent: "NextermMobile/1.2", Current: true}, "its first request tells the address")
 }
 
 func TestImpersonationIsLogged(t *testing.T) {
@@ -75,8 +74,8 @@ func TestImpersonationKeepsWhatFitsOfTheUserAgent(t *testing.T) {
 	s := testserver.New(t)
 	impersonate(s.Admin.With("User-Agent", strings.Repeat("x", 300)), s.Owner).Want(200)
 	impersonate(s.Admin.With("User-Agent", ""), s.Owner).Want(200)
-	require.Equal(t, 1, count(t, s, "sessions where ip = 'Admin' and user_agent = repeat('x', 255)"))
-	require.Equal(t, 1, count(t, s, "sessions where ip = 'Admin' and user_agent = 'None'"))
+	require.Equal(t, 1, s.Count(t, "sessions where ip = 'Admin' and user_agent = repeat('x', 255)"))
+	require.Equal(t, 1, s.Count(t, "sessions where ip = 'Admin' and user_agent = 'None'"))
 }
 
 func TestImpersonationDoesNotAskForTOTP(t *testing.T) {
@@ -94,36 +93,36 @@ func TestImpersonationRefuses(t *testing.T) {
 	s.Admin.Post("/api/users/0/login", nil).WantError(400, "Invalid account ID")
 
 	impersonate(s.Owner, s.Stranger).WantError(403, "Forbidden")
-	grant(t, s, s.Owner, "users.impersonate")
+	s.Grant(t, s.Owner, "users.impersonate")
 	impersonate(s.Owner, s.Stranger).WantError(403, "Forbidden")
-	grant(t, s, s.Colleague, "users.view", "users.manage")
+	s.Grant(t, s.Colleague, "users.view", "users.manage")
 	impersonate(s.Colleague, s.Stranger).WantError(403, "Forbidden")
-	require.Zero(t, count(t, s, "sessions where ip = 'Admin'"))
+	require.Zero(t, s.Count(t, "sessions where ip = 'Admin'"))
 }
 
 func TestImpersonationGivesNothingBeyondTheCallersOwn(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	grant(t, s, s.Owner, "users.view", "users.impersonate")
+	s.Grant(t, s.Owner, "users.view", "users.impersonate")
 	impersonate(s.Owner, s.Stranger).Want(200)
 	impersonate(s.Owner, s.Owner).Want(200)
-	impersonate(s.Owner, s.Admin).WantError(403, adminsOnly)
+	impersonate(s.Owner, s.Admin).WantError(403, adminAccountsOnly)
 
-	strong := role(t, s, "Backup", 3, s.Stranger)
+	strong := addRole(t, s, "Backup", 3, s.Stranger)
 	s.Exec(t, `insert into group_permissions values ($1, 'settings.backup', 'allow')`, strong)
 	impersonate(s.Owner, s.Stranger).WantError(403, beyondOwn)
-	grant(t, s, s.Owner, "settings.backup")
+	s.Grant(t, s.Owner, "settings.backup")
 	impersonate(s.Owner, s.Stranger).Want(200)
 
-	promote(t, s, s.Stranger)
-	impersonate(s.Owner, s.Stranger).WantError(403, adminsOnly)
+	s.Promote(t, s.Stranger)
+	impersonate(s.Owner, s.Stranger).WantError(403, adminAccountsOnly)
 	impersonate(s.Admin, s.Stranger).Want(200)
 }
 
 func TestADemotedAdministratorWhoWaitsActsAsNobody(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	promote(t, s, s.Owner)
+	s.Promote(t, s.Owner)
 	tx, err := s.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
@@ -133,9 +132,9 @@ func TestADemotedAdministratorWhoWaitsActsAsNobody(t *testing.T) {
 	require.NoError(t, tx.QueryRow(t.Context(), `select pg_backend_pid()`).Scan(&pid))
 	answers := make(chan *testserver.Response, 2)
 	go func() { answers <- impersonate(s.Owner, s.Admin) }()
-	go func() { answers <- s.Owner.Delete(account(s.Admin.AccountID)) }()
+	go func() { answers <- s.Owner.Delete(userPath(s.Admin.AccountID)) }()
 	require.Eventually(t, func() bool {
-		return count(t, s, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 2
+		return s.Count(t, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 2
 	}, 10*time.Second, 5*time.Millisecond)
 	_, err = tx.Exec(t.Context(), `delete from group_members where account_id = $1`, s.Owner.AccountID)
 	require.NoError(t, err)

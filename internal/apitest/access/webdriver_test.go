@@ -1,4 +1,4 @@
-package passkey_test
+package access_test
 
 import (
 	"bufio"
@@ -120,15 +120,15 @@ func (b *browser) open(url string) {
 	b.call(http.MethodPost, "/url", body{"url": url}, nil)
 }
 
-// answer is what a function of the page returns of a request.
-type answer struct {
+// scriptAnswer is what a function of the page returns of a request.
+type scriptAnswer struct {
 	Status int
 	Body   struct{ Token, Message string }
 	Error  string
 }
 
 // run calls a function of the page and waits for its promise.
-func (b *browser) run(function string, arguments ...any) (a answer) {
+func (b *browser) run(function string, arguments ...any) (a scriptAnswer) {
 	b.t.Helper()
 	script := fmt.Sprintf(`const done = arguments[arguments.length - 1];
 		%s(...Array.from(arguments).slice(0, -1)).then(done, error => done({error: String(error)}));`, function)

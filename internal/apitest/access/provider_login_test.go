@@ -1,4 +1,4 @@
-package provider_test
+package access_test
 
 import (
 	"crypto/rand"
@@ -38,15 +38,15 @@ type site struct {
 
 func newSite(t *testing.T, changes ...func(*server.Options)) *site {
 	t.Helper()
-	s := &site{testserver.New(t, append(changes, reachable(t))...), t, newIssuer(t), 0}
-	s.id = add(s.Admin, s.issuer.url)
+	s := &site{testserver.New(t, append(changes, testserver.AllowLoopback)...), t, newIssuer(t), 0}
+	s.id = addProvider(s.Admin, s.issuer.url)
 	return s
 }
 
 // other is one more server of the same deployment.
 func (s *site) other() *site {
 	s.t.Helper()
-	return &site{testserver.Serve(s.t, s.Pool, s.Vault, reachable(s.t)), s.t, s.issuer, s.id}
+	return &site{testserver.Serve(s.t, s.Pool, s.Vault, testserver.AllowLoopback), s.t, s.issuer, s.id}
 }
 
 // begin signs in at the provider and returns what the browser comes back with.
@@ -153,7 +153,7 @@ func TestTheFirstSignInCreatesAnAccountAndLaterOnesRefreshIt(t *testing.T) {
 func TestTheStartAnswersThePageOfTheProvider(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.Admin.Patch(path(s.id), body{"scope": "profile email"}).Want(200)
+	s.Admin.Patch(providerPath(s.id), body{"scope": "profile email"}).Want(200)
 	var answer struct{ URL string }
 	s.Anonymous.With("Authorization", "Bearer null").Post(fmt.Sprint("/api/auth/oidc/login/", s.id), nil).Want(200).Into(&answer)
 	u, err := url.Parse(answer.URL)
@@ -169,7 +169,7 @@ func TestTheStartAnswersThePageOfTheProvider(t *testing.T) {
 	s.start(1).WantError(404, "Provider not found or disabled")
 	s.start(987654).WantError(404, "Provider not found or disabled")
 	s.Anonymous.Post("/api/auth/oidc/login/x", nil).WantError(400, "Invalid provider ID")
-	s.Admin.Patch(path(s.id), body{"enabled": false}).Want(200)
+	s.Admin.Patch(providerPath(s.id), body{"enabled": false}).Want(200)
 	s.start(s.id).WantError(404, "Provider not found or disabled")
 }
 
@@ -180,22 +180,22 @@ func TestClientsProveThemselvesAsTheProviderWants(t *testing.T) {
 	s.me()
 	public := newSite(t)
 	public.issuer.clientSecret = ""
-	public.Admin.Patch(path(public.id), body{"clientSecret": nil}).Want(200)
+	public.Admin.Patch(providerPath(public.id), body{"clientSecret": nil}).Want(200)
 	public.me()
 	wrong := newSite(t)
-	wrong.Admin.Patch(path(wrong.id), body{"clientSecret": "canary-wrong-secret"}).Want(200)
+	wrong.Admin.Patch(providerPath(wrong.id), body{"clientSecret": "canary-wrong-secret"}).Want(200)
 	wrong.refuses(refusedThere)
 	require.Contains(t, wrong.Log.String(), "invalid_grant")
 	require.NotContains(t, wrong.Log.String(), "canary-wrong-secret")
 }
 
-func TestForgedTokensAreRefused(t *testing.T) {
+func TestForgedProviderTokensAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	change := func(name string, value any) func(body) string {
-		return func(claims body) string { return signed(t, newKey(), with(claims, name, value)) }
+		return func(claims body) string { return signed(t, newKey(), changed(claims, name, value)) }
 	}
 	for name, sign := range map[string]func(body) string{
 		"another nonce":          change("nonce", "other"),
@@ -228,12 +228,12 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	s.issuer.sign = change("azp", "nexterm")
 	s.me()
 	s.issuer.sign = func(claims body) string {
-		return signed(t, newKey(), with(with(claims, "aud", []string{"other", "nexterm"}), "azp", "nexterm"))
+		return signed(t, newKey(), changed(changed(claims, "aud", []string{"other", "nexterm"}), "azp", "nexterm"))
 	}
 	s.me()
 }
 
-func TestStatesHoldOnce(t *testing.T) {
+func TestProviderStatesHoldOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, query := range []url.Values{{}, {"code": {"x"}}, {"state": {"x"}, "code": {"x"}}, {"state": {strings.Repeat("A", 43)}, "code": {"x"}}, {"error": {"access_denied"}}} {
@@ -274,7 +274,7 @@ func TestCodesOfOtherSignIns(t *testing.T) {
 	s.wantRefusal(url.Values{"state": mine["state"], "code": stolen["code"]}, refusedThere)
 
 	evil := newIssuer(t)
-	other := &site{s.Server, t, evil, add(s.Admin, evil.url)}
+	other := &site{s.Server, t, evil, addProvider(s.Admin, evil.url)}
 	mine, foreign := s.begin(), other.begin()
 	s.wantRefusal(url.Values{"state": mine["state"], "code": foreign["code"]}, refusedThere)
 	mine = s.begin()
@@ -290,7 +290,7 @@ func TestCodesOfOtherSignIns(t *testing.T) {
 	other.refuses(refusedDuplicate)
 	evil.person["preferred_username"] = "mallory"
 	require.NotEqual(t, first["id"], other.me()["id"])
-	evil.sign = func(claims body) string { return signed(t, newKey(), with(claims, "iss", s.issuer.url)) }
+	evil.sign = func(claims body) string { return signed(t, newKey(), changed(claims, "iss", s.issuer.url)) }
 	other.refuses(refusedProof)
 }
 
@@ -307,13 +307,13 @@ func TestSettingsOfTheBeginningHold(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, change := range []body{{"enabled": false}, {"enabled": true}, {"clientSecret": "other"}, {"clientSecret": "s3cret"}, {"name": "x"}} {
-		s.Admin.Patch(path(s.id), body{"enabled": true}).Want(200)
+		s.Admin.Patch(providerPath(s.id), body{"enabled": true}).Want(200)
 		begun := s.begin()
-		s.Admin.Patch(path(s.id), change).Want(200)
+		s.Admin.Patch(providerPath(s.id), change).Want(200)
 		s.wantRefusal(begun, refusedSettings)
 	}
 	begun := s.begin()
-	s.Admin.Delete(path(s.id)).Want(200)
+	s.Admin.Delete(providerPath(s.id)).Want(200)
 	s.wantRefusal(begun, refusedState)
 }
 
@@ -340,7 +340,7 @@ func TestNamesThatAreNotUsable(t *testing.T) {
 func TestBothNamesFromOneAttribute(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.Admin.Patch(path(s.id), body{"firstNameAttribute": "family_name"}).Want(200)
+	s.Admin.Patch(providerPath(s.id), body{"firstNameAttribute": "family_name"}).Want(200)
 	me := s.me()
 	require.Equal(t, []any{"Lovelace", "Lovelace"}, []any{me["firstName"], me["lastName"]})
 }
@@ -348,7 +348,7 @@ func TestBothNamesFromOneAttribute(t *testing.T) {
 func TestAttributesFromUserInfo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.Admin.Patch(path(s.id), body{"usernameAttribute": "nick", "firstNameAttribute": "first"}).Want(200)
+	s.Admin.Patch(providerPath(s.id), body{"usernameAttribute": "nick", "firstNameAttribute": "first"}).Want(200)
 	s.refuses(refusedProof) // whose UserInfo is about nobody
 	s.issuer.userInfo = body{"sub": "somebody else", "nick": "ada"}
 	s.refuses(refusedProof)
@@ -368,7 +368,7 @@ func TestAttributesFromUserInfo(t *testing.T) {
 	require.Equal(t, "", without.me()["firstName"])
 }
 
-func TestOfOneAnswerOnTwoServersOneSignsIn(t *testing.T) {
+func TestOfOneProviderAnswerOnTwoServersOneSignsIn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	servers := []*site{s, s.other()}
@@ -404,7 +404,7 @@ func TestFirstSignInsTogetherCreateOneAccount(t *testing.T) {
 	require.Equal(t, []int{1, 6}, []int{accounts, sessions})
 }
 
-func TestBeginningIsLimited(t *testing.T) {
+func TestProviderSignInsAreLimited(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(o *server.Options) { o.LoginLimit = 1 })
 	for range 5 {

@@ -1,8 +1,6 @@
-package provider_test
+package access_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,10 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/stretchr/testify/require"
-
-	"github.com/nexterm-go/nexterm/internal/provider"
 )
 
 func hang(_ http.ResponseWriter, r *http.Request) {
@@ -63,10 +58,10 @@ func TestProvidersThatCannotBeUsed(t *testing.T) {
 			http.Redirect(w, r, private, http.StatusTemporaryRedirect)
 		},
 		"closing":               func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
-		"of another issuer":     func(w http.ResponseWriter, _ *http.Request) { write(w, body{"issuer": "https://id.example.com"}) },
-		"without any endpoints": func(w http.ResponseWriter, r *http.Request) { write(w, body{"issuer": "http://" + r.Host}) },
+		"of another issuer":     func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, body{"issuer": "https://id.example.com"}) },
+		"without any endpoints": func(w http.ResponseWriter, r *http.Request) { writeJSON(w, body{"issuer": "http://" + r.Host}) },
 		"with a page that is a script": func(w http.ResponseWriter, r *http.Request) {
-			write(w, body{"issuer": "http://" + r.Host, "authorization_endpoint": "javascript:alert(1)", "token_endpoint": "http://" + r.Host, "jwks_uri": "http://" + r.Host})
+			writeJSON(w, body{"issuer": "http://" + r.Host, "authorization_endpoint": "javascript:alert(1)", "token_endpoint": "http://" + r.Host, "jwks_uri": "http://" + r.Host})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,7 +77,7 @@ func TestProvidersThatCannotBeUsed(t *testing.T) {
 	t.Cleanup(func() { require.Zero(t, *hits) })
 }
 
-func TestEndpointsThatCannotBeUsed(t *testing.T) {
+func TestProviderEndpointsThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	private, hits := inside(t)
 	redirect := func(w http.ResponseWriter, r *http.Request) {
@@ -131,45 +126,11 @@ func TestIssuersAreCheckedAgain(t *testing.T) {
 }
 
 // A provider's word about itself is remembered, but not for ever.
-func TestMetadataIsRemembered(t *testing.T) {
+func TestProviderMetadataIsRemembered(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for range 3 {
 		s.me()
 	}
 	require.Equal(t, []int{1, 1}, []int{s.issuer.hit(discovery), s.issuer.hit("/keys")})
-}
-
-type canned string
-
-func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(string(c)))}, nil
-}
-
-// A provider on https does not send the client's secret over http.
-func TestEndpointsAreAsSafeAsTheirIssuer(t *testing.T) {
-	t.Parallel()
-	check := func(endpoints ...string) error {
-		about := fmt.Sprintf(`{"issuer": "https://id.example.com", "authorization_endpoint": %q, "token_endpoint": %q, "jwks_uri": %q, "userinfo_endpoint": %q}`,
-			endpoints[0], endpoints[1], endpoints[2], endpoints[3])
-		ctx := oidc.ClientContext(context.Background(), &http.Client{Transport: canned(about)})
-		p, err := oidc.NewProvider(ctx, "https://id.example.com")
-		require.NoError(t, err)
-		return provider.CheckEndpoints(p, "https://id.example.com")
-	}
-	require.NoError(t, check("https://a.example", "https://b.example", "https://c.example", "https://d.example"))
-	require.NoError(t, check("https://a.example", "https://b.example", "https://c.example", ""))
-	for i := range 4 {
-		for _, wrong := range []string{"http://a.example", "javascript:alert(1)", "//a.example", "https://u:p@a.example", "file:///etc/passwd"} {
-			endpoints := []string{"https://a.example", "https://b.example", "https://c.example", "https://d.example"}
-			endpoints[i] = wrong
-			require.Error(t, check(endpoints...), wrong)
-		}
-	}
-}
-
-func TestReasonsAreShort(t *testing.T) {
-	t.Parallel()
-	require.Len(t, provider.Reason(errors.New(strings.Repeat("ü", 500))), 200)
-	require.True(t, strings.HasSuffix(provider.Reason(errors.New("x"+strings.Repeat("ü", 500))), "ü"))
 }

@@ -1,4 +1,4 @@
-package passkey_test
+package access_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package account_test
+package access_test
 
 import (
 	"encoding/json"
@@ -13,8 +13,6 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type fields = map[string]any
-
 func preferences(t *testing.T, c *testserver.Client) string {
 	t.Helper()
 	var me struct{ Preferences json.RawMessage }
@@ -27,23 +25,23 @@ func TestPreferencesMergeKeyByKey(t *testing.T) {
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
 	const path = "/api/account/me/preferences"
-	ada.Patch(path, fields{"terminal": fields{"fontSize": "14", "cursorBlink": false, "passwordPromptDetection": true}}).Want(200)
+	ada.Patch(path, body{"terminal": body{"fontSize": "14", "cursorBlink": false, "passwordPromptDetection": true}}).Want(200)
 	var answer struct {
 		Message     string
 		Preferences json.RawMessage
 	}
-	ada.Patch("/api/accounts/me/preferences", fields{
-		"terminal": fields{"fontSize": 16, "theme": "dark"},
-		"theme":    fields{"uiScale": 1.3, "accentColor": "#AbCdEf"},
+	ada.Patch("/api/accounts/me/preferences", body{
+		"terminal": body{"fontSize": 16, "theme": "dark"},
+		"theme":    body{"uiScale": 1.3, "accentColor": "#AbCdEf"},
 	}).Want(200).Into(&answer)
 	require.Equal(t, "Preferences successfully updated.", answer.Message)
 	const merged = `{
 		"terminal": {"fontSize": 16, "cursorBlink": false, "passwordPromptDetection": true, "theme": "dark"},
 		"theme": {"uiScale": 1.3, "accentColor": "#AbCdEf"}}`
 	require.JSONEq(t, merged, string(answer.Preferences))
-	ada.Patch(path, fields{}).Want(200)
+	ada.Patch(path, body{}).Want(200)
 	ada.Patch(path, nil).Want(200)
-	ada.Patch(path, fields{"files": fields{}}).Want(200)
+	ada.Patch(path, body{"files": body{}}).Want(200)
 	require.JSONEq(t, strings.Replace(merged, `"theme": {"uiScale`, `"files": {}, "theme": {"uiScale`, 1), preferences(t, ada))
 	require.Equal(t, "{}", preferences(t, s.NewAccount(t, "eve")))
 }
@@ -53,11 +51,11 @@ func TestPreferencesPatchedAtOnceAddUp(t *testing.T) {
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
 	other := ada.On(testserver.Serve(t, s.Pool, s.Vault))
-	patches := []fields{
-		{"terminal": fields{"fontSize": 20}}, {"terminal": fields{"cursorBlink": true}},
-		{"terminal": fields{"cursorStyle": "bar"}}, {"theme": fields{"mode": "oled"}},
-		{"files": fields{"defaultViewMode": "grid"}}, {"files": fields{"dragDropAction": "ask"}},
-		{"general": fields{"language": "de"}}, {"terminal": fields{"fontFamily": "Hack"}},
+	patches := []body{
+		{"terminal": body{"fontSize": 20}}, {"terminal": body{"cursorBlink": true}},
+		{"terminal": body{"cursorStyle": "bar"}}, {"theme": body{"mode": "oled"}},
+		{"files": body{"defaultViewMode": "grid"}}, {"files": body{"dragDropAction": "ask"}},
+		{"general": body{"language": "de"}}, {"terminal": body{"fontFamily": "Hack"}},
 	}
 	var group sync.WaitGroup
 	for i, patch := range patches {
@@ -74,26 +72,26 @@ func TestPreferencesRefuse(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	for message, patch := range map[string]fields{
-		"terminal.fontSize must be greater than or equal to 10":                    {"terminal": fields{"fontSize": 9}},
-		"terminal.fontSize must be less than or equal to 32":                       {"terminal": fields{"fontSize": 33}},
-		"terminal.fontSize must be an integer":                                     {"terminal": fields{"fontSize": 10.5}},
-		"terminal.cursorStyle must be one of [block, underline, bar]":              {"terminal": fields{"cursorStyle": "beam"}},
-		"terminal.cursorBlink must be a boolean":                                   {"terminal": fields{"cursorBlink": "true"}},
-		"terminal.smartCopyPaste must be a boolean":                                {"terminal": fields{"smartCopyPaste": nil}},
-		"terminal.fontFamily must be a string":                                     {"terminal": fields{"fontFamily": 1}},
-		"terminal.fontFamily is not allowed to be empty":                           {"terminal": fields{"fontFamily": ""}},
-		"terminal.theme length must be less than or equal to 50 characters long":   {"terminal": fields{"theme": strings.Repeat("x", 51)}},
-		"terminal.colour is not allowed":                                           {"terminal": fields{"colour": "red"}},
+	for message, patch := range map[string]body{
+		"terminal.fontSize must be greater than or equal to 10":                    {"terminal": body{"fontSize": 9}},
+		"terminal.fontSize must be less than or equal to 32":                       {"terminal": body{"fontSize": 33}},
+		"terminal.fontSize must be an integer":                                     {"terminal": body{"fontSize": 10.5}},
+		"terminal.cursorStyle must be one of [block, underline, bar]":              {"terminal": body{"cursorStyle": "beam"}},
+		"terminal.cursorBlink must be a boolean":                                   {"terminal": body{"cursorBlink": "true"}},
+		"terminal.smartCopyPaste must be a boolean":                                {"terminal": body{"smartCopyPaste": nil}},
+		"terminal.fontFamily must be a string":                                     {"terminal": body{"fontFamily": 1}},
+		"terminal.fontFamily is not allowed to be empty":                           {"terminal": body{"fontFamily": ""}},
+		"terminal.theme length must be less than or equal to 50 characters long":   {"terminal": body{"theme": strings.Repeat("x", 51)}},
+		"terminal.colour is not allowed":                                           {"terminal": body{"colour": "red"}},
 		"terminal must be of type object":                                          {"terminal": nil},
-		"theme.mode must be one of [light, dark, auto, oled]":                      {"theme": fields{"mode": "grey"}},
-		"theme.accentColor fails to match the required pattern":                    {"theme": fields{"accentColor": "314BD3"}},
-		"theme.uiScale must be greater than or equal to 0.7":                       {"theme": fields{"uiScale": 0.69}},
-		"theme.uiScale must be less than or equal to 1.3":                          {"theme": fields{"uiScale": 1.31}},
-		"files.defaultViewMode must be one of [list, grid]":                        {"files": fields{"defaultViewMode": "tree"}},
-		"files.dragDropAction must be one of [ask, copy, move]":                    {"files": fields{"dragDropAction": "link"}},
-		"general.language length must be less than or equal to 10 characters long": {"general": fields{"language": strings.Repeat("x", 11)}},
-		"sound is not allowed":                                                     {"sound": fields{}},
+		"theme.mode must be one of [light, dark, auto, oled]":                      {"theme": body{"mode": "grey"}},
+		"theme.accentColor fails to match the required pattern":                    {"theme": body{"accentColor": "314BD3"}},
+		"theme.uiScale must be greater than or equal to 0.7":                       {"theme": body{"uiScale": 0.69}},
+		"theme.uiScale must be less than or equal to 1.3":                          {"theme": body{"uiScale": 1.31}},
+		"files.defaultViewMode must be one of [list, grid]":                        {"files": body{"defaultViewMode": "tree"}},
+		"files.dragDropAction must be one of [ask, copy, move]":                    {"files": body{"dragDropAction": "link"}},
+		"general.language length must be less than or equal to 10 characters long": {"general": body{"language": strings.Repeat("x", 11)}},
+		"sound is not allowed":                                                     {"sound": body{}},
 	} {
 		ada.Patch("/api/account/me/preferences", patch).WantError(400, message)
 	}
@@ -105,18 +103,18 @@ func TestSessionSync(t *testing.T) {
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
 	for _, mode := range []string{"across_devices", "same_tab", "same_browser"} {
-		answer := ada.Patch("/api/accounts/session-sync", fields{"sessionSync": mode}).Want(200)
+		answer := ada.Patch("/api/accounts/session-sync", body{"sessionSync": mode}).Want(200)
 		require.Equal(t, "Session synchronization mode has been successfully updated.", answer.Message())
 		var me struct{ SessionSync string }
 		s.NewAPIKey(t, ada).Get("/api/account/me").Want(200).Into(&me)
 		require.Equal(t, mode, me.SessionSync)
 	}
-	ada.Patch("/api/account/session-sync", fields{"sessionSync": "never"}).
+	ada.Patch("/api/account/session-sync", body{"sessionSync": "never"}).
 		WantError(400, "sessionSync must be one of [across_devices, same_browser, same_tab]")
-	ada.Patch("/api/account/session-sync", fields{}).WantError(400, "sessionSync is required")
+	ada.Patch("/api/account/session-sync", body{}).WantError(400, "sessionSync is required")
 }
 
-func TestSearchFindsAnyPartOfAnyName(t *testing.T) {
+func TestAccountSearchFindsAnyPartOfAnyName(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")

@@ -1,4 +1,4 @@
-package passkey_test
+package access_test
 
 import (
 	"fmt"
@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	registerPath = "/api/account/passkeys/register/verify"
-	noChallenge  = "No valid registration challenge found"
-	failed       = "Registration verification failed"
+	passkeyRegisterPath = "/api/account/passkeys/register/verify"
+	noChallenge         = "No valid registration challenge found"
+	registrationFailed  = "Registration verification failed"
 )
 
 func origins(t *testing.T, texts ...string) []origin.Origin {
@@ -28,7 +28,7 @@ func origins(t *testing.T, texts ...string) []origin.Origin {
 	return parsed
 }
 
-func TestRegistrationOptions(t *testing.T) {
+func TestPasskeyRegistrationOptions(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	p := newPage(t, s)
@@ -60,7 +60,7 @@ func TestPasskeysAreListedRenamedAndDeletedByTheirOwner(t *testing.T) {
 	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
 	p.register(ada)
 	a := testserver.NewAuthenticator(t, p.origin)
-	answer := p.as(ada).Post(registerPath, body{"response": a.Create(p.registrationChallenge(ada)), "name": "Laptop", "origin": p.origin}).Want(200)
+	answer := p.as(ada).Post(passkeyRegisterPath, body{"response": a.Create(p.registrationChallenge(ada)), "name": "Laptop", "origin": p.origin}).Want(200)
 	require.JSONEq(t, `{"message": "Passkey registered successfully", "verified": true}`, string(answer.Body))
 	a.Counter++
 	opened := p.verify(a.Get(p.loginChallenge("ada"))).Want(200).Header.Get("Authorization")
@@ -88,17 +88,17 @@ func TestPasskeysAreListedRenamedAndDeletedByTheirOwner(t *testing.T) {
 	require.Equal(t, "Passkey deleted successfully", ada.Delete(path).Want(200).Message())
 	ada.Delete(path).WantError(404, "Passkey not found")
 	a.Counter++
-	p.verify(a.Get(p.loginChallenge("ada"))).WantError(401, refused)
+	p.verify(a.Get(p.loginChallenge("ada"))).WantError(401, passkeyRefused)
 	s.Anonymous.With("Authorization", "Bearer "+opened).Get("/api/account/me").Want(200)
 }
 
-func TestForgedRegistrationsAreRefused(t *testing.T) {
+func TestForgedPasskeyRegistrationsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	p := newPage(t, s)
 	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
 	register := func(a *testserver.Authenticator, challenge string) *testserver.Response {
-		return p.as(ada).Post(registerPath, body{"response": a.Create(challenge), "origin": p.origin})
+		return p.as(ada).Post(passkeyRegisterPath, body{"response": a.Create(challenge), "origin": p.origin})
 	}
 	for name, forge := range map[string]func(a *testserver.Authenticator){
 		"another origin":        func(a *testserver.Authenticator) { a.Origin = "http://localhost:1" },
@@ -111,7 +111,7 @@ func TestForgedRegistrationsAreRefused(t *testing.T) {
 		forge(a)
 		answer := register(a, challenge)
 		require.Equal(t, 400, answer.Status, name)
-		require.Equal(t, failed, answer.Message(), name)
+		require.Equal(t, registrationFailed, answer.Message(), name)
 		register(testserver.NewAuthenticator(t, p.origin), challenge).WantError(400, noChallenge)
 	}
 	a := testserver.NewAuthenticator(t, p.origin)
@@ -122,18 +122,18 @@ func TestForgedRegistrationsAreRefused(t *testing.T) {
 	s.Exec(t, `update passkey_challenges set expires_at = now()`)
 	register(a, expired).WantError(400, noChallenge)
 	challenge := p.registrationChallenge(ada)
-	p.as(ada).Post(registerPath, body{"response": a.Create(challenge), "origin": "http://localhost:1"}).WantError(400, noChallenge)
+	p.as(ada).Post(passkeyRegisterPath, body{"response": a.Create(challenge), "origin": "http://localhost:1"}).WantError(400, noChallenge)
 	register(a, challenge).WantError(400, noChallenge)
 
 	register(a, p.registrationChallenge(ada)).Want(200)
 	register(a, p.registrationChallenge(ada)).WantError(409, "Passkey is already registered")
-	p.as(eve).Post(registerPath, body{"response": a.Create(p.registrationChallenge(eve)), "origin": p.origin}).
+	p.as(eve).Post(passkeyRegisterPath, body{"response": a.Create(p.registrationChallenge(eve)), "origin": p.origin}).
 		WantError(409, "Passkey is already registered")
-	p.as(ada).Post(registerPath, body{"response": a.Get(challenge), "origin": p.origin}).WantError(400, "response.response.attestationObject is required")
+	p.as(ada).Post(passkeyRegisterPath, body{"response": a.Get(challenge), "origin": p.origin}).WantError(400, "response.response.attestationObject is required")
 	broken := a.Create(challenge)
 	broken["response"].(body)["attestationObject"] = "AAAA"
-	p.as(ada).Post(registerPath, body{"response": broken, "origin": p.origin}).WantError(400, "response is malformed")
-	p.as(ada).Post(registerPath, body{"response": a.Create(challenge), "name": strings.Repeat("x", 51), "origin": p.origin}).
+	p.as(ada).Post(passkeyRegisterPath, body{"response": broken, "origin": p.origin}).WantError(400, "response is malformed")
+	p.as(ada).Post(passkeyRegisterPath, body{"response": a.Create(challenge), "name": strings.Repeat("x", 51), "origin": p.origin}).
 		WantError(400, "name length must be less than or equal to 50 characters long")
 }
 
@@ -152,7 +152,7 @@ func TestFiftyPasskeysAreTheMostAlsoInARace(t *testing.T) {
 	statuses := make([]int, len(answers))
 	for i, answer := range answers {
 		group.Go(func() {
-			statuses[i] = p.as(ada).Post(registerPath, body{"response": answer, "origin": p.origin}).Status
+			statuses[i] = p.as(ada).Post(passkeyRegisterPath, body{"response": answer, "origin": p.origin}).Status
 		})
 	}
 	group.Wait()
@@ -219,7 +219,7 @@ func TestPasskeysAreForSessionsOnly(t *testing.T) {
 	const refusal = "API keys cannot manage account credentials"
 	key.Get("/api/account/passkeys").WantError(403, refusal)
 	key.Post("/api/account/passkeys/register/options", body{}).WantError(403, refusal)
-	key.Post(registerPath, body{}).WantError(403, refusal)
+	key.Post(passkeyRegisterPath, body{}).WantError(403, refusal)
 	key.Patch("/api/account/passkeys/1", body{"name": "x"}).WantError(403, refusal)
 	key.Delete("/api/account/passkeys/1").WantError(403, refusal)
 }

@@ -1,4 +1,4 @@
-package session_test
+package access_test
 
 import (
 	"fmt"
@@ -10,8 +10,6 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
-
-type body = map[string]any
 
 func TestLoginOpensASessionAndLogoutEndsIt(t *testing.T) {
 	t.Parallel()
@@ -105,7 +103,7 @@ func TestActivityIsWrittenOnceAMinute(t *testing.T) {
 	require.Equal(t, "127.0.0.1", ip)
 }
 
-func TestListShowsTheLatestActivityFirst(t *testing.T) {
+func TestSessionListShowsTheLatestActivityFirst(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	s.Exec(t, `insert into sessions (account_id, token_hash, ip, user_agent, last_activity, created_at) values

@@ -1,4 +1,4 @@
-package session_test
+package access_test
 
 import (
 	"strconv"
@@ -13,8 +13,6 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
-
-const wrongCode = "Your provided code is invalid or has expired."
 
 // secured is an account with TOTP on.
 type secured struct {
@@ -39,23 +37,7 @@ func newSecured(t *testing.T, secret vault.Secret) secured {
 // code is the account's code so many time steps from now.
 func (a secured) code(now time.Time, steps int) string {
 	a.t.Helper()
-	code, err := totp.GenerateCode(a.secret, now.Add(time.Duration(steps)*30*time.Second))
-	require.NoError(a.t, err)
-	return code
-}
-
-// wrong is a code that fits no time step near now.
-func (a secured) wrong() string {
-	a.t.Helper()
-	near := map[string]bool{}
-	for steps := -3; steps <= 3; steps++ {
-		near[a.code(time.Now(), steps)] = true
-	}
-	for candidate := 111111; ; candidate++ {
-		if code := strconv.Itoa(candidate); !near[code] {
-			return code
-		}
-	}
+	return codeAt(a.t, a.secret, now.Add(time.Duration(steps)*30*time.Second))
 }
 
 func (a secured) login(on *testserver.Server, code any) *testserver.Response {
@@ -150,11 +132,11 @@ func TestCodesAreLimitedPerAccountOverServersAndOperations(t *testing.T) {
 	servers := []*testserver.Server{a.server, other}
 	now := time.Now()
 	for range 9 {
-		a.login(a.server, a.wrong()).WantError(401, wrongCode)
+		a.login(a.server, wrong(a.t, a.secret)).WantError(401, wrongCode)
 	}
 	a.login(a.server, a.code(now, 0)).Want(200)
 	for i := range 10 {
-		a.login(servers[i%2], a.wrong()).WantError(401, wrongCode)
+		a.login(servers[i%2], wrong(a.t, a.secret)).WantError(401, wrongCode)
 	}
 	for _, s := range servers {
 		answer := a.login(s, a.code(now, 1))

@@ -1,4 +1,4 @@
-package user_test
+package access_test
 
 import (
 	"fmt"
@@ -10,30 +10,15 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type body = map[string]any
-
-type page struct {
+type userPage struct {
 	Total int64
 	Users []body
 }
 
-func account(id int64) string { return fmt.Sprintf("/api/users/%d", id) }
+func userPath(id int64) string { return fmt.Sprintf("/api/users/%d", id) }
 
-// grant gives an account system permissions of its own.
-func grant(t *testing.T, s *testserver.Server, c *testserver.Client, permissions ...string) {
-	t.Helper()
-	for _, name := range permissions {
-		s.Exec(t, `insert into account_permissions values ($1, $2, 'allow')`, c.AccountID, name)
-	}
-}
-
-func promote(t *testing.T, s *testserver.Server, c *testserver.Client) {
-	t.Helper()
-	s.Exec(t, `insert into group_members (group_id, account_id) select id, $1 from permission_groups where is_admin`, c.AccountID)
-}
-
-// role adds a role with members, of the priority of order.
-func role(t *testing.T, s *testserver.Server, name string, order int, members ...*testserver.Client) int64 {
+// addRole adds a role with members, of the priority of order.
+func addRole(t *testing.T, s *testserver.Server, name string, order int, members ...*testserver.Client) int64 {
 	t.Helper()
 	var id int64
 	s.Scan(t, &id, `insert into permission_groups (name, sort_order) values ($1, $2) returning id`, name, order)
@@ -45,7 +30,7 @@ func role(t *testing.T, s *testserver.Server, name string, order int, members ..
 
 func usernames(t *testing.T, c *testserver.Client, query string) []string {
 	t.Helper()
-	var p page
+	var p userPage
 	c.Get("/api/users/list" + query).Want(200).Into(&p)
 	names := make([]string, len(p.Users))
 	for i, u := range p.Users {
@@ -54,24 +39,24 @@ func usernames(t *testing.T, c *testserver.Client, query string) []string {
 	return names
 }
 
-func TestEveryOperationNeedsItsPermissions(t *testing.T) {
+func TestEveryUserOperationNeedsItsPermissions(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	target := s.NewAccount(t, "target")
 	calls := func(c *testserver.Client) []*testserver.Response {
 		return []*testserver.Response{
 			c.Put("/api/users", body{}),
-			c.Patch(account(target.AccountID)+"/password", body{}),
-			c.Delete(account(target.AccountID)),
+			c.Patch(userPath(target.AccountID)+"/password", body{}),
+			c.Delete(userPath(target.AccountID)),
 		}
 	}
 	s.Stranger.Get("/api/users/list?limit=0").WantError(403, "Forbidden")
-	grant(t, s, s.Stranger, "users.manage")
+	s.Grant(t, s.Stranger, "users.manage")
 	s.Stranger.Get("/api/users/list").WantError(403, "Forbidden")
 	for _, r := range calls(s.Stranger) {
 		r.WantError(403, "Forbidden")
 	}
-	grant(t, s, s.Colleague, "users.view")
+	s.Grant(t, s.Colleague, "users.view")
 	s.Colleague.Get("/api/users/list").Want(200)
 	for _, r := range calls(s.Colleague) {
 		r.WantError(403, "Forbidden")
@@ -81,10 +66,10 @@ func TestEveryOperationNeedsItsPermissions(t *testing.T) {
 func TestListShowsAccountsNewestFirstWithTheirRoles(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	custom := role(t, s, "Operators", 5, s.Owner, s.Admin)
+	custom := addRole(t, s, "Operators", 5, s.Owner, s.Admin)
 	s.Exec(t, `update accounts set totp_enabled = true, avatar_hash = '0123456789abcdef', active_theme_id = 4 where id = $1`, s.Owner.AccountID)
 
-	var p page
+	var p userPage
 	s.Admin.Get("/api/users/list").Want(200).Into(&p)
 	require.EqualValues(t, 4, p.Total)
 	require.Len(t, p.Users, 4)
@@ -103,7 +88,7 @@ func TestListShowsAccountsNewestFirstWithTheirRoles(t *testing.T) {
 	require.Equal(t, []any{administrator, operators, everybody}, p.Users[3]["groups"])
 }
 
-func TestListSearchesLiterally(t *testing.T) {
+func TestUserListSearchesLiterally(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	add := func(username, first, last string) {
@@ -127,14 +112,14 @@ func escape(text string) string {
 	return strings.NewReplacer("%", "%25", " ", "+", "'", "%27", `\`, "%5C", "Ü", "%C3%9C", "ö", "%C3%B6").Replace(text)
 }
 
-func TestListPages(t *testing.T) {
+func TestUserListPages(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	require.Equal(t, []string{"stranger", "colleague"}, usernames(t, s.Admin, "?limit=2"))
 	require.Equal(t, []string{"owner", "admin"}, usernames(t, s.Admin, "?limit=2&offset=2"))
 	require.Equal(t, []string{"admin"}, usernames(t, s.Admin, "?limit=500&offset=3&search=test"))
 
-	var p page
+	var p userPage
 	s.Admin.Get("/api/users/list?search=test&limit=1&offset=9223372036854775807").Want(200).Into(&p)
 	require.EqualValues(t, 4, p.Total)
 	require.Empty(t, p.Users)
@@ -144,7 +129,7 @@ func TestListPages(t *testing.T) {
 	require.Len(t, usernames(t, s.Admin, ""), 50)
 }
 
-func TestListRefuses(t *testing.T) {
+func TestUserListRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	for query, message := range map[string]string{
@@ -159,22 +144,22 @@ func TestListRefuses(t *testing.T) {
 	s.Admin.Get("/api/users/list?search=" + strings.Repeat("%C3%A9", 255)).Want(200)
 }
 
-func TestCreateAddsAPlainAccount(t *testing.T) {
+func TestCreateUserAddsAPlainAccount(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	grant(t, s, s.Owner, "users.view", "users.manage")
+	s.Grant(t, s.Owner, "users.view", "users.manage")
 	var created body
 	s.Owner.Put("/api/users", body{"username": "ada", "password": "engine", "firstName": "Ada", "lastName": "Lovelace"}).Want(200).Into(&created)
 	require.Equal(t, "Account got successfully created", created["message"])
 
-	var p page
+	var p userPage
 	s.Admin.Get("/api/users/list?search=ada").Want(200).Into(&p)
 	require.Equal(t, created["id"], p.Users[0]["id"])
 	require.Len(t, p.Users[0]["groups"], 1)
 	s.Anonymous.Post("/api/auth/login", body{"username": "ada", "password": "engine"}).Want(200)
 }
 
-func TestCreateRefuses(t *testing.T) {
+func TestCreateUserRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	ada := func(change body) body {
@@ -207,7 +192,7 @@ func TestPasswordIsSetAndSessionsStay(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	require.Equal(t, "Password got successfully updated",
-		s.Admin.Patch(account(s.Stranger.AccountID)+"/password", body{"password": "another"}).Want(200).Message())
+		s.Admin.Patch(userPath(s.Stranger.AccountID)+"/password", body{"password": "another"}).Want(200).Message())
 	s.Stranger.Get("/api/account/me").Want(200)
 	s.Anonymous.Post("/api/auth/login", body{"username": "stranger", "password": "another"}).Want(200)
 	s.Anonymous.Post("/api/auth/login", body{"username": "stranger", "password": testserver.Password}).Want(401)
@@ -217,26 +202,26 @@ func TestPasswordIsSetByThoseWhoHoldAtLeastAsMuch(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	set := func(c, target *testserver.Client) *testserver.Response {
-		return c.Patch(account(target.AccountID)+"/password", body{"password": "another"})
+		return c.Patch(userPath(target.AccountID)+"/password", body{"password": "another"})
 	}
-	grant(t, s, s.Owner, "users.view", "users.manage")
+	s.Grant(t, s.Owner, "users.view", "users.manage")
 	set(s.Owner, s.Stranger).Want(200)
 	set(s.Owner, s.Owner).Want(200)
-	set(s.Owner, s.Admin).WantError(403, adminsOnly)
+	set(s.Owner, s.Admin).WantError(403, adminAccountsOnly)
 
-	strong := role(t, s, "Backup", 3, s.Colleague)
+	strong := addRole(t, s, "Backup", 3, s.Colleague)
 	s.Exec(t, `insert into group_permissions values ($1, 'settings.backup', 'allow')`, strong)
 	set(s.Owner, s.Colleague).WantError(403, beyondOwn)
-	grant(t, s, s.Owner, "settings.backup")
+	s.Grant(t, s.Owner, "settings.backup")
 	set(s.Owner, s.Colleague).Want(200)
 
-	s.Exec(t, `insert into account_permissions values ($1, 'connect.ssh', 'deny')`, s.Owner.AccountID)
+	s.Deny(t, s.Owner, "connect.ssh")
 	set(s.Owner, s.Stranger).WantError(403, beyondOwn)
 	set(s.Owner, s.Owner).Want(200)
-	s.Exec(t, `insert into account_permissions values ($1, 'connect.ssh', 'deny')`, s.Stranger.AccountID)
+	s.Deny(t, s.Stranger, "connect.ssh")
 	set(s.Owner, s.Stranger).Want(200)
 
-	promote(t, s, s.Owner)
+	s.Promote(t, s.Owner)
 	set(s.Owner, s.Admin).Want(200)
 	s.Anonymous.Post("/api/auth/login", body{"username": "admin", "password": "another"}).Want(200)
 }
@@ -246,8 +231,8 @@ func TestPasswordRefuses(t *testing.T) {
 	s := testserver.New(t)
 	s.Admin.Patch("/api/users/987654/password", body{"password": "another"}).WantError(404, "The provided account does not exist")
 	s.Admin.Patch("/api/users/0/password", body{"password": "another"}).WantError(400, "Invalid account ID")
-	s.Admin.Patch(account(s.Owner.AccountID)+"/password", body{"password": "ab"}).WantError(400, "password length must be at least 3 characters long")
-	s.Admin.Patch(account(s.Owner.AccountID)+"/password", body{}).WantError(400, "password is required")
-	s.Admin.Patch(account(s.Owner.AccountID)+"/password", body{"password": "another", "username": "x"}).WantError(400, "username is not allowed")
+	s.Admin.Patch(userPath(s.Owner.AccountID)+"/password", body{"password": "ab"}).WantError(400, "password length must be at least 3 characters long")
+	s.Admin.Patch(userPath(s.Owner.AccountID)+"/password", body{}).WantError(400, "password is required")
+	s.Admin.Patch(userPath(s.Owner.AccountID)+"/password", body{"password": "another", "username": "x"}).WantError(400, "username is not allowed")
 	s.Anonymous.Post("/api/auth/login", body{"username": "owner", "password": testserver.Password}).Want(200)
 }

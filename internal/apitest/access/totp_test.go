@@ -1,4 +1,4 @@
-package totp_test
+package access_test
 
 import (
 	"net/url"
@@ -11,8 +11,6 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
-
-type body = map[string]any
 
 const wrongCode = "Your provided code is invalid or has expired."
 
@@ -45,7 +43,7 @@ func wrong(t *testing.T, secret string) string {
 	panic("eight codes cannot all fit seven steps")
 }
 
-func TestSecretStaysThePendingOneUntilItIsUsed(t *testing.T) {
+func TestTOTPSecretStaysThePendingOneUntilItIsUsed(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
@@ -70,7 +68,7 @@ func TestSecretStaysThePendingOneUntilItIsUsed(t *testing.T) {
 	require.Zero(t, stored, "secrets are sealed")
 }
 
-func TestOneSecretComesOfManyFirstCalls(t *testing.T) {
+func TestOneTOTPSecretComesOfManyFirstCalls(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
@@ -86,7 +84,7 @@ func TestOneSecretComesOfManyFirstCalls(t *testing.T) {
 	}
 }
 
-func TestEnableAndDisable(t *testing.T) {
+func TestEnableAndDisableTOTP(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
@@ -133,7 +131,7 @@ func TestOfTwoEnablingAtOnceOneIsLate(t *testing.T) {
 	require.ElementsMatch(t, []int{200, 409}, statuses)
 }
 
-func TestEnableRefusesWhatIsNoCode(t *testing.T) {
+func TestEnableTOTPRefusesWhatIsNoCode(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
@@ -144,7 +142,7 @@ func TestEnableRefusesWhatIsNoCode(t *testing.T) {
 	ada.Post("/api/account/totp/enable", body{"code": "123456", "secret": "x"}).WantError(400, "secret is not allowed")
 }
 
-func TestSecretsAreForSessionsOnly(t *testing.T) {
+func TestTOTPSecretsAreForSessionsOnly(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	key := s.NewAPIKey(t, s.NewAccount(t, "ada"))
@@ -155,7 +153,7 @@ func TestSecretsAreForSessionsOnly(t *testing.T) {
 	s.Anonymous.Get("/api/account/totp/secret").Want(400)
 }
 
-func TestEnablingMeetsTheEndOfItsAccount(t *testing.T) {
+func TestEnablingTOTPMeetsTheEndOfItsAccount(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
@@ -167,7 +165,7 @@ func TestEnablingMeetsTheEndOfItsAccount(t *testing.T) {
 }
 
 // The code that has proved the secret signs in as well; after that it is used up.
-func TestTheProofSignsInOnce(t *testing.T) {
+func TestTheTOTPProofSignsInOnce(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")

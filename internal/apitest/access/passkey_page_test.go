@@ -1,15 +1,10 @@
-package passkey_test
+package access_test
 
 import (
-	"encoding/base64"
 	"testing"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
-
-type body = map[string]any
-
-func encode(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
 // page is a page of the server's own, at which passkeys are used.
 type page struct {

@@ -1,4 +1,4 @@
-package apikey_test
+package access_test
 
 import (
 	"fmt"
@@ -13,11 +13,9 @@ import (
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-type body = map[string]any
-
 const (
-	keys    = "/api/account/api-keys"
-	tooMany = "You have reached the maximum number of API keys (50)"
+	keysPath    = "/api/account/api-keys"
+	tooManyKeys = "You have reached the maximum number of API keys (50)"
 )
 
 type apiKey struct {
@@ -29,9 +27,9 @@ type apiKey struct {
 	CreatedAt    string
 }
 
-func create(c *testserver.Client, b body) apiKey {
+func newAPIKey(c *testserver.Client, b body) apiKey {
 	var key apiKey
-	c.Post(keys, b).Want(200).Into(&key)
+	c.Post(keysPath, b).Want(200).Into(&key)
 	return key
 }
 
@@ -39,7 +37,7 @@ func TestAKeyActsForItsAccountUntilItIsDeleted(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	key := create(ada, body{"name": "  Backup job\t", "comment": "ignored"})
+	key := newAPIKey(ada, body{"name": "  Backup job\t", "comment": "ignored"})
 	require.Equal(t, "Backup job", key.Name)
 	require.Regexp(t, "^nxt_[0-9a-f]{64}$", key.Token)
 	require.Equal(t, key.Token[:10]+"…", key.Prefix)
@@ -61,49 +59,49 @@ func TestAKeyActsForItsAccountUntilItIsDeleted(t *testing.T) {
 	require.Equal(t, 1, stored)
 
 	other := testserver.Serve(t, s.Pool, s.Vault)
-	deleted := ada.Delete(fmt.Sprintf("%s/%d", keys, key.ID)).Want(200)
+	deleted := ada.Delete(fmt.Sprintf("%s/%d", keysPath, key.ID)).Want(200)
 	require.Equal(t, "API key deleted successfully", deleted.Message())
 	for _, server := range []*testserver.Server{s, other} {
 		server.Anonymous.With("Authorization", "Bearer "+key.Token).Get("/api/account/me").WantError(401, "The provided API key is not valid")
 	}
-	ada.Delete(fmt.Sprintf("%s/%d", keys, key.ID)).WantError(404, "API key not found")
+	ada.Delete(fmt.Sprintf("%s/%d", keysPath, key.ID)).WantError(404, "API key not found")
 }
 
 func TestKeysAreListedNewestFirstAndOnlyToTheirOwner(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
-	first, second := create(ada, body{"name": "first"}), create(ada, body{"name": "second"})
+	first, second := newAPIKey(ada, body{"name": "first"}), newAPIKey(ada, body{"name": "second"})
 	var list []apiKey
-	ada.Get(keys).Want(200).Into(&list)
+	ada.Get(keysPath).Want(200).Into(&list)
 	require.Equal(t, []int64{second.ID, first.ID}, []int64{list[0].ID, list[1].ID})
-	eve.Get(keys).Want(200).Into(&list)
+	eve.Get(keysPath).Want(200).Into(&list)
 	require.Empty(t, list)
-	eve.Delete(fmt.Sprintf("%s/%d", keys, first.ID)).WantError(404, "API key not found")
+	eve.Delete(fmt.Sprintf("%s/%d", keysPath, first.ID)).WantError(404, "API key not found")
 	for _, id := range []string{"0", "x", "-1", "01", "1.5", "9223372036854775808"} {
-		ada.Delete(keys+"/"+id).WantError(400, "Invalid API key ID")
+		ada.Delete(keysPath+"/"+id).WantError(400, "Invalid API key ID")
 	}
 }
 
-func TestCreateRefuses(t *testing.T) {
+func TestCreateKeyRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
 	for _, b := range []any{nil, body{}, body{"name": ""}, body{"name": " \t\n"}, body{"name": 7}, body{"name": nil}, body{"name": strings.Repeat("ä", 256)}} {
-		ada.Post(keys, b).WantError(400, "A name is required")
+		ada.Post(keysPath, b).WantError(400, "A name is required")
 	}
-	create(ada, body{"name": strings.Repeat("ä", 255)})
+	newAPIKey(ada, body{"name": strings.Repeat("ä", 255)})
 	for _, at := range []any{"soon", "2026-13-01", "2026-01-31T12:00:00", 1893456000, true} {
-		ada.Post(keys, body{"name": "x", "expiresAt": at}).WantError(400, "Invalid expiration date")
+		ada.Post(keysPath, body{"name": "x", "expiresAt": at}).WantError(400, "Invalid expiration date")
 	}
 	for _, at := range []string{"2020-01-01", "2020-01-01T00:00:00.000Z", time.Now().Add(-time.Second).Format(time.RFC3339)} {
-		ada.Post(keys, body{"name": "x", "expiresAt": at}).WantError(400, "Expiration date must be in the future")
+		ada.Post(keysPath, body{"name": "x", "expiresAt": at}).WantError(400, "Expiration date must be in the future")
 	}
 	for _, at := range []any{"", nil} {
-		require.Nil(t, create(ada, body{"name": "x", "expiresAt": at}).ExpiresAt)
+		require.Nil(t, newAPIKey(ada, body{"name": "x", "expiresAt": at}).ExpiresAt)
 	}
-	require.Equal(t, "2999-12-31T22:30:00.000Z", *create(ada, body{"name": "x", "expiresAt": "2999-12-31T23:30:00+01:00"}).ExpiresAt)
-	require.Equal(t, "2999-12-31T00:00:00.000Z", *create(ada, body{"name": "x", "expiresAt": "2999-12-31"}).ExpiresAt)
+	require.Equal(t, "2999-12-31T22:30:00.000Z", *newAPIKey(ada, body{"name": "x", "expiresAt": "2999-12-31T23:30:00+01:00"}).ExpiresAt)
+	require.Equal(t, "2999-12-31T00:00:00.000Z", *newAPIKey(ada, body{"name": "x", "expiresAt": "2999-12-31"}).ExpiresAt)
 }
 
 func TestFiftyKeysAreTheMostAlsoInARace(t *testing.T) {
@@ -117,27 +115,27 @@ func TestFiftyKeysAreTheMostAlsoInARace(t *testing.T) {
 	var group sync.WaitGroup
 	statuses := make([]int, 6)
 	for i := range statuses {
-		group.Go(func() { statuses[i] = []*testserver.Client{ada, other}[i%2].Post(keys, body{"name": "new"}).Status })
+		group.Go(func() { statuses[i] = []*testserver.Client{ada, other}[i%2].Post(keysPath, body{"name": "new"}).Status })
 	}
 	group.Wait()
 	require.ElementsMatch(t, []int{200, 200, 400, 400, 400, 400}, statuses, "expired keys do not count")
-	ada.Post(keys, body{"name": "new"}).WantError(400, tooMany)
+	ada.Post(keysPath, body{"name": "new"}).WantError(400, tooManyKeys)
 }
 
 func TestExpiredKeysAreRefusedAndGo(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	key := create(ada, body{"name": "short", "expiresAt": time.Now().Add(time.Hour).Format(time.RFC3339)})
+	key := newAPIKey(ada, body{"name": "short", "expiresAt": time.Now().Add(time.Hour).Format(time.RFC3339)})
 	bearer := s.Anonymous.With("Authorization", "Bearer "+key.Token)
 	bearer.Get("/api/account/me").Want(200)
 	s.Exec(t, `update api_keys set expires_at = now()`)
 	bearer.Get("/api/account/me").WantError(401, "The provided API key is not valid")
 	var list []apiKey
-	ada.Get(keys).Want(200).Into(&list)
+	ada.Get(keysPath).Want(200).Into(&list)
 	require.Len(t, list, 1, "its owner sees why a program has stopped")
-	create(ada, body{"name": "next"})
-	ada.Get(keys).Want(200).Into(&list)
+	newAPIKey(ada, body{"name": "next"})
+	ada.Get(keysPath).Want(200).Into(&list)
 	require.Len(t, list, 1)
 	require.Equal(t, "next", list[0].Name)
 }
@@ -146,7 +144,7 @@ func TestKeysEndWithTheirAccount(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	key := create(ada, body{"name": "x"})
+	key := newAPIKey(ada, body{"name": "x"})
 	s.Exec(t, `delete from accounts where id = $1`, ada.AccountID)
 	s.Anonymous.With("Authorization", "Bearer "+key.Token).Get("/api/account/me").WantError(401, "The provided API key is not valid")
 	ada.Get("/api/account/me").Want(401)
@@ -157,9 +155,9 @@ func TestKeysCannotManageKeys(t *testing.T) {
 	s := testserver.NewEmpty(t)
 	key := s.NewAPIKey(t, s.NewAccount(t, "ada"))
 	const refusal = "API keys cannot manage API keys"
-	key.Get(keys).WantError(403, refusal)
-	key.Post(keys, body{"name": "x"}).WantError(403, refusal)
-	key.Post(keys, body{}).WantError(403, refusal)
-	key.Delete(keys+"/1").WantError(403, refusal)
+	key.Get(keysPath).WantError(403, refusal)
+	key.Post(keysPath, body{"name": "x"}).WantError(403, refusal)
+	key.Post(keysPath, body{}).WantError(403, refusal)
+	key.Delete(keysPath+"/1").WantError(403, refusal)
 	key.Patch("/api/account/password", body{"password": "new"}).WantError(403, "API keys cannot manage account credentials")
 }

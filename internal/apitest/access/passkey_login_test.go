@@ -1,4 +1,4 @@
-package passkey_test
+package access_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-const refused = "Authentication verification failed"
+const passkeyRefused = "Authentication verification failed"
 
 func portOf(t *testing.T, s *testserver.Server) string {
 	t.Helper()
@@ -23,7 +23,7 @@ func portOf(t *testing.T, s *testserver.Server) string {
 	return u.Port()
 }
 
-func TestSignInWithAndWithoutAUsername(t *testing.T) {
+func TestPasskeysSignInWithAndWithoutAUsername(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	p := newPage(t, s)
@@ -56,7 +56,7 @@ func TestPasskeysTakeThePlaceOfPasswordAndCode(t *testing.T) {
 	p.verify(a.Get(p.loginChallenge("ada"))).Want(200)
 }
 
-func TestOptions(t *testing.T) {
+func TestPasskeyOptions(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	p := newPage(t, s)
@@ -82,8 +82,8 @@ func TestOptions(t *testing.T) {
 	client.Post("/api/auth/passkey/options", body{"origin": p.origin, "username": "ada"}).WantError(400, none)
 }
 
-// TestForgeriesAreRefused changes one thing at a time of an answer that holds.
-func TestForgeriesAreRefused(t *testing.T) {
+// TestForgedPasskeysAreRefused changes one thing at a time of an answer that holds.
+func TestForgedPasskeysAreRefused(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	p := newPage(t, s)
@@ -117,22 +117,22 @@ func TestForgeriesAreRefused(t *testing.T) {
 		forge(&forged, &challenge)
 		answer := p.verify(forged.Get(challenge))
 		require.Equal(t, 401, answer.Status, "%s: %s", name, answer.Body)
-		require.Equal(t, refused, answer.Message(), name)
+		require.Equal(t, passkeyRefused, answer.Message(), name)
 	}
 	answer := stored.Get(p.loginChallenge("ada"))
 	tampered := answer["response"].(body)
 	tampered["signature"] = encode(append([]byte{0x30}, []byte("no signature")...))
-	p.verify(answer).WantError(401, refused)
+	p.verify(answer).WantError(401, passkeyRefused)
 
 	create := stored.Create(p.loginChallenge("ada"))["response"].(body)["clientDataJSON"]
 	answer = stored.Get(p.loginChallenge("ada"))
 	answer["response"].(body)["clientDataJSON"] = create
-	p.verify(answer).WantError(401, refused)
+	p.verify(answer).WantError(401, passkeyRefused)
 
 	p.verify(stored.Get(p.loginChallenge("ada"))).Want(200)
 	s.Exec(t, `delete from accounts where id = $1`, ada.AccountID)
 	stored.Counter++
-	p.verify(stored.Get(p.loginChallenge(""))).WantError(401, refused)
+	p.verify(stored.Get(p.loginChallenge(""))).WantError(401, passkeyRefused)
 }
 
 func TestCountersMayBeAbsent(t *testing.T) {
@@ -147,7 +147,7 @@ func TestCountersMayBeAbsent(t *testing.T) {
 	p.verify(a.Get(p.loginChallenge("ada"))).Want(200)
 	a.Counter = 7
 	p.verify(a.Get(p.loginChallenge("ada"))).Want(200)
-	p.verify(a.Get(p.loginChallenge("ada"))).WantError(401, refused)
+	p.verify(a.Get(p.loginChallenge("ada"))).WantError(401, passkeyRefused)
 }
 
 func TestChallengesHoldForOneAttempt(t *testing.T) {
@@ -159,30 +159,30 @@ func TestChallengesHoldForOneAttempt(t *testing.T) {
 	challenge := p.loginChallenge("ada")
 	forged := *a
 	forged.RPID = "example.com"
-	p.verify(forged.Get(challenge)).WantError(401, refused)
-	p.verify(a.Get(challenge)).WantError(401, refused)
+	p.verify(forged.Get(challenge)).WantError(401, passkeyRefused)
+	p.verify(a.Get(challenge)).WantError(401, passkeyRefused)
 
 	challenge = p.loginChallenge("ada")
 	p.verify(a.Get(challenge)).Want(200)
 	a.Counter++
-	p.verify(a.Get(challenge)).WantError(401, refused)
+	p.verify(a.Get(challenge)).WantError(401, passkeyRefused)
 
 	challenge = p.loginChallenge("ada")
 	s.Exec(t, `update passkey_challenges set expires_at = now()`)
-	p.verify(a.Get(challenge)).WantError(401, refused)
+	p.verify(a.Get(challenge)).WantError(401, passkeyRefused)
 
 	challenge = p.loginChallenge("ada")
 	for _, origin := range []string{"http://localhost:1", p.origin} {
-		p.as(s.Anonymous).Post("/api/auth/passkey/verify", body{"response": a.Get(challenge), "origin": origin}).WantError(401, refused)
+		p.as(s.Anonymous).Post("/api/auth/passkey/verify", body{"response": a.Get(challenge), "origin": origin}).WantError(401, passkeyRefused)
 	}
 
 	other := newPage(t, testserver.Serve(t, s.Pool, s.Vault))
 	challenge = p.loginChallenge("ada")
-	other.as(other.server.Anonymous).Post("/api/auth/passkey/verify", body{"response": a.Get(challenge), "origin": p.origin}).WantError(401, refused)
-	p.verify(a.Get(challenge)).WantError(401, refused)
+	other.as(other.server.Anonymous).Post("/api/auth/passkey/verify", body{"response": a.Get(challenge), "origin": p.origin}).WantError(401, passkeyRefused)
+	p.verify(a.Get(challenge)).WantError(401, passkeyRefused)
 }
 
-func TestOfOneAnswerOnTwoServersOneSignsIn(t *testing.T) {
+func TestOfOnePasskeyOnTwoServersOneSignsIn(t *testing.T) {
 	t.Parallel()
 	host := func(o *server.Options) { o.PublicURLs = origins(t, "http://localhost:6989") }
 	s := testserver.NewEmpty(t, host)
@@ -207,7 +207,7 @@ func TestOfOneAnswerOnTwoServersOneSignsIn(t *testing.T) {
 	require.ElementsMatch(t, []int{200, 401, 401, 401}, statuses)
 }
 
-func TestMalformedAnswersAre400(t *testing.T) {
+func TestMalformedPasskeysAre400(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	p := newPage(t, s)
@@ -250,11 +250,11 @@ func TestMalformedAnswersAre400(t *testing.T) {
 	p.verify(answer).Want(200)
 }
 
-func TestSignInMeetsTheEndOfItsAccount(t *testing.T) {
+func TestPasskeySignInMeetsTheEndOfItsAccount(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	p := newPage(t, s)
 	ada := s.NewAccount(t, "ada")
 	answer := p.register(ada).Get(p.loginChallenge(""))
-	s.WhileDeleting(t, ada, func() *testserver.Response { return p.verify(answer) }).WantError(401, refused)
+	s.WhileDeleting(t, ada, func() *testserver.Response { return p.verify(answer) }).WantError(401, passkeyRefused)
 }

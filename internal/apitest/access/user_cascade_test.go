@@ -1,4 +1,4 @@
-package user_test
+package access_test
 
 import (
 	"fmt"
@@ -27,24 +27,24 @@ func referring(t *testing.T, s *testserver.Server, account int64) map[string]int
 	counts := map[string]int{}
 	for _, column := range columns {
 		table, name, _ := strings.Cut(column, ".")
-		counts[column] = count(t, s, fmt.Sprintf("%s where %s = $1", table, name), account)
+		counts[column] = s.Count(t, fmt.Sprintf("%s where %s = $1", table, name), account)
 	}
 	return counts
 }
 
 // A table that the account of this test has nothing in fails it: whoever adds
 // one says here what becomes of it.
-func TestDeleteLeavesNothingBehind(t *testing.T) {
+func TestDeleteUserLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	c := s.Stranger
 	id := c.AccountID
 	s.NewAPIKey(t, c)
-	grant(t, s, c, "users.view")
-	role(t, s, "Operators", 3, c)
+	s.Grant(t, c, "users.view")
+	addRole(t, s, "Operators", 3, c)
 	shared := s.NewOrganization(t, s.Owner, c)
 	s.Exec(t, `insert into organization_member_permissions values ($1, $2, 'org.audit.view', 'allow')`, shared, id)
-	s.Exec(t, `insert into organization_members (organization_id, account_id, invited_by) values ($1, $2, $3)`, s.Organization, id, s.Owner.AccountID)
+	s.Invite(t, c)
 	s.Exec(t, `insert into passkeys (account_id, credential_id, public_key, sign_count, backup_eligible, backed_up, rp_id)
 		values ($1, 'a', '', 0, false, false, 'localhost')`, id)
 	s.Exec(t, `insert into oidc_accounts (issuer, subject, account_id) values ('https://id.example.com', 'a', $1)`, id)
@@ -68,7 +68,7 @@ func TestDeleteLeavesNothingBehind(t *testing.T) {
 	for column, rows := range referring(t, s, id) {
 		require.NotZero(t, rows, "%s: give the account something in it", column)
 	}
-	s.Admin.Delete(account(id)).Want(200)
+	s.Admin.Delete(userPath(id)).Want(200)
 	// The trail tells of accounts that are gone.
 	stay := []string{"audit_logs.account_id"}
 	for column, rows := range referring(t, s, id) {
@@ -76,7 +76,7 @@ func TestDeleteLeavesNothingBehind(t *testing.T) {
 			require.Zero(t, rows, column)
 		}
 	}
-	require.Equal(t, 1, count(t, s, "snippets where organization_id = $1", shared), "an organization keeps what members gave it")
-	require.Equal(t, 1, count(t, s, "scripts where organization_id = $1", shared))
-	require.Zero(t, count(t, s, "credentials"))
+	require.Equal(t, 1, s.Count(t, "snippets where organization_id = $1", shared), "an organization keeps what members gave it")
+	require.Equal(t, 1, s.Count(t, "scripts where organization_id = $1", shared))
+	require.Zero(t, s.Count(t, "credentials"))
 }

@@ -1,4 +1,4 @@
-package user_test
+package access_test
 
 import (
 	"context"
@@ -14,13 +14,6 @@ import (
 
 const errLastAdmin = "You cannot delete the last administrator account"
 
-func count(t *testing.T, s *testserver.Server, query string, args ...any) int {
-	t.Helper()
-	var n int
-	s.Scan(t, &n, "select count(*) from "+query, args...)
-	return n
-}
-
 // ownerOf is the account that owns an organization, 0 for none.
 func ownerOf(t *testing.T, s *testserver.Server, organization int64) int64 {
 	t.Helper()
@@ -35,53 +28,53 @@ func TestDeleteTakesAllThatTheAccountOwns(t *testing.T) {
 	target := s.Stranger
 	shared := s.NewOrganization(t, s.Owner, target)
 	s.NewAPIKey(t, target)
-	grant(t, s, target, "users.view")
-	role(t, s, "Operators", 3, target)
+	s.Grant(t, target, "users.view")
+	addRole(t, s, "Operators", 3, target)
 	s.Exec(t, `insert into organization_member_permissions values ($1, $2, 'org.audit.view', 'allow')`, shared, target.AccountID)
-	s.Exec(t, `insert into organization_members (organization_id, account_id, invited_by) values ($1, $2, $3)`, s.Organization, target.AccountID, s.Owner.AccountID)
+	s.Invite(t, target)
 	target.Put("/api/identity", body{"name": "Personal", "type": "password", "password": "secret"}).Want(200)
 	contributed := target.Put("/api/identity", body{"name": "Shared", "type": "password", "password": "secret", "organizationId": shared}).Want(200).ID()
 
-	require.Equal(t, "Account got successfully deleted", s.Admin.Delete(account(target.AccountID)).Want(200).Message())
+	require.Equal(t, "Account got successfully deleted", s.Admin.Delete(userPath(target.AccountID)).Want(200).Message())
 
 	for _, owned := range []string{"sessions", "api_keys", "account_permissions", "group_members", "organization_members", "organization_member_permissions", "identities"} {
-		require.Zero(t, count(t, s, owned+" where account_id = $1", target.AccountID), owned)
+		require.Zero(t, s.Count(t, owned+" where account_id = $1", target.AccountID), owned)
 	}
-	require.Equal(t, 1, count(t, s, "identities where id = $1", contributed), "an organization keeps what members gave it")
-	require.Equal(t, 1, count(t, s, "credentials"))
-	require.Equal(t, 2, count(t, s, "audit_logs where account_id = $1", target.AccountID), "the trail stays")
+	require.Equal(t, 1, s.Count(t, "identities where id = $1", contributed), "an organization keeps what members gave it")
+	require.Equal(t, 1, s.Count(t, "credentials"))
+	require.Equal(t, 2, s.Count(t, "audit_logs where account_id = $1", target.AccountID), "the trail stays")
 	require.Equal(t, s.Owner.AccountID, ownerOf(t, s, shared))
 	target.Get("/api/account/me").WantError(401, "The provided token is not valid")
-	s.Admin.Delete(account(target.AccountID)).WantError(404, "The provided account does not exist")
+	s.Admin.Delete(userPath(target.AccountID)).WantError(404, "The provided account does not exist")
 }
 
-func TestDeleteRefuses(t *testing.T) {
+func TestDeleteUserRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	s.Admin.Delete("/api/users/987654").WantError(404, "The provided account does not exist")
 	s.Admin.Delete("/api/users/1x").WantError(400, "Invalid account ID")
-	s.Admin.Delete(account(s.Admin.AccountID)).WantError(400, errLastAdmin)
+	s.Admin.Delete(userPath(s.Admin.AccountID)).WantError(400, errLastAdmin)
 
-	grant(t, s, s.Owner, "users.view", "users.manage")
-	s.Owner.Delete(account(s.Admin.AccountID)).WantError(403, adminsOnly)
-	promote(t, s, s.Colleague)
-	s.Owner.Delete(account(s.Colleague.AccountID)).WantError(403, adminsOnly)
+	s.Grant(t, s.Owner, "users.view", "users.manage")
+	s.Owner.Delete(userPath(s.Admin.AccountID)).WantError(403, adminAccountsOnly)
+	s.Promote(t, s.Colleague)
+	s.Owner.Delete(userPath(s.Colleague.AccountID)).WantError(403, adminAccountsOnly)
 	s.Admin.Get("/api/account/me").Want(200)
 	s.Colleague.Get("/api/account/me").Want(200)
 }
 
-func TestDeleteIsForManagersAndOneself(t *testing.T) {
+func TestDeleteUserIsForManagersAndOneself(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	grant(t, s, s.Owner, "users.view", "users.manage")
-	grant(t, s, s.Colleague, "settings.backup")
-	s.Owner.Delete(account(s.Colleague.AccountID)).Want(200)
-	s.Owner.Delete(account(s.Owner.AccountID)).Want(200)
+	s.Grant(t, s.Owner, "users.view", "users.manage")
+	s.Grant(t, s.Colleague, "settings.backup")
+	s.Owner.Delete(userPath(s.Colleague.AccountID)).Want(200)
+	s.Owner.Delete(userPath(s.Owner.AccountID)).Want(200)
 	s.Owner.Get("/api/account/me").Want(401)
 
-	promote(t, s, s.Stranger)
-	s.Admin.Delete(account(s.Admin.AccountID)).Want(200)
-	s.Stranger.Delete(account(s.Stranger.AccountID)).WantError(400, errLastAdmin)
+	s.Promote(t, s.Stranger)
+	s.Admin.Delete(userPath(s.Admin.AccountID)).Want(200)
+	s.Stranger.Delete(userPath(s.Stranger.AccountID)).WantError(400, errLastAdmin)
 }
 
 func TestDeletePassesOrganizationsToTheEarliestActiveMember(t *testing.T) {
@@ -99,12 +92,12 @@ func TestDeletePassesOrganizationsToTheEarliestActiveMember(t *testing.T) {
 	joined(late, "active", "2026-01-03Z")
 	s.Exec(t, `insert into organization_member_permissions values ($1, $2, 'identities.manage', 'deny')`, organization, early.AccountID)
 
-	s.Admin.Delete(account(s.Stranger.AccountID)).Want(200)
+	s.Admin.Delete(userPath(s.Stranger.AccountID)).Want(200)
 	require.Equal(t, early.AccountID, ownerOf(t, s, organization))
 	early.Put("/api/identity", body{"name": "Shared", "type": "password", "organizationId": organization}).Want(200)
-	require.Equal(t, 4, count(t, s, "organization_members where organization_id = $1", organization))
+	require.Equal(t, 4, s.Count(t, "organization_members where organization_id = $1", organization))
 
-	s.Admin.Delete(account(early.AccountID)).Want(200)
+	s.Admin.Delete(userPath(early.AccountID)).Want(200)
 	require.Equal(t, second.AccountID, ownerOf(t, s, organization))
 	require.Equal(t, s.Owner.AccountID, ownerOf(t, s, s.Organization), "other organizations stay as they are")
 }
@@ -116,13 +109,13 @@ func TestDeleteTakesOrganizationsWithoutAnotherActiveMember(t *testing.T) {
 	s.Exec(t, `update organization_members set status = 'pending' where organization_id = $1 and account_id = $2`, alone, s.Colleague.AccountID)
 	s.Stranger.Put("/api/identity", body{"name": "Shared", "type": "both", "password": "secret", "organizationId": alone}).Want(200)
 
-	s.Admin.Delete(account(s.Stranger.AccountID)).Want(200)
-	require.Zero(t, count(t, s, "organizations where id = $1", alone))
-	require.Zero(t, count(t, s, "organization_members where organization_id = $1", alone))
-	require.Zero(t, count(t, s, "identities"))
-	require.Zero(t, count(t, s, "credentials"))
-	require.Equal(t, 1, count(t, s, "audit_logs where organization_id = $1", alone))
-	require.Equal(t, 1, count(t, s, "organizations"))
+	s.Admin.Delete(userPath(s.Stranger.AccountID)).Want(200)
+	require.Zero(t, s.Count(t, "organizations where id = $1", alone))
+	require.Zero(t, s.Count(t, "organization_members where organization_id = $1", alone))
+	require.Zero(t, s.Count(t, "identities"))
+	require.Zero(t, s.Count(t, "credentials"))
+	require.Equal(t, 1, s.Count(t, "audit_logs where organization_id = $1", alone))
+	require.Equal(t, 1, s.Count(t, "organizations"))
 }
 
 func TestTwoAdministratorsWhoDeleteEachOtherLeaveOne(t *testing.T) {
@@ -130,15 +123,15 @@ func TestTwoAdministratorsWhoDeleteEachOtherLeaveOne(t *testing.T) {
 	s := testserver.New(t)
 	for round := range 5 {
 		other := s.NewAccount(t, fmt.Sprintf("rival%d", round))
-		promote(t, s, other)
+		s.Promote(t, other)
 		admins := []*testserver.Client{s.Admin, other}
 		statuses := make([]int, 2)
 		var group sync.WaitGroup
 		for i, c := range admins {
-			group.Go(func() { statuses[i] = c.Delete(account(admins[1-i].AccountID)).Status })
+			group.Go(func() { statuses[i] = c.Delete(userPath(admins[1-i].AccountID)).Status })
 		}
 		group.Wait()
-		require.Equal(t, 1, count(t, s, "administrators"))
+		require.Equal(t, 1, s.Count(t, "administrators"))
 		deleted := 1
 		if statuses[1] == 200 {
 			deleted, s.Admin = 0, other
@@ -160,13 +153,13 @@ func TestAllMembersDeletedAtOnceLeaveNoOrganizationWithoutOwner(t *testing.T) {
 	statuses := make([]int, 5)
 	var group sync.WaitGroup
 	for i := range statuses {
-		group.Go(func() { statuses[i] = s.Admin.Delete(account(members[i].AccountID)).Status })
+		group.Go(func() { statuses[i] = s.Admin.Delete(userPath(members[i].AccountID)).Status })
 	}
 	group.Wait()
 	require.Equal(t, []int{200, 200, 200, 200, 200}, statuses)
 	require.Equal(t, members[5].AccountID, ownerOf(t, s, organization))
-	s.Admin.Delete(account(members[5].AccountID)).Want(200)
-	require.Zero(t, count(t, s, "organizations where id = $1", organization))
+	s.Admin.Delete(userPath(members[5].AccountID)).Want(200)
+	require.Zero(t, s.Count(t, "organizations where id = $1", organization))
 }
 
 // during deletes an account while a change of somebody else is not yet committed.
@@ -181,9 +174,9 @@ func during(t *testing.T, s *testserver.Server, target *testserver.Client, chang
 	require.NoError(t, tx.QueryRow(t.Context(), `select pg_backend_pid()`).Scan(&pid))
 
 	answered := make(chan *testserver.Response, 1)
-	go func() { answered <- s.Admin.Delete(account(target.AccountID)) }()
+	go func() { answered <- s.Admin.Delete(userPath(target.AccountID)) }()
 	require.Eventually(t, func() bool {
-		return count(t, s, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 1
+		return s.Count(t, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 1
 	}, 10*time.Second, 5*time.Millisecond)
 	require.NoError(t, tx.Commit(t.Context()))
 	(<-answered).Want(200)
@@ -204,7 +197,7 @@ func TestDeleteWaitsForAnOrganizationThatIsBeingFounded(t *testing.T) {
 	during(t, s, s.Stranger, `with founded as (insert into organizations (name) values ('New') returning id)
 		insert into organization_members (organization_id, account_id, role, status, invited_by)
 		select id, $1, 'owner', 'active', $1 from founded`, s.Stranger.AccountID)
-	require.Zero(t, count(t, s, "organizations where name = 'New'"))
+	require.Zero(t, s.Count(t, "organizations where name = 'New'"))
 }
 
 func TestDeleteAnnouncesEndedSessionsAndNewOwners(t *testing.T) {
@@ -218,7 +211,7 @@ func TestDeleteAnnouncesEndedSessionsAndNewOwners(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "listen nexterm")
 	require.NoError(t, err)
 
-	s.Admin.Delete(account(s.Owner.AccountID)).Want(200)
+	s.Admin.Delete(userPath(s.Owner.AccountID)).Want(200)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	notification, err := conn.Conn().WaitForNotification(ctx)
@@ -256,7 +249,7 @@ func TestChangesOfATreeWhoseAccountGoesAreNoFault(t *testing.T) {
 		entry := c.Put("/api/entry", body{"name": "entry", "config": body{}, "folderId": folder}).Want(200).ID()
 		tag := c.Put("/api/tag", body{"name": "Tag", "color": "#fff"}).Want(200).ID()
 		statuses := testserver.AtOnce(
-			func() *testserver.Response { return s.Admin.Delete(account(c.AccountID)) },
+			func() *testserver.Response { return s.Admin.Delete(userPath(c.AccountID)) },
 			func() *testserver.Response { return c.Post(fmt.Sprintf("/api/entry/%d/duplicate", entry), nil) },
 			func() *testserver.Response {
 				return c.Post("/api/entry/import/ssh-config", body{"folderId": folder, "servers": []body{{"name": "x", "ip": "x"}}})

@@ -1,4 +1,4 @@
-package role_test
+package access_test
 
 import (
 	"fmt"
@@ -21,8 +21,6 @@ const (
 
 	administrators, defaultRole = 1, 2
 )
-
-type body = map[string]any
 
 type role struct {
 	ID                           int64
@@ -57,40 +55,27 @@ func newRole(t *testing.T, s *testserver.Server, name string, permissions body, 
 	return id
 }
 
-// grant gives an account system permissions of its own.
-func grant(t *testing.T, s *testserver.Server, c *testserver.Client, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		s.Admin.Put(user(c, "/permissions"), change(body{name: "allow"})).Want(200)
-	}
-}
-
-func promote(t *testing.T, s *testserver.Server, c *testserver.Client) {
-	t.Helper()
-	s.Exec(t, `insert into group_members (group_id, account_id) select id, $1 from permission_groups where is_admin on conflict do nothing`, c.AccountID)
-}
-
-func list(t *testing.T, c *testserver.Client) []role {
+func listRoles(t *testing.T, c *testserver.Client) []role {
 	t.Helper()
 	var roles []role
 	c.Get(groups).Want(200).Into(&roles)
 	return roles
 }
 
-func names(roles []role) (names []string) {
+func roleNames(roles []role) (names []string) {
 	for _, r := range roles {
 		names = append(names, r.Name)
 	}
 	return names
 }
 
-func get(t *testing.T, s *testserver.Server, id int64) (shown role) {
+func getRole(t *testing.T, s *testserver.Server, id int64) (shown role) {
 	t.Helper()
 	s.Admin.Get(group(id, "")).Want(200).Into(&shown)
 	return shown
 }
 
-func TestCatalogDescribesBothScopes(t *testing.T) {
+func TestPermissionCatalogDescribesBothScopes(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	type catalog struct {
@@ -111,11 +96,11 @@ func TestCatalogDescribesBothScopes(t *testing.T) {
 	require.Equal(t, "general", shown.Organization.Categories[3]["key"])
 }
 
-func TestEverythingNeedsThePermission(t *testing.T) {
+func TestEveryRoleOperationNeedsThePermission(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	grant(t, s, s.Owner, "users.view", "users.manage", "users.impersonate")
-	before := list(t, s.Admin)
+	s.Grant(t, s.Owner, "users.view", "users.manage", "users.impersonate")
+	before := listRoles(t, s.Admin)
 	for _, path := range []string{"/api/permissions/catalog", groups, group(defaultRole, ""), user(s.Owner, "")} {
 		s.Owner.Get(path).WantError(403, "Forbidden")
 		s.Anonymous.Get(path).Want(400)
@@ -129,7 +114,7 @@ func TestEverythingNeedsThePermission(t *testing.T) {
 	s.Owner.Delete(group(99, "/members/1")).WantError(403, "Forbidden")
 	s.Owner.Put(user(s.Owner, "/groups"), body{}).WantError(403, "Forbidden")
 	s.Owner.Put(user(s.Owner, "/permissions"), body{}).WantError(403, "Forbidden")
-	require.Equal(t, before, list(t, s.Admin))
+	require.Equal(t, before, listRoles(t, s.Admin))
 
 	s.Admin.Put(user(s.Owner, "/permissions"), change(body{"permissions.manage": "allow"})).Want(200)
 	s.Owner.Get(groups).Want(200)
@@ -139,7 +124,7 @@ func TestEverythingNeedsThePermission(t *testing.T) {
 func TestBuiltInRolesAreThereAtInstall(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	roles := list(t, s.Admin)
+	roles := listRoles(t, s.Admin)
 	require.Len(t, roles, 2)
 	require.Equal(t, role{
 		ID: administrators, Name: "Administrator", Color: "#a44747", IsAdmin: true, IsSystem: true, MemberCount: 1, Permissions: map[string]string{},
@@ -163,13 +148,13 @@ func TestCreatedRolesComeLastButForTheDefault(t *testing.T) {
 	require.Equal(t, role{ID: first.ID, Name: "Operators", Color: "#314BD3", SortOrder: 2}, first)
 	s.Admin.Post(groups, body{"name": "Operators", "color": "#00fFaA"}).Want(200).Into(&second)
 	require.Equal(t, role{ID: second.ID, Name: "Operators", Color: "#00fFaA", SortOrder: 3}, second)
-	require.Equal(t, []string{"Administrator", "Operators", "Operators", "Default"}, names(list(t, s.Admin)))
+	require.Equal(t, []string{"Administrator", "Operators", "Operators", "Default"}, roleNames(listRoles(t, s.Admin)))
 
 	s.Admin.Patch(group(first.ID, ""), body{"sortOrder": 2147483647}).Want(200)
 	var third role
 	s.Admin.Post(groups, body{"name": "Last"}).Want(200).Into(&third)
 	require.Equal(t, 2147483647, third.SortOrder)
-	require.Equal(t, []string{"Administrator", "Operators", "Operators", "Last", "Default"}, names(list(t, s.Admin)))
+	require.Equal(t, []string{"Administrator", "Operators", "Operators", "Last", "Default"}, roleNames(listRoles(t, s.Admin)))
 }
 
 func TestCreateRefusesBadRoles(t *testing.T) {
@@ -183,25 +168,25 @@ func TestCreateRefusesBadRoles(t *testing.T) {
 	s.Admin.Post(groups, body{"name": "n", "color": nil}).WantError(400, "color must be a string")
 	s.Admin.Post(groups, body{"name": "n", "isAdmin": true}).WantError(400, "isAdmin is not allowed")
 	s.Admin.Post(groups, body{"name": " " + strings.Repeat("ñ", 50) + " "}).Want(200)
-	require.Len(t, list(t, s.Admin), 3)
+	require.Len(t, listRoles(t, s.Admin), 3)
 }
 
-func TestOrderPlacesTheRolesThatItNames(t *testing.T) {
+func TestRoleOrderPlacesTheRolesThatItNames(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	a, b, c := newRole(t, s, "a", body{}), newRole(t, s, "b", body{}), newRole(t, s, "c", body{})
 	var roles []role
 	s.Admin.Put(groups+"/order", body{"order": []int64{c, defaultRole, 999, c, administrators, a, c}}).Want(200).Into(&roles)
-	require.Equal(t, list(t, s.Admin), roles)
+	require.Equal(t, listRoles(t, s.Admin), roles)
 	orders := map[int64]int{}
 	for _, r := range roles {
 		orders[r.ID] = r.SortOrder
 	}
 	require.Equal(t, map[int64]int{administrators: 0, defaultRole: 1, c: 1, a: 2, b: 3}, orders)
-	require.Equal(t, []string{"Administrator", "c", "a", "b", "Default"}, names(roles))
+	require.Equal(t, []string{"Administrator", "c", "a", "b", "Default"}, roleNames(roles))
 
 	s.Admin.Put(groups+"/order", body{"order": []int64{}}).Want(200).Into(&roles)
-	require.Equal(t, list(t, s.Admin), roles)
+	require.Equal(t, listRoles(t, s.Admin), roles)
 	s.Admin.Put(groups+"/order", body{}).WantError(400, "order is required")
 	s.Admin.Put(groups+"/order", body{"order": []int64{0}}).WantError(400, "order[0] must be a positive number")
 	s.Admin.Put(groups+"/order", body{"order": []any{"x"}}).WantError(400, "order[0] must be a number")
@@ -214,21 +199,21 @@ func TestShowOneRoleWithItsMembers(t *testing.T) {
 	s := testserver.New(t)
 	id := newRole(t, s, "Operators", body{"settings.ai": "allow", "connect.ssh": "deny"}, s.Stranger, s.Colleague)
 	s.Exec(t, `insert into group_permissions values ($1, 'gone.with.a.version', 'allow'), ($1, 'org.manage', 'allow')`, id)
-	shown := get(t, s, id)
+	shown := getRole(t, s, id)
 	require.Equal(t, "Operators", shown.Name)
 	require.False(t, shown.IsSystem)
 	require.Equal(t, map[string]string{"settings.ai": "allow", "connect.ssh": "deny"}, shown.Permissions)
 	require.Len(t, shown.Members, 2)
 	require.Equal(t, "colleague", shown.Members[0].Username)
 	require.Equal(t, s.Stranger.AccountID, shown.Members[1].ID)
-	require.Equal(t, 2, list(t, s.Admin)[1].MemberCount)
+	require.Equal(t, 2, listRoles(t, s.Admin)[1].MemberCount)
 
-	require.Empty(t, get(t, s, defaultRole).Members, "everybody has it, nobody was given it")
+	require.Empty(t, getRole(t, s, defaultRole).Members, "everybody has it, nobody was given it")
 	s.Admin.Get(group(999, "")).WantError(404, groupNotFound)
 	s.Admin.Get(groups+"/1x").WantError(400, "Invalid group ID")
 }
 
-func TestUpdateChangesWhatIsGiven(t *testing.T) {
+func TestUpdateRoleChangesWhatIsGiven(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := newRole(t, s, "Operators", body{})
@@ -252,7 +237,7 @@ func TestUpdateChangesWhatIsGiven(t *testing.T) {
 	}
 }
 
-func TestDeleteTakesPermissionsAndMembershipsAlong(t *testing.T) {
+func TestDeleteRoleTakesPermissionsAndMembershipsAlong(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := newRole(t, s, "Operators", body{"settings.ai": "allow"}, s.Stranger)
@@ -277,7 +262,7 @@ func TestRolePermissionsHaveThreeValues(t *testing.T) {
 		"org.manage": "allow", "no.such": "deny", "*": "allow",
 	})).Want(200).Into(&changed)
 	require.Equal(t, map[string]string{"settings.ai": "deny", "users.view": "allow", "files.view": "allow"}, changed.Permissions)
-	require.Equal(t, get(t, s, id), changed)
+	require.Equal(t, getRole(t, s, id), changed)
 	var strays int
 	s.Scan(t, &strays, `select count(*) from group_permissions where permission in ('org.manage', 'no.such', '*')`)
 	require.Zero(t, strays)
@@ -288,7 +273,7 @@ func TestRolePermissionsHaveThreeValues(t *testing.T) {
 	s.Admin.Put(path, change(body{"no.such": nil})).WantError(400, "permissions.no.such must be one of [allow, deny, neutral]")
 	s.Admin.Put(path, body{"permissions": []string{}}).Want(400)
 	s.Admin.Put(path, change(body{})).Want(200)
-	require.Equal(t, changed, get(t, s, id))
+	require.Equal(t, changed, getRole(t, s, id))
 	s.Admin.Put(group(999, "/permissions"), change(body{})).WantError(404, groupNotFound)
 	s.Admin.Put(group(administrators, "/permissions"), change(body{})).WantError(400, "The administrator group already grants every permission")
 	s.Admin.Put(group(defaultRole, "/permissions"), change(body{"files.view": "neutral"})).Want(200)

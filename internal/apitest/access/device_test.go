@@ -1,4 +1,4 @@
-package device_test
+package access_test
 
 import (
 	"strconv"
@@ -13,36 +13,34 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type body = map[string]any
-
 const (
-	createPath    = "/api/auth/device/create"
-	pollPath      = "/api/auth/device/poll"
-	infoPath      = "/api/auth/device/info"
-	authorizePath = "/api/auth/device/authorize"
-	statusPath    = "/api/auth/device/link/status"
-	unknown       = "Invalid or expired device code"
-	authorized    = "Device code has already been authorized"
+	codesPath         = "/api/auth/device/create"
+	codePollPath      = "/api/auth/device/poll"
+	codeInfoPath      = "/api/auth/device/info"
+	codeAuthorizePath = "/api/auth/device/authorize"
+	codeStatusPath    = "/api/auth/device/link/status"
+	unknownCode       = "Invalid or expired device code"
+	authorizedCode    = "Device code has already been authorized"
 )
 
-type code struct{ Code, Token, ExpiresAt string }
+type deviceCode struct{ Code, Token, ExpiresAt string }
 
-func create(c *testserver.Client) code {
-	var created code
-	c.Post(createPath, body{"clientType": "connector"}).Want(200).Into(&created)
+func newCode(c *testserver.Client) deviceCode {
+	var created deviceCode
+	c.Post(codesPath, body{"clientType": "connector"}).Want(200).Into(&created)
 	return created
 }
 
 // poll returns the status and, once, the session token.
 func poll(c *testserver.Client, token string) (status, session string) {
 	var answer struct{ Status, Token string }
-	c.Post(pollPath, body{"token": token}).Want(200).Into(&answer)
+	c.Post(codePollPath, body{"token": token}).Want(200).Into(&answer)
 	return answer.Status, answer.Token
 }
 
-func status(c *testserver.Client, code string) string {
+func linkStatus(c *testserver.Client, code string) string {
 	var answer struct{ Status string }
-	c.Post(statusPath, body{"code": code}).Want(200).Into(&answer)
+	c.Post(codeStatusPath, body{"code": code}).Want(200).Into(&answer)
 	return answer.Status
 }
 
@@ -52,7 +50,7 @@ func TestADeviceSignsInWithItsOwnSession(t *testing.T) {
 	ada := s.NewAccount(t, "ada")
 	other := testserver.Serve(t, s.Pool, s.Vault)
 	device := s.Anonymous.With("User-Agent", "NextermConnector/1.0")
-	created := create(device)
+	created := newCode(device)
 	require.Regexp(t, "^[A-HJKMNP-Z2-9]{4}-[A-HJKMNP-Z2-9]{4}$", created.Code)
 	at, err := time.Parse(time.RFC3339, created.ExpiresAt)
 	require.NoError(t, err)
@@ -61,7 +59,7 @@ func TestADeviceSignsInWithItsOwnSession(t *testing.T) {
 	pending, _ := poll(device, created.Token)
 	require.Equal(t, "pending", pending)
 	var info struct{ IPAddress, UserAgent, ClientType, ExpiresAt string }
-	s.NewAPIKey(t, ada).Post(infoPath, body{"code": created.Code}).Want(200).Into(&info)
+	s.NewAPIKey(t, ada).Post(codeInfoPath, body{"code": created.Code}).Want(200).Into(&info)
 	require.Equal(t, "127.0.0.1", info.IPAddress)
 	require.Equal(t, "NextermConnector/1.0", info.UserAgent)
 	require.Equal(t, "connector", info.ClientType)
@@ -71,7 +69,7 @@ func TestADeviceSignsInWithItsOwnSession(t *testing.T) {
 		Message    string
 		DeviceInfo struct{ IPAddress, UserAgent, ClientType string }
 	}
-	answer := ada.On(other).Post(authorizePath, body{"code": created.Code}).Want(200).Into(&approval)
+	answer := ada.On(other).Post(codeAuthorizePath, body{"code": created.Code}).Want(200).Into(&approval)
 	require.Equal(t, "Device authorized successfully", approval.Message)
 	require.Equal(t, "connector", approval.DeviceInfo.ClientType)
 	require.NotContains(t, string(answer.Body), `"code"`)
@@ -93,8 +91,8 @@ func TestADeviceSignsInWithItsOwnSession(t *testing.T) {
 		again, _ := poll(c, created.Token)
 		require.Equal(t, "invalid", again)
 	}
-	ada.Post(infoPath, body{"code": created.Code}).WantError(404, unknown)
-	ada.Post(authorizePath, body{"code": created.Code}).WantError(404, unknown)
+	ada.Post(codeInfoPath, body{"code": created.Code}).WantError(404, unknownCode)
+	ada.Post(codeAuthorizePath, body{"code": created.Code}).WantError(404, unknownCode)
 }
 
 func TestOfTwoPollsOnTwoServersOneGetsTheSession(t *testing.T) {
@@ -102,8 +100,8 @@ func TestOfTwoPollsOnTwoServersOneGetsTheSession(t *testing.T) {
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
 	servers := []*testserver.Server{s, testserver.Serve(t, s.Pool, s.Vault)}
-	created := create(s.Anonymous)
-	ada.Post(authorizePath, body{"code": created.Code}).Want(200)
+	created := newCode(s.Anonymous)
+	ada.Post(codeAuthorizePath, body{"code": created.Code}).Want(200)
 	var group sync.WaitGroup
 	statuses := make([]string, 6)
 	for i := range statuses {
@@ -120,11 +118,11 @@ func TestOfTwoApprovalsOneHolds(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve").On(testserver.Serve(t, s.Pool, s.Vault))
-	created := create(s.Anonymous)
+	created := newCode(s.Anonymous)
 	var group sync.WaitGroup
 	answers := make([]*testserver.Response, 2)
 	for i, c := range []*testserver.Client{ada, eve} {
-		group.Go(func() { answers[i] = c.Post(authorizePath, body{"code": created.Code}) })
+		group.Go(func() { answers[i] = c.Post(codeAuthorizePath, body{"code": created.Code}) })
 	}
 	group.Wait()
 	winner, loser := 0, 1
@@ -132,8 +130,8 @@ func TestOfTwoApprovalsOneHolds(t *testing.T) {
 		winner, loser = 1, 0
 	}
 	answers[winner].Want(200)
-	answers[loser].WantError(400, authorized)
-	ada.Post(infoPath, body{"code": created.Code}).WantError(400, authorized)
+	answers[loser].WantError(400, authorizedCode)
+	ada.Post(codeInfoPath, body{"code": created.Code}).WantError(400, authorizedCode)
 
 	_, session := poll(s.Anonymous, created.Token)
 	var me struct{ Username string }
@@ -141,19 +139,19 @@ func TestOfTwoApprovalsOneHolds(t *testing.T) {
 	require.Equal(t, []string{"ada", "eve"}[winner], me.Username)
 }
 
-func TestCodesExpire(t *testing.T) {
+func TestDeviceCodesExpire(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	waiting, approved := create(ada), create(ada)
-	ada.Post(authorizePath, body{"code": approved.Code}).Want(200)
+	waiting, approved := newCode(ada), newCode(ada)
+	ada.Post(codeAuthorizePath, body{"code": approved.Code}).Want(200)
 	s.Exec(t, `update device_codes set expires_at = now()`)
-	for _, created := range []code{waiting, approved} {
+	for _, created := range []deviceCode{waiting, approved} {
 		gone, _ := poll(s.Anonymous, created.Token)
 		require.Equal(t, "invalid", gone)
-		ada.Post(infoPath, body{"code": created.Code}).WantError(404, unknown)
-		ada.Post(authorizePath, body{"code": created.Code}).WantError(404, unknown)
-		require.Equal(t, "expired", status(ada, created.Code))
+		ada.Post(codeInfoPath, body{"code": created.Code}).WantError(404, unknownCode)
+		ada.Post(codeAuthorizePath, body{"code": created.Code}).WantError(404, unknownCode)
+		require.Equal(t, "expired", linkStatus(ada, created.Code))
 	}
 }
 
@@ -161,8 +159,8 @@ func TestSessionsOfDeletedAccountsAreNotOpened(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	created := create(s.Anonymous)
-	ada.Post(authorizePath, body{"code": created.Code}).Want(200)
+	created := newCode(s.Anonymous)
+	ada.Post(codeAuthorizePath, body{"code": created.Code}).Want(200)
 	s.Exec(t, `delete from accounts where id = $1`, ada.AccountID)
 	gone, _ := poll(s.Anonymous, created.Token)
 	require.Equal(t, "invalid", gone)
@@ -172,16 +170,16 @@ func TestPollingNeedsTheSecret(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	created := create(s.Anonymous)
-	ada.Post(authorizePath, body{"code": created.Code}).Want(200)
+	created := newCode(s.Anonymous)
+	ada.Post(codeAuthorizePath, body{"code": created.Code}).Want(200)
 	stranger, _ := poll(s.Anonymous, strings.Repeat("0", 64))
 	require.Equal(t, "invalid", stranger)
-	poll := func(token any) *testserver.Response { return s.Anonymous.Post(pollPath, body{"token": token}) }
+	poll := func(token any) *testserver.Response { return s.Anonymous.Post(codePollPath, body{"token": token}) }
 	poll(created.Code).WantError(400, "token length must be 64 characters long")
 	poll(created.Token[1:]).WantError(400, "token length must be 64 characters long")
 	poll(strings.Repeat("g", 64)).WantError(400, "token must only contain hexadecimal characters")
 	poll(nil).WantError(400, "token must be a string")
-	s.Anonymous.Post(pollPath, body{}).WantError(400, "token is required")
+	s.Anonymous.Post(codePollPath, body{}).WantError(400, "token is required")
 	var stored int
 	s.Scan(t, &stored, `select count(*) from device_codes where encode(token_hash, 'hex') = $1`, created.Token)
 	require.Zero(t, stored)
@@ -191,29 +189,29 @@ func TestTheLinkingClientWatchesItsCode(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
-	linked := create(ada)
-	require.Equal(t, "pending", status(ada, linked.Code))
-	require.Equal(t, "expired", status(eve, linked.Code), "it is not hers")
-	require.Equal(t, "expired", status(ada, "AAAA-AAAA"))
-	ada.Post(authorizePath, body{"code": linked.Code}).Want(200)
-	require.Equal(t, "authorized", status(ada, linked.Code))
+	linked := newCode(ada)
+	require.Equal(t, "pending", linkStatus(ada, linked.Code))
+	require.Equal(t, "expired", linkStatus(eve, linked.Code), "it is not hers")
+	require.Equal(t, "expired", linkStatus(ada, "AAAA-AAAA"))
+	ada.Post(codeAuthorizePath, body{"code": linked.Code}).Want(200)
+	require.Equal(t, "authorized", linkStatus(ada, linked.Code))
 	poll(s.Anonymous, linked.Token)
-	require.Equal(t, "claimed", status(ada, linked.Code))
+	require.Equal(t, "claimed", linkStatus(ada, linked.Code))
 	s.Exec(t, `update device_codes set expires_at = now()`)
-	require.Equal(t, "claimed", status(ada, linked.Code))
+	require.Equal(t, "claimed", linkStatus(ada, linked.Code))
 
-	shown := create(s.Anonymous)
-	require.Equal(t, "expired", status(eve, shown.Code))
-	eve.Post(authorizePath, body{"code": shown.Code}).Want(200)
-	require.Equal(t, "authorized", status(eve, shown.Code))
-	require.Equal(t, "expired", status(ada, shown.Code))
+	shown := newCode(s.Anonymous)
+	require.Equal(t, "expired", linkStatus(eve, shown.Code))
+	eve.Post(codeAuthorizePath, body{"code": shown.Code}).Want(200)
+	require.Equal(t, "authorized", linkStatus(eve, shown.Code))
+	require.Equal(t, "expired", linkStatus(ada, shown.Code))
 }
 
-func TestCodesHaveOneForm(t *testing.T) {
+func TestDeviceCodesHaveOneForm(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	for _, path := range []string{infoPath, authorizePath, statusPath} {
+	for _, path := range []string{codeInfoPath, codeAuthorizePath, codeStatusPath} {
 		for _, text := range []any{"", "abcd-efgh", "ABCDEFGH", "ABCD-EFG", "ABCD-EFGHI", " ABCD-EFGH", "ABCD-EFGH\n", "ABC_-EFGH", 12345678, nil} {
 			ada.Post(path, body{"code": text}).WantError(400, "Code must be in format XXXX-XXXX")
 		}
@@ -221,8 +219,8 @@ func TestCodesHaveOneForm(t *testing.T) {
 		s.Anonymous.Post(path, body{"code": "ABCD-EFGH"}).Want(400)
 		s.Anonymous.With("Authorization", "Bearer x").Post(path, body{"code": "ABCD-EFGH"}).Want(401)
 	}
-	ada.Post(infoPath, body{"code": "ABCD-EFGH"}).WantError(404, unknown)
-	ada.Post(authorizePath, body{"code": "ABCD-EFGH"}).WantError(404, unknown)
+	ada.Post(codeInfoPath, body{"code": "ABCD-EFGH"}).WantError(404, unknownCode)
+	ada.Post(codeAuthorizePath, body{"code": "ABCD-EFGH"}).WantError(404, unknownCode)
 }
 
 func TestOnlySessionsApprove(t *testing.T) {
@@ -230,9 +228,9 @@ func TestOnlySessionsApprove(t *testing.T) {
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
 	key := s.NewAPIKey(t, ada)
-	created := create(s.Anonymous)
-	key.Post(authorizePath, body{"code": created.Code}).WantError(403, "API keys cannot manage account credentials")
-	key.Post(statusPath, body{"code": created.Code}).WantError(403, "API keys cannot manage account credentials")
+	created := newCode(s.Anonymous)
+	key.Post(codeAuthorizePath, body{"code": created.Code}).WantError(403, "API keys cannot manage account credentials")
+	key.Post(codeStatusPath, body{"code": created.Code}).WantError(403, "API keys cannot manage account credentials")
 	pending, _ := poll(s.Anonymous, created.Token)
 	require.Equal(t, "pending", pending)
 }
@@ -243,8 +241,8 @@ func TestAgentsAreCutAndNamed(t *testing.T) {
 	ada := s.NewAccount(t, "ada")
 	agentOf := func(sent string) string {
 		var info struct{ UserAgent string }
-		created := create(s.Anonymous.With("User-Agent", sent))
-		ada.Post(infoPath, body{"code": created.Code}).Want(200).Into(&info)
+		created := newCode(s.Anonymous.With("User-Agent", sent))
+		ada.Post(codeInfoPath, body{"code": created.Code}).Want(200).Into(&info)
 		return info.UserAgent
 	}
 	require.Equal(t, "Unknown Device", agentOf(""))
@@ -264,14 +262,14 @@ func TestAnonymousCodesAreLimitedPerNetworkOverServers(t *testing.T) {
 		if i%3 == 1 {
 			request, want = body{"clientType": "toaster"}, 400
 		}
-		answer := servers[i%2].Anonymous.With("Authorization", invalid[i%len(invalid)]).Post(createPath, request).Want(want)
+		answer := servers[i%2].Anonymous.With("Authorization", invalid[i%len(invalid)]).Post(codesPath, request).Want(want)
 		require.Equal(t, "10;w=3600", answer.Header.Get("RateLimit-Policy"))
 		require.Equal(t, "10", answer.Header.Get("RateLimit-Limit"))
 		require.Equal(t, strconv.Itoa(9-i), answer.Header.Get("RateLimit-Remaining"))
 		require.Empty(t, answer.Header.Get("Retry-After"))
 	}
 	for _, server := range servers {
-		answer := server.Anonymous.Post(createPath, body{"clientType": "web"})
+		answer := server.Anonymous.Post(codesPath, body{"clientType": "web"})
 		answer.WantError(429, "Too many requests. Please try again later.")
 		require.Equal(t, "0", answer.Header.Get("RateLimit-Remaining"))
 		require.Equal(t, answer.Header.Get("RateLimit-Reset"), answer.Header.Get("Retry-After"))
@@ -279,36 +277,36 @@ func TestAnonymousCodesAreLimitedPerNetworkOverServers(t *testing.T) {
 		require.NoError(t, err)
 		require.InDelta(t, 3570, seconds, 30)
 		for _, known := range []*testserver.Client{ada.On(server), s.NewAPIKey(t, ada).On(server)} {
-			answer := known.Post(createPath, body{"clientType": "web"}).Want(200)
+			answer := known.Post(codesPath, body{"clientType": "web"}).Want(200)
 			require.Empty(t, answer.Header.Get("RateLimit-Limit"))
 		}
 	}
-	s.Anonymous.Post(pollPath, body{"token": strings.Repeat("0", 64)}).Want(200)
+	s.Anonymous.Post(codePollPath, body{"token": strings.Repeat("0", 64)}).Want(200)
 }
 
-func TestCreateRefusesUnknownClients(t *testing.T) {
+func TestCreateCodeRefusesUnknownClients(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	const choice = "clientType must be one of [mobile, connector, web]"
-	s.Anonymous.Post(createPath, body{"clientType": "toaster"}).WantError(400, choice)
-	s.Anonymous.Post(createPath, body{"clientType": nil}).WantError(400, choice)
-	s.Anonymous.Post(createPath, nil).WantError(400, "clientType is required")
-	s.Anonymous.Post(createPath, body{"clientType": "web", "name": "x"}).WantError(400, "name is not allowed")
+	s.Anonymous.Post(codesPath, body{"clientType": "toaster"}).WantError(400, choice)
+	s.Anonymous.Post(codesPath, body{"clientType": nil}).WantError(400, choice)
+	s.Anonymous.Post(codesPath, nil).WantError(400, "clientType is required")
+	s.Anonymous.Post(codesPath, body{"clientType": "web", "name": "x"}).WantError(400, "name is not allowed")
 }
 
-func TestCodesMeetTheEndOfTheirAccount(t *testing.T) {
+func TestDeviceCodesMeetTheEndOfTheirAccount(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada, eve := s.NewAccount(t, "ada"), s.NewAccount(t, "eve")
-	approved := create(ada)
-	ada.Post(authorizePath, body{"code": approved.Code}).Want(200)
+	approved := newCode(ada)
+	ada.Post(codeAuthorizePath, body{"code": approved.Code}).Want(200)
 	answer := s.WhileDeleting(t, ada, func() *testserver.Response {
-		return s.Anonymous.Post(pollPath, body{"token": approved.Token})
+		return s.Anonymous.Post(codePollPath, body{"token": approved.Token})
 	})
 	require.JSONEq(t, `{"status": "invalid"}`, string(answer.Want(200).Body))
 
-	own := create(eve)
+	own := newCode(eve)
 	s.WhileDeleting(t, eve, func() *testserver.Response {
-		return eve.Post(authorizePath, body{"code": own.Code})
-	}).WantError(404, unknown)
+		return eve.Post(codeAuthorizePath, body{"code": own.Code})
+	}).WantError(404, unknownCode)
 }

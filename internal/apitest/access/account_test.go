@@ -1,4 +1,4 @@
-package account_test
+package access_test
 
 import (
 	"strings"
@@ -9,8 +9,6 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
-
-type body = map[string]any
 
 func registration(username string) body {
 	return body{"username": username, "password": "secret", "firstName": "Ada", "lastName": "Lovelace"}

@@ -1,4 +1,4 @@
-package role_test
+package access_test
 
 import (
 	"context"
@@ -14,12 +14,6 @@ import (
 
 // rounds repeats a race so that the requests meet in different places.
 const rounds = 6
-
-func count(t *testing.T, s *testserver.Server, query string, args ...any) (n int) {
-	t.Helper()
-	s.Scan(t, &n, "select count(*) from "+query, args...)
-	return n
-}
 
 // ways in which one administrator ends the rights of another.
 func ways(by, target *testserver.Client) map[string]func() *testserver.Response {
@@ -45,9 +39,9 @@ func TestTwoAdministratorsNeverEndEachOther(t *testing.T) {
 				s := testserver.New(t)
 				for round := range rounds {
 					rival := s.NewAccount(t, fmt.Sprintf("rival%d", round))
-					promote(t, s, rival)
+					s.Promote(t, rival)
 					statuses := testserver.AtOnce(ways(s.Admin, rival)[one], ways(rival, s.Admin)[other])
-					require.Equal(t, 1, count(t, s, "administrators"), statuses)
+					require.Equal(t, 1, s.Count(t, "administrators"), statuses)
 					if statuses[0] == 200 {
 						require.Contains(t, []int{401, 403}, statuses[1], "it has lost its rights before it acts")
 						continue
@@ -65,13 +59,13 @@ func TestAdministratorsWhoResignAtOnceLeaveOne(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	for round := range rounds {
-		promote(t, s, s.Admin)
+		s.Promote(t, s.Admin)
 		second, third := s.NewAccount(t, fmt.Sprintf("second%d", round)), s.NewAccount(t, fmt.Sprintf("third%d", round))
-		promote(t, s, second)
-		promote(t, s, third)
+		s.Promote(t, second)
+		s.Promote(t, third)
 		statuses := testserver.AtOnce(ways(s.Admin, s.Admin)["remove"], ways(second, second)["replace"], ways(third, third)["delete"])
 		require.ElementsMatch(t, []int{200, 200, 400}, statuses)
-		require.Equal(t, 1, count(t, s, "administrators"))
+		require.Equal(t, 1, s.Count(t, "administrators"))
 		s.Exec(t, `delete from group_members where account_id <> $1`, s.Admin.AccountID)
 	}
 }
@@ -97,7 +91,7 @@ func TestRemovingSomebodyFromARoleWhoIsBeingDeleted(t *testing.T) {
 		for _, status := range statuses[1:] {
 			require.Contains(t, []int{200, 404}, status)
 		}
-		require.Zero(t, count(t, s, "group_members where account_id = $1", target.AccountID))
+		require.Zero(t, s.Count(t, "group_members where account_id = $1", target.AccountID))
 	}
 }
 
@@ -149,7 +143,7 @@ func TestRolesAndOverridesAreSavedAtOnce(t *testing.T) {
 func TestTwoManagersDoNotGrantTogetherWhatNeitherMay(t *testing.T) {
 	t.Parallel()
 	s, m := manager(t)
-	grant(t, s, s.Colleague, "permissions.manage")
+	s.Grant(t, s.Colleague, "permissions.manage")
 	for range rounds {
 		id := newRole(t, s, "Trap", body{})
 		statuses := testserver.AtOnce(
@@ -178,7 +172,7 @@ func waiting(t *testing.T, s *testserver.Server, request func() *testserver.Resp
 	answered := make(chan *testserver.Response, 1)
 	go func() { answered <- request() }()
 	require.Eventually(t, func() bool {
-		return count(t, s, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 1
+		return s.Count(t, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 1
 	}, 10*time.Second, 5*time.Millisecond)
 	_, err = tx.Exec(t.Context(), change, args...)
 	require.NoError(t, err)
@@ -197,12 +191,12 @@ func TestWhoLosesItsRightsWhileItWaitsUsesThemNoMore(t *testing.T) {
 		WantError(403, beyondOwn)
 	waiting(t, s, share, `delete from account_permissions where account_id = $1 and permission = 'permissions.manage'`, m.AccountID).
 		WantError(403, "Forbidden")
-	grant(t, s, m, "permissions.manage", "settings.ai")
+	s.Grant(t, m, "permissions.manage", "settings.ai")
 	waiting(t, s, share, `delete from accounts where id = $1`, m.AccountID).
 		WantError(401, "The account associated to the token is not registered")
 	require.False(t, holds(t, s.Stranger, "settings.ai"))
 
-	promote(t, s, s.Colleague)
+	s.Promote(t, s.Colleague)
 	end := func() *testserver.Response {
 		return s.Colleague.Delete(group(administrators, "/members/%d", s.Admin.AccountID))
 	}

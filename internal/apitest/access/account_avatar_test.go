@@ -1,4 +1,4 @@
-package account_test
+package access_test
 
 import (
 	"bytes"
