@@ -1,4 +1,4 @@
-package organization_test
+package inventory_test
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-func TestChangesTellWhoSeesThem(t *testing.T) {
+func TestOrganizationChangesTellWhoSeesThem(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	next := s.Changes(t)
@@ -19,7 +19,7 @@ func TestChangesTellWhoSeesThem(t *testing.T) {
 	members := []int64{s.Organization}
 	account := func(c *testserver.Client) []int64 { return []int64{c.AccountID} }
 	invite := func(c *testserver.Client) {
-		s.Owner.Post(organization(s.Organization, "/invite"), body{"username": c.Username}).Want(200)
+		s.Owner.Post(organizationPath(s.Organization, "/invite"), body{"username": c.Username}).Want(200)
 	}
 	respond := func(c *testserver.Client, accept bool) {
 		c.Post(fmt.Sprintf("/api/organization/invitations/%d/respond", s.Organization), body{"accept": accept}).Want(200)
@@ -27,7 +27,7 @@ func TestChangesTellWhoSeesThem(t *testing.T) {
 
 	created := s.Stranger.Put("/api/organization", body{"name": "New"}).Want(201).ID()
 	require.Equal(t, event.Change{Topics: entries, Accounts: account(s.Stranger)}, next())
-	s.Owner.Patch(organization(s.Organization, ""), body{"name": "Renamed"}).Want(200)
+	s.Owner.Patch(organizationPath(s.Organization, ""), body{"name": "Renamed"}).Want(200)
 	require.Equal(t, event.Change{Topics: entries, Organizations: members}, next())
 	invite(s.Stranger) // concerns no list, nor does declining
 	respond(s.Stranger, false)
@@ -36,17 +36,17 @@ func TestChangesTellWhoSeesThem(t *testing.T) {
 	require.Equal(t, event.Change{
 		Topics: []event.Topic{event.Entries, event.Identities, event.Snippets, event.LiveSessions}, Accounts: account(s.Stranger),
 	}, next())
-	s.Owner.Put(organization(s.Organization, "/members/%d/permissions", s.Stranger.AccountID),
+	s.Owner.Put(organizationPath(s.Organization, "/members/%d/permissions", s.Stranger.AccountID),
 		body{"permissions": body{"org.sessions.view": "allow"}}).Want(200)
 	require.Equal(t, event.Change{Topics: sharing, Organizations: members}, next())
-	s.Owner.Patch(organization(s.Organization, "/session-settings"), body{"enableLiveSessionSharing": true}).Want(200)
+	s.Owner.Patch(organizationPath(s.Organization, "/session-settings"), body{"enableLiveSessionSharing": true}).Want(200)
 	require.Equal(t, event.Change{Topics: sharing, Organizations: members}, next())
-	s.Stranger.Post(organization(s.Organization, "/leave"), nil).Want(200)
+	s.Stranger.Post(organizationPath(s.Organization, "/leave"), nil).Want(200)
 	require.Equal(t, event.Change{Topics: all, Accounts: account(s.Stranger)}, next())
 	require.Equal(t, event.Change{Topics: sharing, Organizations: members}, next())
-	s.Owner.Delete(organization(s.Organization, "/members/%d", s.Colleague.AccountID)).Want(200)
+	s.Owner.Delete(organizationPath(s.Organization, "/members/%d", s.Colleague.AccountID)).Want(200)
 	require.Equal(t, event.Change{Topics: all, Accounts: account(s.Colleague)}, next())
 	require.Equal(t, event.Change{Topics: sharing, Organizations: members}, next())
-	s.Stranger.Delete(organization(created, "")).Want(200)
+	s.Stranger.Delete(organizationPath(created, "")).Want(200)
 	require.Equal(t, event.Change{Topics: all, Accounts: account(s.Stranger)}, next())
 }

@@ -1,4 +1,4 @@
-package audit_test
+package inventory_test
 
 import (
 	"fmt"
@@ -11,16 +11,14 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type body = map[string]any
-
-type page struct {
+type logPage struct {
 	Logs    []body
 	Total   int64
 	Filters body
 }
 
-// row is one line of the log; zero values stand for null.
-type row struct {
+// logRow is one line of the log; zero values stand for null.
+type logRow struct {
 	by, in   int64
 	action   string
 	resource string
@@ -29,7 +27,7 @@ type row struct {
 	at       string
 }
 
-func seed(t *testing.T, s *testserver.Server, r row) int64 {
+func seedLog(t *testing.T, s *testserver.Server, r logRow) int64 {
 	t.Helper()
 	if r.action == "" {
 		r.action = "identity.create"
@@ -44,8 +42,8 @@ func seed(t *testing.T, s *testserver.Server, r row) int64 {
 	return id
 }
 
-// search asks with filters in pairs of name and value.
-func search(c *testserver.Client, filters ...string) *testserver.Response {
+// searchLogs asks with filters in pairs of name and value.
+func searchLogs(c *testserver.Client, filters ...string) *testserver.Response {
 	query := url.Values{}
 	for i := 0; i < len(filters); i += 2 {
 		query.Set(filters[i], filters[i+1])
@@ -53,11 +51,11 @@ func search(c *testserver.Client, filters ...string) *testserver.Response {
 	return c.Get("/api/audit/logs?" + query.Encode())
 }
 
-// found lists the ids of a page and checks that the total agrees.
-func found(t *testing.T, c *testserver.Client, filters ...string) []int64 {
+// foundLogs lists the ids of a page and checks that the total agrees.
+func foundLogs(t *testing.T, c *testserver.Client, filters ...string) []int64 {
 	t.Helper()
-	var p page
-	search(c, filters...).Want(200).Into(&p)
+	var p logPage
+	searchLogs(c, filters...).Want(200).Into(&p)
 	ids := make([]int64, len(p.Logs))
 	for i, log := range p.Logs {
 		ids[i] = int64(log["id"].(float64))
@@ -68,93 +66,88 @@ func found(t *testing.T, c *testserver.Client, filters ...string) []int64 {
 
 func text(id int64) string { return fmt.Sprint(id) }
 
-func override(t *testing.T, s *testserver.Server, c *testserver.Client, value string) {
-	t.Helper()
-	s.Exec(t, `insert into organization_member_permissions values ($1, $2, 'org.audit.view', $3)`, s.Organization, c.AccountID, value)
-}
-
 func TestLogsShowWhatOneDidAndTheOrganizationsThatOneAudits(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	elsewhere := s.NewOrganization(t, s.Stranger, s.Owner)
-	own := seed(t, s, row{by: s.Owner.AccountID})
-	shared := seed(t, s, row{by: s.Owner.AccountID, in: s.Organization})
-	others := seed(t, s, row{by: s.Colleague.AccountID, in: s.Organization})
-	private := seed(t, s, row{by: s.Colleague.AccountID})
-	asMember := seed(t, s, row{by: s.Owner.AccountID, in: elsewhere})
-	theirs := seed(t, s, row{by: s.Stranger.AccountID, in: elsewhere})
-	gone := seed(t, s, row{by: s.Colleague.AccountID, in: 987654})
+	own := seedLog(t, s, logRow{by: s.Owner.AccountID})
+	shared := seedLog(t, s, logRow{by: s.Owner.AccountID, in: s.Organization})
+	others := seedLog(t, s, logRow{by: s.Colleague.AccountID, in: s.Organization})
+	private := seedLog(t, s, logRow{by: s.Colleague.AccountID})
+	asMember := seedLog(t, s, logRow{by: s.Owner.AccountID, in: elsewhere})
+	theirs := seedLog(t, s, logRow{by: s.Stranger.AccountID, in: elsewhere})
+	gone := seedLog(t, s, logRow{by: s.Colleague.AccountID, in: 987654})
 
-	require.Equal(t, []int64{asMember, others, shared, own}, found(t, s.Owner))
-	require.Equal(t, []int64{gone, private, others}, found(t, s.Colleague))
-	require.Equal(t, []int64{theirs, asMember}, found(t, s.Stranger))
-	require.Empty(t, found(t, s.Admin), "administrators see organizations as members only, unless they ask for one")
-	require.Equal(t, []int64{theirs, asMember}, found(t, s.Admin, "organizationId", text(elsewhere)))
+	require.Equal(t, []int64{asMember, others, shared, own}, foundLogs(t, s.Owner))
+	require.Equal(t, []int64{gone, private, others}, foundLogs(t, s.Colleague))
+	require.Equal(t, []int64{theirs, asMember}, foundLogs(t, s.Stranger))
+	require.Empty(t, foundLogs(t, s.Admin), "administrators see organizations as members only, unless they ask for one")
+	require.Equal(t, []int64{theirs, asMember}, foundLogs(t, s.Admin, "organizationId", text(elsewhere)))
 
-	override(t, s, s.Colleague, "allow")
-	require.Equal(t, []int64{gone, private, others, shared}, found(t, s.Colleague))
+	s.OverrideMember(t, s.Colleague, "org.audit.view", "allow")
+	require.Equal(t, []int64{gone, private, others, shared}, foundLogs(t, s.Colleague))
 }
 
 func TestLogsOfOneOrganizationOrPersonal(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	own := seed(t, s, row{by: s.Owner.AccountID})
-	shared := seed(t, s, row{by: s.Owner.AccountID, in: s.Organization})
-	others := seed(t, s, row{by: s.Colleague.AccountID, in: s.Organization})
-	seed(t, s, row{by: s.Colleague.AccountID})
+	own := seedLog(t, s, logRow{by: s.Owner.AccountID})
+	shared := seedLog(t, s, logRow{by: s.Owner.AccountID, in: s.Organization})
+	others := seedLog(t, s, logRow{by: s.Colleague.AccountID, in: s.Organization})
+	seedLog(t, s, logRow{by: s.Colleague.AccountID})
 
-	require.Equal(t, []int64{own}, found(t, s.Owner, "organizationId", "personal"))
-	require.Equal(t, []int64{others, shared}, found(t, s.Owner, "organizationId", text(s.Organization)))
-	require.Equal(t, []int64{others, shared}, found(t, s.Admin, "organizationId", text(s.Organization)))
-	require.Empty(t, found(t, s.Admin, "organizationId", "personal"))
-	require.Equal(t, []int64{others, shared, own}, found(t, s.Owner, "organizationId", "", "action", "", "startDate", ""), "empty counts as absent")
+	require.Equal(t, []int64{own}, foundLogs(t, s.Owner, "organizationId", "personal"))
+	require.Equal(t, []int64{others, shared}, foundLogs(t, s.Owner, "organizationId", text(s.Organization)))
+	require.Equal(t, []int64{others, shared}, foundLogs(t, s.Admin, "organizationId", text(s.Organization)))
+	require.Empty(t, foundLogs(t, s.Admin, "organizationId", "personal"))
+	require.Equal(t, []int64{others, shared, own}, foundLogs(t, s.Owner, "organizationId", "", "action", "", "startDate", ""), "empty counts as absent")
 }
 
 func TestLogsRefuseOrganizationsThatOneMayNotAudit(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	const refused = "You don't have access to this organization's audit logs"
-	search(s.Stranger, "organizationId", text(s.Organization)).WantError(403, refused)
-	search(s.Stranger, "organizationId", "987654").WantError(403, refused)
-	search(s.Colleague, "organizationId", text(s.Organization)).WantError(403, refused)
-	search(s.Admin, "organizationId", "987654").WantError(404, "Organization not found")
+	searchLogs(s.Stranger, "organizationId", text(s.Organization)).WantError(403, refused)
+	searchLogs(s.Stranger, "organizationId", "987654").WantError(403, refused)
+	searchLogs(s.Colleague, "organizationId", text(s.Organization)).WantError(403, refused)
+	searchLogs(s.Admin, "organizationId", "987654").WantError(404, "Organization not found")
 
-	override(t, s, s.Colleague, "allow")
-	search(s.Colleague, "organizationId", text(s.Organization)).Want(200)
+	s.OverrideMember(t, s.Colleague, "org.audit.view", "allow")
+	searchLogs(s.Colleague, "organizationId", text(s.Organization)).Want(200)
 	s.Exec(t, `update organization_members set status = 'pending' where account_id = $1`, s.Colleague.AccountID)
-	search(s.Colleague, "organizationId", text(s.Organization)).WantError(403, refused)
+	searchLogs(s.Colleague, "organizationId", text(s.Organization)).WantError(403, refused)
 
-	s.Exec(t, `insert into account_permissions values ($1, 'organizations.manage_all', 'allow')`, s.Stranger.AccountID)
-	search(s.Stranger, "organizationId", text(s.Organization)).Want(200)
-	search(s.Stranger, "organizationId", "987654").WantError(404, "Organization not found")
+	s.Grant(t, s.Stranger, "organizations.manage_all")
+	searchLogs(s.Stranger, "organizationId", text(s.Organization)).Want(200)
+	searchLogs(s.Stranger, "organizationId", "987654").WantError(404, "Organization not found")
 }
 
 func TestLogsNeedTheSystemPermission(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	s.Exec(t, `insert into account_permissions values ($1, 'audit.view', 'deny')`, s.Owner.AccountID)
-	search(s.Owner, "limit", "0").WantError(403, "Forbidden")
-	search(s.Owner, "organizationId", text(s.Organization)).WantError(403, "Forbidden")
+	s.Deny(t, s.Owner, "audit.view")
+	searchLogs(s.Owner, "limit", "0").WantError(403, "Forbidden")
+	searchLogs(s.Owner, "organizationId", text(s.Organization)).WantError(403, "Forbidden")
 }
 
 func TestLogsFilterByActionAndResource(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	me := s.Owner.AccountID
-	folder := seed(t, s, row{by: me, action: "folder.create", resource: "folder"})
-	managed := seed(t, s, row{by: me, action: "folder_mgmt.create", resource: "folder"})
-	lookalike := seed(t, s, row{by: me, action: "folderXmgmt.create", resource: "file"})
+	folder := seedLog(t, s, logRow{by: me, action: "folder.create", resource: "folder"})
+	managed := seedLog(t, s, logRow{by: me, action: "folder_mgmt.create", resource: "folder"})
+	lookalike := seedLog(t, s, logRow{by: me, action: "folderXmgmt.create", resource: "file"})
 
-	require.Equal(t, []int64{folder}, found(t, s.Owner, "action", "folder.create"))
-	require.Equal(t, []int64{folder}, found(t, s.Owner, "action", "folder.*"))
-	require.Equal(t, []int64{managed}, found(t, s.Owner, "action", "folder_mgmt.*"), "an underscore is no wildcard")
-	require.Equal(t, []int64{lookalike}, found(t, s.Owner, "resource", "file"))
-	require.Equal(t, []int64{managed}, found(t, s.Owner, "resource", "folder", "action", "folder_mgmt.create"))
+	require.Equal(t, []int64{folder}, foundLogs(t, s.Owner, "action", "folder.create"))
+	require.Equal(t, []int64{folder}, foundLogs(t, s.Owner, "action", "folder.*"))
+	require.Equal(t, []int64{managed}, foundLogs(t, s.Owner, "action", "folder_mgmt.*"), "an underscore is no wildcard")
+	require.Equal(t, []int64{lookalike}, foundLogs(t, s.Owner, "resource", "file"))
+	require.Equal(t, []int64{managed}, foundLogs(t, s.Owner, "resource", "folder", "action", "folder_mgmt.create"))
 	for _, action := range []string{"folder", "%", "folder%", "FOLDER.*", "folder.create.*", "nothing.*"} {
-		require.Empty(t, found(t, s.Owner, "action", action), action)
+		require.Empty(t, foundLogs(t, s.Owner, "action", action), action)
 	}
 	for _, action := range []string{"*", ".*", "folder*", "f*.create", "folder.**", "*.create", "folder.*.*"} {
-		search(s.Owner, "action", action).WantError(400, "action must be an action or <category>.*, of at most 100 characters")
+		searchLogs(s.Owner, "action", action).WantError(400, "action must be an action or <category>.*, of at most 100 characters")
 	}
 }
 
@@ -162,10 +155,10 @@ func TestLogsFilterByTime(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	me := s.Owner.AccountID
-	midnight := seed(t, s, row{by: me, at: "2026-01-15T00:00:00Z"})
-	noon := seed(t, s, row{by: me, at: "2026-01-15T12:00:00.123456Z"})
-	night := seed(t, s, row{by: me, at: "2026-01-15T23:59:59.999999Z"})
-	next := seed(t, s, row{by: me, at: "2026-01-16T00:00:00Z"})
+	midnight := seedLog(t, s, logRow{by: me, at: "2026-01-15T00:00:00Z"})
+	noon := seedLog(t, s, logRow{by: me, at: "2026-01-15T12:00:00.123456Z"})
+	night := seedLog(t, s, logRow{by: me, at: "2026-01-15T23:59:59.999999Z"})
+	next := seedLog(t, s, logRow{by: me, at: "2026-01-16T00:00:00Z"})
 
 	for _, c := range []struct {
 		start, end string
@@ -181,7 +174,7 @@ func TestLogsFilterByTime(t *testing.T) {
 		{"2026-01-17", "", []int64{}},
 		{"0000-01-01", "9999-12-31", []int64{next, night, noon, midnight}},
 	} {
-		require.Equal(t, c.want, found(t, s.Owner, "startDate", c.start, "endDate", c.end), "%+v", c)
+		require.Equal(t, c.want, foundLogs(t, s.Owner, "startDate", c.start, "endDate", c.end), "%+v", c)
 	}
 }
 
@@ -207,13 +200,13 @@ func TestLogsRefuseFilters(t *testing.T) {
 		{"offset", "-1", "offset must be greater than or equal to 0"},
 		{"offset", "9223372036854775808", "offset must be an integer"},
 	} {
-		search(s.Owner, c.name, c.value).WantError(400, c.message)
+		searchLogs(s.Owner, c.name, c.value).WantError(400, c.message)
 	}
-	search(s.Owner, "startDate", "2026-01-15T12:00", "endDate", "2026-01-15T12:00Z").WantError(400, "endDate must be later than startDate")
-	search(s.Owner, "startDate", "2026-01-16", "endDate", "2026-01-15").WantError(400, "endDate must be later than startDate")
+	searchLogs(s.Owner, "startDate", "2026-01-15T12:00", "endDate", "2026-01-15T12:00Z").WantError(400, "endDate must be later than startDate")
+	searchLogs(s.Owner, "startDate", "2026-01-16", "endDate", "2026-01-15").WantError(400, "endDate must be later than startDate")
 }
 
-func TestLogsPage(t *testing.T) {
+func TestLogsComeInPages(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	// Two trails that overlap, and rows of the same moment.
@@ -221,15 +214,15 @@ func TestLogsPage(t *testing.T) {
 	for i := range 60 {
 		by := []int64{s.Owner.AccountID, s.Colleague.AccountID}[i%2]
 		in := []int64{s.Organization, 0}[i/2%2]
-		id := seed(t, s, row{by: by, in: in, at: fmt.Sprintf("2026-01-15T12:%02d:00Z", i/4)})
+		id := seedLog(t, s, logRow{by: by, in: in, at: fmt.Sprintf("2026-01-15T12:%02d:00Z", i/4)})
 		if by == s.Owner.AccountID || in != 0 {
 			want = append([]int64{id}, want...)
 		}
 	}
 	var got []int64
 	for offset := 0; offset < len(want); offset += 7 {
-		var p page
-		search(s.Owner, "limit", "7", "offset", fmt.Sprint(offset)).Want(200).Into(&p)
+		var p logPage
+		searchLogs(s.Owner, "limit", "7", "offset", fmt.Sprint(offset)).Want(200).Into(&p)
 		require.EqualValues(t, len(want), p.Total)
 		for _, log := range p.Logs {
 			got = append(got, int64(log["id"].(float64)))
@@ -237,10 +230,10 @@ func TestLogsPage(t *testing.T) {
 	}
 	require.Equal(t, want, got)
 
-	var p page
-	search(s.Owner).Want(200).Into(&p)
+	var p logPage
+	searchLogs(s.Owner).Want(200).Into(&p)
 	require.Len(t, p.Logs, min(50, len(want)))
-	search(s.Owner, "offset", "9223372036854775807", "limit", "1000").Want(200).Into(&p)
+	searchLogs(s.Owner, "offset", "9223372036854775807", "limit", "1000").Want(200).Into(&p)
 	require.Empty(t, p.Logs)
 	require.EqualValues(t, len(want), p.Total)
 }
@@ -248,9 +241,9 @@ func TestLogsPage(t *testing.T) {
 func TestLogsAcceptNumbersInAnyNotation(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	seed(t, s, row{by: s.Owner.AccountID})
-	var p page
-	search(s.Owner, "limit", "1e1", "offset", "0.0").Want(200).Into(&p)
+	seedLog(t, s, logRow{by: s.Owner.AccountID})
+	var p logPage
+	searchLogs(s.Owner, "limit", "1e1", "offset", "0.0").Want(200).Into(&p)
 	require.Len(t, p.Logs, 1)
 	require.EqualValues(t, 10, p.Filters["limit"])
 }
@@ -258,12 +251,12 @@ func TestLogsAcceptNumbersInAnyNotation(t *testing.T) {
 func TestLogsEchoTheFilters(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	var p page
-	search(s.Owner).Want(200).Into(&p)
+	var p logPage
+	searchLogs(s.Owner).Want(200).Into(&p)
 	require.Equal(t, body{"organizationId": nil, "action": nil, "resource": nil, "startDate": nil, "endDate": nil, "limit": 50., "offset": 0.}, p.Filters)
-	search(s.Owner, "organizationId", "personal").Want(200).Into(&p)
+	searchLogs(s.Owner, "organizationId", "personal").Want(200).Into(&p)
 	require.Equal(t, "personal", p.Filters["organizationId"])
-	search(s.Owner, "organizationId", text(s.Organization), "action", "identity.*", "resource", "identity",
+	searchLogs(s.Owner, "organizationId", text(s.Organization), "action", "identity.*", "resource", "identity",
 		"startDate", "2026-01-01", "endDate", "2026-01-31T12:00", "limit", "5", "offset", "2").Want(200).Into(&p)
 	require.Equal(t, body{"organizationId": float64(s.Organization), "action": "identity.*", "resource": "identity",
 		"startDate": "2026-01-01", "endDate": "2026-01-31T12:00", "limit": 5., "offset": 2.}, p.Filters)
@@ -274,8 +267,8 @@ func TestLogsTellWhoDidWhatWhere(t *testing.T) {
 	s := testserver.New(t)
 	identity := s.Colleague.With("User-Agent", "curl/8").Put("/api/identity", body{"name": "Shared", "type": "password", "organizationId": s.Organization}).Want(200).ID()
 
-	var p page
-	search(s.Owner).Want(200).Into(&p)
+	var p logPage
+	searchLogs(s.Owner).Want(200).Into(&p)
 	require.Len(t, p.Logs, 1)
 	log := p.Logs[0]
 	at, err := time.Parse(time.RFC3339, log["timestamp"].(string))
@@ -295,20 +288,20 @@ func TestLogsTellWhoDidWhatWhere(t *testing.T) {
 func TestLogsOutliveWhatTheyName(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := seed(t, s, row{by: s.Colleague.AccountID, in: s.Organization, details: "", resource: ""})
+	id := seedLog(t, s, logRow{by: s.Colleague.AccountID, in: s.Organization, details: "", resource: ""})
 	s.Exec(t, `update audit_logs set reason = 'maintenance'`)
 	s.Exec(t, `delete from accounts where id = $1`, s.Colleague.AccountID)
-	var p page
-	search(s.Owner).Want(200).Into(&p)
+	var p logPage
+	searchLogs(s.Owner).Want(200).Into(&p)
 	require.EqualValues(t, id, p.Logs[0]["id"])
 	for _, member := range []string{"actorFirstName", "actorLastName", "resource", "resourceId", "resourceName", "details", "ipAddress", "userAgent"} {
 		require.Nil(t, p.Logs[0][member], member)
 	}
 	require.Equal(t, "maintenance", p.Logs[0]["reason"])
 
-	own := seed(t, s, row{by: s.Owner.AccountID, in: s.Organization})
+	own := seedLog(t, s, logRow{by: s.Owner.AccountID, in: s.Organization})
 	s.Exec(t, `delete from organizations where id = $1`, s.Organization)
-	search(s.Owner).Want(200).Into(&p)
+	searchLogs(s.Owner).Want(200).Into(&p)
 	require.Len(t, p.Logs, 1, "only the actor still sees a row of a deleted organization")
 	require.EqualValues(t, own, p.Logs[0]["id"])
 	require.EqualValues(t, s.Organization, p.Logs[0]["organizationId"])

@@ -1,4 +1,4 @@
-package organization_test
+package inventory_test
 
 import (
 	"strings"
@@ -21,7 +21,7 @@ const (
 func TestMembersAreListedWithInvitees(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 	s.Exec(t, `update accounts set avatar_hash = 'abc' where id = $1`, s.Colleague.AccountID)
 	member := func(c *testserver.Client, firstName string, avatar any, role, status string) body {
 		return body{
@@ -30,17 +30,17 @@ func TestMembersAreListedWithInvitees(t *testing.T) {
 		}
 	}
 	var list []body
-	s.Colleague.Get(organization(s.Organization, "/members")).Want(200).Into(&list)
+	s.Colleague.Get(organizationPath(s.Organization, "/members")).Want(200).Into(&list)
 	require.Equal(t, []body{
 		member(s.Owner, "Owner", nil, "owner", "active"),
 		member(s.Colleague, "Colleague", "abc", "member", "active"),
 		member(s.Stranger, "Stranger", nil, "member", "pending"),
 	}, list)
 
-	s.Stranger.Get(organization(s.Organization, "/members")).WantError(403, noAccess)
-	s.Stranger.Get(organization(noOrganization, "/members")).WantError(403, noAccess)
-	s.Admin.Get(organization(s.Organization, "/members")).WantError(403, noAccess)
-	s.Admin.Get(organization(noOrganization, "/members")).WantError(404, notFound)
+	s.Stranger.Get(organizationPath(s.Organization, "/members")).WantError(403, noAccess)
+	s.Stranger.Get(organizationPath(noOrganization, "/members")).WantError(403, noAccess)
+	s.Admin.Get(organizationPath(s.Organization, "/members")).WantError(403, noAccess)
+	s.Admin.Get(organizationPath(noOrganization, "/members")).WantError(404, organizationNotFound)
 	s.Owner.Get("/api/organization/-1/members").WantError(400, "Invalid organization ID")
 }
 
@@ -62,12 +62,12 @@ func TestInviteAddsAPendingMember(t *testing.T) {
 func TestInviteRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	path := organization(s.Organization, "/invite")
+	path := organizationPath(s.Organization, "/invite")
 	s.Owner.Post(path, body{"username": "nobody"}).WantError(404, "User not found")
 	s.Owner.Post(path, body{"username": "Stranger"}).WantError(404, "User not found")
 	s.Owner.Post(path, body{"username": "colleague"}).WantError(409, "User is already a member of this organization")
 	s.Owner.Post(path, body{"username": "owner"}).WantError(409, "User is already a member of this organization")
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 	s.Owner.Post(path, body{"username": "stranger"}).WantError(409, "User already has a pending invitation")
 
 	s.Owner.Post(path, body{}).WantError(400, "username is required")
@@ -82,17 +82,17 @@ func TestInviteNeedsTheRight(t *testing.T) {
 	s := testserver.New(t)
 	guest := s.NewAccount(t, "guest")
 	invitation := body{"username": "guest"}
-	pending(t, s, s.Stranger)
-	s.Colleague.Post(organization(s.Organization, "/invite"), invitation).WantError(403, inviteForbidden)
-	s.Stranger.Post(organization(s.Organization, "/invite"), invitation).WantError(403, inviteForbidden)
-	s.Stranger.Post(organization(noOrganization, "/invite"), invitation).WantError(403, inviteForbidden)
-	s.Admin.Post(organization(noOrganization, "/invite"), invitation).WantError(404, notFound)
-	s.Admin.Post(organization(noOrganization, "/invite"), body{"username": "nobody"}).WantError(404, notFound)
+	inviteByOwner(t, s, s.Stranger)
+	s.Colleague.Post(organizationPath(s.Organization, "/invite"), invitation).WantError(403, inviteForbidden)
+	s.Stranger.Post(organizationPath(s.Organization, "/invite"), invitation).WantError(403, inviteForbidden)
+	s.Stranger.Post(organizationPath(noOrganization, "/invite"), invitation).WantError(403, inviteForbidden)
+	s.Admin.Post(organizationPath(noOrganization, "/invite"), invitation).WantError(404, organizationNotFound)
+	s.Admin.Post(organizationPath(noOrganization, "/invite"), body{"username": "nobody"}).WantError(404, organizationNotFound)
 
-	override(t, s, s.Colleague, permission.OrgMembersManage, "allow")
-	s.Colleague.Post(organization(s.Organization, "/invite"), invitation).Want(200)
-	guest.Post(organization(s.Organization, "/invite"), body{"username": "admin"}).WantError(403, inviteForbidden)
-	s.Admin.Post(organization(s.Organization, "/invite"), body{"username": "admin"}).Want(200)
+	s.OverrideMember(t, s.Colleague, permission.OrgMembersManage, "allow")
+	s.Colleague.Post(organizationPath(s.Organization, "/invite"), invitation).Want(200)
+	guest.Post(organizationPath(s.Organization, "/invite"), body{"username": "admin"}).WantError(403, inviteForbidden)
+	s.Admin.Post(organizationPath(s.Organization, "/invite"), body{"username": "admin"}).Want(200)
 }
 
 func TestAnInvitationShowsWhoSentIt(t *testing.T) {
@@ -134,32 +134,32 @@ func TestAnInvitationShowsWhoSentIt(t *testing.T) {
 func TestAcceptingMakesAnActiveMember(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 	path := "/api/organizations/invitations/1/respond"
 	var confirmation body
 	s.Stranger.Post(path, body{"accept": true}).Want(200).Into(&confirmation)
 	require.Equal(t, body{"success": true, "message": "Invitation accepted"}, confirmation)
-	s.Stranger.Get(organization(s.Organization, "")).Want(200)
+	s.Stranger.Get(organizationPath(s.Organization, "")).Want(200)
 	s.Stranger.Post(path, body{"accept": true}).WantError(404, noInvitation)
 	s.Stranger.Post(path, body{"accept": false}).WantError(404, noInvitation)
-	s.Stranger.Get(organization(s.Organization, "")).Want(200)
+	s.Stranger.Get(organizationPath(s.Organization, "")).Want(200)
 }
 
 func TestDecliningLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 	path := "/api/organization/invitations/1/respond"
 	require.Equal(t, "Invitation declined", s.Stranger.Post(path, body{"accept": false}).Want(200).Message())
-	require.Equal(t, 2, members(t, s, s.Organization))
+	require.Equal(t, 2, s.Count(t, "organization_members where organization_id = $1", s.Organization))
 	s.Stranger.Post(path, body{"accept": true}).WantError(404, noInvitation)
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 }
 
 func TestOnlyTheInvitedAccountAnswers(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 	for _, c := range []*testserver.Client{s.Owner, s.Colleague, s.Admin} {
 		c.Post("/api/organization/invitations/1/respond", body{"accept": false}).WantError(404, noInvitation)
 	}
@@ -167,79 +167,79 @@ func TestOnlyTheInvitedAccountAnswers(t *testing.T) {
 	s.Stranger.Post("/api/organization/invitations/x/respond", body{"accept": true}).WantError(400, "Invalid organization ID")
 	s.Stranger.Post("/api/organization/invitations/1/respond", body{}).WantError(400, "accept is required")
 	s.Stranger.Post("/api/organization/invitations/1/respond", body{"accept": "true"}).WantError(400, "accept must be a boolean")
-	require.Equal(t, 3, members(t, s, s.Organization))
+	require.Equal(t, 3, s.Count(t, "organization_members where organization_id = $1", s.Organization))
 }
 
 func TestRemoveEndsAMembershipWithItsOverrides(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	override(t, s, s.Colleague, permission.OrgManage, "allow")
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
 	var confirmation body
-	s.Owner.Delete(organization(s.Organization, "/members/%d", s.Colleague.AccountID)).Want(200).Into(&confirmation)
+	s.Owner.Delete(organizationPath(s.Organization, "/members/%d", s.Colleague.AccountID)).Want(200).Into(&confirmation)
 	require.Equal(t, body{"success": true, "message": "Member removed successfully"}, confirmation)
-	s.Colleague.Get(organization(s.Organization, "")).WantError(403, noAccess)
+	s.Colleague.Get(organizationPath(s.Organization, "")).WantError(403, noAccess)
 
-	pending(t, s, s.Colleague)
+	inviteByOwner(t, s, s.Colleague)
 	s.Colleague.Post("/api/organization/invitations/1/respond", body{"accept": true}).Want(200)
-	s.Colleague.Patch(organization(s.Organization, ""), body{"name": "New"}).WantError(403, updateForbidden)
+	s.Colleague.Patch(organizationPath(s.Organization, ""), body{"name": "New"}).WantError(403, updateForbidden)
 }
 
 func TestRemoveWithdrawsAnInvitation(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
-	s.Owner.Delete(organization(s.Organization, "/members/%d", s.Stranger.AccountID)).Want(200)
+	inviteByOwner(t, s, s.Stranger)
+	s.Owner.Delete(organizationPath(s.Organization, "/members/%d", s.Stranger.AccountID)).Want(200)
 	s.Stranger.Post("/api/organization/invitations/1/respond", body{"accept": true}).WantError(404, noInvitation)
 }
 
 func TestRemoveRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 	colleague := func(organizationID int64) string {
-		return organization(organizationID, "/members/%d", s.Colleague.AccountID)
+		return organizationPath(organizationID, "/members/%d", s.Colleague.AccountID)
 	}
 	s.Colleague.Delete(colleague(s.Organization)).WantError(403, removeForbidden)
 	s.Stranger.Delete(colleague(s.Organization)).WantError(403, removeForbidden)
-	s.Stranger.Delete(organization(s.Organization, "/members/%d", s.Stranger.AccountID)).WantError(403, removeForbidden)
+	s.Stranger.Delete(organizationPath(s.Organization, "/members/%d", s.Stranger.AccountID)).WantError(403, removeForbidden)
 	s.Stranger.Delete(colleague(noOrganization)).WantError(403, removeForbidden)
-	s.Admin.Delete(colleague(noOrganization)).WantError(404, notFound)
+	s.Admin.Delete(colleague(noOrganization)).WantError(404, organizationNotFound)
 
-	s.Owner.Delete(organization(s.Organization, "/members/%d", s.Owner.AccountID)).WantError(403, "Cannot remove the organization owner")
-	s.Admin.Delete(organization(s.Organization, "/members/%d", s.Owner.AccountID)).WantError(403, "Cannot remove the organization owner")
-	s.Owner.Delete(organization(s.Organization, "/members/%d", s.Admin.AccountID)).WantError(404, notInside)
-	s.Owner.Delete(organization(s.Organization, "/members/987654")).WantError(404, notInside)
-	s.Owner.Delete(organization(s.Organization, "/members/x")).WantError(400, "Invalid member account ID")
+	s.Owner.Delete(organizationPath(s.Organization, "/members/%d", s.Owner.AccountID)).WantError(403, "Cannot remove the organization owner")
+	s.Admin.Delete(organizationPath(s.Organization, "/members/%d", s.Owner.AccountID)).WantError(403, "Cannot remove the organization owner")
+	s.Owner.Delete(organizationPath(s.Organization, "/members/%d", s.Admin.AccountID)).WantError(404, notInside)
+	s.Owner.Delete(organizationPath(s.Organization, "/members/987654")).WantError(404, notInside)
+	s.Owner.Delete(organizationPath(s.Organization, "/members/x")).WantError(400, "Invalid member account ID")
 	s.Owner.Delete("/api/organization/x/members/1").WantError(400, "Invalid organization ID")
 
-	override(t, s, s.Colleague, permission.OrgMembersManage, "allow")
-	s.Colleague.Delete(organization(s.Organization, "/members/%d", s.Stranger.AccountID)).Want(200)
+	s.OverrideMember(t, s.Colleague, permission.OrgMembersManage, "allow")
+	s.Colleague.Delete(organizationPath(s.Organization, "/members/%d", s.Stranger.AccountID)).Want(200)
 	s.Admin.Delete(colleague(s.Organization)).Want(200)
 }
 
 func TestLeaveEndsOnesOwnMembership(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	override(t, s, s.Colleague, permission.OrgManage, "allow")
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
 	var confirmation body
-	s.Colleague.Post(organization(s.Organization, "/leave"), nil).Want(200).Into(&confirmation)
+	s.Colleague.Post(organizationPath(s.Organization, "/leave"), nil).Want(200).Into(&confirmation)
 	require.Equal(t, body{"success": true, "message": "You have left the organization"}, confirmation)
 	var overrides int
 	s.Scan(t, &overrides, `select count(*) from organization_member_permissions`)
 	require.Zero(t, overrides)
-	s.Colleague.Post(organization(s.Organization, "/leave"), body{}).WantError(404, notMember)
+	s.Colleague.Post(organizationPath(s.Organization, "/leave"), body{}).WantError(404, notMember)
 }
 
 func TestLeaveRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
-	s.Owner.Post(organization(s.Organization, "/leave"), body{}).
+	inviteByOwner(t, s, s.Stranger)
+	s.Owner.Post(organizationPath(s.Organization, "/leave"), body{}).
 		WantError(403, "As the owner, you cannot leave the organization. You must delete it instead")
-	s.Stranger.Post(organization(s.Organization, "/leave"), body{}).WantError(404, notMember)
-	s.Admin.Post(organization(s.Organization, "/leave"), nil).WantError(404, notMember)
-	s.Admin.Post(organization(noOrganization, "/leave"), nil).WantError(404, notMember)
-	s.Colleague.Post(organization(s.Organization, "/leave"), body{"sure": true}).WantError(400, "sure is not allowed")
+	s.Stranger.Post(organizationPath(s.Organization, "/leave"), body{}).WantError(404, notMember)
+	s.Admin.Post(organizationPath(s.Organization, "/leave"), nil).WantError(404, notMember)
+	s.Admin.Post(organizationPath(noOrganization, "/leave"), nil).WantError(404, notMember)
+	s.Colleague.Post(organizationPath(s.Organization, "/leave"), body{"sure": true}).WantError(400, "sure is not allowed")
 	s.Colleague.Post("/api/organization/x/leave", nil).WantError(400, "Invalid organization ID")
-	require.Equal(t, 3, members(t, s, s.Organization))
+	require.Equal(t, 3, s.Count(t, "organization_members where organization_id = $1", s.Organization))
 }

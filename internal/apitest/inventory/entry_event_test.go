@@ -1,4 +1,4 @@
-package entry_test
+package inventory_test
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-func TestWritesTellWhoSeesThem(t *testing.T) {
+func TestEntryChangesTellWhoSeesThem(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	other := s.NewOrganization(t, s.Owner)
@@ -24,15 +24,15 @@ func TestWritesTellWhoSeesThem(t *testing.T) {
 	}
 	folder := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
 	told(s.Organization)
-	id := create(s.Owner, "web", body{"folderId": folder})
+	id := newEntry(s.Owner, "web", body{"folderId": folder})
 	told(s.Organization)
-	mine := create(s.Owner, "mine", nil)
+	mine := newEntry(s.Owner, "mine", nil)
 	told()
-	s.Owner.Patch(path(id), body{"organizationId": other}).Want(200)
+	s.Owner.Patch(entryPath(id), body{"organizationId": other}).Want(200)
 	told(s.Organization, other)
 	reposition(s.Owner, id, body{"folderId": nil}).Want(200)
 	told(other)
-	s.Owner.Post(path(id)+"/duplicate", nil).Want(200)
+	s.Owner.Post(entryPath(id)+"/duplicate", nil).Want(200)
 	told()
 	importInto(s.Owner, folder).Want(200) // nothing to tell
 	importInto(s.Owner, folder, body{"name": "x", "ip": "x"}).Want(200)
@@ -50,6 +50,6 @@ func TestWritesTellWhoSeesThem(t *testing.T) {
 	told()
 	s.Owner.Delete(fmt.Sprintf("/api/folder/%d", folder)).Want(200)
 	told(other)
-	s.Owner.Delete(path(id)).Want(200)
+	s.Owner.Delete(entryPath(id)).Want(200)
 	told()
 }

@@ -1,4 +1,4 @@
-package organization_test
+package inventory_test
 
 import (
 	"testing"
@@ -14,8 +14,8 @@ const (
 	grantTooMuch   = "You can only grant permissions that you hold yourself"
 )
 
-// editor is what the permission editor gets.
-type editor struct {
+// memberEditor is what the permission editor gets.
+type memberEditor struct {
 	Catalog struct {
 		Scope                   string
 		Categories, Permissions []body
@@ -28,17 +28,17 @@ type editor struct {
 	Inherited []string
 }
 
-func permissions(s *testserver.Server, c *testserver.Client) string {
-	return organization(s.Organization, "/members/%d/permissions", c.AccountID)
+func memberRightsPath(s *testserver.Server, c *testserver.Client) string {
+	return organizationPath(s.Organization, "/members/%d/permissions", c.AccountID)
 }
 
-func change(values body) body { return body{"permissions": values} }
+func changeRights(values body) body { return body{"permissions": values} }
 
 func TestPermissionEditorShowsTheCatalog(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	var shown editor
-	s.Owner.Get(permissions(s, s.Colleague)).Want(200).Into(&shown)
+	var shown memberEditor
+	s.Owner.Get(memberRightsPath(s, s.Colleague)).Want(200).Into(&shown)
 	require.Equal(t, "organization", shown.Catalog.Scope)
 	var ids, categories []any
 	for _, p := range shown.Catalog.Permissions {
@@ -48,7 +48,7 @@ func TestPermissionEditorShowsTheCatalog(t *testing.T) {
 		categories = append(categories, c["key"])
 	}
 	require.Len(t, ids, 21)
-	require.ElementsMatch(t, every, ids)
+	require.ElementsMatch(t, everyPermission, ids)
 	require.Equal(t, []any{"resources", "connections", "files", "general", "members", "audit", "sessions"}, categories)
 	require.Equal(t, body{
 		"id": "resources.manage", "scopes": []any{"system", "organization"}, "category": "resources",
@@ -64,13 +64,13 @@ func TestPermissionEditorShowsTheCatalog(t *testing.T) {
 func TestPermissionEditorTellsInheritedFromEffective(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	override(t, s, s.Colleague, permission.OrgManage, "allow")
-	override(t, s, s.Colleague, permission.FilesModify, "deny")
-	override(t, s, s.Colleague, "gone.with.a.version", "allow")
-	s.Exec(t, `insert into account_permissions values ($1, 'connect.ssh', 'deny')`, s.Colleague.AccountID)
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
+	s.OverrideMember(t, s.Colleague, permission.FilesModify, "deny")
+	s.OverrideMember(t, s.Colleague, "gone.with.a.version", "allow")
+	s.Deny(t, s.Colleague, "connect.ssh")
 
-	var shown editor
-	s.Owner.Get(permissions(s, s.Colleague)).Want(200).Into(&shown)
+	var shown memberEditor
+	s.Owner.Get(memberRightsPath(s, s.Colleague)).Want(200).Into(&shown)
 	require.Equal(t, map[string]string{"org.manage": "allow", "files.modify": "deny"}, shown.Overrides)
 	require.False(t, shown.Effective.IsOwner)
 	require.False(t, shown.Effective.IsAdmin)
@@ -93,83 +93,83 @@ func TestPermissionEditorShowsOwnersAndAdministrators(t *testing.T) {
 	s := testserver.New(t)
 	s.Exec(t, `insert into organization_members (organization_id, account_id, status, invited_by) values ($1, $2, 'active', $3)`,
 		s.Organization, s.Admin.AccountID, s.Owner.AccountID)
-	override(t, s, s.Admin, permission.OrgManage, "deny")
+	s.OverrideMember(t, s.Admin, permission.OrgManage, "deny")
 
-	var owner, admin editor
-	s.Owner.Get(permissions(s, s.Owner)).Want(200).Into(&owner)
+	var owner, admin memberEditor
+	s.Owner.Get(memberRightsPath(s, s.Owner)).Want(200).Into(&owner)
 	require.True(t, owner.Effective.IsOwner)
 	require.False(t, owner.Effective.IsAdmin)
-	require.Equal(t, every, owner.Effective.Permissions)
+	require.Equal(t, everyPermission, owner.Effective.Permissions)
 
-	s.Owner.Get(permissions(s, s.Admin)).Want(200).Into(&admin)
+	s.Owner.Get(memberRightsPath(s, s.Admin)).Want(200).Into(&admin)
 	require.False(t, admin.Effective.IsOwner)
 	require.True(t, admin.Effective.IsAdmin)
-	require.Equal(t, every, admin.Effective.Permissions, "overrides do not reduce an administrator")
-	require.Equal(t, every, admin.Inherited)
+	require.Equal(t, everyPermission, admin.Effective.Permissions, "overrides do not reduce an administrator")
+	require.Equal(t, everyPermission, admin.Inherited)
 	require.Equal(t, map[string]string{"org.manage": "deny"}, admin.Overrides)
 }
 
 func TestPermissionsOfMembersNeedTheRight(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
-	nothing := change(body{})
-	elsewhere := organization(noOrganization, "/members/%d/permissions", s.Colleague.AccountID)
+	inviteByOwner(t, s, s.Stranger)
+	nothing := changeRights(body{})
+	elsewhere := organizationPath(noOrganization, "/members/%d/permissions", s.Colleague.AccountID)
 	for _, c := range []*testserver.Client{s.Colleague, s.Stranger} {
-		c.Get(permissions(s, s.Colleague)).WantError(403, "Forbidden")
-		c.Put(permissions(s, s.Colleague), nothing).WantError(403, "Forbidden")
+		c.Get(memberRightsPath(s, s.Colleague)).WantError(403, "Forbidden")
+		c.Put(memberRightsPath(s, s.Colleague), nothing).WantError(403, "Forbidden")
 		c.Get(elsewhere).WantError(403, "Forbidden")
 		c.Put(elsewhere, nothing).WantError(403, "Forbidden")
 	}
-	s.Admin.Get(elsewhere).WantError(404, notFound)
-	s.Admin.Put(elsewhere, nothing).WantError(404, notFound)
+	s.Admin.Get(elsewhere).WantError(404, organizationNotFound)
+	s.Admin.Put(elsewhere, nothing).WantError(404, organizationNotFound)
 
 	for _, target := range []*testserver.Client{s.Stranger, s.Admin} {
-		s.Owner.Get(permissions(s, target)).WantError(404, memberNotFound)
-		s.Owner.Put(permissions(s, target), nothing).WantError(404, memberNotFound)
+		s.Owner.Get(memberRightsPath(s, target)).WantError(404, memberNotFound)
+		s.Owner.Put(memberRightsPath(s, target), nothing).WantError(404, memberNotFound)
 	}
-	s.Owner.Get(organization(s.Organization, "/members/x/permissions")).WantError(400, "Invalid member account ID")
+	s.Owner.Get(organizationPath(s.Organization, "/members/x/permissions")).WantError(400, "Invalid member account ID")
 	s.Owner.Put("/api/organization/x/members/1/permissions", nothing).WantError(400, "Invalid organization ID")
-	s.Admin.Get(permissions(s, s.Colleague)).Want(200)
+	s.Admin.Get(memberRightsPath(s, s.Colleague)).Want(200)
 }
 
 func TestPermissionChangesTouchWhatTheyName(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	override(t, s, s.Colleague, permission.OrgManage, "allow")
-	override(t, s, s.Colleague, permission.FilesView, "deny")
-	override(t, s, s.Colleague, permission.FilesModify, "deny")
-	override(t, s, s.Colleague, permission.OrgDelete, "allow")
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
+	s.OverrideMember(t, s.Colleague, permission.FilesView, "deny")
+	s.OverrideMember(t, s.Colleague, permission.FilesModify, "deny")
+	s.OverrideMember(t, s.Colleague, permission.OrgDelete, "allow")
 
-	var after, shown editor
+	var after, shown memberEditor
 	s.Owner.Put("/api/organizations/1/members/3/permissions", nil).WantError(400, "permissions is required")
-	s.Owner.Put(permissions(s, s.Colleague), change(body{
+	s.Owner.Put(memberRightsPath(s, s.Colleague), changeRights(body{
 		"org.manage": "neutral", "files.view": "allow", "org.delete": "deny", "connect.ssh": "deny", "org.audit.view": "allow",
 		"scripts.manage": "neutral", "users.manage": "allow", "no.such": "deny",
 	})).Want(200).Into(&after)
 	require.Equal(t, map[string]string{
 		"files.view": "allow", "org.delete": "deny", "connect.ssh": "deny", "org.audit.view": "allow", "files.modify": "deny",
 	}, after.Overrides)
-	s.Owner.Get(permissions(s, s.Colleague)).Want(200).Into(&shown)
+	s.Owner.Get(memberRightsPath(s, s.Colleague)).Want(200).Into(&shown)
 	require.Equal(t, shown, after, "the answer is what is stored")
 	var strays int
 	s.Scan(t, &strays, `select count(*) from organization_member_permissions where permission in ('users.manage', 'no.such')`)
 	require.Zero(t, strays)
 
-	s.Owner.Put(permissions(s, s.Colleague), change(body{})).Want(200).Into(&after)
+	s.Owner.Put(memberRightsPath(s, s.Colleague), changeRights(body{})).Want(200).Into(&after)
 	require.Equal(t, shown, after)
 }
 
 func TestPermissionChangesHaveThreeValues(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	path := permissions(s, s.Colleague)
+	path := memberRightsPath(s, s.Colleague)
 	s.Owner.Put(path, body{}).WantError(400, "permissions is required")
 	s.Owner.Put(path, body{"permissions": nil}).WantError(400, "permissions must be of type object")
 	s.Owner.Put(path, body{"permissions": []string{"org.manage"}}).WantError(400, "permissions must be of type object")
-	s.Owner.Put(path, change(body{"org.manage": "maybe"})).WantError(400, "permissions.org.manage must be one of [allow, deny, neutral]")
-	s.Owner.Put(path, change(body{"no.such": true})).WantError(400, "permissions.no.such must be one of [allow, deny, neutral]")
-	s.Owner.Put(path, change(body{"org.manage": nil})).WantError(400, "permissions.org.manage must be one of [allow, deny, neutral]")
+	s.Owner.Put(path, changeRights(body{"org.manage": "maybe"})).WantError(400, "permissions.org.manage must be one of [allow, deny, neutral]")
+	s.Owner.Put(path, changeRights(body{"no.such": true})).WantError(400, "permissions.no.such must be one of [allow, deny, neutral]")
+	s.Owner.Put(path, changeRights(body{"org.manage": nil})).WantError(400, "permissions.org.manage must be one of [allow, deny, neutral]")
 	s.Owner.Put(path, body{"permissions": body{}, "role": "owner"}).WantError(400, "role is not allowed")
 }
 
@@ -179,37 +179,37 @@ func TestNobodyGrantsMoreThanTheyHold(t *testing.T) {
 	guest := s.NewAccount(t, "guest")
 	s.Exec(t, `insert into organization_members (organization_id, account_id, status, invited_by) values ($1, $2, 'active', $3)`,
 		s.Organization, guest.AccountID, s.Owner.AccountID)
-	override(t, s, s.Colleague, permission.OrgMembersManage, "allow")
-	override(t, s, s.Colleague, permission.ConnectSSH, "deny")
+	s.OverrideMember(t, s.Colleague, permission.OrgMembersManage, "allow")
+	s.OverrideMember(t, s.Colleague, permission.ConnectSSH, "deny")
 
-	s.Colleague.Put(permissions(s, guest), change(body{"org.delete": "allow", "files.view": "deny"})).WantError(403, grantTooMuch)
-	s.Colleague.Put(permissions(s, guest), change(body{"connect.ssh": "allow"})).WantError(403, grantTooMuch)
+	s.Colleague.Put(memberRightsPath(s, guest), changeRights(body{"org.delete": "allow", "files.view": "deny"})).WantError(403, grantTooMuch)
+	s.Colleague.Put(memberRightsPath(s, guest), changeRights(body{"connect.ssh": "allow"})).WantError(403, grantTooMuch)
 	var stored int
 	s.Scan(t, &stored, `select count(*) from organization_member_permissions where account_id = $1`, guest.AccountID)
 	require.Zero(t, stored, "a refused change changes nothing")
 
-	s.Colleague.Put(permissions(s, guest), change(body{"org.members.manage": "allow", "org.delete": "deny"})).Want(200)
-	s.Colleague.Put(permissions(s, guest), change(body{"org.delete": "allow"})).WantError(403, grantTooMuch)
-	override(t, s, guest, permission.OrgManage, "allow")
-	s.Colleague.Put(permissions(s, guest), change(body{"org.manage": "allow"})).Want(200)
+	s.Colleague.Put(memberRightsPath(s, guest), changeRights(body{"org.members.manage": "allow", "org.delete": "deny"})).Want(200)
+	s.Colleague.Put(memberRightsPath(s, guest), changeRights(body{"org.delete": "allow"})).WantError(403, grantTooMuch)
+	s.OverrideMember(t, guest, permission.OrgManage, "allow")
+	s.Colleague.Put(memberRightsPath(s, guest), changeRights(body{"org.manage": "allow"})).Want(200)
 
-	s.Owner.Put(permissions(s, guest), change(body{"org.delete": "allow"})).Want(200)
-	s.Admin.Put(permissions(s, guest), change(body{"org.audit.view": "allow"})).Want(200)
+	s.Owner.Put(memberRightsPath(s, guest), changeRights(body{"org.delete": "allow"})).Want(200)
+	s.Admin.Put(memberRightsPath(s, guest), changeRights(body{"org.audit.view": "allow"})).Want(200)
 }
 
 func TestOwnersAndOneselfAreNoTargets(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	deny := change(body{"files.view": "deny"})
-	override(t, s, s.Colleague, permission.OrgMembersManage, "allow")
-	s.Colleague.Put(permissions(s, s.Owner), deny).WantError(403, "Forbidden")
-	s.Colleague.Put(permissions(s, s.Colleague), deny).WantError(403, "Forbidden")
-	s.Owner.Put(permissions(s, s.Owner), deny).WantError(403, "Forbidden")
-	s.Admin.Put(permissions(s, s.Owner), deny).WantError(403, "Forbidden")
-	s.Admin.Put(permissions(s, s.Admin), deny).WantError(404, memberNotFound)
+	deny := changeRights(body{"files.view": "deny"})
+	s.OverrideMember(t, s.Colleague, permission.OrgMembersManage, "allow")
+	s.Colleague.Put(memberRightsPath(s, s.Owner), deny).WantError(403, "Forbidden")
+	s.Colleague.Put(memberRightsPath(s, s.Colleague), deny).WantError(403, "Forbidden")
+	s.Owner.Put(memberRightsPath(s, s.Owner), deny).WantError(403, "Forbidden")
+	s.Admin.Put(memberRightsPath(s, s.Owner), deny).WantError(403, "Forbidden")
+	s.Admin.Put(memberRightsPath(s, s.Admin), deny).WantError(404, memberNotFound)
 	s.Exec(t, `insert into organization_members (organization_id, account_id, status, invited_by) values ($1, $2, 'active', $3)`,
 		s.Organization, s.Admin.AccountID, s.Owner.AccountID)
-	s.Admin.Put(permissions(s, s.Admin), deny).WantError(403, "Forbidden")
+	s.Admin.Put(memberRightsPath(s, s.Admin), deny).WantError(403, "Forbidden")
 }
 
 func TestRepeatingAGrantThatIsWithdrawnDoesNotReviveIt(t *testing.T) {
@@ -218,19 +218,19 @@ func TestRepeatingAGrantThatIsWithdrawnDoesNotReviveIt(t *testing.T) {
 	guest := s.NewAccount(t, "guest")
 	s.Exec(t, `insert into organization_members (organization_id, account_id, status, invited_by) values ($1, $2, 'active', $3)`,
 		s.Organization, guest.AccountID, s.Owner.AccountID)
-	override(t, s, s.Colleague, permission.OrgMembersManage, "allow")
+	s.OverrideMember(t, s.Colleague, permission.OrgMembersManage, "allow")
 	put := func(c *testserver.Client, value string) func() *testserver.Response {
 		return func() *testserver.Response {
-			return c.Put(permissions(s, guest), change(body{"org.delete": value}))
+			return c.Put(memberRightsPath(s, guest), changeRights(body{"org.delete": value}))
 		}
 	}
 	for range rounds {
-		override(t, s, guest, permission.OrgDelete, "allow")
+		s.OverrideMember(t, guest, permission.OrgDelete, "allow")
 		statuses := testserver.AtOnce(put(s.Colleague, "allow"), put(s.Owner, "neutral"))
 		require.Contains(t, []int{200, 403}, statuses[0])
 		require.Equal(t, 200, statuses[1])
-		var shown editor
-		s.Owner.Get(permissions(s, guest)).Want(200).Into(&shown)
+		var shown memberEditor
+		s.Owner.Get(memberRightsPath(s, guest)).Want(200).Into(&shown)
 		require.Empty(t, shown.Overrides)
 	}
 }

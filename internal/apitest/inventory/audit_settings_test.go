@@ -1,4 +1,4 @@
-package audit_test
+package inventory_test
 
 import (
 	"context"
@@ -13,94 +13,94 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-var defaults = body{
+var defaultSettings = body{
 	"requireConnectionReason": false, "enableFileOperationAudit": true, "enableServerConnectionAudit": true,
 	"enableIdentityManagementAudit": true, "enableIdentityCredentialsAccessAudit": true, "enableServerManagementAudit": true,
 	"enableFolderManagementAudit": true, "enableScriptExecutionAudit": true, "enableAIOperationAudit": true,
 	"enableSessionRecording": false, "recordingRetentionDays": 90.,
 }
 
-func settings(id int64) string { return fmt.Sprintf("/api/audit/organizations/%d/settings", id) }
+func settingsPath(id int64) string { return fmt.Sprintf("/api/audit/organizations/%d/settings", id) }
 
-func with(changes body) body {
-	merged := maps.Clone(defaults)
+func changedSettings(changes body) body {
+	merged := maps.Clone(defaultSettings)
 	maps.Copy(merged, changes)
 	return merged
 }
 
-func TestSettingsAreForActiveMembers(t *testing.T) {
+func TestAuditSettingsAreForActiveMembers(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	const refused = "You don't have access to this organization"
 	for _, c := range []*testserver.Client{s.Owner, s.Colleague} {
 		var got body
-		c.Get(settings(s.Organization)).Want(200).Into(&got)
-		require.Equal(t, defaults, got)
+		c.Get(settingsPath(s.Organization)).Want(200).Into(&got)
+		require.Equal(t, defaultSettings, got)
 	}
-	s.Stranger.Get(settings(s.Organization)).WantError(403, refused)
-	s.Stranger.Get(settings(987654)).WantError(403, refused)
-	s.Admin.Get(settings(s.Organization)).WantError(403, refused)
-	s.Admin.Get(settings(987654)).WantError(404, "Organization not found")
+	s.Stranger.Get(settingsPath(s.Organization)).WantError(403, refused)
+	s.Stranger.Get(settingsPath(987654)).WantError(403, refused)
+	s.Admin.Get(settingsPath(s.Organization)).WantError(403, refused)
+	s.Admin.Get(settingsPath(987654)).WantError(404, "Organization not found")
 	s.Exec(t, `update organization_members set status = 'pending' where account_id = $1`, s.Colleague.AccountID)
-	s.Colleague.Get(settings(s.Organization)).WantError(403, refused)
+	s.Colleague.Get(settingsPath(s.Organization)).WantError(403, refused)
 	s.Owner.Get("/api/audit/organizations/01/settings").WantError(400, "Invalid organization ID")
 	s.Owner.Patch("/api/audit/organizations/x/settings", body{}).WantError(400, "Invalid organization ID")
 }
 
-func TestSettingsKeepEarlierChanges(t *testing.T) {
+func TestAuditSettingsKeepEarlierChanges(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	var got body
-	s.Owner.Patch(settings(s.Organization), body{"enableSessionRecording": true, "recordingRetentionDays": "30"}).Want(200).Into(&got)
-	require.Equal(t, with(body{"enableSessionRecording": true, "recordingRetentionDays": 30.}), got)
-	s.Owner.Patch(settings(s.Organization), body{"enableFileOperationAudit": false}).Want(200).Into(&got)
-	want := with(body{"enableSessionRecording": true, "recordingRetentionDays": 30., "enableFileOperationAudit": false})
+	s.Owner.Patch(settingsPath(s.Organization), body{"enableSessionRecording": true, "recordingRetentionDays": "30"}).Want(200).Into(&got)
+	require.Equal(t, changedSettings(body{"enableSessionRecording": true, "recordingRetentionDays": 30.}), got)
+	s.Owner.Patch(settingsPath(s.Organization), body{"enableFileOperationAudit": false}).Want(200).Into(&got)
+	want := changedSettings(body{"enableSessionRecording": true, "recordingRetentionDays": 30., "enableFileOperationAudit": false})
 	require.Equal(t, want, got)
-	s.Colleague.Get(settings(s.Organization)).Want(200).Into(&got)
+	s.Colleague.Get(settingsPath(s.Organization)).Want(200).Into(&got)
 	require.Equal(t, want, got)
 
 	var stored []byte
 	s.Scan(t, &stored, `select audit_settings from organizations where id = $1`, s.Organization)
 	require.JSONEq(t, `{"enableSessionRecording": true, "recordingRetentionDays": 30, "enableFileOperationAudit": false}`, string(stored))
 
-	s.Owner.Patch(settings(s.Organization), got).Want(200).Into(&got)
+	s.Owner.Patch(settingsPath(s.Organization), got).Want(200).Into(&got)
 	require.Equal(t, want, got, "the whole object can be sent back")
 }
 
-func TestSettingsChangedAtOnceAllCount(t *testing.T) {
+func TestAuditSettingsChangedAtOnceAllCount(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	var group sync.WaitGroup
-	want := maps.Clone(defaults)
-	for name, value := range defaults {
+	want := maps.Clone(defaultSettings)
+	for name, value := range defaultSettings {
 		if on, boolean := value.(bool); boolean {
 			want[name] = !on
-			group.Go(func() { s.Owner.Patch(settings(s.Organization), body{name: !on}) })
+			group.Go(func() { s.Owner.Patch(settingsPath(s.Organization), body{name: !on}) })
 		}
 	}
 	group.Wait()
 	var got body
-	s.Owner.Get(settings(s.Organization)).Want(200).Into(&got)
+	s.Owner.Get(settingsPath(s.Organization)).Want(200).Into(&got)
 	require.Equal(t, want, got)
 }
 
-func TestSettingsAreChangedByAuditors(t *testing.T) {
+func TestAuditSettingsAreChangedByAuditors(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	const refused = "You don't have permission to update audit settings"
 	change := body{"requireConnectionReason": true}
-	s.Colleague.Patch(settings(s.Organization), change).WantError(403, refused)
-	s.Stranger.Patch(settings(s.Organization), change).WantError(403, refused)
-	s.Stranger.Patch(settings(987654), change).WantError(403, refused)
-	s.Admin.Patch(settings(s.Organization), change).Want(200)
-	s.Admin.Patch(settings(987654), change).WantError(404, "Organization not found")
-	override(t, s, s.Colleague, "allow")
-	s.Colleague.Patch(settings(s.Organization), change).Want(200)
+	s.Colleague.Patch(settingsPath(s.Organization), change).WantError(403, refused)
+	s.Stranger.Patch(settingsPath(s.Organization), change).WantError(403, refused)
+	s.Stranger.Patch(settingsPath(987654), change).WantError(403, refused)
+	s.Admin.Patch(settingsPath(s.Organization), change).Want(200)
+	s.Admin.Patch(settingsPath(987654), change).WantError(404, "Organization not found")
+	s.OverrideMember(t, s.Colleague, "org.audit.view", "allow")
+	s.Colleague.Patch(settingsPath(s.Organization), change).Want(200)
 	s.Exec(t, `update organization_members set status = 'pending' where account_id = $1`, s.Colleague.AccountID)
-	s.Colleague.Patch(settings(s.Organization), change).WantError(403, refused)
+	s.Colleague.Patch(settingsPath(s.Organization), change).WantError(403, refused)
 }
 
-func TestSettingsRefuse(t *testing.T) {
+func TestAuditSettingsRefuse(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	for _, c := range []struct {
@@ -115,27 +115,27 @@ func TestSettingsRefuse(t *testing.T) {
 		{body{"enableAIOperationAudit": nil}, "enableAIOperationAudit must be a boolean"},
 		{body{"id": 1}, "id is not allowed"},
 	} {
-		s.Owner.Patch(settings(s.Organization), c.change).WantError(400, c.message)
+		s.Owner.Patch(settingsPath(s.Organization), c.change).WantError(400, c.message)
 	}
 	var got body
-	s.Owner.Get(settings(s.Organization)).Want(200).Into(&got)
-	require.Equal(t, defaults, got)
+	s.Owner.Get(settingsPath(s.Organization)).Want(200).Into(&got)
+	require.Equal(t, defaultSettings, got)
 }
 
-func TestSettingsSwitchRecordingOff(t *testing.T) {
+func TestAuditSettingsSwitchRecordingOff(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	create := body{"name": "Shared", "type": "password", "organizationId": s.Organization}
-	s.Owner.Patch(settings(s.Organization), body{"enableIdentityManagementAudit": false}).Want(200)
+	s.Owner.Patch(settingsPath(s.Organization), body{"enableIdentityManagementAudit": false}).Want(200)
 	s.Owner.Put("/api/identity", create).Want(200)
 	s.Owner.Put("/api/identity", body{"name": "Personal", "type": "password"}).Want(200)
-	require.Len(t, found(t, s.Owner), 1, "personal actions are always kept")
-	s.Owner.Patch(settings(s.Organization), body{"enableIdentityManagementAudit": true}).Want(200)
+	require.Len(t, foundLogs(t, s.Owner), 1, "personal actions are always kept")
+	s.Owner.Patch(settingsPath(s.Organization), body{"enableIdentityManagementAudit": true}).Want(200)
 	s.Owner.Put("/api/identity", create).Want(200)
-	require.Len(t, found(t, s.Owner), 2)
+	require.Len(t, foundLogs(t, s.Owner), 2)
 }
 
-func TestSettingsAnnounceAChangedConnectionReason(t *testing.T) {
+func TestAuditSettingsAnnounceAChangedConnectionReason(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	conn, err := s.Pool.Acquire(t.Context())
@@ -144,8 +144,8 @@ func TestSettingsAnnounceAChangedConnectionReason(t *testing.T) {
 	_, err = conn.Exec(t.Context(), "listen nexterm")
 	require.NoError(t, err)
 
-	s.Owner.Patch(settings(s.Organization), body{"requireConnectionReason": false, "enableSessionRecording": true}).Want(200)
-	s.Owner.Patch(settings(s.Organization), body{"requireConnectionReason": true}).Want(200)
+	s.Owner.Patch(settingsPath(s.Organization), body{"requireConnectionReason": false, "enableSessionRecording": true}).Want(200)
+	s.Owner.Patch(settingsPath(s.Organization), body{"requireConnectionReason": true}).Want(200)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	notification, err := conn.Conn().WaitForNotification(ctx)
@@ -153,10 +153,10 @@ func TestSettingsAnnounceAChangedConnectionReason(t *testing.T) {
 	require.JSONEq(t, fmt.Sprintf(`[{"topics": ["ENTRIES"], "organizations": [%d]}]`, s.Organization), notification.Payload)
 }
 
-func TestMetadata(t *testing.T) {
+func TestAuditMetadata(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	s.Exec(t, `insert into account_permissions values ($1, 'audit.view', 'deny')`, s.Stranger.AccountID)
+	s.Deny(t, s.Stranger, "audit.view")
 	var metadata struct {
 		Actions, Resources, ActionCategories []map[string]string
 	}

@@ -1,4 +1,4 @@
-package folder_test
+package inventory_test
 
 import (
 	"fmt"
@@ -10,35 +10,35 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-func TestRename(t *testing.T) {
+func TestRenameFolder(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := create(s.Owner, "Shared", body{"organizationId": s.Organization})
-	require.Equal(t, "Folder has been successfully edited", s.Colleague.Patch(path(id), body{"name": "Web servers"}).Want(200).Message())
-	require.Equal(t, "Web servers", find(t, s.Owner, id)["name"])
+	id := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
+	require.Equal(t, "Folder has been successfully edited", s.Colleague.Patch(folderPath(id), body{"name": "Web servers"}).Want(200).Message())
+	require.Equal(t, "Web servers", findFolder(t, s.Owner, id)["name"])
 	require.Equal(t, []body{{"organization": float64(s.Organization), "resource": "folder", "id": float64(id),
-		"details": body{"name": "Web servers"}}}, audits(t, s, "folder_mgmt.update"))
+		"account": float64(s.Colleague.AccountID), "details": body{"name": "Web servers"}}}, s.Audits(t, "folder_mgmt.update"))
 
-	s.Owner.Patch(path(id), body{"name": "ab"}).WantError(400, "name length must be at least 3 characters long")
-	s.Owner.Patch(path(id), body{"name": ""}).WantError(400, "name is not allowed to be empty")
-	s.Owner.Patch(path(id), body{"name": strings.Repeat("x", 51)}).WantError(400, "name length must be less than or equal to 50 characters long")
-	s.Owner.Patch(path(id), body{}).WantError(400, "value must have at least 1 key")
+	s.Owner.Patch(folderPath(id), body{"name": "ab"}).WantError(400, "name length must be at least 3 characters long")
+	s.Owner.Patch(folderPath(id), body{"name": ""}).WantError(400, "name is not allowed to be empty")
+	s.Owner.Patch(folderPath(id), body{"name": strings.Repeat("x", 51)}).WantError(400, "name length must be less than or equal to 50 characters long")
+	s.Owner.Patch(folderPath(id), body{}).WantError(400, "value must have at least 1 key")
 	s.Exec(t, `update folders set name = 'ab'`)
-	s.Owner.Patch(path(id), body{"name": "ab"}).Want(200)
-	root, node := managed(t, s, nil)
-	s.Owner.Patch(path(root), body{"name": "Renamed"}).Want(200)
-	s.Owner.Patch(path(node), body{"name": "Renamed"}).Want(200)
+	s.Owner.Patch(folderPath(id), body{"name": "ab"}).Want(200)
+	root, node := newIntegrationFolders(t, s, s.Owner, nil)
+	s.Owner.Patch(folderPath(root), body{"name": "Renamed"}).Want(200)
+	s.Owner.Patch(folderPath(node), body{"name": "Renamed"}).Want(200)
 }
 
-func TestMoves(t *testing.T) {
+func TestFolderMoves(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	other := s.NewOrganization(t, s.Owner)
-	web, shared := create(s.Owner, "Web", nil), create(s.Owner, "Shared", body{"organizationId": s.Organization})
-	create(s.Owner, "Sibling", body{"parentId": shared})
-	id := create(s.Owner, "Moves", nil)
-	inner := create(s.Owner, "Inner", body{"parentId": id})
-	item := entry(s.Owner, "item", inner)
+	web, shared := newFolder(s.Owner, "Web", nil), newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
+	newFolder(s.Owner, "Sibling", body{"parentId": shared})
+	id := newFolder(s.Owner, "Moves", nil)
+	inner := newFolder(s.Owner, "Inner", body{"parentId": id})
+	item := newEntry(s.Owner, "item", body{"config": body{}, "folderId": inner})
 	for _, step := range []struct {
 		patch        body
 		parent       any
@@ -59,34 +59,34 @@ func TestMoves(t *testing.T) {
 		{body{"organizationId": fmt.Sprint(other)}, nil, float64(other), 0},
 		{body{"organizationId": nil, "name": "Renamed"}, nil, nil, 1},
 	} {
-		s.Owner.Patch(path(id), step.patch).Want(200)
-		folder := find(t, s.Owner, id)
+		s.Owner.Patch(folderPath(id), step.patch).Want(200)
+		folder := findFolder(t, s.Owner, id)
 		require.Equal(t, []any{step.parent, step.organization, step.position},
 			[]any{folder["parentId"], folder["organizationId"], folder["position"]}, "%v", step.patch)
-		require.Equal(t, step.organization, find(t, s.Owner, inner)["organizationId"], "what it contains moves along")
+		require.Equal(t, step.organization, findFolder(t, s.Owner, inner)["organizationId"], "what it contains moves along")
 		var contained body
 		s.Owner.Get(fmt.Sprintf("/api/entry/%d", item)).Want(200).Into(&contained)
 		require.Equal(t, step.organization, contained["organizationId"])
 	}
-	require.Equal(t, "Renamed", find(t, s.Owner, id)["name"])
-	rows := audits(t, s, "folder_mgmt.update")
+	require.Equal(t, "Renamed", findFolder(t, s.Owner, id)["name"])
+	rows := s.Audits(t, "folder_mgmt.update")
 	require.Equal(t, body{"parentId": float64(web)}, rows[0]["details"])
 	moved := body{"parentId": float64(shared), "organizationId": float64(s.Organization)}
 	require.Equal(t, []body{
-		{"organization": nil, "resource": "folder", "id": float64(id), "details": moved},
-		{"organization": float64(s.Organization), "resource": "folder", "id": float64(id), "details": moved},
+		{"organization": nil, "account": float64(s.Owner.AccountID), "resource": "folder", "id": float64(id), "details": moved},
+		{"organization": float64(s.Organization), "account": float64(s.Owner.AccountID), "resource": "folder", "id": float64(id), "details": moved},
 	}, rows[5:7], "both sides of a move keep a record")
 }
 
-func TestMoveRefuses(t *testing.T) {
+func TestFolderMoveRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	mine, other := create(s.Owner, "Mine", nil), create(s.Owner, "Other", nil)
-	inner := create(s.Owner, "Inner", body{"parentId": mine})
-	shared := create(s.Owner, "Shared", body{"organizationId": s.Organization})
-	strange := create(s.Stranger, "Strange", nil)
-	root, node := managed(t, s, other)
-	move := func(c *testserver.Client, id int64, to body) *testserver.Response { return c.Patch(path(id), to) }
+	mine, other := newFolder(s.Owner, "Mine", nil), newFolder(s.Owner, "Other", nil)
+	inner := newFolder(s.Owner, "Inner", body{"parentId": mine})
+	shared := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
+	strange := newFolder(s.Stranger, "Strange", nil)
+	root, node := newIntegrationFolders(t, s, s.Owner, other)
+	move := func(c *testserver.Client, id int64, to body) *testserver.Response { return c.Patch(folderPath(id), to) }
 	move(s.Owner, 987654, body{"name": "New name"}).WantError(404, "Folder does not exist")
 	move(s.Stranger, mine, body{"name": "New name"}).WantError(404, "Folder does not exist")
 	for _, target := range []int64{987654, strange} {
@@ -109,17 +109,17 @@ func TestMoveRefuses(t *testing.T) {
 	move(s.Owner, root, body{"parentId": mine}).Want(200)
 	move(s.Owner, mine, body{"organizationId": 987654}).WantError(403, "You don't have permission to manage resources in the target organization")
 	move(s.Admin, shared, body{"organizationId": 987654}).WantError(404, "Organization not found")
-	entry(s.Owner, "item", shared)
+	newEntry(s.Owner, "item", body{"config": body{}, "folderId": shared})
 	move(s.Admin, shared, body{"organizationId": 987654}).WantError(404, "Organization not found")
 	foreign := s.NewOrganization(t, s.Stranger)
 	move(s.Owner, other, body{"organizationId": foreign}).WantError(403, "You don't have permission to manage resources in the target organization")
 
-	colleagues := create(s.Colleague, "Colleague's", nil)
-	common := create(s.Owner, "Common", body{"organizationId": s.Organization})
-	denyMember(t, s, s.Colleague)
+	colleagues := newFolder(s.Colleague, "Colleague's", nil)
+	common := newFolder(s.Owner, "Common", body{"organizationId": s.Organization})
+	s.OverrideMember(t, s.Colleague, "resources.manage", "deny")
 	move(s.Colleague, shared, body{"name": "New name"}).WantError(403, "You don't have permission to manage resources in this organization")
 	move(s.Colleague, colleagues, body{"parentId": shared}).WantError(403, "You don't have permission to manage resources in the target organization")
-	deny(t, s, s.Owner)
+	s.Deny(t, s.Owner, "resources.manage")
 	move(s.Owner, other, body{"name": "New name"}).WantError(403, "You don't have permission to manage resources")
 	move(s.Owner, common, body{"parentId": nil}).WantError(403, "You don't have permission to manage resources")
 	move(s.Owner, common, body{"parentId": other}).WantError(403, "You don't have access to the target parent folder")

@@ -1,4 +1,4 @@
-package identity_test
+package inventory_test
 
 import (
 	"testing"
@@ -29,8 +29,8 @@ func secrets(t *testing.T, s *testserver.Server, id int64) map[string]string {
 
 type stored = map[string]string
 
-// everything offers all secrets, whatever the type uses.
-var everything = body{"name": "Identity", "username": "root", "password": "p1", "sshKey": "k1", "passphrase": "s1"}
+// everySecret offers all secrets, whatever the type uses.
+var everySecret = body{"name": "Identity", "username": "root", "password": "p1", "sshKey": "k1", "passphrase": "s1"}
 
 func TestTypeDecidesWhichSecretsAreKept(t *testing.T) {
 	t.Parallel()
@@ -65,8 +65,8 @@ func TestTypeDecidesWhichSecretsAreKept(t *testing.T) {
 		{"ssh", "password", body{"sshKey": "k2", "password": "p2"}, stored{"password": "p2"}},
 		{"ssh", "ssh", body{"password": "p2"}, stored{"ssh-key": "k1", "passphrase": "s1"}},
 	} {
-		id := create(s.Owner, with(everything, body{"type": test.from}))
-		s.Owner.Patch(path(id), with(test.change, body{"type": test.to})).Want(200)
+		id := createIdentity(s.Owner, merged(everySecret, body{"type": test.from}))
+		s.Owner.Patch(identityPath(id), merged(test.change, body{"type": test.to})).Want(200)
 		require.Equal(t, test.want, secrets(t, s, id), "%s to %s with %v", test.from, test.to, test.change)
 	}
 }
@@ -74,23 +74,23 @@ func TestTypeDecidesWhichSecretsAreKept(t *testing.T) {
 func TestAbsentTypeKeepsTheStoredOne(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := create(s.Owner, with(everything, body{"type": "ssh"}))
-	s.Owner.Patch(path(id), body{"password": "ignored", "name": "Renamed"}).Want(200)
+	id := createIdentity(s.Owner, merged(everySecret, body{"type": "ssh"}))
+	s.Owner.Patch(identityPath(id), body{"password": "ignored", "name": "Renamed"}).Want(200)
 	require.Equal(t, stored{"ssh-key": "k1", "passphrase": "s1"}, secrets(t, s, id))
 }
 
 func TestPassphraseWithoutKeyIsDropped(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := create(s.Owner, body{"name": "Key to come", "type": "ssh", "passphrase": "s1"})
+	id := createIdentity(s.Owner, body{"name": "Key to come", "type": "ssh", "passphrase": "s1"})
 	require.Empty(t, secrets(t, s, id))
 }
 
 func TestMovedCiphertextDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	from := create(s.Owner, body{"name": "Identity", "type": "password", "password": "p1"})
-	to := create(s.Owner, body{"name": "Identity", "type": "password", "password": "p2"})
+	from := createIdentity(s.Owner, body{"name": "Identity", "type": "password", "password": "p1"})
+	to := createIdentity(s.Owner, body{"name": "Identity", "type": "password", "password": "p2"})
 	s.Exec(t, `update credentials set ciphertext = (select ciphertext from credentials where identity_id = $1) where identity_id = $2`, from, to)
 	var ciphertext []byte
 	s.Scan(t, &ciphertext, `select ciphertext from credentials where identity_id = $1`, to)
@@ -98,7 +98,7 @@ func TestMovedCiphertextDoesNotOpen(t *testing.T) {
 	require.ErrorContains(t, err, "credential cannot be decrypted")
 }
 
-func with(parts ...body) body {
+func merged(parts ...body) body {
 	whole := body{}
 	for _, part := range parts {
 		for name, value := range part {

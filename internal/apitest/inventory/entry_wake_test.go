@@ -1,4 +1,4 @@
-package entry_test
+package inventory_test
 
 import (
 	"bytes"
@@ -17,11 +17,11 @@ import (
 func TestWakeSendsAMagicPacket(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := create(s.Owner, "web", body{"organizationId": s.Organization, "config": body{
+	id := newEntry(s.Owner, "web", body{"organizationId": s.Organization, "config": body{
 		"macAddress": "01:23:45:67:89:aB", "wolBroadcastAddress": "127.0.0.1",
 	}})
 	listener, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9})
-	require.Equal(t, "Wake-On-LAN packet sent successfully", s.Colleague.Post(path(id)+"/wake", nil).Want(200).Message())
+	require.Equal(t, "Wake-On-LAN packet sent successfully", s.Colleague.Post(entryPath(id)+"/wake", nil).Want(200).Message())
 	if errors.Is(err, os.ErrPermission) {
 		return // an ordinary user cannot listen there, so only the answer is known
 	}
@@ -39,23 +39,23 @@ func TestWakeSendsAMagicPacket(t *testing.T) {
 // packet. The connections of the client and to the database are open by then.
 func TestWakeTellsThatNothingWasSent(t *testing.T) {
 	s := testserver.New(t)
-	id := create(s.Owner, "web", body{"config": body{"macAddress": "01:23:45:67:89:ab", "wolBroadcastAddress": "127.0.0.1"}})
-	s.Owner.Post(path(id)+"/wake", nil).Want(200)
+	id := newEntry(s.Owner, "web", body{"config": body{"macAddress": "01:23:45:67:89:ab", "wolBroadcastAddress": "127.0.0.1"}})
+	s.Owner.Post(entryPath(id)+"/wake", nil).Want(200)
 	var limit unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
 	t.Cleanup(func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) })
 	none := limit
 	none.Cur = 0
 	require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &none))
-	s.Owner.Post(path(id)+"/wake", nil).WantError(500, "Failed to send Wake-On-LAN packet")
+	s.Owner.Post(entryPath(id)+"/wake", nil).WantError(500, "Failed to send Wake-On-LAN packet")
 }
 
 func TestWakeRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := create(s.Owner, "web", nil)
-	_, _, guest := managed(t, s, s.Owner)
-	wake := func(c *testserver.Client, id int64) *testserver.Response { return c.Post(path(id)+"/wake", nil) }
+	id := newEntry(s.Owner, "web", nil)
+	_, _, guest := newIntegration(t, s, s.Owner)
+	wake := func(c *testserver.Client, id int64) *testserver.Response { return c.Post(entryPath(id)+"/wake", nil) }
 	wake(s.Owner, guest).WantError(400, "Wake-On-LAN is only supported for server entries")
 	wake(s.Owner, id).WantError(400, "No MAC address configured for this server")
 	wake(s.Stranger, id).WantError(404, "Entry not found")
@@ -68,6 +68,6 @@ func TestWakeRefuses(t *testing.T) {
 		s.Exec(t, `update entries set config = jsonb_build_object('macAddress', '00:11:22:33:44:55', 'wolBroadcastAddress', $2::text) where id = $1`, id, address)
 		wake(s.Owner, id).WantError(400, "Invalid broadcast address")
 	}
-	shared := create(s.Owner, "shared", body{"organizationId": s.Organization})
+	shared := newEntry(s.Owner, "shared", body{"organizationId": s.Organization})
 	wake(s.Admin, shared).WantError(404, "Entry not found")
 }

@@ -1,4 +1,4 @@
-package organization_test
+package inventory_test
 
 import (
 	"testing"
@@ -12,7 +12,7 @@ import (
 func TestSessionSettingsAreOffUntilSwitchedOn(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	path := organization(s.Organization, "/session-settings")
+	path := organizationPath(s.Organization, "/session-settings")
 	var settings body
 	s.Owner.Get("/api/organizations/1/session-settings").Want(200).Into(&settings)
 	require.Equal(t, body{"enableLiveSessionSharing": false}, settings)
@@ -33,7 +33,7 @@ func TestSessionSettingsAreOffUntilSwitchedOn(t *testing.T) {
 func TestSessionSettingsAreChecked(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	path := organization(s.Organization, "/session-settings")
+	path := organizationPath(s.Organization, "/session-settings")
 	s.Owner.Patch(path, body{}).WantError(400, "enableLiveSessionSharing is required")
 	s.Owner.Patch(path, nil).WantError(400, "enableLiveSessionSharing is required")
 	s.Owner.Patch(path, body{"enableLiveSessionSharing": "true"}).WantError(400, "enableLiveSessionSharing must be a boolean")
@@ -45,18 +45,18 @@ func TestSessionSettingsAreChecked(t *testing.T) {
 func TestSessionSettingsNeedTheRight(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 	on := body{"enableLiveSessionSharing": true}
 	for _, c := range []*testserver.Client{s.Colleague, s.Stranger} {
 		for _, id := range []int64{s.Organization, noOrganization} {
-			c.Get(organization(id, "/session-settings")).WantError(403, "Forbidden")
-			c.Patch(organization(id, "/session-settings"), on).WantError(403, "Forbidden")
+			c.Get(organizationPath(id, "/session-settings")).WantError(403, "Forbidden")
+			c.Patch(organizationPath(id, "/session-settings"), on).WantError(403, "Forbidden")
 		}
 	}
-	s.Admin.Get(organization(noOrganization, "/session-settings")).WantError(404, notFound)
-	s.Admin.Patch(organization(noOrganization, "/session-settings"), on).WantError(404, notFound)
-	s.Admin.Patch(organization(s.Organization, "/session-settings"), on).Want(200)
-	override(t, s, s.Colleague, permission.OrgManage, "allow")
-	s.Colleague.Get(organization(s.Organization, "/session-settings")).Want(200)
-	s.Colleague.Patch(organization(s.Organization, "/session-settings"), on).Want(200)
+	s.Admin.Get(organizationPath(noOrganization, "/session-settings")).WantError(404, organizationNotFound)
+	s.Admin.Patch(organizationPath(noOrganization, "/session-settings"), on).WantError(404, organizationNotFound)
+	s.Admin.Patch(organizationPath(s.Organization, "/session-settings"), on).Want(200)
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
+	s.Colleague.Get(organizationPath(s.Organization, "/session-settings")).Want(200)
+	s.Colleague.Patch(organizationPath(s.Organization, "/session-settings"), on).Want(200)
 }

@@ -1,4 +1,4 @@
-package entry_test
+package inventory_test
 
 import (
 	"encoding/json"
@@ -11,10 +11,10 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-func TestConfigKeepsAndDrops(t *testing.T) {
+func TestEntryConfigKeepsAndDrops(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := create(s.Owner, "x", body{"config": body{
+	id := newEntry(s.Owner, "x", body{"config": body{
 		"protocol": "ssh", "ip": "web1.example.com", "port": "22", "keyboardLayout": nil, "notes": "", "colorDepth": 16, "vmid": "7",
 		"engineId": 3, "monitoringEnabled": true, "ForwardAgent": "yes", "mine": nil, "nested": body{"password": "kept"}, "html": "<b>&",
 		"password": "p", "passphrase": "p", "sshKey": "p", "privateKey": "p",
@@ -22,17 +22,17 @@ func TestConfigKeepsAndDrops(t *testing.T) {
 	require.Equal(t, body{
 		"protocol": "ssh", "ip": "web1.example.com", "port": 22.0, "notes": "", "colorDepth": 16.0, "vmid": "7",
 		"engineId": 3.0, "monitoringEnabled": true, "ForwardAgent": "yes", "mine": nil, "nested": body{"password": "kept"}, "html": "<b>&",
-	}, get(s.Owner, id)["config"])
-	s.Owner.Patch(path(id), body{"config": body{"notes": "replaced"}}).Want(200)
-	require.Equal(t, body{"notes": "replaced"}, get(s.Owner, id)["config"], "no merge")
-	s.Owner.Patch(path(id), body{"config": body{"ip": nil}}).Want(200)
-	require.Equal(t, body{}, get(s.Owner, id)["config"])
+	}, getEntry(s.Owner, id)["config"])
+	s.Owner.Patch(entryPath(id), body{"config": body{"notes": "replaced"}}).Want(200)
+	require.Equal(t, body{"notes": "replaced"}, getEntry(s.Owner, id)["config"], "no merge")
+	s.Owner.Patch(entryPath(id), body{"config": body{"ip": nil}}).Want(200)
+	require.Equal(t, body{}, getEntry(s.Owner, id)["config"])
 }
 
-func TestConfigRefuses(t *testing.T) {
+func TestEntryConfigRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := create(s.Owner, "x", nil)
+	id := newEntry(s.Owner, "x", nil)
 	for message, settings := range map[string]string{
 		"config.protocol must be one of [ssh, telnet, rdp, vnc, sftp, ftp, ftps, demo]": `{"protocol": "http"}`,
 		"config.ip must be a string":                                                             `{"ip": 5}`,
@@ -62,28 +62,28 @@ func TestConfigRefuses(t *testing.T) {
 		"config must be less than or equal to 102400 bytes long":                                 `{"notes": "` + strings.Repeat("x", 100<<10) + `"}`,
 	} {
 		s.Owner.Put("/api/entry", `{"name": "x", "config": `+settings+`}`).WantError(400, message)
-		s.Owner.Patch(path(id), `{"config": `+settings+`}`).WantError(400, message)
+		s.Owner.Patch(entryPath(id), `{"config": `+settings+`}`).WantError(400, message)
 	}
 	for _, blank := range []string{"\u0085", "\u00a0", "\u2003", "\u200b", "\u2028", "\u202e", "\u3000", "\ufeff", "\x7f"} {
-		s.Owner.Patch(path(id), body{"config": body{"ip": "a" + blank + "b"}}).
+		s.Owner.Patch(entryPath(id), body{"config": body{"ip": "a" + blank + "b"}}).
 			WantError(400, "config.ip must not contain white space or control characters")
 	}
-	s.Owner.Patch(path(id), body{"config": body{"ip": "bücher.example"}}).Want(200)
-	require.Equal(t, []string{"x"}, names(s.Owner))
-	s.Owner.Patch(path(id), body{"config": body{"notes": strings.Repeat("x", 100<<10-len(`{"notes":""}`))}}).Want(200)
-	s.Owner.Patch(path(id), `{"name": "`+strings.Repeat("x", 1<<20)+`"}`).WantError(413, "The request body is larger than 1048576 bytes")
+	s.Owner.Patch(entryPath(id), body{"config": body{"ip": "bücher.example"}}).Want(200)
+	require.Equal(t, []string{"x"}, entryNames(s.Owner))
+	s.Owner.Patch(entryPath(id), body{"config": body{"notes": strings.Repeat("x", 100<<10-len(`{"notes":""}`))}}).Want(200)
+	s.Owner.Patch(entryPath(id), `{"name": "`+strings.Repeat("x", 1<<20)+`"}`).WantError(413, "The request body is larger than 1048576 bytes")
 }
 
 // PostgreSQL writes out every digit of a number: a short text must not become
 // a long one.
-func TestConfigNumbersStaySmall(t *testing.T) {
+func TestEntryConfigNumbersStaySmall(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	raw := `{"name": "x", "config": {"big": 1e300, "small": 1e-300, "exact": 12345678901234567890, "list": [` + strings.Repeat("1e300,", 999) + `1e300]}}`
 	s.Owner.Put("/api/entry", raw).WantError(400, "config must be less than or equal to 102400 bytes long")
 	id := s.Owner.Put("/api/entry", `{"name": "x", "config": {"big": 1e30, "small": 1e-7, "exact": 12345678901234567890, "long": `+strings.Repeat("9", 50)+`}}`).Want(200).ID()
 	var entry struct{ Config map[string]json.Number }
-	s.Owner.Get(path(id)).Want(200).Into(&entry)
+	s.Owner.Get(entryPath(id)).Want(200).Into(&entry)
 	require.Equal(t, map[string]json.Number{
 		"big": "1" + json.Number(strings.Repeat("0", 30)), "small": "0.0000001", "exact": "12345678901234567890",
 		"long": "1" + json.Number(strings.Repeat("0", 50)),

@@ -1,4 +1,4 @@
-package identity_test
+package inventory_test
 
 import (
 	"testing"
@@ -9,7 +9,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-func TestChangesTellWhoSeesThem(t *testing.T) {
+func TestIdentityChangesTellWhoSeesThem(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	next := s.Changes(t)
@@ -21,10 +21,10 @@ func TestChangesTellWhoSeesThem(t *testing.T) {
 	}
 	id := s.Owner.Put("/api/identity", body{"name": "Own", "type": "password"}).Want(200).ID()
 	told()
-	s.Owner.Patch(path(id), body{"name": "Renamed"}).Want(200)
+	s.Owner.Patch(identityPath(id), body{"name": "Renamed"}).Want(200)
 	told()
-	s.Owner.Patch(path(id), body{"organizationId": s.Organization}).Want(200)
+	s.Owner.Patch(identityPath(id), body{"organizationId": s.Organization}).Want(200)
 	told(s.Organization)
-	s.Owner.Delete(path(id)).Want(200)
+	s.Owner.Delete(identityPath(id)).Want(200)
 	told(s.Organization)
 }

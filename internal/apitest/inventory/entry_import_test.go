@@ -1,4 +1,4 @@
-package entry_test
+package inventory_test
 
 import (
 	"fmt"
@@ -19,12 +19,12 @@ func importInto(c *testserver.Client, folder any, servers ...any) *testserver.Re
 	return c.Post("/api/entries/import/ssh-config", body{"folderId": folder, "servers": servers})
 }
 
-func TestImport(t *testing.T) {
+func TestImportEntries(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	folder := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
-	key, other := identity(s.Owner, "Key", nil), identity(s.Owner, "Other", nil)
-	hop := create(s.Owner, "hop", body{"folderId": folder})
+	key, other := newIdentity(s.Owner, "Key", nil), newIdentity(s.Owner, "Other", nil)
+	hop := newEntry(s.Owner, "hop", body{"folderId": folder})
 	servers := []any{
 		body{"name": "web", "ip": "192.0.2.1", "port": "2222", "identities": []int64{other, key, other}, "config": body{"ForwardAgent": "yes", "PORT": "1", "Protocol": "rdp", "IP": "evil", "password": "x", "jumpHosts": []int64{hop}}},
 		body{"name": "db", "ip": "db.example.com"},
@@ -45,12 +45,12 @@ func TestImport(t *testing.T) {
 	}, details)
 	require.Equal(t, []string{"hop", "web", "db"}, inOrder(t, s.Owner, number(folder)))
 
-	entry := get(s.Owner, int64(web))
+	entry := getEntry(s.Owner, int64(web))
 	require.Equal(t, body{"ForwardAgent": "yes", "ip": "192.0.2.1", "port": 2222.0, "protocol": "ssh", "jumpHosts": ids(hop)}, entry["config"])
 	require.Equal(t, []any{"server", "terminal", "server", number(s.Organization)}, []any{entry["type"], entry["renderer"], entry["icon"], entry["organizationId"]})
 	require.Equal(t, ids(other, key), entry["identities"])
-	require.Equal(t, 22.0, get(s.Owner, int64(db))["config"].(body)["port"])
-	rows := audits(t, s, "entry.create")
+	require.Equal(t, 22.0, getEntry(s.Owner, int64(db))["config"].(body)["port"])
+	rows := s.Audits(t, "entry.create")
 	require.Equal(t, body{"name": "web", "folderId": number(folder), "importSource": "ssh-config"}, rows[1]["details"])
 	require.Equal(t, []any{web, number(s.Organization)}, []any{rows[1]["id"], rows[1]["organization"]})
 	require.Len(t, rows, 3)
@@ -65,8 +65,8 @@ func TestImportJudgesEachServerAlone(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	folder := newFolder(s.Owner, "Web", nil)
-	far, desktop := identity(s.Stranger, "Far", nil), create(s.Owner, "desktop", body{"config": body{"protocol": "rdp"}})
-	strange := create(s.Stranger, "strange", nil)
+	far, desktop := newIdentity(s.Stranger, "Far", nil), newEntry(s.Owner, "desktop", body{"config": body{"protocol": "rdp"}})
+	strange := newEntry(s.Stranger, "strange", nil)
 	for _, bad := range []struct {
 		server body
 		reason string
@@ -97,7 +97,7 @@ func TestImportRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	folder, shared := newFolder(s.Owner, "Web", nil), newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
-	root, _, _ := managed(t, s, s.Owner)
+	root, _, _ := newIntegration(t, s, s.Owner)
 	send := func(b any) *testserver.Response { return s.Owner.Post("/api/entry/import/ssh-config", b) }
 	send(body{"folderId": folder}).WantError(400, "servers is required")
 	send(body{"servers": []any{}}).WantError(400, "folderId is required")
@@ -112,9 +112,9 @@ func TestImportRefuses(t *testing.T) {
 	importInto(s.Stranger, folder).WantError(404, "Folder does not exist")
 	importInto(s.Stranger, shared).WantError(404, "Folder does not exist")
 	importInto(s.Owner, root).WantError(403, "Integration folders are managed by their integration")
-	denyMember(t, s, s.Colleague)
+	s.OverrideMember(t, s.Colleague, "resources.manage", "deny")
 	importInto(s.Colleague, shared).WantError(403, "You don't have access to this organization")
-	deny(t, s, s.Owner)
+	s.Deny(t, s.Owner, "resources.manage")
 	importInto(s.Owner, folder).WantError(403, "You don't have permission to manage resources")
 }
 

@@ -1,4 +1,4 @@
-package organization_test
+package inventory_test
 
 import (
 	"fmt"
@@ -11,66 +11,49 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type body = map[string]any
-
 const (
-	noAccess        = "You don't have access to this organization"
-	notFound        = "Organization not found"
-	noOrganization  = 987654
-	updateForbidden = "You don't have permission to update this organization"
-	deleteForbidden = "You don't have permission to delete this organization or it doesn't exist"
+	noAccess             = "You don't have access to this organization"
+	organizationNotFound = "Organization not found"
+	noOrganization       = 987654
+	updateForbidden      = "You don't have permission to update this organization"
+	deleteForbidden      = "You don't have permission to delete this organization or it doesn't exist"
 )
 
-// organization writes a path below an organization.
-func organization(id int64, below string, args ...any) string {
+// organizationPath writes a path below an organization.
+func organizationPath(id int64, below string, args ...any) string {
 	return fmt.Sprintf("/api/organization/%d", id) + fmt.Sprintf(below, args...)
 }
 
-// override sets a member's permission behind the server's back.
-func override(t *testing.T, s *testserver.Server, member *testserver.Client, name permission.Name, value string) {
+// inviteByOwner makes an account an invitee of the organization.
+func inviteByOwner(t *testing.T, s *testserver.Server, invitee *testserver.Client) {
 	t.Helper()
-	s.Exec(t, `insert into organization_member_permissions (organization_id, account_id, permission, value) values ($1, $2, $3, $4)
-		on conflict (organization_id, account_id, permission) do update set value = excluded.value`,
-		s.Organization, member.AccountID, name, value)
-}
-
-// pending makes an account an invitee of the organization.
-func pending(t *testing.T, s *testserver.Server, invitee *testserver.Client) {
-	t.Helper()
-	s.Owner.Post(organization(s.Organization, "/invite"), body{"username": invitee.Username}).Want(200)
-}
-
-// members counts the rows of an organization's members and invitees.
-func members(t *testing.T, s *testserver.Server, organizationID int64) (count int) {
-	t.Helper()
-	s.Scan(t, &count, `select count(*) from organization_members where organization_id = $1`, organizationID)
-	return count
+	s.Owner.Post(organizationPath(s.Organization, "/invite"), body{"username": invitee.Username}).Want(200)
 }
 
 var (
-	every     = permission.All(permission.Organization).Names()
-	inherited = []string{
+	everyPermission      = permission.All(permission.Organization).Names()
+	inheritedPermissions = []string{
 		"resources.manage", "identities.manage", "snippets.manage", "scripts.manage", "scripts.execute",
 		"connect.ssh", "connect.rdp", "connect.vnc", "connect.proxmox", "connect.tunnel",
 		"files.view", "files.upload", "files.download", "files.modify",
 	}
 )
 
-func TestListShowsActiveMembershipsOnly(t *testing.T) {
+func TestOrganizationListShowsActiveMembershipsOnly(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	second := s.NewOrganization(t, s.Stranger, s.Owner)
-	pending(t, s, s.Stranger)
+	inviteByOwner(t, s, s.Stranger)
 
 	var list []body
 	s.Owner.Get("/api/organizations").Want(200).Into(&list)
 	require.Len(t, list, 2)
 	require.EqualValues(t, s.Organization, list[0]["id"])
 	require.Equal(t, []any{"owner", true}, []any{list[0]["role"], list[0]["isOwner"]})
-	require.ElementsMatch(t, every, list[0]["permissions"])
+	require.ElementsMatch(t, everyPermission, list[0]["permissions"])
 	require.EqualValues(t, second, list[1]["id"])
 	require.Equal(t, []any{"member", false}, []any{list[1]["role"], list[1]["isOwner"]})
-	require.ElementsMatch(t, inherited, list[1]["permissions"])
+	require.ElementsMatch(t, inheritedPermissions, list[1]["permissions"])
 	require.NotContains(t, list[0], "auditSettings")
 
 	s.Stranger.Get("/api/organization").Want(200).Into(&list)
@@ -79,7 +62,7 @@ func TestListShowsActiveMembershipsOnly(t *testing.T) {
 	require.Empty(t, list, "administrators see their memberships only")
 }
 
-func TestListShowsAdministratorsAsTheMembersTheyAre(t *testing.T) {
+func TestOrganizationListShowsAdministratorsAsTheMembersTheyAre(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := s.NewOrganization(t, s.Owner, s.Admin)
@@ -88,15 +71,15 @@ func TestListShowsAdministratorsAsTheMembersTheyAre(t *testing.T) {
 	require.Len(t, list, 1)
 	require.EqualValues(t, id, list[0]["id"])
 	require.Equal(t, []any{"member", false}, []any{list[0]["role"], list[0]["isOwner"]})
-	require.ElementsMatch(t, every, list[0]["permissions"])
+	require.ElementsMatch(t, everyPermission, list[0]["permissions"])
 }
 
-func TestListFollowsOverrides(t *testing.T) {
+func TestOrganizationListFollowsOverrides(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	override(t, s, s.Colleague, permission.OrgManage, "allow")
-	override(t, s, s.Colleague, permission.ConnectSSH, "deny")
-	s.Exec(t, `insert into account_permissions values ($1, 'files.view', 'deny')`, s.Colleague.AccountID)
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
+	s.OverrideMember(t, s.Colleague, permission.ConnectSSH, "deny")
+	s.Deny(t, s.Colleague, "files.view")
 	var list []struct{ Permissions []string }
 	s.Colleague.Get("/api/organization").Want(200).Into(&list)
 	require.Contains(t, list[0].Permissions, "org.manage")
@@ -104,7 +87,7 @@ func TestListFollowsOverrides(t *testing.T) {
 	require.NotContains(t, list[0].Permissions, "files.view", "what the account lacks is not inherited")
 }
 
-func TestCreateMakesTheCallerOwner(t *testing.T) {
+func TestCreateOrganizationMakesTheCallerOwner(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	var created body
@@ -113,7 +96,7 @@ func TestCreateMakesTheCallerOwner(t *testing.T) {
 	require.Equal(t, "Engines", created["name"])
 	require.Equal(t, "Weaving", created["description"])
 	require.Equal(t, []any{"owner", true}, []any{created["role"], created["isOwner"]})
-	require.ElementsMatch(t, every, created["permissions"])
+	require.ElementsMatch(t, everyPermission, created["permissions"])
 	require.Equal(t, body{
 		"requireConnectionReason": false, "enableFileOperationAudit": true, "enableServerConnectionAudit": true,
 		"enableIdentityManagementAudit": true, "enableIdentityCredentialsAccessAudit": true,
@@ -130,23 +113,23 @@ func TestCreateMakesTheCallerOwner(t *testing.T) {
 	require.Equal(t, []any{"owner", "active", s.Stranger.AccountID}, []any{role, status, invitedBy})
 
 	var shown body
-	s.Stranger.Get(organization(id, "")).Want(200).Into(&shown)
+	s.Stranger.Get(organizationPath(id, "")).Want(200).Into(&shown)
 	require.Equal(t, created, shown)
 	var audited int
 	s.Scan(t, &audited, `select count(*) from audit_logs`)
 	require.Zero(t, audited, "the vocabulary has no action for organizations")
 }
 
-func TestCreateNeedsThePermission(t *testing.T) {
+func TestCreateOrganizationNeedsThePermission(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	s.Exec(t, `insert into account_permissions values ($1, 'organizations.create', 'deny')`, s.Stranger.AccountID)
+	s.Deny(t, s.Stranger, "organizations.create")
 	s.Stranger.Put("/api/organization", body{"name": "Engines"}).WantError(403, "Forbidden")
 	s.Stranger.Put("/api/organization", body{}).WantError(403, "Forbidden")
 	s.Anonymous.Put("/api/organization", body{"name": "Engines"}).Want(400)
 }
 
-func TestNamesAndDescriptionsHaveLimits(t *testing.T) {
+func TestOrganizationNamesAndDescriptionsHaveLimits(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	const long = "é"
@@ -166,7 +149,7 @@ func TestNamesAndDescriptionsHaveLimits(t *testing.T) {
 	} {
 		s.Owner.Put("/api/organization", c.body).WantError(400, c.message)
 		if c.message != "name is required" {
-			s.Owner.Patch(organization(s.Organization, ""), c.body).WantError(400, c.message)
+			s.Owner.Patch(organizationPath(s.Organization, ""), c.body).WantError(400, c.message)
 		}
 	}
 
@@ -175,7 +158,7 @@ func TestNamesAndDescriptionsHaveLimits(t *testing.T) {
 	s.Owner.Put("/api/organization", body{"name": "   " + name + "   ", "description": description}).Want(201).Into(&created)
 	require.Equal(t, name, created["name"], "the length counts without surrounding white space")
 	require.Equal(t, description, created["description"])
-	s.Owner.Patch(organization(s.Organization, ""), body{"name": "   " + name + "   "}).Want(200).Into(&created)
+	s.Owner.Patch(organizationPath(s.Organization, ""), body{"name": "   " + name + "   "}).Want(200).Into(&created)
 	require.Equal(t, name, created["name"])
 }
 
@@ -186,94 +169,94 @@ func TestEmptyDescriptionIsNone(t *testing.T) {
 		var answer body
 		s.Owner.Put("/api/organization", body{"name": "Engines", "description": description}).Want(201).Into(&answer)
 		require.Nil(t, answer["description"])
-		s.Owner.Patch(organization(s.Organization, ""), body{"description": "Weaving"}).Want(200).Into(&answer)
+		s.Owner.Patch(organizationPath(s.Organization, ""), body{"description": "Weaving"}).Want(200).Into(&answer)
 		require.Equal(t, "Weaving", answer["description"])
-		s.Owner.Patch(organization(s.Organization, ""), body{"description": description}).Want(200).Into(&answer)
+		s.Owner.Patch(organizationPath(s.Organization, ""), body{"description": description}).Want(200).Into(&answer)
 		require.Nil(t, answer["description"])
 	}
 }
 
-func TestGetIsForActiveMembers(t *testing.T) {
+func TestGetOrganizationIsForActiveMembers(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	var shown body
-	s.Colleague.Get(organization(s.Organization, "")).Want(200).Into(&shown)
+	s.Colleague.Get(organizationPath(s.Organization, "")).Want(200).Into(&shown)
 	require.Equal(t, []any{"member", false}, []any{shown["role"], shown["isOwner"]})
-	require.ElementsMatch(t, inherited, shown["permissions"])
+	require.ElementsMatch(t, inheritedPermissions, shown["permissions"])
 
-	pending(t, s, s.Stranger)
-	s.Stranger.Get(organization(s.Organization, "")).WantError(403, noAccess)
-	s.Stranger.Get(organization(noOrganization, "")).WantError(403, noAccess)
-	s.Admin.Get(organization(s.Organization, "")).WantError(403, noAccess)
-	s.Admin.Get(organization(noOrganization, "")).WantError(404, notFound)
+	inviteByOwner(t, s, s.Stranger)
+	s.Stranger.Get(organizationPath(s.Organization, "")).WantError(403, noAccess)
+	s.Stranger.Get(organizationPath(noOrganization, "")).WantError(403, noAccess)
+	s.Admin.Get(organizationPath(s.Organization, "")).WantError(403, noAccess)
+	s.Admin.Get(organizationPath(noOrganization, "")).WantError(404, organizationNotFound)
 	s.Owner.Get("/api/organization/0").WantError(400, "Invalid organization ID")
 	s.Owner.Get("/api/organization/x").WantError(400, "Invalid organization ID")
 }
 
-func TestGetMergesDefaultsIntoOldSettings(t *testing.T) {
+func TestGetOrganizationMergesDefaultsIntoOldSettings(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	s.Exec(t, `update organizations set audit_settings = '{"enableScriptExecutionAudit": false}', session_settings = '{"enableLiveSessionSharing": true}'`)
 	var shown struct{ AuditSettings, SessionSettings body }
-	s.Colleague.Get(organization(s.Organization, "")).Want(200).Into(&shown)
+	s.Colleague.Get(organizationPath(s.Organization, "")).Want(200).Into(&shown)
 	require.Len(t, shown.AuditSettings, 11)
 	require.Equal(t, false, shown.AuditSettings["enableScriptExecutionAudit"])
 	require.Equal(t, true, shown.AuditSettings["enableFileOperationAudit"])
 	require.Equal(t, body{"enableLiveSessionSharing": true}, shown.SessionSettings)
 }
 
-func TestUpdateChangesWhatIsNamed(t *testing.T) {
+func TestUpdateOrganizationChangesWhatIsNamed(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	var before, after body
-	s.Owner.Patch(organization(s.Organization, ""), body{"name": "Old", "description": "Kept"}).Want(200).Into(&before)
-	s.Owner.Patch(organization(s.Organization, ""), body{"name": " New "}).Want(200).Into(&after)
+	s.Owner.Patch(organizationPath(s.Organization, ""), body{"name": "Old", "description": "Kept"}).Want(200).Into(&before)
+	s.Owner.Patch(organizationPath(s.Organization, ""), body{"name": " New "}).Want(200).Into(&after)
 	require.Equal(t, []any{"New", "Kept", "owner", true}, []any{after["name"], after["description"], after["role"], after["isOwner"]})
 	require.Equal(t, before["createdAt"], after["createdAt"])
 	require.GreaterOrEqual(t, after["updatedAt"], before["updatedAt"])
-	s.Owner.Patch(organization(s.Organization, ""), body{}).WantError(400, "At least one field is required")
-	s.Owner.Patch(organization(s.Organization, ""), nil).WantError(400, "At least one field is required")
+	s.Owner.Patch(organizationPath(s.Organization, ""), body{}).WantError(400, "At least one field is required")
+	s.Owner.Patch(organizationPath(s.Organization, ""), nil).WantError(400, "At least one field is required")
 }
 
-func TestUpdateNeedsTheRight(t *testing.T) {
+func TestUpdateOrganizationNeedsTheRight(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	change := body{"name": "New"}
-	pending(t, s, s.Stranger)
-	s.Colleague.Patch(organization(s.Organization, ""), change).WantError(403, updateForbidden)
-	s.Stranger.Patch(organization(s.Organization, ""), change).WantError(403, updateForbidden)
-	s.Stranger.Patch(organization(noOrganization, ""), change).WantError(403, updateForbidden)
-	s.Admin.Patch(organization(noOrganization, ""), change).WantError(404, notFound)
+	inviteByOwner(t, s, s.Stranger)
+	s.Colleague.Patch(organizationPath(s.Organization, ""), change).WantError(403, updateForbidden)
+	s.Stranger.Patch(organizationPath(s.Organization, ""), change).WantError(403, updateForbidden)
+	s.Stranger.Patch(organizationPath(noOrganization, ""), change).WantError(403, updateForbidden)
+	s.Admin.Patch(organizationPath(noOrganization, ""), change).WantError(404, organizationNotFound)
 
 	var answer body
-	s.Admin.Patch(organization(s.Organization, ""), change).Want(200).Into(&answer)
+	s.Admin.Patch(organizationPath(s.Organization, ""), change).Want(200).Into(&answer)
 	require.Equal(t, []any{"member", false}, []any{answer["role"], answer["isOwner"]})
-	override(t, s, s.Colleague, permission.OrgManage, "allow")
-	s.Colleague.Patch(organization(s.Organization, ""), change).Want(200)
-	override(t, s, s.Colleague, permission.OrgManage, "deny")
-	s.Colleague.Patch(organization(s.Organization, ""), change).WantError(403, updateForbidden)
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
+	s.Colleague.Patch(organizationPath(s.Organization, ""), change).Want(200)
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "deny")
+	s.Colleague.Patch(organizationPath(s.Organization, ""), change).WantError(403, updateForbidden)
 }
 
 func TestManagingAllOrganizationsNeedsNoMembership(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	s.Exec(t, `insert into account_permissions values ($1, 'organizations.manage_all', 'allow')`, s.Stranger.AccountID)
-	s.Stranger.Patch(organization(s.Organization, ""), body{"name": "New"}).Want(200)
-	s.Stranger.Patch(organization(noOrganization, ""), body{"name": "New"}).WantError(404, notFound)
-	s.Stranger.Get(organization(s.Organization, "")).WantError(403, noAccess)
-	s.Stranger.Delete(organization(s.Organization, "")).Want(200)
+	s.Grant(t, s.Stranger, "organizations.manage_all")
+	s.Stranger.Patch(organizationPath(s.Organization, ""), body{"name": "New"}).Want(200)
+	s.Stranger.Patch(organizationPath(noOrganization, ""), body{"name": "New"}).WantError(404, organizationNotFound)
+	s.Stranger.Get(organizationPath(s.Organization, "")).WantError(403, noAccess)
+	s.Stranger.Delete(organizationPath(s.Organization, "")).Want(200)
 }
 
-func TestDeleteTakesEverythingButTheTrail(t *testing.T) {
+func TestDeleteOrganizationTakesEverythingButTheTrail(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
-	override(t, s, s.Colleague, permission.OrgManage, "deny")
+	inviteByOwner(t, s, s.Stranger)
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "deny")
 	kept := s.Owner.Put("/api/identity", body{"name": "Personal", "type": "password", "password": "one"}).Want(200).ID()
 	s.Owner.Put("/api/identity", body{"name": "Shared", "type": "password", "password": "two", "organizationId": s.Organization}).Want(200)
 
 	var confirmation body
-	s.Owner.Delete(organization(s.Organization, "")).Want(200).Into(&confirmation)
+	s.Owner.Delete(organizationPath(s.Organization, "")).Want(200).Into(&confirmation)
 	require.Equal(t, body{"success": true, "message": "Organization deleted successfully"}, confirmation)
 
 	for table, left := range map[string]int{
@@ -292,23 +275,23 @@ func TestDeleteTakesEverythingButTheTrail(t *testing.T) {
 	var invitations []body
 	s.Stranger.Get("/api/organization/invitations/pending").Want(200).Into(&invitations)
 	require.Empty(t, invitations)
-	s.Colleague.Get(organization(s.Organization, "")).WantError(403, noAccess)
-	s.Admin.Delete(organization(s.Organization, "")).WantError(404, notFound)
+	s.Colleague.Get(organizationPath(s.Organization, "")).WantError(403, noAccess)
+	s.Admin.Delete(organizationPath(s.Organization, "")).WantError(404, organizationNotFound)
 }
 
-func TestDeleteNeedsTheRight(t *testing.T) {
+func TestDeleteOrganizationNeedsTheRight(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pending(t, s, s.Stranger)
-	override(t, s, s.Colleague, permission.OrgManage, "allow")
-	s.Colleague.Delete(organization(s.Organization, "")).WantError(403, deleteForbidden)
-	s.Stranger.Delete(organization(s.Organization, "")).WantError(403, deleteForbidden)
-	s.Stranger.Delete(organization(noOrganization, "")).WantError(403, deleteForbidden)
-	s.Admin.Delete(organization(noOrganization, "")).WantError(404, notFound)
+	inviteByOwner(t, s, s.Stranger)
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
+	s.Colleague.Delete(organizationPath(s.Organization, "")).WantError(403, deleteForbidden)
+	s.Stranger.Delete(organizationPath(s.Organization, "")).WantError(403, deleteForbidden)
+	s.Stranger.Delete(organizationPath(noOrganization, "")).WantError(403, deleteForbidden)
+	s.Admin.Delete(organizationPath(noOrganization, "")).WantError(404, organizationNotFound)
 	s.Owner.Delete("/api/organization/01").WantError(400, "Invalid organization ID")
 
-	override(t, s, s.Colleague, permission.OrgDelete, "allow")
-	s.Colleague.Delete(organization(s.Organization, "")).Want(200)
+	s.OverrideMember(t, s.Colleague, permission.OrgDelete, "allow")
+	s.Colleague.Delete(organizationPath(s.Organization, "")).Want(200)
 	another := s.NewOrganization(t, s.Stranger)
-	s.Admin.Delete(organization(another, "")).Want(200)
+	s.Admin.Delete(organizationPath(another, "")).Want(200)
 }

@@ -1,4 +1,4 @@
-package entry_test
+package inventory_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 
 // Whatever is done to entries, each container keeps the order that a list in
 // memory has after the same steps.
-func TestOrderIsTheModels(t *testing.T) {
+func TestEntryOrderIsTheModels(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	shared := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
@@ -27,7 +27,7 @@ func TestOrderIsTheModels(t *testing.T) {
 	for step := range 150 {
 		from, to := random.IntN(len(model)), random.IntN(len(model))
 		if len(model[from]) == 0 || step%4 == 0 {
-			model[to] = append(model[to], create(s.Owner, fmt.Sprint(step), containers[to]))
+			model[to] = append(model[to], newEntry(s.Owner, fmt.Sprint(step), containers[to]))
 			continue
 		}
 		place := random.IntN(len(model[from]))
@@ -38,14 +38,14 @@ func TestOrderIsTheModels(t *testing.T) {
 		}
 		switch random.IntN(6) {
 		case 0:
-			made := s.Owner.Post(path(id)+"/duplicate", nil).Want(200).ID()
+			made := s.Owner.Post(entryPath(id)+"/duplicate", nil).Want(200).ID()
 			model[from] = slices.Insert(model[from], place+1, made)
 		case 1:
-			s.Owner.Delete(path(id)).Want(200)
+			s.Owner.Delete(entryPath(id)).Want(200)
 			model[from] = slices.Delete(model[from], place, place+1)
 		case 2:
 			if from != to {
-				s.Owner.Patch(path(id), moved(containers[to])).Want(200)
+				s.Owner.Patch(entryPath(id), moved(containers[to])).Want(200)
 				move(to, len(model[to]))
 			}
 		case 3:

@@ -1,4 +1,4 @@
-package entry_test
+package inventory_test
 
 import (
 	"fmt"
@@ -15,13 +15,13 @@ func reposition(c *testserver.Client, id int64, to body) *testserver.Response {
 	if to["placement"] == nil {
 		to["placement"] = "after"
 	}
-	return c.Patch(path(id)+"/reposition", to)
+	return c.Patch(entryPath(id)+"/reposition", to)
 }
 
 // inOrder lists the names of one container by position, which has no gaps.
 func inOrder(t testing.TB, c *testserver.Client, folderID any) []string {
 	t.Helper()
-	found := positions(c, folderID)
+	found := entryPositions(c, folderID)
 	list := make([]string, len(found))
 	for name, position := range found {
 		require.Less(t, position, len(list), found)
@@ -31,12 +31,12 @@ func inOrder(t testing.TB, c *testserver.Client, folderID any) []string {
 	return list
 }
 
-func TestReposition(t *testing.T) {
+func TestRepositionEntry(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := map[string]int64{}
 	for _, name := range []string{"a", "b", "c", "d"} {
-		id[name] = create(s.Owner, name, nil)
+		id[name] = newEntry(s.Owner, name, nil)
 	}
 	for _, step := range []struct {
 		moved string
@@ -53,22 +53,22 @@ func TestReposition(t *testing.T) {
 	} {
 		require.Equal(t, "Entry successfully repositioned", reposition(s.Owner, id[step.moved], step.to).Want(200).Message())
 		require.Equal(t, step.want, inOrder(t, s.Owner, nil), "%v", step)
-		require.Equal(t, float64(slices.Index(step.want, "d")), get(s.Owner, id["d"])["position"])
+		require.Equal(t, float64(slices.Index(step.want, "d")), getEntry(s.Owner, id["d"])["position"])
 	}
-	s.Owner.Delete(path(id["a"])).Want(200)
-	create(s.Owner, "e", nil)
+	s.Owner.Delete(entryPath(id["a"])).Want(200)
+	newEntry(s.Owner, "e", nil)
 	require.Equal(t, []string{"b", "d", "c", "e"}, inOrder(t, s.Owner, nil))
 	require.Equal(t, body{"action": "reposition", "targetId": number(id["a"]), "placement": "before", "folderId": nil},
-		audits(t, s, "entry.update")[0]["details"])
+		s.Audits(t, "entry.update")[0]["details"])
 }
 
-func TestRepositionDestinations(t *testing.T) {
+func TestRepositionEntryDestinations(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	web, shared := newFolder(s.Owner, "Web", nil), newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
-	inWeb, inShared := create(s.Owner, "in web", body{"folderId": web}), create(s.Owner, "in shared", body{"folderId": shared})
-	atRoot, atShared := create(s.Owner, "at root", nil), create(s.Owner, "at shared", body{"organizationId": s.Organization})
-	id := create(s.Owner, "moves", nil)
+	inWeb, inShared := newEntry(s.Owner, "in web", body{"folderId": web}), newEntry(s.Owner, "in shared", body{"folderId": shared})
+	atRoot, atShared := newEntry(s.Owner, "at root", nil), newEntry(s.Owner, "at shared", body{"organizationId": s.Organization})
+	id := newEntry(s.Owner, "moves", nil)
 	account, organization := number(s.Owner.AccountID), number(s.Organization)
 	for _, step := range []struct {
 		to   body
@@ -89,21 +89,21 @@ func TestRepositionDestinations(t *testing.T) {
 		{body{"targetId": inWeb, "folderId": web}, []any{account, nil, number(web), 1.0}},
 	} {
 		reposition(s.Owner, id, step.to).Want(200)
-		entry := get(s.Owner, id)
+		entry := getEntry(s.Owner, id)
 		require.Equal(t, step.want, []any{entry["accountId"], entry["organizationId"], entry["folderId"], entry["position"]}, "%v", step.to)
 	}
-	rows := audits(t, s, "entry.update")
+	rows := s.Audits(t, "entry.update")
 	require.Equal(t, []any{nil, organization}, []any{rows[5]["organization"], rows[6]["organization"]}, "both sides of a move keep a record")
 }
 
-func TestRepositionRefuses(t *testing.T) {
+func TestRepositionEntryRefuses(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	web := newFolder(s.Owner, "Web", nil)
-	id, inWeb := create(s.Owner, "mine", nil), create(s.Owner, "in web", body{"folderId": web})
-	common, far := create(s.Owner, "common", body{"organizationId": s.Organization}), create(s.Stranger, "far", nil)
-	_, node, guest := managed(t, s, s.Owner)
-	s.Owner.Patch(path(id)+"/reposition", body{}).WantError(400, "placement is required")
+	id, inWeb := newEntry(s.Owner, "mine", nil), newEntry(s.Owner, "in web", body{"folderId": web})
+	common, far := newEntry(s.Owner, "common", body{"organizationId": s.Organization}), newEntry(s.Stranger, "far", nil)
+	_, node, guest := newIntegration(t, s, s.Owner)
+	s.Owner.Patch(entryPath(id)+"/reposition", body{}).WantError(400, "placement is required")
 	reposition(s.Owner, id, body{"placement": "into"}).WantError(400, "placement must be one of [before, after]")
 	reposition(s.Owner, id, body{"placement": 5}).WantError(400, "placement must be one of [before, after]")
 	reposition(s.Owner, id, body{"targetId": "x"}).WantError(400, "targetId must be a number")
@@ -123,9 +123,9 @@ func TestRepositionRefuses(t *testing.T) {
 	reposition(s.Owner, id, body{"folderId": nil, "organizationId": 987654}).
 		WantError(403, "You don't have permission to manage resources in this organization")
 	reposition(s.Admin, common, body{"organizationId": 987654}).WantError(404, "Organization not found")
-	denyMember(t, s, s.Colleague)
+	s.OverrideMember(t, s.Colleague, "resources.manage", "deny")
 	reposition(s.Colleague, common, body{}).WantError(403, "You don't have access to this organization's entry")
-	deny(t, s, s.Stranger)
+	s.Deny(t, s.Stranger, "resources.manage")
 	reposition(s.Stranger, far, body{}).WantError(403, "You don't have permission to reposition this entry")
 }
 
@@ -133,7 +133,7 @@ func TestRepositionRefuses(t *testing.T) {
 func TestRanksNeverRunOut(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	first, a, b := create(s.Owner, "first", nil), create(s.Owner, "a", nil), create(s.Owner, "b", nil)
+	first, a, b := newEntry(s.Owner, "first", nil), newEntry(s.Owner, "a", nil), newEntry(s.Owner, "b", nil)
 	for i := range 340 {
 		moved, name := a, "a"
 		if i%2 == 1 {
@@ -154,7 +154,7 @@ func TestEqualRanksAreSortedOut(t *testing.T) {
 	s := testserver.New(t)
 	var list []int64
 	for _, name := range []string{"a", "b", "c", "d"} {
-		list = append(list, create(s.Owner, name, nil))
+		list = append(list, newEntry(s.Owner, name, nil))
 	}
 	s.Exec(t, `update entries set rank = 7`)
 	require.Equal(t, []string{"a", "b", "c", "d"}, inOrder(t, s.Owner, nil))
@@ -170,7 +170,7 @@ func TestConcurrentChangesKeepPositionsUnique(t *testing.T) {
 	inner := newFolder(s.Owner, "Inner", body{"parentId": web})
 	var list []int64
 	for i := range 6 {
-		list = append(list, create(s.Owner, fmt.Sprint("old ", i), body{"folderId": web}))
+		list = append(list, newEntry(s.Owner, fmt.Sprint("old ", i), body{"folderId": web}))
 	}
 	var group errgroup.Group
 	group.SetLimit(12)
@@ -180,13 +180,13 @@ func TestConcurrentChangesKeepPositionsUnique(t *testing.T) {
 			var answer *testserver.Response
 			switch i % 6 {
 			case 0:
-				answer = s.Owner.Put("/api/entry", with(fmt.Sprint("new ", i), body{"folderId": web}))
+				answer = s.Owner.Put("/api/entry", entryNamed(fmt.Sprint("new ", i), body{"folderId": web}))
 			case 1:
 				answer = reposition(s.Owner, id, body{"targetId": target, "placement": "before"})
 			case 2:
-				answer = s.Owner.Patch(path(id), body{"folderId": []int64{web, shared, inner}[i%3]})
+				answer = s.Owner.Patch(entryPath(id), body{"folderId": []int64{web, shared, inner}[i%3]})
 			case 3:
-				answer = s.Owner.Post(path(id)+"/duplicate", nil)
+				answer = s.Owner.Post(entryPath(id)+"/duplicate", nil)
 			case 4:
 				answer = reposition(s.Owner, id, body{"folderId": nil, "organizationId": []any{nil, s.Organization}[i%2]})
 			case 5:
@@ -218,17 +218,17 @@ func TestTwoMovesOfOneEntry(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	other := s.NewOrganization(t, s.Owner)
-	id := create(s.Owner, "web", nil)
+	id := newEntry(s.Owner, "web", nil)
 	var group errgroup.Group
 	for i := range 20 {
 		group.Go(func() error {
 			target := []int64{s.Organization, other}[i%2]
-			if answer := s.Owner.Patch(path(id), body{"organizationId": target}); answer.Status != 200 {
+			if answer := s.Owner.Patch(entryPath(id), body{"organizationId": target}); answer.Status != 200 {
 				return fmt.Errorf("%d: %s", answer.Status, answer.Body)
 			}
 			return nil
 		})
 	}
 	require.NoError(t, group.Wait())
-	require.Contains(t, []any{number(s.Organization), number(other)}, get(s.Owner, id)["organizationId"])
+	require.Contains(t, []any{number(s.Organization), number(other)}, getEntry(s.Owner, id)["organizationId"])
 }

@@ -1,4 +1,4 @@
-package identity_test
+package inventory_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type auditRow struct {
+type identityAudit struct {
 	Account, Resource int64
 	Organization      *int64
 	Action            string
@@ -17,15 +17,15 @@ type auditRow struct {
 	IP, Agent         string
 }
 
-func auditRows(t *testing.T, s *testserver.Server) []auditRow {
+func identityAudits(t *testing.T, s *testserver.Server) []identityAudit {
 	t.Helper()
 	rows, err := s.Pool.Query(t.Context(), `select account_id, organization_id, action, resource_id, details, ip_address, user_agent
 		from audit_logs where resource = 'identity' order by id`)
 	require.NoError(t, err)
 	defer rows.Close()
-	var all []auditRow
+	var all []identityAudit
 	for rows.Next() {
-		var row auditRow
+		var row identityAudit
 		var details []byte
 		require.NoError(t, rows.Scan(&row.Account, &row.Organization, &row.Action, &row.Resource, &details, &row.IP, &row.Agent))
 		require.NoError(t, json.Unmarshal(details, &row.Details))
@@ -35,19 +35,19 @@ func auditRows(t *testing.T, s *testserver.Server) []auditRow {
 	return all
 }
 
-func TestEveryChangeIsRecorded(t *testing.T) {
+func TestEveryIdentityChangeIsRecorded(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	other := s.NewOrganization(t, s.Owner)
 	c := s.Owner.With("User-Agent", "test/1.0")
-	id := create(c, body{"name": "Before", "type": "password", "password": "p"})
-	c.Patch(path(id), body{"name": "After", "type": "both", "sshKey": "k"}).Want(200)
-	c.Post(path(id)+"/move", body{"organizationId": s.Organization}).Want(200)
-	c.Patch(path(id), body{"organizationId": other}).Want(200)
-	c.Delete(path(id)).Want(200)
+	id := createIdentity(c, body{"name": "Before", "type": "password", "password": "p"})
+	c.Patch(identityPath(id), body{"name": "After", "type": "both", "sshKey": "k"}).Want(200)
+	c.Post(identityPath(id)+"/move", body{"organizationId": s.Organization}).Want(200)
+	c.Patch(identityPath(id), body{"organizationId": other}).Want(200)
+	c.Delete(identityPath(id)).Want(200)
 
 	first, second := float64(s.Organization), float64(other)
-	want := []auditRow{
+	want := []identityAudit{
 		{Action: "identity.create", Details: body{"identityName": "Before", "identityType": "password", "scope": "personal"}},
 		{Action: "identity.update", Details: body{"identityName": "After", "identityType": "both", "updatedFields": []any{"name", "type"}}},
 		{Action: "identity.update", Organization: &s.Organization, Details: body{"identityName": "After", "targetOrganizationId": first}},
@@ -58,23 +58,23 @@ func TestEveryChangeIsRecorded(t *testing.T) {
 	for i := range want {
 		want[i].Account, want[i].Resource, want[i].IP, want[i].Agent = s.Owner.AccountID, id, "127.0.0.1", "test/1.0"
 	}
-	require.Equal(t, want, auditRows(t, s))
+	require.Equal(t, want, identityAudits(t, s))
 }
 
-func TestOrganizationMaySwitchRecordingOff(t *testing.T) {
+func TestOrganizationMaySwitchIdentityRecordingOff(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	s.Exec(t, `update organizations set audit_settings = '{"enableIdentityManagementAudit": false}' where id = $1`, s.Organization)
-	id := create(s.Owner, body{"name": "Shared", "type": "password", "organizationId": s.Organization})
-	s.Owner.Delete(path(id)).Want(200)
-	require.Empty(t, auditRows(t, s))
-	create(s.Owner, body{"name": "Personal", "type": "password"})
-	require.Len(t, auditRows(t, s), 1, "personal actions are always recorded")
+	id := createIdentity(s.Owner, body{"name": "Shared", "type": "password", "organizationId": s.Organization})
+	s.Owner.Delete(identityPath(id)).Want(200)
+	require.Empty(t, identityAudits(t, s))
+	createIdentity(s.Owner, body{"name": "Personal", "type": "password"})
+	require.Len(t, identityAudits(t, s), 1, "personal actions are always recorded")
 }
 
-func TestRefusedChangeIsNotRecorded(t *testing.T) {
+func TestRefusedIdentityChangeIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	s.Admin.Put("/api/identity", body{"name": "Nowhere", "type": "password", "organizationId": 987654}).Want(404)
-	require.Empty(t, auditRows(t, s))
+	require.Empty(t, identityAudits(t, s))
 }

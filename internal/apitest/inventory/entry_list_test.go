@@ -1,4 +1,4 @@
-package entry_test
+package inventory_test
 
 import (
 	"fmt"
@@ -9,38 +9,38 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-// inventory fills Owner's scopes so that order and nesting show.
-func inventory(s *testserver.Server) (web, nested int64) {
-	create(s.Owner, "root 1", nil)
+// fillInventory fills Owner's scopes so that order and nesting show.
+func fillInventory(s *testserver.Server) (web, nested int64) {
+	newEntry(s.Owner, "root 1", nil)
 	web = newFolder(s.Owner, "Web", nil)
 	newFolder(s.Owner, "Empty", nil)
-	create(s.Owner, "web 1", body{"folderId": web})
+	newEntry(s.Owner, "web 1", body{"folderId": web})
 	nested = newFolder(s.Owner, "Nested", body{"parentId": web})
-	create(s.Owner, "nested 1", body{"folderId": nested})
-	create(s.Owner, "web 2", body{"folderId": web})
-	create(s.Owner, "root 2", nil)
+	newEntry(s.Owner, "nested 1", body{"folderId": nested})
+	newEntry(s.Owner, "web 2", body{"folderId": web})
+	newEntry(s.Owner, "root 2", nil)
 	shared := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
-	create(s.Colleague, "shared root", body{"organizationId": s.Organization})
-	create(s.Colleague, "shared", body{"folderId": shared})
-	create(s.Stranger, "strange", nil)
+	newEntry(s.Colleague, "shared root", body{"organizationId": s.Organization})
+	newEntry(s.Colleague, "shared", body{"folderId": shared})
+	newEntry(s.Stranger, "strange", nil)
 	return web, nested
 }
 
-func TestFlatListFollowsTheTree(t *testing.T) {
+func TestFlatEntryListFollowsTheTree(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	inventory(s)
-	require.Equal(t, []string{"nested 1", "web 1", "web 2", "root 1", "root 2", "shared", "shared root"}, names(s.Owner))
-	require.Equal(t, []string{"shared", "shared root"}, names(s.Colleague))
-	require.Equal(t, []string{"strange"}, names(s.Stranger))
-	require.Empty(t, names(s.Admin), "administrators see only their own and their memberships'")
+	fillInventory(s)
+	require.Equal(t, []string{"nested 1", "web 1", "web 2", "root 1", "root 2", "shared", "shared root"}, entryNames(s.Owner))
+	require.Equal(t, []string{"shared", "shared root"}, entryNames(s.Colleague))
+	require.Equal(t, []string{"strange"}, entryNames(s.Stranger))
+	require.Empty(t, entryNames(s.Admin), "administrators see only their own and their memberships'")
 }
 
-func TestTree(t *testing.T) {
+func TestEntryTree(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	s.Exec(t, `update organizations set name = 'Ops', audit_settings = '{"requireConnectionReason": true}'`)
-	inventory(s)
+	fillInventory(s)
 	require.Equal(t, []string{
 		"folder Web [", "folder Nested [", "server nested 1", "]", "server web 1", "server web 2", "]",
 		"folder Empty [", "]",
@@ -90,12 +90,12 @@ func outline(t testing.TB, c *testserver.Client, path string) []string {
 	return lines
 }
 
-func TestTreeNodes(t *testing.T) {
+func TestEntryTreeNodes(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	root, node, guest := managed(t, s, s.Owner)
-	key := identity(s.Owner, "Key", nil)
-	full := create(s.Owner, "full", body{"identities": []int64{key}, "config": body{
+	root, node, guest := newIntegration(t, s, s.Owner)
+	key := newIdentity(s.Owner, "Key", nil)
+	full := newEntry(s.Owner, "full", body{"identities": []int64{key}, "config": body{
 		"protocol": "ssh", "ip": "192.0.2.7", "macAddress": "00-11-22-33-44-55", "wakeOnLanEnabled": true,
 		"notes": "careful", "showNoteInList": true,
 	}})
@@ -124,14 +124,14 @@ func TestTreeNodes(t *testing.T) {
 	}, nodes)
 }
 
-func TestGet(t *testing.T) {
+func TestGetEntry(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	folder := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
-	create(s.Owner, "first", body{"folderId": folder})
-	id := create(s.Owner, "db", body{"folderId": folder, "icon": "database", "config": body{"protocol": "vnc", "ip": "db", "port": "5901", "mine": []any{1, "x"}}})
+	newEntry(s.Owner, "first", body{"folderId": folder})
+	id := newEntry(s.Owner, "db", body{"folderId": folder, "icon": "database", "config": body{"protocol": "vnc", "ip": "db", "port": "5901", "mine": []any{1, "x"}}})
 
-	entry := get(s.Colleague, id)
+	entry := getEntry(s.Colleague, id)
 	require.Regexp(t, `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`, entry["createdAt"])
 	delete(entry, "createdAt")
 	delete(entry, "updatedAt")
@@ -142,36 +142,29 @@ func TestGet(t *testing.T) {
 		"config": body{"protocol": "vnc", "ip": "db", "port": 5901.0, "mine": []any{1.0, "x"}},
 	}, entry)
 
-	s.Stranger.Get(path(id)).WantError(404, "Entry not found")
-	s.Admin.Get(path(id)).WantError(404, "Entry not found")
-	s.Owner.Get(path(987654)).WantError(404, "Entry not found")
+	s.Stranger.Get(entryPath(id)).WantError(404, "Entry not found")
+	s.Admin.Get(entryPath(id)).WantError(404, "Entry not found")
+	s.Owner.Get(entryPath(987654)).WantError(404, "Entry not found")
 	s.Owner.Get("/api/entry/x").WantError(400, "Invalid entry ID")
-	mine := create(s.Stranger, "mine", nil)
-	s.Owner.Get(path(mine)).WantError(404, "Entry not found")
-	invite(t, s, s.Stranger)
-	s.Stranger.Get(path(id)).WantError(404, "Entry not found")
+	mine := newEntry(s.Stranger, "mine", nil)
+	s.Owner.Get(entryPath(mine)).WantError(404, "Entry not found")
+	s.Invite(t, s.Stranger)
+	s.Stranger.Get(entryPath(id)).WantError(404, "Entry not found")
 }
 
-// invite leaves a membership pending.
-func invite(t testing.TB, s *testserver.Server, c *testserver.Client) {
-	t.Helper()
-	s.Exec(t, `insert into organization_members (organization_id, account_id, status, invited_by) values ($1, $2, 'pending', $3)`,
-		s.Organization, c.AccountID, s.Owner.AccountID)
-}
-
-func TestRecent(t *testing.T) {
+func TestRecentEntries(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	connect := func(c *testserver.Client, id int64, action string, minutesAgo int) {
 		s.Exec(t, `insert into recent_connections values ($1, $2, $3, now() - make_interval(mins => $4))`, c.AccountID, id, action, minutesAgo)
 	}
-	shared := create(s.Owner, "shared", body{"organizationId": s.Organization})
+	shared := newEntry(s.Owner, "shared", body{"organizationId": s.Organization})
 	for i := range 7 {
-		connect(s.Owner, create(s.Owner, fmt.Sprintf("mine %d", i), nil), "entry.ssh_connect", 60+i)
+		connect(s.Owner, newEntry(s.Owner, fmt.Sprintf("mine %d", i), nil), "entry.ssh_connect", 60+i)
 	}
 	connect(s.Owner, shared, "entry.rdp_connect", 1)
 	connect(s.Colleague, shared, "entry.sftp_connect", 0)
-	lost := create(s.Stranger, "lost", nil)
+	lost := newEntry(s.Stranger, "lost", nil)
 	connect(s.Owner, lost, "entry.vnc_connect", 0)
 
 	recent := func(c *testserver.Client, query string) (found []string) {
@@ -193,6 +186,6 @@ func TestRecent(t *testing.T) {
 	} {
 		require.Len(t, recent(s.Owner, query), count, query)
 	}
-	s.Owner.Delete(path(shared)).Want(200)
+	s.Owner.Delete(entryPath(shared)).Want(200)
 	require.Empty(t, recent(s.Colleague, ""))
 }
