@@ -1,4 +1,4 @@
-package source_test
+package library_test
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 
 func TestSyncReadsFilesByTheirExtensions(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	shelf := newShelf(t)
 	script := "#!/bin/bash\n# @Name:  Update \n#@description: Brings all up to date\n# @OS: Debian, Ubuntu ,,\necho\n# @name: late\n"
 	snippet := "# @name: Free space\r\n# a remark\r\n\r\ndf -h\r\n# @description: Shows it\r\n# kept\r\ndu -s\r\n\r\n"
@@ -25,9 +25,9 @@ func TestSyncReadsFilesByTheirExtensions(t *testing.T) {
 	shelf.put("dark.theme.css", "/* @name: Dark */")
 	shelf.put("README.md", "ignored")
 	shelf.index = append([]string{"# remark", "", "no separator", "a.cmd @ " + sum("x")}, shelf.index...)
-	id := add(s.Admin, "Source", shelf.url)
+	id := addSource(s.Admin, "Source", shelf.url)
 
-	source := get(s.Admin, id)
+	source := getSource(s.Admin, id)
 	require.Equal(t, []any{"success", 2.0, 1.0, 1.0},
 		[]any{source["lastSyncStatus"], source["scriptCount"], source["snippetCount"], source["themeCount"]}, "a.cmd cannot be fetched")
 	var list []body
@@ -50,15 +50,15 @@ func TestSyncReadsFilesByTheirExtensions(t *testing.T) {
 
 func TestSyncFollowsTheIndex(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	shelf := newShelf(t)
 	for _, name := range []string{"a", "b", "c", "d"} {
 		shelf.put(name+".sh", "# @name: same\necho "+name)
 		shelf.put(name+".txt", "echo "+name)
 	}
-	id := add(s.Admin, "Source", shelf.url)
+	id := addSource(s.Admin, "Source", shelf.url)
 	sync := func() {
-		require.Equal(t, "Source synced successfully", s.Admin.Post(path(id)+"/sync", nil).Want(200).Message())
+		require.Equal(t, "Source synced successfully", s.Admin.Post(sourcePath(id)+"/sync", nil).Want(200).Message())
 	}
 	contents := func() map[string]float64 {
 		var list []struct {
@@ -87,17 +87,17 @@ func TestSyncFollowsTheIndex(t *testing.T) {
 	s.Stranger.Get("/api/scripts/sources").Want(200).Into(&list)
 	require.Equal(t, "d b A", strings.TrimPrefix(strings.ReplaceAll(list[0].Content+list[1].Content+list[2].Content, "# @name: same\necho ", " "), " "),
 		"in the order of the index; what does not match its hash keeps its version")
-	require.Empty(t, delivered(s.Owner, snippets), "what is no longer listed goes")
-	source := get(s.Admin, id)
+	require.Empty(t, delivered(s.Owner, snippetsPath), "what is no longer listed goes")
+	source := getSource(s.Admin, id)
 	require.Equal(t, []any{3.0, 0.0}, []any{source["scriptCount"], source["snippetCount"]})
 }
 
 func TestFailedSyncsChangeNothing(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	shelf := newShelf(t)
 	shelf.put("a.sh", "echo")
-	id := add(s.Admin, "Source", shelf.url)
+	id := addSource(s.Admin, "Source", shelf.url)
 	listed := shelf.index
 	for reason, index := range map[string][]string{
 		"Failed to fetch NTINDEX: HTTP 404":   nil,
@@ -106,22 +106,22 @@ func TestFailedSyncsChangeNothing(t *testing.T) {
 		"The source has more than 2000 files": many(2001),
 	} {
 		shelf.list(index...)
-		s.Admin.Post(path(id)+"/sync", nil).WantError(400, reason)
-		source := get(s.Admin, id)
+		s.Admin.Post(sourcePath(id)+"/sync", nil).WantError(400, reason)
+		source := getSource(s.Admin, id)
 		require.Equal(t, []any{"error", 1.0}, []any{source["lastSyncStatus"], source["scriptCount"]})
-		require.Equal(t, []string{"a"}, delivered(s.Owner, scripts))
+		require.Equal(t, []string{"a"}, delivered(s.Owner, scriptsPath))
 	}
 	for _, climbing := range []string{"../a.sh", "a/../../b.sh", "/etc/a.sh", "https://example.org/a.sh", "a//b.sh", "./a.sh", `..\a.sh`, "a\x01.sh", "\xff.sh", "c:a.sh"} {
 		shelf.list(append([]string{climbing + "@" + sum("x")}, listed...)...)
-		s.Admin.Post(path(id)+"/sync", nil).WantError(400, "NTINDEX is empty or invalid")
+		s.Admin.Post(sourcePath(id)+"/sync", nil).WantError(400, "NTINDEX is empty or invalid")
 	}
 	shelf.list(listed...)
-	s.Admin.Post(path(id)+"/sync", nil).Want(200)
-	require.Equal(t, "success", get(s.Admin, id)["lastSyncStatus"])
+	s.Admin.Post(sourcePath(id)+"/sync", nil).Want(200)
+	require.Equal(t, "success", getSource(s.Admin, id)["lastSyncStatus"])
 
-	s.Admin.Patch(path(id), body{"enabled": false}).Want(200)
-	s.Admin.Post(path(id)+"/sync", nil).WantError(400, "Source is disabled")
-	s.Admin.Post(path(987654)+"/sync", nil).WantError(404, "Source not found")
+	s.Admin.Patch(sourcePath(id), body{"enabled": false}).Want(200)
+	s.Admin.Post(sourcePath(id)+"/sync", nil).WantError(400, "Source is disabled")
+	s.Admin.Post(sourcePath(987654)+"/sync", nil).WantError(404, "Source not found")
 }
 
 func many(count int) []string {
@@ -134,7 +134,7 @@ func many(count int) []string {
 
 func TestFilesThatCannotBeKeptAreSkipped(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	shelf := newShelf(t)
 	shelf.put("huge.sh", strings.Repeat("x", 1<<20+1))
 	shelf.put("largest.sh", strings.Repeat("x", 1<<20))
@@ -144,20 +144,20 @@ func TestFilesThatCannotBeKeptAreSkipped(t *testing.T) {
 	shelf.put("empty.sh", "")
 	shelf.put("empty.txt", "# @name: nothing\n\n")
 	shelf.put("names.sh", "# @name: "+strings.Repeat("ü", 300)+"\n# @description: "+strings.Repeat("ü", 6000)+"\n# @os: "+strings.Repeat("ü,", 60))
-	id := add(s.Admin, "Source", shelf.url)
-	require.Equal(t, []string{"largest", strings.Repeat("ü", 255)}, delivered(s.Owner, scripts))
-	require.Empty(t, delivered(s.Owner, snippets))
-	source := get(s.Admin, id)
+	id := addSource(s.Admin, "Source", shelf.url)
+	require.Equal(t, []string{"largest", strings.Repeat("ü", 255)}, delivered(s.Owner, scriptsPath))
+	require.Empty(t, delivered(s.Owner, snippetsPath))
+	source := getSource(s.Admin, id)
 	require.Equal(t, []any{"success", 2.0, 0.0}, []any{source["lastSyncStatus"], source["scriptCount"], source["snippetCount"]})
 }
 
 // What is listed whole to every account must not grow with each synchronization.
 func TestWhatIsKeptOfASourceIsBounded(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	shelf := newShelf(t)
 	shelf.put("new.sh", "echo")
-	id := add(s.Admin, "Source", shelf.url)
+	id := addSource(s.Admin, "Source", shelf.url)
 	lines := shelf.index
 	for i := range 64 {
 		lines = append(lines, fmt.Sprintf("%d.sh@kept", i))
@@ -166,20 +166,20 @@ func TestWhatIsKeptOfASourceIsBounded(t *testing.T) {
 	s.Exec(t, `insert into scripts (source_id, path, hash, name, content)
 		select $1, n || '.sh', 'kept', n, repeat('x', 1 << 20) from generate_series(0, 63) n`, id)
 	shelf.put("newer.sh", "echo")
-	s.Admin.Post(path(id)+"/sync", nil).Want(200)
-	require.Equal(t, 65.0, get(s.Admin, id)["scriptCount"], "one more is too much")
+	s.Admin.Post(sourcePath(id)+"/sync", nil).Want(200)
+	require.Equal(t, 65.0, getSource(s.Admin, id)["scriptCount"], "one more is too much")
 	shelf.list(append(lines[:60], "newer.sh@"+sum("echo"))...)
-	s.Admin.Post(path(id)+"/sync", nil).Want(200)
-	require.Equal(t, 61.0, get(s.Admin, id)["scriptCount"])
+	s.Admin.Post(sourcePath(id)+"/sync", nil).Want(200)
+	require.Equal(t, 61.0, getSource(s.Admin, id)["scriptCount"])
 }
 
 func TestSyncsOfOneSourceDoNotOverlap(t *testing.T) {
 	t.Parallel()
-	one := reachable(t)
-	other := testserver.Serve(t, one.Pool, one.Vault, allowLoopback(t))
+	one := testserver.New(t, testserver.AllowLoopback)
+	other := testserver.Serve(t, one.Pool, one.Vault, testserver.AllowLoopback)
 	shelf := newShelf(t)
 	shelf.put("z.sh", "echo")
-	id := add(one.Admin, "Source", shelf.url)
+	id := addSource(one.Admin, "Source", shelf.url)
 	for i := range 50 {
 		shelf.put(fmt.Sprintf("%d.sh", i), fmt.Sprint("echo ", i))
 	}
@@ -189,10 +189,10 @@ func TestSyncsOfOneSourceDoNotOverlap(t *testing.T) {
 		if i%2 == 1 {
 			c = c.On(other)
 		}
-		group.Go(func() { c.Post(path(id)+"/sync", nil).Want(200) })
+		group.Go(func() { c.Post(sourcePath(id)+"/sync", nil).Want(200) })
 	}
 	group.Wait()
-	require.Len(t, delivered(one.Owner, scripts), 51)
+	require.Len(t, delivered(one.Owner, scriptsPath), 51)
 	for i := range 50 {
 		require.Equal(t, 1, shelf.hit(fmt.Sprintf("%d.sh", i)), "the others find it done")
 	}
@@ -201,7 +201,7 @@ func TestSyncsOfOneSourceDoNotOverlap(t *testing.T) {
 
 func TestSourceThatGoesAwayDuringItsSync(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	arrived, leave := make(chan struct{}), make(chan struct{})
 	content := "echo"
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -217,10 +217,10 @@ func TestSourceThatGoesAwayDuringItsSync(t *testing.T) {
 	var id int64
 	s.Scan(t, &id, `insert into sources (name, url) values ('Source', $1) returning id`, listener.URL)
 	done := make(chan *testserver.Response)
-	go func() { done <- s.Admin.Post(path(id)+"/sync", nil) }()
+	go func() { done <- s.Admin.Post(sourcePath(id)+"/sync", nil) }()
 	<-arrived
-	s.Admin.Delete(path(id)).Want(200)
+	s.Admin.Delete(sourcePath(id)).Want(200)
 	close(leave)
 	(<-done).WantError(404, "Source not found")
-	require.Empty(t, delivered(s.Owner, scripts))
+	require.Empty(t, delivered(s.Owner, scriptsPath))
 }

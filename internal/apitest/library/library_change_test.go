@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-func TestUpdateChangesTheNamedFields(t *testing.T) {
+func TestUpdateItemChangesTheNamedFields(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		id := k.add(s.Owner, "Before", body{"description": "text", "osFilter": []string{"Debian"}})
 		update := func(change body) body {
@@ -35,7 +36,7 @@ func TestUpdateChangesTheNamedFields(t *testing.T) {
 	})
 }
 
-func TestUpdateRefusesInvalidBodies(t *testing.T) {
+func TestUpdateItemRefusesInvalidBodies(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		id := k.add(s.Owner, "Item")
 		for message, invalid := range map[string]any{
@@ -69,14 +70,14 @@ func (k kind) changes(id int64, query string) map[string]func(*testserver.Client
 	}
 }
 
-func TestChangesOfOneScope(t *testing.T) {
+func TestItemChangesOfOneScope(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		personal := k.add(s.Owner, "Personal")
 		shared := k.add(s.Owner, "Shared", of(s.Organization))
 		_, fromSource := k.synced(t, s, true)
 		_, hidden := k.synced(t, s, false)
 		organization := fmt.Sprintf("?organizationId=%d", s.Organization)
-		invitee := pending(t, s)
+		invitee := newInvitee(t, s)
 
 		for _, change := range k.changes(personal, "") {
 			change(s.Stranger).WantError(404, k.notFound())
@@ -106,13 +107,13 @@ func TestChangesOfOneScope(t *testing.T) {
 	})
 }
 
-func TestChangesNeedTheRightToManage(t *testing.T) {
+func TestItemChangesNeedTheRightToManage(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		organization := fmt.Sprintf("?organizationId=%d", s.Organization)
 		shared := k.add(s.Colleague, "Shared", of(s.Organization))
 		personal := k.add(s.Stranger, "Personal")
-		s.Exec(t, `insert into organization_member_permissions values ($1, $2, '`+k.plural+`.manage', 'deny')`, s.Organization, s.Colleague.AccountID)
-		s.Exec(t, `insert into account_permissions values ($1, '`+k.plural+`.manage', 'deny')`, s.Stranger.AccountID)
+		s.OverrideMember(t, s.Colleague, permission.Name(k.plural+".manage"), "deny")
+		s.Deny(t, s.Stranger, permission.Name(k.plural+".manage"))
 		for _, change := range k.changes(shared, organization) {
 			change(s.Colleague).WantError(403, k.forbidden())
 		}
@@ -124,7 +125,7 @@ func TestChangesNeedTheRightToManage(t *testing.T) {
 	})
 }
 
-func TestDelete(t *testing.T) {
+func TestDeleteItem(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		personal := k.add(s.Owner, "Personal")
 		shared := k.add(s.Owner, "Shared", of(s.Organization))
@@ -135,7 +136,7 @@ func TestDelete(t *testing.T) {
 	})
 }
 
-func TestRepositionMovesWithinTheScope(t *testing.T) {
+func TestRepositionItemMovesWithinTheScope(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		for _, move := range []struct{ moved, target, placement, want string }{
 			{"A", "C", "", "B C A D"},
@@ -177,7 +178,7 @@ func (k kind) positions(t *testing.T, s *testserver.Server, organization int64) 
 	return found
 }
 
-func TestRepositionRefuses(t *testing.T) {
+func TestRepositionItemRefuses(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		id, shared := k.add(s.Owner, "Personal"), k.add(s.Owner, "Shared", of(s.Organization))
 		foreign := k.add(s.Stranger, "Foreign")
@@ -213,7 +214,7 @@ func TestItemsCreatedTogetherGetPlacesOfTheirOwn(t *testing.T) {
 	})
 }
 
-func TestMovesTogetherLeaveEveryPlaceTakenOnce(t *testing.T) {
+func TestItemsMovedTogetherLeaveEveryPlaceTakenOnce(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		const count = 8
 		ids := make([]int64, count)

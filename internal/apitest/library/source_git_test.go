@@ -1,4 +1,4 @@
-package source_test
+package library_test
 
 import (
 	"encoding/hex"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/stretchr/testify/require"
 )
 
@@ -77,7 +78,7 @@ func (r *repository) forge(names ...string) {
 
 func TestGitRepositoriesAreSources(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	r := newRepository(t)
 	long := strings.Repeat("echo one more line that many files have in common\n", 200)
 	r.write("old.sh", "echo old")
@@ -102,22 +103,22 @@ func TestGitRepositoriesAreSources(t *testing.T) {
 	var answer body
 	s.Admin.Post("/api/sources/validate", body{"url": r.url}).Want(200).Into(&answer)
 	require.Equal(t, body{"valid": true, "scriptCount": 4.0, "snippetCount": 1.0, "themeCount": 1.0}, answer)
-	id := add(s.Admin, "Repository", r.url)
-	require.Equal(t, "success", get(s.Admin, id)["lastSyncStatus"])
-	require.ElementsMatch(t, []string{"A", "B", "C"}, delivered(s.Owner, scripts), "what is too large is skipped")
-	require.Equal(t, []string{"x"}, delivered(s.Owner, snippets))
+	id := addSource(s.Admin, "Repository", r.url)
+	require.Equal(t, "success", getSource(s.Admin, id)["lastSyncStatus"])
+	require.ElementsMatch(t, []string{"A", "B", "C"}, delivered(s.Owner, scriptsPath), "what is too large is skipped")
+	require.Equal(t, []string{"x"}, delivered(s.Owner, snippetsPath))
 
 	r.write("scripts/c.bash", "# @name: C2\necho")
 	require.NoError(t, os.Remove(filepath.Join(r.dir, "x.snippet")))
 	r.commit()
-	s.Admin.Post(path(id)+"/sync", nil).Want(200)
-	require.ElementsMatch(t, []string{"A", "B", "C2"}, delivered(s.Owner, scripts))
-	require.Empty(t, delivered(s.Owner, snippets))
+	s.Admin.Post(sourcePath(id)+"/sync", nil).Want(200)
+	require.ElementsMatch(t, []string{"A", "B", "C2"}, delivered(s.Owner, scriptsPath))
+	require.Empty(t, delivered(s.Owner, snippetsPath))
 }
 
 func TestRepositoriesThatAreRefused(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	refused := func(url, reason string) {
 		var answer body
 		s.Admin.Post("/api/sources/validate", body{"url": url}).Want(200).Into(&answer)

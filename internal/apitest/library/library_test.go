@@ -10,10 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
-
-type body = map[string]any
 
 const denied = "Access denied to this organization"
 
@@ -77,17 +76,17 @@ func (k kind) add(c *testserver.Client, name string, more ...body) int64 {
 
 func of(organization int64) body { return body{"organizationId": organization} }
 
-type listed struct {
+type listedItem struct {
 	Name           string
 	OrganizationID int64
 }
 
-func list(c *testserver.Client, path string) (found []listed) {
+func listItems(c *testserver.Client, path string) (found []listedItem) {
 	c.Get(path).Want(200).Into(&found)
 	return found
 }
 
-func names(found []listed) []string {
+func itemNames(found []listedItem) []string {
 	list := make([]string, len(found))
 	for i, item := range found {
 		list[i] = item.Name
@@ -96,11 +95,11 @@ func names(found []listed) []string {
 }
 
 // names lists what the caller and the caller's organizations have.
-func (k kind) names(c *testserver.Client) []string { return names(list(c, k.lists[0])) }
+func (k kind) names(c *testserver.Client) []string { return itemNames(listItems(c, k.lists[0])) }
 
 // namesIn lists what one organization has.
 func (k kind) namesIn(c *testserver.Client, organization int64) []string {
-	return names(slices.DeleteFunc(list(c, k.lists[0]), func(item listed) bool { return item.OrganizationID != organization }))
+	return itemNames(slices.DeleteFunc(listItems(c, k.lists[0]), func(item listedItem) bool { return item.OrganizationID != organization }))
 }
 
 // synced adds a source with one item.
@@ -112,15 +111,14 @@ func (k kind) synced(t *testing.T, s *testserver.Server, enabled bool) (source, 
 	return source, item
 }
 
-func pending(t *testing.T, s *testserver.Server) *testserver.Client {
+func newInvitee(t *testing.T, s *testserver.Server) *testserver.Client {
 	t.Helper()
 	invitee := s.NewAccount(t, "invitee")
-	s.Exec(t, `insert into organization_members (organization_id, account_id, invited_by) values ($1, $2, $3)`,
-		s.Organization, invitee.AccountID, s.Owner.AccountID)
+	s.Invite(t, invitee)
 	return invitee
 }
 
-func TestCreateAppendsToItsScope(t *testing.T) {
+func TestCreateItemAppendsToItsScope(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		created := k.post(s.Owner, body{
 			"name": "Personal", k.text: "#!/bin/sh\n", "description": "", "organizationId": nil, "osFilter": []string{},
@@ -145,7 +143,7 @@ func TestCreateAppendsToItsScope(t *testing.T) {
 	})
 }
 
-func TestCreateRefusesInvalidBodies(t *testing.T) {
+func TestCreateItemRefusesInvalidBodies(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		valid := func(change body) body {
 			item := body{"name": "Item", k.text: "echo"}
@@ -180,27 +178,27 @@ func TestCreateRefusesInvalidBodies(t *testing.T) {
 	})
 }
 
-func TestCreateNeedsTheRightToManage(t *testing.T) {
+func TestCreateItemNeedsTheRightToManage(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		item := func(organization int64) body {
 			return body{"name": "x", k.text: "x", "organizationId": organization}
 		}
 		k.post(s.Stranger, item(s.Organization)).WantError(403, denied)
 		k.post(s.Stranger, item(987654)).WantError(403, denied)
-		k.post(pending(t, s), item(s.Organization)).WantError(403, denied)
+		k.post(newInvitee(t, s), item(s.Organization)).WantError(403, denied)
 		k.post(s.Admin, item(987654)).WantError(404, "Organization not found")
 		k.post(s.Admin, item(s.Organization)).Want(k.created)
 
-		s.Exec(t, `insert into organization_member_permissions values ($1, $2, '`+k.plural+`.manage', 'deny')`, s.Organization, s.Colleague.AccountID)
+		s.OverrideMember(t, s.Colleague, permission.Name(k.plural+".manage"), "deny")
 		k.post(s.Colleague, item(s.Organization)).WantError(403, k.forbidden())
 		k.add(s.Colleague, "Personal")
-		s.Exec(t, `insert into account_permissions values ($1, '`+k.plural+`.manage', 'deny')`, s.Stranger.AccountID)
+		s.Deny(t, s.Stranger, permission.Name(k.plural+".manage"))
 		k.post(s.Stranger, body{"name": "x", k.text: "x"}).WantError(403, k.forbidden())
 		k.post(s.Owner, item(s.Organization)).Want(k.created)
 	})
 }
 
-func TestListsShowWhatTheCallerReaches(t *testing.T) {
+func TestItemListsShowWhatTheCallerReaches(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		elsewhere := s.NewOrganization(t, s.Stranger)
 		k.add(s.Owner, "A")
@@ -211,19 +209,19 @@ func TestListsShowWhatTheCallerReaches(t *testing.T) {
 		k.synced(t, s, true)
 
 		for _, path := range k.lists {
-			require.Equal(t, []string{"A", "S", "B"}, names(list(s.Owner, path)), "by sort order, then by id")
-			require.Equal(t, []string{"S"}, names(list(s.Colleague, path)))
-			require.Empty(t, names(list(s.Admin, path)), "administrators see only their own and their memberships'")
+			require.Equal(t, []string{"A", "S", "B"}, itemNames(listItems(s.Owner, path)), "by sort order, then by id")
+			require.Equal(t, []string{"S"}, itemNames(listItems(s.Colleague, path)))
+			require.Empty(t, itemNames(listItems(s.Admin, path)), "administrators see only their own and their memberships'")
 		}
-		invitee := pending(t, s)
+		invitee := newInvitee(t, s)
 		require.Empty(t, k.names(invitee))
 	})
 }
 
-func TestOrganizationOfAQuery(t *testing.T) {
+func TestOrganizationOfAnItemQuery(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		id := k.add(s.Owner, "Shared", of(s.Organization))
-		invitee := pending(t, s)
+		invitee := newInvitee(t, s)
 		for _, c := range []*testserver.Client{s.Stranger, invitee, s.Admin} {
 			c.Get(k.inOrganization(id, s.Organization)).WantError(403, denied)
 		}
@@ -235,7 +233,7 @@ func TestOrganizationOfAQuery(t *testing.T) {
 	})
 }
 
-func TestGetLooksInOneScope(t *testing.T) {
+func TestGetItemLooksInOneScope(t *testing.T) {
 	each(t, func(t *testing.T, s *testserver.Server, k kind) {
 		personal := k.add(s.Owner, "Personal")
 		shared := k.add(s.Owner, "Shared", of(s.Organization))
@@ -257,7 +255,7 @@ func TestGetLooksInOneScope(t *testing.T) {
 			"id": float64(fromSource), "name": "Synced", k.text: "echo", "description": nil, "osFilter": []any{"Debian"},
 			"organizationId": nil, "accountId": nil, "sourceId": float64(source), "sortOrder": 0.0,
 		}, item)
-		require.Equal(t, []string{"Synced"}, names(list(s.Stranger, k.base+"/sources")), "not what disabled sources deliver")
+		require.Equal(t, []string{"Synced"}, itemNames(listItems(s.Stranger, k.base+"/sources")), "not what disabled sources deliver")
 	})
 }
 

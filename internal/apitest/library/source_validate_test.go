@@ -1,4 +1,4 @@
-package source_test
+package library_test
 
 import (
 	"net/http"
@@ -9,18 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/stretchr/testify/require"
-
-	"github.com/nexterm-go/nexterm/internal/outbound"
-	"github.com/nexterm-go/nexterm/internal/server"
 )
-
-func allowLoopback(t *testing.T) func(*server.Options) {
-	t.Helper()
-	networks, err := outbound.ParseNetworks("127.0.0.1/32")
-	require.NoError(t, err)
-	return func(o *server.Options) { o.Outbound = outbound.New(networks) }
-}
 
 func serve(t *testing.T, handler http.HandlerFunc) string {
 	t.Helper()
@@ -29,9 +20,9 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 	return listener.URL
 }
 
-func TestValidateCountsWhatIsListed(t *testing.T) {
+func TestValidateSourceCountsWhatIsListed(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	shelf := newShelf(t)
 	shelf.list("a.sh@x", "b.fish@x", "c.txt@x", "d.theme.css@x", "e.css@x", "a.sh@y")
 	var answer body
@@ -42,9 +33,9 @@ func TestValidateCountsWhatIsListed(t *testing.T) {
 	require.Empty(t, list, "nothing is stored")
 }
 
-func TestValidateTellsWhatIsWrong(t *testing.T) {
+func TestValidateSourceTellsWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	redirect := func(to string) string {
 		return serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) })
 	}
@@ -59,10 +50,10 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 		s.Admin.Post("/api/sources/validate", body{"url": url}).Want(200).Into(&answer)
 		require.Equal(t, body{"valid": false, "error": reason}, answer, url)
 	}
-	for _, url := range malformed {
+	for _, url := range malformedURLs {
 		refused(url, "Invalid URL")
 	}
-	for _, url := range forbidden {
+	for _, url := range forbiddenURLs {
 		refused(url, "Blocked private/loopback address")
 	}
 	refused(redirect("http://127.0.0.2/NTINDEX"), "Blocked private/loopback address")
@@ -89,7 +80,7 @@ func TestValidateTellsWhatIsWrong(t *testing.T) {
 
 func TestSlowSourcesAreGivenUp(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	silent := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	trickling := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
@@ -104,7 +95,7 @@ func TestSlowSourcesAreGivenUp(t *testing.T) {
 			require.Equal(t, body{"valid": false, "error": "Request timed out"}, answer)
 		})
 		group.Go(func() {
-			require.Equal(t, "error", get(s.Admin, add(s.Admin, "Slow", url))["lastSyncStatus"])
+			require.Equal(t, "error", getSource(s.Admin, addSource(s.Admin, "Slow", url))["lastSyncStatus"])
 		})
 	}
 	group.Wait()
@@ -112,7 +103,7 @@ func TestSlowSourcesAreGivenUp(t *testing.T) {
 
 func TestFewSourcesAreReadAtATime(t *testing.T) {
 	t.Parallel()
-	s := reachable(t)
+	s := testserver.New(t, testserver.AllowLoopback)
 	var now, most atomic.Int32
 	slow := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		most.Store(max(most.Load(), now.Add(1)))

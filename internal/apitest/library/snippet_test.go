@@ -1,4 +1,4 @@
-package snippet_test
+package library_test
 
 import (
 	"fmt"
@@ -11,27 +11,25 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type body = map[string]any
+// What scripts and snippets have in common is tested in library_test.go.
 
-// What scripts and snippets have in common is tested in package library.
+func snippetPath(id int64) string { return fmt.Sprintf("/api/snippet/%d", id) }
 
-func path(id int64) string { return fmt.Sprintf("/api/snippet/%d", id) }
-
-func create(c *testserver.Client, name string, organization any) int64 {
+func newSnippet(c *testserver.Client, name string, organization any) int64 {
 	return c.Put("/api/snippet", body{"name": name, "command": "ls", "organizationId": organization}).Want(200).ID()
 }
 
-func TestCommandIsBounded(t *testing.T) {
+func TestSnippetCommandIsBounded(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	id := create(s.Owner, "Snippet", nil)
+	id := newSnippet(s.Owner, "Snippet", nil)
 	const characters, bytes = "command length must be less than or equal to 65536 characters long", "command length must be less than or equal to 65536 bytes long"
 	for command, message := range map[string]string{
 		strings.Repeat("x", 64<<10+1): characters, strings.Repeat("ü", 32<<10+1): bytes,
 		strings.Repeat("x", 64<<10): "", strings.Repeat("ü", 32<<10): "",
 	} {
 		created := s.Owner.Put("/api/snippet", body{"name": "x", "command": command})
-		updated := s.Owner.Patch(path(id), body{"command": command})
+		updated := s.Owner.Patch(snippetPath(id), body{"command": command})
 		if message == "" {
 			created.Want(200)
 			updated.Want(200)
@@ -42,7 +40,7 @@ func TestCommandIsBounded(t *testing.T) {
 	}
 }
 
-func TestChangesArePublished(t *testing.T) {
+func TestSnippetChangesArePublished(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	next := s.Changes(t)
@@ -50,24 +48,24 @@ func TestChangesArePublished(t *testing.T) {
 	personal := event.Change{Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Owner.AccountID}}
 	shared := event.Change{Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Colleague.AccountID}, Organizations: []int64{s.Organization}}
 
-	id := create(s.Owner, "Personal", nil)
+	id := newSnippet(s.Owner, "Personal", nil)
 	require.Equal(t, personal, next())
-	other := create(s.Owner, "Other", nil)
+	other := newSnippet(s.Owner, "Other", nil)
 	require.Equal(t, personal, next())
-	s.Owner.Patch(path(id), body{"name": "Changed"}).Want(200)
+	s.Owner.Patch(snippetPath(id), body{"name": "Changed"}).Want(200)
 	require.Equal(t, personal, next())
-	s.Owner.Patch(path(id)+"/reposition", body{"targetId": other}).Want(200)
+	s.Owner.Patch(snippetPath(id)+"/reposition", body{"targetId": other}).Want(200)
 	require.Equal(t, personal, next())
-	s.Owner.Delete(path(id)).Want(200)
+	s.Owner.Delete(snippetPath(id)).Want(200)
 	require.Equal(t, personal, next())
-	id = create(s.Colleague, "Shared", s.Organization)
+	id = newSnippet(s.Colleague, "Shared", s.Organization)
 	require.Equal(t, shared, next())
-	s.Colleague.Patch(path(id)+organization, body{"name": "Changed"}).Want(200)
+	s.Colleague.Patch(snippetPath(id)+organization, body{"name": "Changed"}).Want(200)
 	require.Equal(t, shared, next())
-	s.Admin.Patch(path(id)+organization, body{"name": "Again"}).Want(200)
+	s.Admin.Patch(snippetPath(id)+organization, body{"name": "Again"}).Want(200)
 	require.Equal(t, event.Change{
 		Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Admin.AccountID}, Organizations: []int64{s.Organization},
 	}, next())
-	s.Colleague.Delete(path(id) + organization).Want(200)
+	s.Colleague.Delete(snippetPath(id) + organization).Want(200)
 	require.Equal(t, shared, next())
 }

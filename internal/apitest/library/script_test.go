@@ -1,4 +1,4 @@
-package script_test
+package library_test
 
 import (
 	"fmt"
@@ -10,11 +10,9 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type body = map[string]any
+// What scripts and snippets have in common is tested in library_test.go.
 
-// What scripts and snippets have in common is tested in package library.
-
-func create(c *testserver.Client, name string, more ...body) {
+func newScript(c *testserver.Client, name string, more ...body) {
 	script := body{"name": name, "content": "echo " + name}
 	for _, members := range more {
 		for member, value := range members {
@@ -24,7 +22,7 @@ func create(c *testserver.Client, name string, more ...body) {
 	c.Post("/api/scripts", script).Want(201)
 }
 
-func names(r *testserver.Response) []string {
+func scriptNames(r *testserver.Response) []string {
 	var list []struct{ Name string }
 	r.Want(200).Into(&list)
 	found := make([]string, len(list))
@@ -34,42 +32,41 @@ func names(r *testserver.Response) []string {
 	return found
 }
 
-func TestContentMayFillTheBody(t *testing.T) {
+func TestScriptContentMayFillTheBody(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	create(s.Owner, "large", body{"content": strings.Repeat("x", 1<<20-100)})
+	newScript(s.Owner, "large", body{"content": strings.Repeat("x", 1<<20-100)})
 	s.Owner.Post("/api/scripts", body{"name": "larger", "content": strings.Repeat("x", 1<<20)}).Want(413)
-	require.Equal(t, []string{"large"}, names(s.Owner.Get("/api/scripts")))
+	require.Equal(t, []string{"large"}, scriptNames(s.Owner.Get("/api/scripts")))
 }
 
-func TestSearchTakesTextLiterally(t *testing.T) {
+func TestScriptSearchTakesTextLiterally(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	create(s.Owner, "100% Backup")
-	create(s.Owner, "1000 files", body{"description": "With_Under\\Score"})
-	create(s.Owner, "Shared backup", body{"organizationId": s.Organization})
+	newScript(s.Owner, "100% Backup")
+	newScript(s.Owner, "1000 files", body{"description": "With_Under\\Score"})
+	newScript(s.Owner, "Shared backup", body{"organizationId": s.Organization})
 	for search, found := range map[string][]string{
 		"BACK": {"100% Backup", "Shared backup"}, "0%25": {"100% Backup"}, "h_u": {"1000 files"}, "r%5Cs": {"1000 files"},
 		"%25": {"100% Backup"}, "_": {"1000 files"}, "nothing": {},
 	} {
-		require.ElementsMatch(t, found, names(s.Owner.Get("/api/scripts?search="+search)), search)
+		require.ElementsMatch(t, found, scriptNames(s.Owner.Get("/api/scripts?search="+search)), search)
 	}
-	require.Equal(t, []string{"Shared backup"}, names(s.Owner.Get(fmt.Sprintf("/api/scripts?search=back&organizationId=%d", s.Organization))))
+	require.Equal(t, []string{"Shared backup"}, scriptNames(s.Owner.Get(fmt.Sprintf("/api/scripts?search=back&organizationId=%d", s.Organization))))
 	s.Owner.Get("/api/scripts?search="+strings.Repeat("x", 256)).WantError(400, "search length must be less than or equal to 255 characters long")
 }
 
-func TestListOfOneOrganization(t *testing.T) {
+func TestScriptListOfOneOrganization(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	create(s.Owner, "Personal")
-	create(s.Owner, "Shared", body{"organizationId": s.Organization})
-	create(s.Owner, "Elsewhere", body{"organizationId": s.NewOrganization(t, s.Owner)})
+	newScript(s.Owner, "Personal")
+	newScript(s.Owner, "Shared", body{"organizationId": s.Organization})
+	newScript(s.Owner, "Elsewhere", body{"organizationId": s.NewOrganization(t, s.Owner)})
 	of := func(organization any) string { return fmt.Sprintf("/api/scripts?organizationId=%v", organization) }
-	require.Equal(t, []string{"Shared"}, names(s.Owner.Get(of(s.Organization))))
+	require.Equal(t, []string{"Shared"}, scriptNames(s.Owner.Get(of(s.Organization))))
 
 	const denied = "Access denied to this organization"
-	s.Exec(t, `insert into organization_members (organization_id, account_id, invited_by) values ($1, $2, $3)`,
-		s.Organization, s.Stranger.AccountID, s.Owner.AccountID)
+	s.Invite(t, s.Stranger)
 	s.Stranger.Get(of(s.Organization)).WantError(403, denied)
 	s.Admin.Get(of(s.Organization)).WantError(403, denied)
 	s.Stranger.Get(of(987654)).WantError(403, denied)
