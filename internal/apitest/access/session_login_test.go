@@ -18,9 +18,7 @@ import (
 func TestFailedLoginsAreLimitedPerNetworkOverServers(t *testing.T) {
 	t.Parallel()
 	behindProxy := func(o *server.Options) {
-		var err error
-		o.Trust, err = server.ParseProxyTrust("1")
-		require.NoError(t, err)
+		testserver.TrustProxies(t, "1")(o)
 		o.LoginLimit = 3
 	}
 	s := testserver.NewEmpty(t, behindProxy)

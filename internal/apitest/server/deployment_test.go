@@ -13,8 +13,6 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type object = map[string]any
-
 // Whichever of two servers a client meets, on one database, it is the same one:
 // nothing that decides who gets in is in the memory of one of them.
 func TestTwoServersAreOne(t *testing.T) {

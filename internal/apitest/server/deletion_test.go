@@ -21,7 +21,7 @@ func TestCallersWhoAreDeletedMeanwhile(t *testing.T) {
 			continue
 		}
 		s.Owner = s.NewAccount(t, strings.ToLower(o.OperationID))
-		s.Exec(t, `insert into group_members (group_id, account_id) select id, $1 from permission_groups where is_admin`, s.Owner.AccountID)
+		s.Promote(t, s.Owner)
 		path, example := o.ownersPath(t, s), o.example(t)
 		answer := s.WhileDeleting(t, s.Owner, func() *testserver.Response { return o.send(s.Owner, path, example) })
 		// Whoever locks a thing of the account first may lose to the deletion: 503.

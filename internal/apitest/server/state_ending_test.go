@@ -1,4 +1,4 @@
-package state_test
+package server_test
 
 import (
 	"bufio"
@@ -34,11 +34,11 @@ func wantLogout(t *testing.T, socket *testserver.Socket) {
 	socket.WantClose(sessionEnded, "Session invalidated")
 }
 
-// again signs in once more and returns the same account with the new session.
-func again(t *testing.T, s *testserver.Server, c *testserver.Client) *testserver.Client {
+// signInAgain signs in once more and returns the same account with the new session.
+func signInAgain(t *testing.T, s *testserver.Server, c *testserver.Client) *testserver.Client {
 	t.Helper()
 	var login struct{ Token string }
-	s.Anonymous.Post("/api/auth/login", body{"username": c.Username, "password": testserver.Password}).Want(200).Into(&login)
+	s.Anonymous.Post("/api/auth/login", object{"username": c.Username, "password": testserver.Password}).Want(200).Into(&login)
 	second := *c
 	second.Token = login.Token
 	return &second
@@ -48,17 +48,17 @@ func TestCredentialsThatOpenNothing(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	const missing, invalid = websocket.StatusCode(4001), websocket.StatusCode(4003)
-	s.Anonymous.Socket(path).WantClose(missing, "Missing sessionToken")
-	s.Anonymous.Socket(path+"&sessionToken=").WantClose(missing, "Missing sessionToken")
+	s.Anonymous.Socket(statePath).WantClose(missing, "Missing sessionToken")
+	s.Anonymous.Socket(statePath+"&sessionToken=").WantClose(missing, "Missing sessionToken")
 	s.Anonymous.Socket("/api/ws/state").WantClose(missing, "Missing sessionToken")
 	for _, token := range []string{"null", "x", strings.Repeat("0", 96), strings.Repeat("f", 9000), "%00", "%ff", s.Owner.Token[:95]} {
-		s.Anonymous.Socket(path+"&sessionToken="+token).WantClose(invalid, "Invalid session")
+		s.Anonymous.Socket(statePath+"&sessionToken="+token).WantClose(invalid, "Invalid session")
 	}
-	s.NewAPIKey(t, s.Owner).Socket(path).WantClose(invalid, "Invalid session")
+	s.NewAPIKey(t, s.Owner).Socket(statePath).WantClose(invalid, "Invalid session")
 	s.Owner.Delete(sessionPath(t, s, s.Owner)).Want(200)
-	s.Owner.Socket(path).WantClose(invalid, "Invalid session")
+	s.Owner.Socket(statePath).WantClose(invalid, "Invalid session")
 	s.Exec(t, `delete from accounts where id = $1`, s.Stranger.AccountID)
-	s.Stranger.Socket(path).WantClose(invalid, "Invalid session")
+	s.Stranger.Socket(statePath).WantClose(invalid, "Invalid session")
 }
 
 func TestDatabaseAwayIsACloseCode(t *testing.T) {
@@ -67,17 +67,17 @@ func TestDatabaseAwayIsACloseCode(t *testing.T) {
 	away, err := pgxpool.New(t.Context(), "host=/nowhere dbname=none")
 	require.NoError(t, err)
 	broken := testserver.Serve(t, s.Pool, s.Vault, func(o *server.Options) { o.Pool = away })
-	s.Owner.On(broken).Socket(path).WantClose(websocket.StatusTryAgainLater, "The database is not available. Please try again later.")
+	s.Owner.On(broken).Socket(statePath).WantClose(websocket.StatusTryAgainLater, "The database is not available. Please try again later.")
 }
 
 func TestLogoutEndsTheSessionsSockets(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	other := testserver.Serve(t, s.Pool, s.Vault)
-	second := again(t, s, s.Owner)
-	here, there, stays := opened(t, s.Owner), opened(t, s.Owner.On(other)), opened(t, second)
+	second := signInAgain(t, s, s.Owner)
+	here, there, stays := openState(t, s.Owner), openState(t, s.Owner.On(other)), openState(t, second)
 
-	s.Anonymous.Post("/api/auth/logout", body{"token": s.Owner.Token}).Want(200)
+	s.Anonymous.Post("/api/auth/logout", object{"token": s.Owner.Token}).Want(200)
 	wantLogout(t, here)
 	wantLogout(t, there)
 	stays.Send(`{"action": "refresh", "type": "SNIPPETS"}`)
@@ -88,30 +88,30 @@ func TestDeletedSessionEndsItsSockets(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	other := testserver.Serve(t, s.Pool, s.Vault)
-	second := again(t, s, s.Owner)
-	gone, stays := opened(t, second.On(other)), opened(t, s.Owner)
+	second := signInAgain(t, s, s.Owner)
+	gone, stays := openState(t, second.On(other)), openState(t, s.Owner)
 	s.Stranger.Delete(sessionPath(t, s, s.Owner)).Want(404)
 	s.Owner.Delete(sessionPath(t, s, s.Owner)).Want(200)
 	wantLogout(t, gone)
-	personal(s.Owner, "Own")
-	require.Equal(t, []string{"Own"}, identities(t, stays))
+	createPersonal(s.Owner, "Own")
+	require.Equal(t, []string{"Own"}, nextIdentities(t, stays))
 }
 
 func TestSessionThatEndedUnheardEndsItsSockets(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	socket, stays := opened(t, s.Owner), opened(t, s.Colleague)
+	socket, stays := openState(t, s.Owner), openState(t, s.Colleague)
 	s.Exec(t, `delete from sessions where account_id = $1`, s.Owner.AccountID)
 	loseConnection(t, s)
 	wantLogout(t, socket)
-	five(t, stays)
+	fiveLists(t, stays)
 }
 
 func TestDeletedAccountEndsItsSockets(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	other := testserver.Serve(t, s.Pool, s.Vault)
-	socket := opened(t, s.Stranger.On(other))
+	socket := openState(t, s.Stranger.On(other))
 	s.Admin.Delete(fmt.Sprintf("/api/users/%d", s.Stranger.AccountID)).Want(200)
 	wantLogout(t, socket)
 }
@@ -119,7 +119,7 @@ func TestDeletedAccountEndsItsSockets(t *testing.T) {
 func TestAccountThatWentUnheardEndsItsSockets(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	socket := opened(t, s.Stranger)
+	socket := openState(t, s.Stranger)
 	s.Exec(t, `delete from accounts where id = $1`, s.Stranger.AccountID)
 	publish(t, s, event.Change{Topics: []event.Topic{event.Entries}, Accounts: []int64{s.Stranger.AccountID}})
 	wantLogout(t, socket)
@@ -128,7 +128,7 @@ func TestAccountThatWentUnheardEndsItsSockets(t *testing.T) {
 func TestLargeMessageEndsTheSocket(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	socket := opened(t, s.Owner)
+	socket := openState(t, s.Owner)
 	socket.Send(strings.Repeat("x", 64<<10+1))
 	socket.WantClose(websocket.StatusMessageTooBig, "read limited at 65537 bytes")
 }
@@ -142,7 +142,7 @@ func TestAnnouncedSizeDoesNotHoldTheSocket(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 	_, err = fmt.Fprintf(conn, "GET %s&sessionToken=%s HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n%s", path, s.Owner.Token,
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n%s", statePath, s.Owner.Token,
 		// The client does not wait for the answer before it sends the head of its first frame.
 		"\x81\xff\x00\x00\x01\x00\x00\x00\x00\x00\x01\x02\x03\x04")
 	require.NoError(t, err)
@@ -163,21 +163,21 @@ func TestSlowReaderIsClosed(t *testing.T) {
 	small := &http.Client{Transport: &http.Transport{DialContext: (&net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) { _ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10) })
 	}}).DialContext}}
-	socket := s.Owner.SocketBy(small, path)
-	quick := s.Colleague.Socket(path)
-	five(t, quick)
+	socket := s.Owner.SocketBy(small, statePath)
+	quick := s.Colleague.Socket(statePath)
+	fiveLists(t, quick)
 	const reason = "Messages are not read fast enough"
 	logged(t, s, reason)
 	// What was begun still arrives when the client reads on at last.
 	socket.WantClose(websocket.StatusPolicyViolation, reason)
-	personal(s.Colleague, "Own")
-	require.Equal(t, []string{"Own"}, identities(t, quick), "others are not held up")
+	createPersonal(s.Colleague, "Own")
+	require.Equal(t, []string{"Own"}, nextIdentities(t, quick), "others are not held up")
 }
 
 // dialed opens the feed with a client that hears of pings and answers as it is told.
 func dialed(t *testing.T, url string, c *testserver.Client, pinged func() (answer bool)) *websocket.Conn {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), url+path+"&sessionToken="+c.Token, &websocket.DialOptions{
+	conn, _, err := websocket.Dial(t.Context(), url+statePath+"&sessionToken="+c.Token, &websocket.DialOptions{
 		OnPingReceived: func(context.Context, []byte) bool { return pinged() },
 	})
 	require.NoError(t, err)
@@ -240,7 +240,7 @@ func TestStoppingServerSaysGoodbye(t *testing.T) {
 	ended := make(chan error, 1)
 	t.Run("a server that stops", func(t *testing.T) {
 		stopping := testserver.Serve(t, s.Pool, s.Vault)
-		socket := opened(t, s.Owner.On(stopping))
+		socket := openState(t, s.Owner.On(stopping))
 		go func() {
 			_, _, err := socket.Read(context.Background())
 			ended <- err
@@ -254,26 +254,26 @@ func TestStoppingServerSaysGoodbye(t *testing.T) {
 func TestRequestsThatAreNoUpgrade(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	s.Anonymous.Get(path).WantError(426, "This path speaks WebSocket only")
-	s.Anonymous.With("Connection", "Upgrade").With("Upgrade", "websocket").Get(path).
+	s.Anonymous.Get(statePath).WantError(426, "This path speaks WebSocket only")
+	s.Anonymous.With("Connection", "Upgrade").With("Upgrade", "websocket").Get(statePath).
 		WantError(400, "The WebSocket handshake is malformed")
-	s.Anonymous.Post(path, nil).WantError(405, "This path does not support the method POST")
+	s.Anonymous.Post(statePath, nil).WantError(405, "This path does not support the method POST")
 }
 
 func TestSocketsAreLoggedAtTheirEndAndCounted(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	socket := opened(t, s.Owner)
-	require.Contains(t, metrics(s), "nexterm_state_sockets 1")
+	socket := openState(t, s.Owner)
+	require.Contains(t, metricsOf(s), "nexterm_state_sockets 1")
 	require.NotContains(t, s.Log.String(), "openStateSocket")
 	require.NoError(t, socket.Close(websocket.StatusNormalClosure, ""))
 	logged(t, s, `"operation":"openStateSocket","status":101,`)
-	require.Contains(t, metrics(s), "nexterm_state_sockets 0")
-	require.NotContains(t, metrics(s), `operation="openStateSocket"`)
+	require.Contains(t, metricsOf(s), "nexterm_state_sockets 0")
+	require.NotContains(t, metricsOf(s), `operation="openStateSocket"`)
 	require.NotContains(t, s.Log.String(), s.Owner.Token)
 }
 
-func metrics(s *testserver.Server) string { return string(s.Anonymous.Get("/metrics").Body) }
+func metricsOf(s *testserver.Server) string { return string(s.Anonymous.Get("/metrics").Body) }
 
 // logged waits until the server has logged a text.
 func logged(t *testing.T, s *testserver.Server, text string) {

@@ -28,7 +28,7 @@ const free = "/api/permissions/catalog"
 func busy(t *testing.T) (s *testserver.Server, sent *statements, key *testserver.Client) {
 	t.Helper()
 	s, sent = counted(t)
-	s.Exec(t, `insert into group_members (group_id, account_id) select id, $1 from permission_groups where is_admin`, s.Owner.AccountID)
+	s.Promote(t, s.Owner)
 	return s, sent, s.NewAPIKey(t, s.Owner)
 }
 

@@ -1,4 +1,4 @@
-package state_test
+package server_test
 
 import (
 	"encoding/json"
@@ -14,25 +14,23 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-type body = map[string]any
+const statePath = "/api/ws/state?tabId=one&browserId=two"
 
-const path = "/api/ws/state?tabId=one&browserId=two"
+var topicOrder = []string{"ENTRIES", "IDENTITIES", "SNIPPETS", "CONNECTIONS", "LIVE_SESSIONS"}
 
-var order = []string{"ENTRIES", "IDENTITIES", "SNIPPETS", "CONNECTIONS", "LIVE_SESSIONS"}
-
-// opened opens the feed and reads its first five lists.
-func opened(t *testing.T, c *testserver.Client) *testserver.Socket {
+// openState opens the feed and reads its first five lists.
+func openState(t *testing.T, c *testserver.Client) *testserver.Socket {
 	t.Helper()
-	socket := c.Socket(path)
-	five(t, socket)
+	socket := c.Socket(statePath)
+	fiveLists(t, socket)
 	return socket
 }
 
-// five reads all lists in their order.
-func five(t *testing.T, socket *testserver.Socket) map[string]json.RawMessage {
+// fiveLists reads all lists in their order.
+func fiveLists(t *testing.T, socket *testserver.Socket) map[string]json.RawMessage {
 	t.Helper()
 	lists := map[string]json.RawMessage{}
-	for _, topic := range order {
+	for _, topic := range topicOrder {
 		message := socket.Next()
 		require.Equal(t, topic, message.Type)
 		lists[topic] = message.Data
@@ -40,8 +38,8 @@ func five(t *testing.T, socket *testserver.Socket) map[string]json.RawMessage {
 	return lists
 }
 
-// identities reads until the next list of identities, and returns their names.
-func identities(t *testing.T, socket *testserver.Socket) []string {
+// nextIdentities reads until the next list of identities, and returns their names.
+func nextIdentities(t *testing.T, socket *testserver.Socket) []string {
 	t.Helper()
 	for {
 		message := socket.Next()
@@ -58,12 +56,12 @@ func identities(t *testing.T, socket *testserver.Socket) []string {
 	}
 }
 
-func create(c *testserver.Client, name string, organization any) {
-	c.Put("/api/identity", body{"name": name, "type": "password", "organizationId": organization}).Want(200)
+func createIdentity(c *testserver.Client, name string, organization any) {
+	c.Put("/api/identity", object{"name": name, "type": "password", "organizationId": organization}).Want(200)
 }
 
-func personal(c *testserver.Client, name string) {
-	c.Put("/api/identity", body{"name": name, "type": "password"}).Want(200)
+func createPersonal(c *testserver.Client, name string) {
+	c.Put("/api/identity", object{"name": name, "type": "password"}).Want(200)
 }
 
 // publish announces a change as another server would.
@@ -76,15 +74,15 @@ func publish(t *testing.T, s *testserver.Server, changes ...event.Change) {
 	require.NoError(t, bus.Flush(t.Context()))
 }
 
-func TestOpeningSendsAllListsInOrder(t *testing.T) {
+func TestOpeningStateSendsAllListsInOrder(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	create(s.Owner, "Shared", s.Organization)
-	personal(s.Colleague, "Own")
-	s.Owner.Put("/api/entry", body{"name": "web", "config": body{}, "organizationId": s.Organization}).Want(200)
-	s.Owner.Put("/api/snippet", body{"name": "list", "command": "ls", "organizationId": s.Organization}).Want(200)
+	createIdentity(s.Owner, "Shared", s.Organization)
+	createPersonal(s.Colleague, "Own")
+	s.Owner.Put("/api/entry", object{"name": "web", "config": object{}, "organizationId": s.Organization}).Want(200)
+	s.Owner.Put("/api/snippet", object{"name": "list", "command": "ls", "organizationId": s.Organization}).Want(200)
 	socket := s.Colleague.Socket("/api/ws/state/")
-	lists := five(t, socket)
+	lists := fiveLists(t, socket)
 	for topic, list := range map[string]string{
 		"ENTRIES": "/api/entries/list", "IDENTITIES": "/api/identity/list", "SNIPPETS": "/api/snippet/all",
 	} {
@@ -94,36 +92,36 @@ func TestOpeningSendsAllListsInOrder(t *testing.T) {
 	require.JSONEq(t, `[]`, string(lists["LIVE_SESSIONS"]))
 }
 
-func TestChangeReachesTheAffectedOnEveryServer(t *testing.T) {
+func TestStateChangeReachesTheAffectedOnEveryServer(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	other := testserver.Serve(t, s.Pool, s.Vault)
-	colleague, elsewhere := opened(t, s.Colleague), opened(t, s.Colleague.On(other))
-	stranger, admin := opened(t, s.Stranger.On(other)), opened(t, s.Admin)
+	colleague, elsewhere := openState(t, s.Colleague), openState(t, s.Colleague.On(other))
+	stranger, admin := openState(t, s.Stranger.On(other)), openState(t, s.Admin)
 
-	create(s.Owner, "Shared", s.Organization)
-	require.Equal(t, []string{"Shared"}, identities(t, colleague))
-	require.Equal(t, []string{"Shared"}, identities(t, elsewhere))
+	createIdentity(s.Owner, "Shared", s.Organization)
+	require.Equal(t, []string{"Shared"}, nextIdentities(t, colleague))
+	require.Equal(t, []string{"Shared"}, nextIdentities(t, elsewhere))
 
-	personal(s.Stranger, "Own")
-	require.Equal(t, []string{"Own"}, identities(t, stranger), "the first news of the stranger is the stranger's own")
-	personal(s.Admin, "Own")
-	require.Equal(t, []string{"Own"}, identities(t, admin))
+	createPersonal(s.Stranger, "Own")
+	require.Equal(t, []string{"Own"}, nextIdentities(t, stranger), "the first news of the stranger is the stranger's own")
+	createPersonal(s.Admin, "Own")
+	require.Equal(t, []string{"Own"}, nextIdentities(t, admin))
 }
 
-func TestTabsOfAnAccountGetTheSame(t *testing.T) {
+func TestStateOfTabsIsTheSame(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	one, other := opened(t, s.Owner), opened(t, s.Owner)
-	personal(s.Owner, "Own")
-	require.Equal(t, []string{"Own"}, identities(t, one))
-	require.Equal(t, []string{"Own"}, identities(t, other))
+	one, other := openState(t, s.Owner), openState(t, s.Owner)
+	createPersonal(s.Owner, "Own")
+	require.Equal(t, []string{"Own"}, nextIdentities(t, one))
+	require.Equal(t, []string{"Own"}, nextIdentities(t, other))
 }
 
 func TestBurstIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	socket := opened(t, s.Owner)
+	socket := openState(t, s.Owner)
 	var burst []event.Change
 	for range 50 {
 		burst = append(burst,
@@ -139,13 +137,12 @@ func TestBurstIsAnsweredOnce(t *testing.T) {
 func TestPendingInviteesHearNothing(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	s.Exec(t, `insert into organization_members (organization_id, account_id, status, invited_by) values ($1, $2, 'pending', $3)`,
-		s.Organization, s.Stranger.AccountID, s.Owner.AccountID)
-	socket, owner := opened(t, s.Stranger), opened(t, s.Owner)
-	create(s.Owner, "Shared", s.Organization)
-	require.Equal(t, []string{"Shared"}, identities(t, owner))
-	personal(s.Stranger, "Own")
-	require.Equal(t, []string{"Own"}, identities(t, socket))
+	s.Invite(t, s.Stranger)
+	socket, owner := openState(t, s.Stranger), openState(t, s.Owner)
+	createIdentity(s.Owner, "Shared", s.Organization)
+	require.Equal(t, []string{"Shared"}, nextIdentities(t, owner))
+	createPersonal(s.Stranger, "Own")
+	require.Equal(t, []string{"Own"}, nextIdentities(t, socket))
 }
 
 // shareUnannounced adds an identity before a socket opens: what a request announces can
@@ -160,34 +157,34 @@ func TestMembershipShowsInTheNextList(t *testing.T) {
 	s := testserver.New(t)
 	shareUnannounced(t, s)
 	organization := fmt.Sprintf("/api/organization/%d", s.Organization)
-	socket := opened(t, s.Colleague)
+	socket := openState(t, s.Colleague)
 
 	s.Owner.Delete(fmt.Sprintf("%s/members/%d", organization, s.Colleague.AccountID)).Want(200)
-	require.Empty(t, identities(t, socket))
-	create(s.Owner, "Unseen", s.Organization)
+	require.Empty(t, nextIdentities(t, socket))
+	createIdentity(s.Owner, "Unseen", s.Organization)
 
-	s.Owner.Post(organization+"/invite", body{"username": s.Colleague.Username}).Want(200)
-	s.Colleague.Post(fmt.Sprintf("/api/organization/invitations/%d/respond", s.Organization), body{"accept": true}).Want(200)
-	require.Equal(t, []string{"Shared", "Unseen"}, identities(t, socket))
-	create(s.Owner, "Third", s.Organization)
-	require.Equal(t, []string{"Shared", "Unseen", "Third"}, identities(t, socket))
+	s.Owner.Post(organization+"/invite", object{"username": s.Colleague.Username}).Want(200)
+	s.Colleague.Post(fmt.Sprintf("/api/organization/invitations/%d/respond", s.Organization), object{"accept": true}).Want(200)
+	require.Equal(t, []string{"Shared", "Unseen"}, nextIdentities(t, socket))
+	createIdentity(s.Owner, "Third", s.Organization)
+	require.Equal(t, []string{"Shared", "Unseen", "Third"}, nextIdentities(t, socket))
 }
 
 func TestDeletedOrganizationDisappears(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	shareUnannounced(t, s)
-	socket := opened(t, s.Colleague)
+	socket := openState(t, s.Colleague)
 	s.Owner.Delete(fmt.Sprintf("/api/organization/%d", s.Organization)).Want(200)
-	five(t, socket)
+	fiveLists(t, socket)
 	socket.Send(`{"action": "refresh", "type": "IDENTITIES"}`)
-	require.Empty(t, identities(t, socket))
+	require.Empty(t, nextIdentities(t, socket))
 }
 
 func TestClientsAskAgain(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	socket := opened(t, s.Owner)
+	socket := openState(t, s.Owner)
 	s.Exec(t, `insert into identities (account_id, name, type) values ($1, 'Unannounced', 'password')`, s.Owner.AccountID)
 	for _, ignored := range []string{
 		``, `{`, `null`, `[]`, `"refresh"`, `{}`, `{"action": "Refresh"}`, `{"Action": "refresh"}`, `{"action": 1}`,
@@ -204,15 +201,15 @@ func TestClientsAskAgain(t *testing.T) {
 	require.Equal(t, "IDENTITIES", message.Type, "nothing is sent for what is ignored")
 	require.Contains(t, string(message.Data), "Unannounced")
 	socket.Send(`{"action": "refresh"}`)
-	five(t, socket)
+	fiveLists(t, socket)
 }
 
 func TestRefreshConcernsOneSocket(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	asking, quiet := opened(t, s.Owner), opened(t, s.Owner)
+	asking, quiet := openState(t, s.Owner), openState(t, s.Owner)
 	asking.Send(`{"action": "refresh"}`)
-	five(t, asking)
+	fiveLists(t, asking)
 	quiet.Send(`{"action": "refresh", "type": "SNIPPETS"}`)
 	require.Equal(t, "SNIPPETS", quiet.Next().Type)
 }
@@ -221,28 +218,28 @@ func TestListThatFailsComesLater(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	s.Exec(t, `alter table identities rename to elsewhere`)
-	socket := s.Owner.Socket(path)
+	socket := s.Owner.Socket(statePath)
 	for message := ""; message != "LIVE_SESSIONS"; {
 		message = socket.Next().Type
 		require.NotEqual(t, "IDENTITIES", message)
 	}
 	s.Exec(t, `alter table elsewhere rename to identities`)
-	require.Empty(t, identities(t, socket))
+	require.Empty(t, nextIdentities(t, socket))
 }
 
 func TestMissedChangesAreMadeUpFor(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	socket := opened(t, s.Owner)
+	socket := openState(t, s.Owner)
 	s.Exec(t, `insert into identities (account_id, name, type) values ($1, 'Unannounced', 'password')`, s.Owner.AccountID)
 	loseConnection(t, s)
-	require.Equal(t, []string{"Unannounced"}, identities(t, socket))
+	require.Equal(t, []string{"Unannounced"}, nextIdentities(t, socket))
 }
 
 func TestThousandsOfFormerMembersHearOfOneChange(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	socket := opened(t, s.Stranger)
+	socket := openState(t, s.Stranger)
 	change := event.Change{Topics: []event.Topic{event.LiveSessions}}
 	for id := range int64(3_000) {
 		change.Accounts = append(change.Accounts, 1_000_000+id)

@@ -21,13 +21,6 @@ func deviceLimit(limit int) func(*server.Options) {
 	return func(o *server.Options) { o.DeviceLimit = limit }
 }
 
-func trusting(t *testing.T, setting string) func(*server.Options) {
-	t.Helper()
-	trust, err := server.ParseProxyTrust(setting)
-	require.NoError(t, err)
-	return func(o *server.Options) { o.Trust = trust }
-}
-
 // failLogin fails cheaply: a bad body counts like a bad password.
 func failLogin(c *testserver.Client) *testserver.Response { return c.Post("/api/auth/login", "{") }
 
@@ -133,13 +126,13 @@ func TestForwardedAddressesCountOnlyWhenTrusted(t *testing.T) {
 	failLogin(from(plain, "192.0.2.1")).Want(400)
 	failLogin(from(plain, "192.0.2.2")).Want(429)
 
-	hop := testserver.Serve(t, plain.Pool, plain.Vault, loginLimit(1), trusting(t, "1"))
+	hop := testserver.Serve(t, plain.Pool, plain.Vault, loginLimit(1), testserver.TrustProxies(t, "1"))
 	failLogin(from(hop, "192.0.2.1")).Want(400)
 	failLogin(from(hop, "192.0.2.2")).Want(400)
 	failLogin(from(hop, "203.0.113.9, 192.0.2.2")).Want(429)
 	failLogin(hop.Anonymous).Want(429) // the peer itself, counted above
 
-	named := testserver.Serve(t, plain.Pool, plain.Vault, loginLimit(1), trusting(t, "loopback, 198.51.100.0/24"))
+	named := testserver.Serve(t, plain.Pool, plain.Vault, loginLimit(1), testserver.TrustProxies(t, "loopback, 198.51.100.0/24"))
 	failLogin(from(named, "192.0.2.3, 198.51.100.1")).Want(400)
 	failLogin(from(named, "192.0.2.3, 198.51.100.2")).Want(429)
 	failLogin(from(named, "192.0.2.3, 203.0.113.1")).Want(400)
@@ -148,7 +141,7 @@ func TestForwardedAddressesCountOnlyWhenTrusted(t *testing.T) {
 // One subscriber owns a whole /64.
 func TestIPv6IsCountedByNetwork(t *testing.T) {
 	t.Parallel()
-	s := testserver.New(t, loginLimit(1), trusting(t, "1"))
+	s := testserver.New(t, loginLimit(1), testserver.TrustProxies(t, "1"))
 	failLogin(s.Anonymous.With("X-Forwarded-For", "2001:db8:1:2::1")).Want(400)
 	failLogin(s.Anonymous.With("X-Forwarded-For", "2001:db8:1:2:ffff::2")).Want(429)
 	failLogin(s.Anonymous.With("X-Forwarded-For", "2001:db8:1:3::1")).Want(400)

@@ -1,4 +1,4 @@
-package job_test
+package server_test
 
 import (
 	"context"
@@ -20,8 +20,8 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
-// shelf is an index source that counts its visitors.
-func shelf(t *testing.T) (url string, visits *atomic.Int64) {
+// newShelf is an index source that counts its visitors.
+func newShelf(t *testing.T) (url string, visits *atomic.Int64) {
 	t.Helper()
 	visits = &atomic.Int64{}
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,8 +42,8 @@ func disableDefault(t *testing.T, s *testserver.Server) {
 	s.Exec(t, `insert into sources (name, url, is_default, enabled) values ('Official', 'https://source.nexterm.dev', true, false)`)
 }
 
-// start runs the background work of one server and tells which jobs end.
-func start(t *testing.T, pool *pgxpool.Pool, delay time.Duration) <-chan *river.Event {
+// startJobs runs the background work of one server and tells which jobs end.
+func startJobs(t *testing.T, pool *pgxpool.Pool, delay time.Duration) <-chan *river.Event {
 	t.Helper()
 	networks, err := outbound.ParseNetworks("127.0.0.1")
 	require.NoError(t, err)
@@ -61,8 +61,8 @@ func start(t *testing.T, pool *pgxpool.Pool, delay time.Duration) <-chan *river.
 	return ended
 }
 
-// await returns the next job of a kind that has ended; it must have succeeded.
-func await(t *testing.T, kind string, ended ...<-chan *river.Event) {
+// awaitJob returns the next job of a kind that has ended; it must have succeeded.
+func awaitJob(t *testing.T, kind string, ended ...<-chan *river.Event) {
 	t.Helper()
 	either := make(chan *river.Event, 16)
 	for _, events := range ended {
@@ -88,7 +88,7 @@ func await(t *testing.T, kind string, ended ...<-chan *river.Event) {
 func TestSyncAllIsDoneInTheBackground(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	url, visits := shelf(t)
+	url, visits := newShelf(t)
 	disableDefault(t, s)
 	s.Exec(t, `insert into sources (name, url) values ('Source', $1)`, url)
 	s.Exec(t, `insert into sources (name, url, enabled) values ('Disabled', 'http://127.0.0.1:1', false)`)
@@ -99,8 +99,8 @@ func TestSyncAllIsDoneInTheBackground(t *testing.T) {
 	s.Scan(t, &waiting, `select count(*) from river_job`)
 	require.Equal(t, 1, waiting, "one that waits does for all")
 
-	ended := start(t, s.Pool, time.Hour)
-	await(t, "source_sync", ended)
+	ended := startJobs(t, s.Pool, time.Hour)
+	awaitJob(t, "source_sync", ended)
 	require.EqualValues(t, 1, visits.Load())
 	var statuses []string
 	s.Scan(t, &statuses, `select array_agg(coalesce(last_sync_status, 'never') order by name) from sources where not is_default`)
@@ -110,20 +110,20 @@ func TestSyncAllIsDoneInTheBackground(t *testing.T) {
 func TestTwoServersSynchronizeOnce(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	url, visits := shelf(t)
+	url, visits := newShelf(t)
 	disableDefault(t, s)
 	s.Exec(t, `insert into sources (name, url) values ('Source', $1)`, url)
-	one := start(t, s.Pool, 0)
-	two := start(t, s.Pool, 0)
-	await(t, "source_sync", one, two)
+	one := startJobs(t, s.Pool, 0)
+	two := startJobs(t, s.Pool, 0)
+	awaitJob(t, "source_sync", one, two)
 	require.EqualValues(t, 1, visits.Load())
 	var jobs int
 	s.Scan(t, &jobs, `select count(*) from river_job where kind = 'source_sync_all'`)
 	require.Equal(t, 1, jobs)
 }
 
-// left counts the rows of the tables that are swept, by who they are of.
-func left(t *testing.T, s *testserver.Server) (rows string) {
+// unswept counts the rows of the tables that are swept, by who they are of.
+func unswept(t *testing.T, s *testserver.Server) (rows string) {
 	t.Helper()
 	s.Scan(t, &rows, `select string_agg(name, ' ' order by name) from (
 		select 'window ' || subject as name from rate_limits
@@ -146,9 +146,9 @@ func TestWhatHasExpiredIsSweptOnce(t *testing.T) {
 		s.Exec(t, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier, expires_at)
 			select sha256($1::text::bytea), id, revision, sha256(''), 1, $1::text::bytea, now() - $2::interval from auth_providers`, kind, age)
 	}
-	one, two := start(t, s.Pool, 0), start(t, s.Pool, 0)
-	await(t, "sweep_expired", one, two)
-	require.Equal(t, "challenge open code ended code open login open window open", left(t, s), "what became of a code can be told for ten minutes")
+	one, two := startJobs(t, s.Pool, 0), startJobs(t, s.Pool, 0)
+	awaitJob(t, "sweep_expired", one, two)
+	require.Equal(t, "challenge open code ended code open login open window open", unswept(t, s), "what became of a code can be told for ten minutes")
 	var jobs int
 	s.Scan(t, &jobs, `select count(*) from river_job where kind = 'sweep_expired'`)
 	require.Equal(t, 1, jobs)
@@ -167,13 +167,13 @@ func TestSweepingDoesNotWaitForSources(t *testing.T) {
 	disableDefault(t, s)
 	s.Exec(t, `insert into sources (name, url) values ('Slow', $1)`, listener.URL)
 	s.Admin.Post("/api/sources/sync-all", nil).Want(200)
-	ended := start(t, s.Pool, time.Hour)
+	ended := startJobs(t, s.Pool, time.Hour)
 	<-asked
 	require.Eventually(t, func() bool {
 		due, err := s.Pool.Exec(t.Context(), `update river_job set scheduled_at = now(), state = 'available' where kind = 'sweep_expired'`)
 		return err == nil && due.RowsAffected() == 1
 	}, 10*time.Second, 10*time.Millisecond)
-	await(t, "sweep_expired", ended)
+	awaitJob(t, "sweep_expired", ended)
 }
 
 func TestTheDefaultSourceIsEnsured(t *testing.T) {
