@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	nexterm "github.com/nexterm-go/nexterm/gen/sdk/go"
 )
 
 // Client speaks to the server as one account. Every answer is checked against
@@ -20,8 +18,6 @@ type Client struct {
 	AccountID int64
 	Username  string
 	Token     string
-	// SDK is the generated client, with the same credential and checks.
-	SDK *nexterm.ClientWithResponses
 
 	t      testing.TB
 	url    string
@@ -36,9 +32,6 @@ func (s *Server) client(t testing.TB, accountID int64, username, token string) *
 		c.header.Set("Authorization", "Bearer "+token)
 	}
 	c.http = newHTTPClient(checking{t: t, header: c.header})
-	var err error
-	c.SDK, err = nexterm.NewClientWithResponses(s.URL, nexterm.WithHTTPClient(c.http))
-	require.NoError(t, err)
 	return c
 }
 

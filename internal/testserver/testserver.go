@@ -59,7 +59,7 @@ func New(t testing.TB, changes ...func(*server.Options)) *Server {
 	t.Helper()
 	s := NewEmpty(t, changes...)
 	s.Admin = s.NewAccount(t, "admin")
-	s.Exec(t, `insert into group_members (group_id, account_id) select id, $1 from permission_groups where is_admin`, s.Admin.AccountID)
+	s.Promote(t, s.Admin)
 	s.Owner = s.NewAccount(t, "owner")
 	s.Colleague = s.NewAccount(t, "colleague")
 	s.Stranger = s.NewAccount(t, "stranger")

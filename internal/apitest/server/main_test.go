@@ -1,0 +1,13 @@
+// Package server_test tests over HTTP what concerns every operation, the
+// changes that reach open clients, and the background work.
+package server_test
+
+import (
+	"testing"
+
+	"github.com/nexterm-go/nexterm/internal/testserver"
+)
+
+type object = map[string]any
+
+func TestMain(m *testing.M) { testserver.Main(m) }
