@@ -16,7 +16,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/app"
+	ours "github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
 
@@ -86,31 +89,34 @@ func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // caller is a row of the credential query.
 type caller struct {
-	sessionID     int64
-	stale         bool
-	accountID     int64
-	isAdmin       bool
-	permissions   []string
-	organizations []int64
-	owned         []int64
+	sessionID      int64
+	apiKeyID       int64
+	impersonatorID int64
+	stale          bool
+	accountID      int64
+	isAdmin        bool
+	permissions    []string
+	organizations  []int64
+	owned          []int64
 	// The member's overrides, place by place.
 	overrideOrganizations []int64
 	overridePermissions   []string
 	overrideAllows        []bool
+	heldSessions          []int64
 }
 
 func (b *bare) caller(r *http.Request) (*caller, error) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	hash := sha256.Sum256([]byte(token))
 	c := &caller{}
-	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.stale,
+	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.apiKeyID, &c.impersonatorID, &c.stale,
 		&c.accountID, &c.isAdmin, &c.permissions, &c.organizations, &c.owned,
-		&c.overrideOrganizations, &c.overridePermissions, &c.overrideAllows)
+		&c.overrideOrganizations, &c.overridePermissions, &c.overrideAllows, &c.heldSessions)
 	return c, err
 }
 
 func (b *bare) list(ctx context.Context, c *caller) (any, error) {
-	rows, err := b.pool.Query(ctx, listRows, c.accountID, c.organizations)
+	rows, err := b.pool.Query(ctx, listRows, c.reach())
 	if err != nil {
 		return nil, err
 	}
@@ -142,14 +148,9 @@ func (b *bare) create(r *http.Request, c *caller) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return nil, err
 	}
-	details, err := json.Marshal(map[string]any{"identityName": body.Name, "identityType": body.Type, "scope": api.IdentityScopePersonal})
-	if err != nil {
-		return nil, err
-	}
 	answer := api.IdentityCreated{Message: "Identity got successfully created"}
-	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
-	err = pgx.BeginFunc(r.Context(), b.pool, func(tx pgx.Tx) error {
-		err := tx.QueryRow(r.Context(), insertRow, c.accountID, nil, body.Name, body.Username, body.Type).Scan(&answer.ID)
+	err := pgx.BeginFunc(r.Context(), b.pool, func(tx pgx.Tx) error {
+		err := tx.QueryRow(r.Context(), insertRow, c.accountID, body.Name, body.Username, body.Type).Scan(&answer.ID)
 		if err != nil {
 			return err
 		}
@@ -157,9 +158,33 @@ func (b *bare) create(r *http.Request, c *caller) (any, error) {
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(r.Context(), addAudit, c.accountID, nil, "identity.create", "identity", answer.ID,
-			details, ip, r.UserAgent(), "enableIdentityManagementAudit")
-		return err
+		return record(r, tx, c, event.Event{
+			Action: event.IdentityCreate, ResourceID: answer.ID,
+			Details: event.Details{"identityName": body.Name, "identityType": body.Type, "scope": api.IdentityScopePersonal},
+		})
 	})
 	return answer, err
+}
+
+// reach is what the caller may read: its own things and its organizations'.
+func (c *caller) reach() []int64 {
+	reach := []int64{c.accountID}
+	for _, id := range c.organizations {
+		reach = append(reach, -id)
+	}
+	return reach
+}
+
+// record keeps the event of a write, as the server does.
+func record(r *http.Request, tx pgx.Tx, c *caller, e event.Event) error {
+	e.Owner = ours.Account(c.accountID)
+	encoded, err := json.Marshal([]event.Told{e.Told()})
+	if err != nil {
+		return err
+	}
+	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
+	agent := r.UserAgent()
+	return db.New(tx).RecordEvents(r.Context(), db.RecordEventsParams{
+		Actor: string(ours.BySession), AccountID: &c.accountID, SessionID: &c.sessionID, IPAddress: &ip, UserAgent: &agent, Events: encoded,
+	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	ours "github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
 	"github.com/nexterm-go/nexterm/internal/tree"
 )
@@ -22,7 +22,7 @@ import (
 // without them it would not be the same answer.
 
 func (b *bare) entries(ctx context.Context, c *caller) (any, error) {
-	rows, err := b.pool.Query(ctx, listEntries, c.accountID, c.organizations)
+	rows, err := b.pool.Query(ctx, listEntries, c.reach(), c.accountID)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (b *bare) entryTree(ctx context.Context, c *caller) (any, error) {
 		api.ServerNode
 		organizationID, folderID *int64
 	}
-	rows, err := b.pool.Query(ctx, listEntryTree, c.accountID, c.organizations)
+	rows, err := b.pool.Query(ctx, listEntryTree, c.reach(), c.accountID)
 	if err != nil {
 		return nil, err
 	}
@@ -91,11 +91,11 @@ func (b *bare) entryTree(ctx context.Context, c *caller) (any, error) {
 }
 
 func (c *caller) asOurs() *ours.Caller {
-	return &ours.Caller{AccountID: c.accountID, Organizations: c.organizations}
+	return &ours.Caller{AccountID: c.accountID, Organizations: c.organizations, Reach: c.reach()}
 }
 
 // touch is what a reposition is compared with: it changes one row of entries,
-// with its audit row, and looks at no other.
+// with its event and its audit row, and looks at no other.
 func (b *bare) touch(r *http.Request, c *caller) (any, error) {
 	id, err := strconv.ParseInt(strings.Split(r.URL.Path, "/")[3], 10, 64)
 	if err != nil {
@@ -105,17 +105,14 @@ func (b *bare) touch(r *http.Request, c *caller) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 		return nil, err
 	}
-	details, err := json.Marshal(map[string]any{"action": "reposition", "targetId": body.TargetID, "placement": body.Placement, "folderId": nil})
-	if err != nil {
-		return nil, err
-	}
-	ip, _, _ := net.SplitHostPort(r.RemoteAddr)
 	err = pgx.BeginFunc(r.Context(), b.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(r.Context(), "update entries set updated_at = now() where id = $1", id); err != nil {
 			return err
 		}
-		_, err := tx.Exec(r.Context(), addAudit, c.accountID, nil, "entry.update", "entry", id, details, ip, r.UserAgent(), "enableServerManagementAudit")
-		return err
+		return record(r, tx, c, event.Event{
+			Action: event.EntryUpdate, ResourceID: id,
+			Details: event.Details{"action": "reposition", "targetId": body.TargetID, "placement": body.Placement, "folderId": nil},
+		})
 	})
 	return api.Message{Message: "Entry successfully repositioned"}, err
 }

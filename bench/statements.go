@@ -12,14 +12,13 @@ import (
 
 // The server's own statements, so that both sides always run the same text.
 var (
-	findCaller    = statement(func(q *db.Queries) { _, _ = q.FindCallerBySession(context.Background(), nil) })
-	listRows      = statement(func(q *db.Queries) { _, _ = q.ListIdentities(context.Background(), db.ListIdentitiesParams{}) })
+	findCaller    = statement(func(q *db.Queries) { _, _ = q.GetCallerBySession(context.Background(), nil) })
+	listRows      = statement(func(q *db.Queries) { _, _ = q.ListIdentities(context.Background(), nil) })
 	findMe        = statement(func(q *db.Queries) { _, _ = q.GetMe(context.Background(), 0) })
 	listEntries   = statement(func(q *db.Queries) { _, _ = q.ListEntries(context.Background(), db.ListEntriesParams{}) })
 	listEntryTree = statement(func(q *db.Queries) { _, _ = q.ListEntryTree(context.Background(), db.ListEntryTreeParams{}) })
 	insertRow     = statement(func(q *db.Queries) { _, _ = q.CreateIdentity(context.Background(), db.CreateIdentityParams{}) })
 	setSecrets    = statement(func(q *db.Queries) { _ = q.SetCredentials(context.Background(), db.SetCredentialsParams{}) })
-	addAudit      = statement(func(q *db.Queries) { _ = q.RecordAudit(context.Background(), db.RecordAuditParams{}) })
 )
 
 // statement is the text that a generated method sends.

@@ -34,10 +34,10 @@ var (
 	position = regexp.MustCompile(`\$\d`)
 	goName   = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`)
 	// reach with what stands before it.
-	reach   = regexp.MustCompile(`(?:where|and|\() ?\(?(?:\w+\.)?account_id = @account_id(?:::bigint)? or (?:\w+\.)?organization_id = any ?\( ?@organization_ids(?:::bigint\[\])? ?\)`)
-	negated = regexp.MustCompile(`not ?\( ?(?:\w+\.)?account_id = @account_id`)
-	// bare is a reach whose "or" is open to an "and" beside it.
-	bare = regexp.MustCompile(`(?:and (?:\w+\.)?account_id = @account_id(?:::bigint)? or|where (?:\w+\.)?account_id = @account_id(?:::bigint)? or (?:\w+\.)?organization_id = any ?\( ?@organization_ids(?:::bigint\[\])? ?\) and)`)
+	reach   = regexp.MustCompile(`(?:where|and|\() ?\(?(?:\w+\.)?scope = any ?\( ?@reach(?:::bigint\[\])? ?\)`)
+	negated = regexp.MustCompile(`not ?\(? ?(?:\w+\.)?scope = any`)
+	// bare is a reach that is open to an "or" beside it.
+	bare = regexp.MustCompile(`(?:and|where) (?:\w+\.)?scope = any ?\( ?@reach(?:::bigint\[\])? ?\) or\b|\bor (?:\w+\.)?scope = any ?\( ?@reach`)
 )
 
 func parse(file, text string) []query {
@@ -87,7 +87,7 @@ func (q query) check(owned []string) []string {
 		return broken
 	}
 	if len(reach.FindAllString(q.sql, -1)) < touched {
-		say("touches owned tables without the caller's reach (account_id = @account_id or organization_id = any(@organization_ids)); add it, or explain by -- every owner: <why>")
+		say("touches owned tables without the caller's reach (scope = any(@reach)); add it, or explain by -- every owner: <why>")
 	}
 	if negated.MatchString(q.sql) {
 		say("turns the caller's reach around")
@@ -171,29 +171,33 @@ func TestTablesWithOwnersSayWhichTheyHave(t *testing.T) {
 
 func TestRulesOfQueriesNotice(t *testing.T) {
 	t.Parallel()
-	const within = "(account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]))"
+	const within = "scope = any(@reach::bigint[])"
 	for statement, broken := range map[string]string{
-		"select id from identities where id = @id and " + within + ";":                                                                       "",
-		"select id\nfrom identities\nwhere account_id = @account_id\n or organization_id = any(@organization_ids)\norder by id;":             "",
-		"select i.id from identities i where (i.account_id = @account_id or i.organization_id = any(@organization_ids) or @every::boolean);": "",
-		"-- every owner: a job without a caller\ndelete from identities;":                                                                    "",
-		"select id from accounts where id = @id;":                                                                                            "",
-		"select count(*) from accounts;":                                                                                                     "",
-		"select id from identities where id = @id;":                                                                                          "without the caller's reach",
-		"-- every owner:\ndelete from identities;":                                                                                           "without the caller's reach",
-		"delete from identities where id = @id; -- account_id = @account_id or organization_id = any(@organization_ids)":                     "without the caller's reach",
-		"select id from identities where not " + within + ";":                                                                                "turns the caller's reach around",
-		"select i.id from identities i join folders f on true where " + within + ";":                                                         "without the caller's reach",
-		"select id from identities where id = @id and account_id = @account_id or organization_id = any(@organization_ids);":                 "needs parentheses",
-		"select id from identities where account_id = @account_id or organization_id = any(@organization_ids) and id = @id;":                 "needs parentheses",
-		"select * from accounts;":                             "selects *",
-		"select a.* from accounts a;":                         "selects *",
-		"select id, a.* from accounts a;":                     "selects *",
-		"delete from accounts where id = @id returning *;":    "selects *",
-		"select id FROM accounts;":                            "shouts FROM",
-		"select id from accounts where id = $1;":              "unnamed parameters",
-		"select id from accounts; delete from accounts;":      "more than one statement",
-		"select id from accounts where username = 'SELECT *'": "",
+		"select id from identities where id = @id and " + within + ";":                                          "",
+		"select id\nfrom identities\nwhere scope = any(@reach)\norder by id;":                                   "",
+		"select i.id from identities i where (i.scope = any(@reach) or @manages_all::boolean and i.scope < 0);": "",
+		"-- every owner: a job without a caller\ndelete from identities;":                                       "",
+		"select id from accounts where id = @id;":                                                               "",
+		"select count(*) from accounts;":                                                                        "",
+		"select id from identities where id = @id;":                                                             "without the caller's reach",
+		"-- every owner:\ndelete from identities;":                                                              "without the caller's reach",
+		"delete from identities where id = @id; -- scope = any(@reach)":                                         "without the caller's reach",
+		"select id from identities where scope = any(@others);":                                                 "without the caller's reach",
+		"select id from identities where scope = @scope;":                                                       "without the caller's reach",
+		"select id from identities where not " + within + ";":                                                   "turns the caller's reach around",
+		"select id from identities where not (" + within + ");":                                                 "turns the caller's reach around",
+		"select i.id from identities i join folders f on true where " + within + ";":                            "without the caller's reach",
+		"select id from identities where id = @id and scope = any(@reach) or @manages_all;":                     "needs parentheses",
+		"select id from identities where scope = any(@reach) or @manages_all and id = @id;":                     "needs parentheses",
+		"select id from identities where (id = @id or scope = any(@reach)) and scope = any(@reach);":            "needs parentheses",
+		"select * from accounts;":                                                                               "selects *",
+		"select a.* from accounts a;":                                                                           "selects *",
+		"select id, a.* from accounts a;":                                                                       "selects *",
+		"delete from accounts where id = @id returning *;":                                                      "selects *",
+		"select id FROM accounts;":                                                                              "shouts FROM",
+		"select id from accounts where id = $1;":                                                                "unnamed parameters",
+		"select id from accounts; delete from accounts;":                                                        "more than one statement",
+		"select id from accounts where username = 'SELECT *'":                                                   "",
 	} {
 		queries := parse("test.sql", "-- name: Test :many\n"+statement)
 		require.Len(t, queries, 1)

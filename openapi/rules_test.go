@@ -179,6 +179,7 @@ func (c *checker) operation(place string, op *openapi3.Operation) {
 		c.say("%s: description is missing", place)
 	}
 	c.access(place, op)
+	c.event(place, op)
 	c.requestBody(place, op)
 	c.responses(place, op)
 }

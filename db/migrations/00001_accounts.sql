@@ -18,18 +18,24 @@ create table accounts (
 );
 
 create table sessions (
-    id            bigint generated always as identity primary key,
-    account_id    bigint      not null,
-    token_hash    bytea       not null,
-    ip            text        not null,
-    user_agent    text        not null,
-    last_activity timestamptz not null default now(),
-    created_at    timestamptz not null default now(),
+    id              bigint      generated always as identity primary key,
+    account_id      bigint      not null,
+    -- Who acts as the account, if that is somebody else.
+    impersonator_id bigint,
+    token_hash      bytea       not null,
+    -- Null until a session that somebody else has opened is used.
+    ip              text,
+    user_agent      text        not null,
+    last_activity   timestamptz not null default now(),
+    created_at      timestamptz not null default now(),
     constraint sessions_account_exists foreign key (account_id) references accounts (id) on delete cascade,
+    constraint sessions_impersonator_exists foreign key (impersonator_id) references accounts (id) on delete cascade,
+    constraint sessions_ip_known check (ip is not null or impersonator_id is not null),
     constraint sessions_token_unique unique (token_hash),
     constraint sessions_token_is_sha256 check (octet_length(token_hash) = 32)
 );
 create index sessions_by_account on sessions (account_id, last_activity desc);
+create index sessions_by_impersonator on sessions (impersonator_id) where impersonator_id is not null;
 
 create table api_keys (
     id           bigint generated always as identity primary key,

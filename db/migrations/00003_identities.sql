@@ -3,6 +3,7 @@ create table identities (
     id              bigint generated always as identity primary key,
     account_id      bigint,
     organization_id bigint,
+    scope           bigint      not null generated always as (coalesce(account_id, -organization_id)) stored,
     name            text        not null,
     username        text,
     type            text        not null,
@@ -16,8 +17,9 @@ create table identities (
     constraint identities_type_known check (type in ('password', 'ssh', 'both', 'password-only')),
     constraint identities_password_only_has_no_username check (type <> 'password-only' or username is null)
 );
-create index identities_by_account on identities (account_id, id) where account_id is not null;
-create index identities_by_organization on identities (organization_id, id) where organization_id is not null;
+create index identities_by_scope on identities (scope, id);
+create index identities_by_account on identities (account_id) where account_id is not null;
+create index identities_by_organization on identities (organization_id) where organization_id is not null;
 
 -- Sealed secrets. key_id names the data key that sealed the row.
 create table credentials (

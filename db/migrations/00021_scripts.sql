@@ -5,6 +5,8 @@ create table scripts (
     id              bigint generated always as identity primary key,
     account_id      bigint,
     organization_id bigint,
+    -- Null for what a source delivers.
+    scope           bigint generated always as (coalesce(account_id, -organization_id)) stored,
     source_id       bigint,
     creator_id      bigint,
     name            text    not null,
@@ -27,8 +29,9 @@ create table scripts (
     constraint scripts_description_length check (char_length(description) between 1 and 5000),
     constraint scripts_os_filter_filled check (cardinality(os_filter) > 0)
 );
-create index scripts_by_account on scripts (account_id, sort_order, id) where account_id is not null;
-create index scripts_by_organization on scripts (organization_id, sort_order, id) where organization_id is not null;
+create index scripts_by_scope on scripts (scope, sort_order, id) where scope is not null;
+create index scripts_by_account on scripts (account_id) where account_id is not null;
+create index scripts_by_organization on scripts (organization_id) where organization_id is not null;
 create index scripts_by_creator on scripts (creator_id) where creator_id is not null;
 
 -- +goose Down

@@ -5,6 +5,8 @@ create table snippets (
     id              bigint generated always as identity primary key,
     account_id      bigint,
     organization_id bigint,
+    -- Null for what a source delivers.
+    scope           bigint generated always as (coalesce(account_id, -organization_id)) stored,
     source_id       bigint,
     creator_id      bigint,
     name            text    not null,
@@ -27,8 +29,9 @@ create table snippets (
     constraint snippets_description_length check (char_length(description) between 1 and 5000),
     constraint snippets_os_filter_filled check (cardinality(os_filter) > 0)
 );
-create index snippets_by_account on snippets (account_id, sort_order, id) where account_id is not null;
-create index snippets_by_organization on snippets (organization_id, sort_order, id) where organization_id is not null;
+create index snippets_by_scope on snippets (scope, sort_order, id) where scope is not null;
+create index snippets_by_account on snippets (account_id) where account_id is not null;
+create index snippets_by_organization on snippets (organization_id) where organization_id is not null;
 create index snippets_by_creator on snippets (creator_id) where creator_id is not null;
 
 -- +goose Down

@@ -3,11 +3,11 @@
 -- administrator.
 select pg_advisory_xact_lock(hashtextextended('nexterm.setup', 0));
 
--- name: FindRegistrationRules :one
+-- name: GetRegistrationRules :one
 select not exists (select from accounts) as first_time_setup,
        exists (select from auth_providers p where p.is_internal and p.enabled and p.allow_registration) as self_registration;
 
--- name: InsertAccount :one
+-- name: CreateAccount :one
 insert into accounts (username, first_name, last_name, password_hash)
 values (@username, @first_name, @last_name, @password_hash)
 returning id;
@@ -24,16 +24,18 @@ select id, username, first_name, last_name, totp_enabled, session_sync, preferen
 from accounts
 where id = @id;
 
--- name: UpdateName :exec
+-- name: UpdateName :one
 update accounts
 set first_name = coalesce(sqlc.narg(first_name), first_name),
     last_name  = coalesce(sqlc.narg(last_name), last_name)
-where id = @id;
+where id = @id
+returning username;
 
--- name: UpdatePassword :execrows
+-- name: UpdatePassword :one
 update accounts
 set password_hash = @password_hash
-where id = @id;
+where id = @id
+returning username;
 
 -- name: LockAccount :exec
 -- Serialises what may be done only so many times for one account.
@@ -58,7 +60,7 @@ set preferences = preferences || (select coalesce(jsonb_object_agg(s.key, coales
 where id = @id
 returning preferences;
 
--- name: UpdateSessionSync :exec
+-- name: UpdateSessionSync :execrows
 update accounts
 set session_sync = @session_sync
 where id = @id;
@@ -72,7 +74,7 @@ update accounts
 set avatar_hash = @avatar_hash::text
 where id = @account_id;
 
--- name: DeleteAvatar :exec
+-- name: DeleteAvatar :execrows
 with deleted as (delete from avatars where avatars.account_id = @account_id)
 update accounts
 set avatar_hash = null

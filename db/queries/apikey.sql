@@ -19,8 +19,9 @@ select @account_id, @name, @token_hash, @prefix, sqlc.narg(expires_at)
 where (select count(*) from api_keys k where k.account_id = @account_id) < @most::bigint
 returning id, created_at;
 
--- name: DeleteAPIKey :execrows
+-- name: DeleteAPIKey :one
 delete
 from api_keys
 where id = @id
-  and account_id = @account_id;
+  and account_id = @account_id
+returning name;

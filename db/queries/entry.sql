@@ -7,7 +7,7 @@ with links as (
     from (select l.entry_id, l.identity_id
           from identities i
                    join entries_identities l on l.identity_id = i.id
-          where i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])
+          where i.scope = any(@reach::bigint[])
           order by l.entry_id, l.position, l.identity_id) s
     group by s.entry_id),
      own as materialized (
@@ -32,7 +32,7 @@ select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.t
 from entries e
          left join links l on l.entry_id = e.id
          left join labels g on g.entry_id = e.id
-where e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
+where e.scope = any(@reach::bigint[])
 order by e.folder_id, e.organization_id, e.rank, e.id;
 
 -- name: ListEntryTree :many
@@ -42,7 +42,7 @@ with links as (
     from (select l.entry_id, l.identity_id
           from identities i
                    join entries_identities l on l.identity_id = i.id
-          where i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])
+          where i.scope = any(@reach::bigint[])
           order by l.entry_id, l.position, l.identity_id) s
     group by s.entry_id),
      own as materialized (
@@ -70,7 +70,7 @@ select e.id, e.organization_id, e.folder_id, e.integration_id, e.type, e.rendere
 from entries e
          left join links l on l.entry_id = e.id
          left join labels g on g.entry_id = e.id
-where e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
+where e.scope = any(@reach::bigint[])
 order by e.folder_id, e.organization_id, e.rank, e.id;
 
 -- name: GetEntry :one
@@ -85,7 +85,7 @@ select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.t
              from entries_identities l
                       join identities i on i.id = l.identity_id
              where l.entry_id = e.id
-               and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]))
+               and i.scope = any(@reach::bigint[])
              order by l.position, l.identity_id)::bigint[] as identities,
        coalesce((select json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
                                  order by t.name collate "C")
@@ -97,7 +97,7 @@ select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.t
        coalesce(e.config ->> 'ip', '')::text       as ip
 from entries e
 where e.id = @id
-  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[]));
+  and e.scope = any(@reach::bigint[]);
 
 -- name: ListRecentEntries :many
 -- The caller's latest connections to what the caller can still read.
@@ -112,7 +112,7 @@ select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.t
              from entries_identities l
                       join identities i on i.id = l.identity_id
              where l.entry_id = e.id
-               and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]))
+               and i.scope = any(@reach::bigint[])
              order by l.position, l.identity_id)::bigint[] as identities,
        coalesce((select json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
                                  order by t.name collate "C")
@@ -126,7 +126,7 @@ select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.t
 from recent_connections r
          join entries e on e.id = r.entry_id
 where r.account_id = @account_id::bigint
-  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[]))
+  and e.scope = any(@reach::bigint[])
 order by r.connected_at desc, e.id desc
 limit @most::integer;
 
@@ -136,28 +136,28 @@ select type,
        coalesce(config ->> 'wolBroadcastAddress', '')::text as broadcast_address
 from entries
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]));
+  and scope = any(@reach::bigint[]);
 
 -- name: LockEntry :one
--- every_organization is set for callers who may manage all organizations.
-select id, account_id, organization_id, scope, folder_id, integration_id, type, renderer, name, icon, config
+-- manages_all is set for callers who may manage all organizations. The
+-- configuration, which can be long, is read only when the change concerns it.
+select id, scope, folder_id, integration_id, type, renderer, name, icon,
+       case when @with_config::boolean then config end::jsonb as config
 from entries
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null))
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0)
 for update;
 
--- name: FindEntryPlace :one
-select account_id, organization_id, scope, folder_id
+-- name: GetEntryPlace :one
+select scope, folder_id
 from entries
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null));
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0);
 
 -- name: CreateEntry :one
 -- every owner: a new row; the caller's right to its place is checked before
 insert into entries (account_id, organization_id, folder_id, type, renderer, name, icon, config, rank)
-select sqlc.narg(account_id), sqlc.narg(organization_id), sqlc.narg(folder_id)::bigint, @type, sqlc.narg(renderer),
+select nullif(greatest(@scope::bigint, 0), 0), nullif(greatest(0 - @scope::bigint, 0), 0), sqlc.narg(folder_id)::bigint, @type, sqlc.narg(renderer),
        @name, @icon, @config,
        (select coalesce(floor(max(s.rank)) + 1, 0)
         from entries s
@@ -167,18 +167,21 @@ returning id;
 
 -- name: UpdateEntry :exec
 update entries
-set name = @name, icon = @icon, type = @type, renderer = sqlc.narg(renderer), config = @config, updated_at = now()
+set name       = coalesce(sqlc.narg(name), name),
+    icon       = coalesce(sqlc.narg(icon), icon),
+    type       = coalesce(sqlc.narg(type), type),
+    renderer   = case when @set_renderer::boolean then sqlc.narg(renderer) else renderer end,
+    config     = coalesce(sqlc.narg(config)::jsonb, config),
+    updated_at = now()
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null));
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0);
 
 -- name: DeleteEntry :exec
 -- Links, tag assignments and recent connections go with it, by foreign keys.
 delete
 from entries
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null));
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0);
 
 -- name: DuplicateEntry :one
 -- The copy stands at the end until it is repositioned.
@@ -190,8 +193,7 @@ select e.account_id, e.organization_id, e.folder_id, e.type, e.renderer, left(e.
           and coalesce(s.folder_id, 0) = coalesce(e.folder_id, 0))
 from entries e
 where e.id = @id
-  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and e.organization_id is not null))
+  and (e.scope = any(@reach::bigint[]) or @manages_all::boolean and e.scope < 0)
 returning id, name;
 
 -- name: CopyLinks :exec
@@ -201,7 +203,7 @@ select @copy_id, l.identity_id, l.position
 from entries_identities l
          join identities i on i.id = l.identity_id
 where l.entry_id = @id
-  and (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[]))
+  and i.scope = any(@reach::bigint[])
 for key share of i;
 
 -- name: RepositionEntry :one
@@ -214,7 +216,7 @@ with target as (
     from entries t
     where t.id = sqlc.narg(target_id)::bigint
       and t.id <> @id
-      and t.scope = @new_scope
+      and t.scope = @new_scope::bigint
       and coalesce(t.folder_id, 0) = coalesce(sqlc.narg(new_folder_id)::bigint, 0)),
      gap as (
          select coalesce((select s.rank
@@ -251,15 +253,14 @@ with target as (
          select trim_scale((low + high) * 0.5) as rank, low >= high as tied
          from gap)
 update entries e
-set account_id      = sqlc.narg(new_account_id),
-    organization_id = sqlc.narg(new_organization_id),
+set account_id      = nullif(greatest(@new_scope::bigint, 0), 0),
+    organization_id = nullif(greatest(0 - @new_scope::bigint, 0), 0),
     folder_id       = sqlc.narg(new_folder_id)::bigint,
     rank            = spot.rank,
     updated_at      = now()
 from spot
 where e.id = @id
-  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and e.organization_id is not null))
+  and (e.scope = any(@reach::bigint[]) or @manages_all::boolean and e.scope < 0)
 returning (spot.tied or scale(spot.rank) > 300)::boolean as is_crowded;
 
 -- name: RenumberEntries :exec
@@ -278,7 +279,7 @@ where e.id = n.id
 select id
 from identities
 where id = any(@ids::bigint[])
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]))
+  and scope = any(@reach::bigint[])
 order by id
 for key share;
 
@@ -287,7 +288,7 @@ for key share;
 -- ones become the first, and so the default, unless a kept one is.
 with old as (
     select l.identity_id, l.position,
-           (i.account_id = @account_id::bigint or i.organization_id = any(@organization_ids::bigint[])) is true as visible
+           (i.scope = any(@reach::bigint[])) as visible
     from entries_identities l
              join identities i on i.id = l.identity_id
     where l.entry_id = @entry_id),
@@ -309,11 +310,11 @@ select @entry_id, g.id,
 from unnest(@identity_ids::bigint[]) with ordinality as g (id, place)
 on conflict (entry_id, identity_id) do update set position = excluded.position;
 
--- name: FindJumpHosts :many
+-- name: ListJumpHosts :many
 select id, coalesce(config ->> 'protocol' = 'ssh', false)::boolean as is_ssh
 from entries
 where id = any(@ids::bigint[])
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]));
+  and scope = any(@reach::bigint[]);
 
 -- name: RemoveUnreachableLinks :exec
 -- every owner: it follows a move, for whoever can read the entries no more.
@@ -345,7 +346,7 @@ where e.id = any(@entry_ids::bigint[])
                  and m.account_id = t.account_id
                  and m.status = 'active')) is not true;
 
--- name: FindNames :many
+-- name: ListEntryNames :many
 -- every owner: the caller's right to the folder is checked before
 select distinct name
 from entries
@@ -366,7 +367,7 @@ with last as (
                 generate_series(1, cardinality(@names::text[])) as place),
      created as (
          insert into entries (account_id, organization_id, folder_id, type, renderer, name, config, rank)
-             select sqlc.narg(account_id)::bigint, sqlc.narg(organization_id)::bigint, @folder_id::bigint, 'server', 'terminal',
+             select nullif(greatest(@scope::bigint, 0), 0), nullif(greatest(0 - @scope::bigint, 0), 0), @folder_id::bigint, 'server', 'terminal',
                     g.name, g.config::jsonb, last.rank + g.place
              from given g, last
              returning id, rank)

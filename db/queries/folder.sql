@@ -5,7 +5,7 @@ with recursive tree as (
            array [f.position::bigint, f.id] as path
     from folders f
     where f.parent_id is null
-      and (f.account_id = @account_id::bigint or f.organization_id = any(@organization_ids::bigint[]))
+      and f.scope = any(@reach::bigint[])
     union all
     select f.id, f.name, f.parent_id, f.organization_id, f.type, f.integration_id, f.position,
            t.path || array [f.position::bigint, f.id]
@@ -15,7 +15,7 @@ select id, name, parent_id, organization_id, type, integration_id, position
 from tree
 order by organization_id nulls first, path;
 
--- name: ListFolderTree :many
+-- name: ListTreeOrganizations :many
 -- The organizations whose folders and entries a member's tree shows.
 select o.id, o.name,
        coalesce(o.audit_settings -> 'requireConnectionReason' = 'true', false)::boolean as require_connection_reason
@@ -26,21 +26,22 @@ order by o.id;
 -- name: LockScopes :many
 -- Serialises changes of order and structure, scope by scope, until the
 -- transaction ends. Locked in ascending order, so that two changes never wait
--- for each other. Scopes are given as numbers or by what lies in them.
+-- for each other. Scopes are given as numbers or by what lies in them; those of
+-- organizations that the caller has nothing to do with are not locked.
 with named as (
     select f.scope
     from folders f
     where f.id = any(@folder_ids::bigint[])
-      and (f.account_id = @account_id::bigint or f.organization_id = any(@organization_ids::bigint[])
-        or (@every_organization::boolean and f.organization_id is not null))
+      and (f.scope = any(@reach::bigint[]) or @manages_all::boolean and f.scope < 0)
     union
     select e.scope
     from entries e
     where e.id = any(@entry_ids::bigint[])
-      and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
-        or (@every_organization::boolean and e.organization_id is not null))
+      and (e.scope = any(@reach::bigint[]) or @manages_all::boolean and e.scope < 0)
     union
-    select unnest(@scopes::bigint[])),
+    select given.scope
+    from unnest(@scopes::bigint[]) as given (scope)
+    where case when given.scope < 0 and not @manages_all::boolean then given.scope = any(@reach::bigint[]) else true end),
      locked as materialized (
          select n.scope, pg_advisory_xact_lock(hashtextextended('nexterm.scope', n.scope))
          from (select scope from named order by scope) n)
@@ -48,18 +49,17 @@ select scope::bigint as scope
 from locked;
 
 -- name: LockFolder :one
--- every_organization is set for callers who may manage all organizations.
-select id, account_id, organization_id, scope, parent_id, type, name
+-- manages_all is set for callers who may manage all organizations.
+select id, scope, parent_id, type, name
 from folders
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null))
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0)
 for update;
 
 -- name: CreateFolder :one
 -- every owner: a new row; the caller's right to its place is checked before
 insert into folders (account_id, organization_id, parent_id, name, position)
-select sqlc.narg(account_id), sqlc.narg(organization_id), sqlc.narg(parent_id)::bigint, @name,
+select nullif(greatest(@scope::bigint, 0), 0), nullif(greatest(0 - @scope::bigint, 0), 0), sqlc.narg(parent_id)::bigint, @name,
        (select coalesce(max(f.position) + 1, 0)
         from folders f
         where f.scope = @scope
@@ -98,8 +98,7 @@ select (select coalesce(max(depth), 0) from up)::integer                     as 
 update folders
 set name = @name, updated_at = now()
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null));
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0);
 
 -- name: MoveFolder :many
 -- every owner: the folder is in the caller's reach, so is what lies in it.
@@ -110,8 +109,7 @@ with recursive subtree as (
     select f.id, 1 as depth
     from folders f
     where f.id = @id
-      and (f.account_id = @account_id::bigint or f.organization_id = any(@organization_ids::bigint[])
-        or (@every_organization::boolean and f.organization_id is not null))
+      and (f.scope = any(@reach::bigint[]) or @manages_all::boolean and f.scope < 0)
     union all
     select f.id, s.depth + 1
     from folders f
@@ -125,7 +123,7 @@ with recursive subtree as (
                      and f.id <> @id),
                moved as (
                    update folders f
-                       set account_id = sqlc.narg(new_account_id), organization_id = sqlc.narg(new_organization_id),
+                       set account_id = nullif(greatest(@new_scope::bigint, 0), 0), organization_id = nullif(greatest(0 - @new_scope::bigint, 0), 0),
                            parent_id = case when f.id = @id then sqlc.narg(new_parent_id)::bigint else f.parent_id end,
                            position = case when f.id = @id then last.position + 1 else f.position end,
                            updated_at = now()
@@ -133,7 +131,7 @@ with recursive subtree as (
                        where f.id = s.id
                          and (f.id = @id or f.scope <> @new_scope))
 update entries e
-set account_id = sqlc.narg(new_account_id), organization_id = sqlc.narg(new_organization_id), updated_at = now()
+set account_id = nullif(greatest(@new_scope::bigint, 0), 0), organization_id = nullif(greatest(0 - @new_scope::bigint, 0), 0), updated_at = now()
 from subtree s
 where e.folder_id = s.id
   and e.scope <> @new_scope
@@ -146,8 +144,7 @@ with recursive subtree as (
     select f.id, f.name, f.type, f.parent_id, 1 as depth
     from folders f
     where f.id = @id
-      and (f.account_id = @account_id::bigint or f.organization_id = any(@organization_ids::bigint[])
-        or (@every_organization::boolean and f.organization_id is not null))
+      and (f.scope = any(@reach::bigint[]) or @manages_all::boolean and f.scope < 0)
     union all
     select f.id, f.name, f.type, f.parent_id, s.depth + 1
     from folders f
@@ -166,5 +163,4 @@ from entries e
 delete
 from folders
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null));
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0);

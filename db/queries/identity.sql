@@ -1,22 +1,21 @@
 -- name: ListIdentities :many
 select id, name, username, type, account_id, organization_id
 from identities
-where account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+where scope = any(@reach::bigint[])
 order by organization_id nulls first, id;
 
 -- name: CreateIdentity :one
 -- every owner: a new row; the caller's right to its owner is checked before
 insert into identities (account_id, organization_id, name, username, type)
-values (sqlc.narg(account_id), sqlc.narg(organization_id), @name, sqlc.narg(username), @type)
+values (nullif(greatest(@scope::bigint, 0), 0), nullif(greatest(0 - @scope::bigint, 0), 0), @name, sqlc.narg(username), @type)
 returning id;
 
 -- name: LockIdentity :one
--- every_organization is set for callers who may manage all organizations.
-select id, name, username, type, account_id, organization_id
+-- manages_all is set for callers who may manage all organizations.
+select id, name, username, type, scope
 from identities
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null))
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0)
 for update;
 
 -- name: UpdateIdentity :exec
@@ -24,19 +23,17 @@ update identities
 set name            = @name,
     username        = case when @type::text = 'password-only' then null else coalesce(sqlc.narg(username), username) end,
     type            = @type,
-    account_id      = case when sqlc.narg(new_organization_id)::bigint is null then account_id end,
-    organization_id = coalesce(sqlc.narg(new_organization_id), organization_id),
+    account_id      = nullif(greatest(@new_scope::bigint, 0), 0),
+    organization_id = nullif(greatest(0 - @new_scope::bigint, 0), 0),
     updated_at      = now()
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null));
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0);
 
 -- name: DeleteIdentity :exec
 delete
 from identities
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null));
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0);
 
 -- name: UnlinkIdentity :exec
 -- every owner: its organization's members lose an identity that leaves, on the

@@ -1,8 +1,8 @@
--- name: InsertKeyset :exec
+-- name: CreateKeyset :exec
 insert into encryption_keysets (fingerprint, keyset)
 values (@fingerprint, @keyset)
 on conflict on constraint encryption_keysets_pkey do nothing;
 
--- name: FindKeyset :one
+-- name: GetKeyset :one
 select fingerprint, keyset
 from encryption_keysets;

@@ -4,10 +4,11 @@ select a.id, a.username, a.first_name, a.last_name, a.totp_enabled,
 from accounts a
 order by a.id;
 
--- name: SetPassword :execrows
+-- name: SetPassword :one
 update accounts
 set password_hash = @password_hash
-where username = @username;
+where username = @username
+returning id;
 
 -- name: ResetTOTP :one
 -- No row: there is no such account. The answer is what it was before.
@@ -19,10 +20,12 @@ update accounts a
 set totp_enabled = false, totp_last_step = null
 from (select b.id, b.totp_enabled from accounts b where b.username = @username for update) as before
 where a.id = before.id
-returning before.totp_enabled;
+returning a.id, before.totp_enabled;
 
--- name: EnablePasswords :execrows
+-- name: EnablePasswords :one
+-- No row: they are enabled already.
 update auth_providers
 set enabled = true
 where is_internal
-  and not enabled;
+  and not enabled
+returning id, name;

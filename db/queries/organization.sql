@@ -18,7 +18,7 @@ with created as (
 select id, name, description, audit_settings, session_settings, created_at, updated_at
 from created;
 
--- name: OrganizationExists :one
+-- name: HasOrganization :one
 select exists (select from organizations where id = @id) as found;
 
 -- name: GetOrganization :one
@@ -37,17 +37,19 @@ where id = @id
 returning id, name, description, audit_settings, session_settings, created_at, updated_at;
 
 -- name: DeleteOrganization :one
--- Foreign keys take along what it owns. The former members are told.
+-- No row: there is no such organization. Foreign keys take along what it owns.
+-- The former members are told.
 with deleted as (
     delete
     from organizations
     where id = @id
-    returning id
+    returning id, name
 )
-select exists (select from deleted) as deleted,
+select d.name,
        array(select m.account_id
              from organization_members m
-             where m.organization_id = @id and m.status = 'active')::bigint[] as former_members;
+             where m.organization_id = d.id and m.status = 'active')::bigint[] as former_members
+from deleted d;
 
 -- name: GetOrganizationSessionSettings :one
 select session_settings
@@ -59,7 +61,7 @@ update organizations
 set session_settings = session_settings || @changes::jsonb,
     updated_at       = now()
 where id = @id
-returning session_settings;
+returning name, session_settings;
 
 -- name: ListMembers :many
 select a.id, a.username, a.first_name, a.last_name, a.avatar_hash, m.role, m.status
@@ -98,9 +100,10 @@ with removed as (
       and role <> 'owner'
     returning account_id
 )
-select m.role, exists (select from removed) as removed
+select m.role, coalesce(a.username, '')::text as username, exists (select from removed) as removed
 from organizations o
          left join organization_members m on m.organization_id = o.id and m.account_id = @account_id
+         left join accounts a on a.id = m.account_id
 where o.id = @organization_id;
 
 -- name: LeaveOrganization :execrows

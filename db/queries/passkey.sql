@@ -7,7 +7,7 @@ where expires_at <= greatest(now(), (select c.expires_at
                                      order by c.expires_at desc
                                      offset @most::bigint limit 1));
 
--- name: InsertChallenge :exec
+-- name: CreateChallenge :exec
 insert into passkey_challenges (challenge, kind, account_id, origin, rp_id)
 values (@challenge, @kind, sqlc.narg(account_id), @origin, @rp_id);
 
@@ -26,7 +26,7 @@ where a.username = @username
   and p.rp_id = @rp_id
 order by p.created_at desc, p.id desc;
 
--- name: FindPasskey :one
+-- name: GetPasskey :one
 select id, account_id, credential_id, public_key, sign_count, backup_eligible, backed_up
 from passkeys
 where credential_id = @credential_id
@@ -52,11 +52,12 @@ from passkeys
 where account_id = @account_id
 order by created_at desc, id desc;
 
--- name: FinishPasskeyRegistration :execrows
--- The account is locked, so that the count holds.
+-- name: FinishPasskeyRegistration :one
+-- The account is locked, so that the count holds. No row: there are too many.
 insert into passkeys (account_id, credential_id, public_key, sign_count, backup_eligible, backed_up, transports, name, rp_id)
 select @account_id, @credential_id, @public_key, @sign_count, @backup_eligible, @backed_up, @transports, @name, @rp_id
-where (select count(*) from passkeys p where p.account_id = @account_id) < @most::bigint;
+where (select count(*) from passkeys p where p.account_id = @account_id) < @most::bigint
+returning id;
 
 -- name: ListPasskeys :many
 select id, name, created_at
@@ -70,8 +71,9 @@ set name = @name
 where id = @id
   and account_id = @account_id;
 
--- name: DeletePasskey :execrows
+-- name: DeletePasskey :one
 delete
 from passkeys
 where id = @id
-  and account_id = @account_id;
+  and account_id = @account_id
+returning name;

@@ -20,7 +20,7 @@ returning id;
 -- Serialises changes, so that one provider stays enabled. Taken first in a transaction.
 select pg_advisory_xact_lock(hashtextextended('nexterm.auth_providers', 0));
 
--- name: UpdateOidcProvider :exec
+-- name: UpdateOidcProvider :one
 update auth_providers
 set name                 = coalesce(sqlc.narg(name), name),
     issuer               = coalesce(sqlc.narg(issuer), issuer),
@@ -32,13 +32,18 @@ set name                 = coalesce(sqlc.narg(name), name),
     username_attribute   = coalesce(sqlc.narg(username_attribute), username_attribute),
     first_name_attribute = coalesce(sqlc.narg(first_name_attribute), first_name_attribute),
     last_name_attribute  = coalesce(sqlc.narg(last_name_attribute), last_name_attribute),
+    key_id               = case when @set_secret::boolean then sqlc.narg(key_id)::bigint else key_id end,
+    client_secret        = case when @set_secret::boolean then sqlc.narg(client_secret)::bytea else client_secret end,
     revision             = revision + 1
-where id = @id;
+where id = @id
+returning id, name, issuer, is_internal, enabled, allow_registration, client_id, redirect_uri, scope, username_attribute,
+    first_name_attribute, last_name_attribute, (client_secret is not null)::boolean as has_secret;
 
 -- name: SetClientSecret :exec
+-- A secret is sealed for the id of its provider, which has to be there before.
 update auth_providers
-set key_id        = sqlc.narg(key_id),
-    client_secret = sqlc.narg(client_secret)
+set key_id        = @key_id::bigint,
+    client_secret = @client_secret::bytea
 where id = @id;
 
 -- name: DeleteOidcProvider :exec
@@ -65,7 +70,7 @@ where expires_at <= greatest(now(), (select l.expires_at
                                      order by l.expires_at desc
                                      offset @most::bigint limit 1));
 
--- name: InsertOidcLogin :execrows
+-- name: CreateOidcLogin :execrows
 -- Only for the provider as it was read.
 insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier)
 select @state_hash, p.id, p.revision, @nonce_hash, @key_id, @code_verifier
@@ -104,6 +109,6 @@ where l.issuer = @issuer
   and a.id = l.account_id
 returning a.id;
 
--- name: InsertOidcAccount :exec
+-- name: CreateOidcAccount :exec
 insert into oidc_accounts (issuer, subject, account_id)
 values (@issuer, @subject, @account_id);

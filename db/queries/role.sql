@@ -91,12 +91,12 @@ from (select unnest(@allowed::text[]) as permission, 'allow' as value
       select unnest(@denied::text[]), 'deny') as named
 on conflict (group_id, permission) do update set value = excluded.value;
 
--- name: AddRoleMember :exec
+-- name: AddRoleMember :execrows
 insert into group_members (group_id, account_id)
 values (@id, @account_id)
 on conflict do nothing;
 
--- name: RemoveRoleMember :exec
+-- name: RemoveRoleMember :execrows
 delete
 from group_members
 where group_id = @id

@@ -1,17 +1,18 @@
 -- name: Login :one
--- Everything that decides a sign-in. No row: there is no such account.
-select a.id, a.password_hash, a.totp_enabled, t.ciphertext as totp_ciphertext
-from accounts a
+-- Everything that decides a sign-in. No row: nobody signs in with a password. The
+-- id 0: there is no such account.
+select coalesce(a.id, 0)::bigint as id, coalesce(a.password_hash, '')::text as password_hash,
+       coalesce(a.totp_enabled, false)::boolean as totp_enabled, t.ciphertext as totp_ciphertext
+from auth_providers p
+         left join accounts a on a.username = @username
          left join totp_secrets t on t.account_id = a.id and t.kind = 'active'
-where a.username = @username;
+where p.is_internal
+  and p.enabled;
 
--- name: IsPasswordLoginEnabled :one
-select exists (select from auth_providers p where p.is_internal and p.enabled) as enabled;
-
--- name: InsertSession :one
+-- name: CreateSession :one
 -- No row: the account is gone, also when that becomes true only now.
-insert into sessions (account_id, token_hash, ip, user_agent)
-select a.id, @token_hash, @ip, @user_agent
+insert into sessions (account_id, impersonator_id, token_hash, ip, user_agent)
+select a.id, sqlc.narg(impersonator_id)::bigint, @token_hash, sqlc.narg(ip)::text, @user_agent
 from accounts a
 where a.id = @account_id
 for key share
@@ -21,7 +22,7 @@ returning id;
 delete
 from sessions
 where token_hash = @token_hash
-returning id;
+returning id, account_id, impersonator_id;
 
 -- name: ListSessions :many
 select id, ip, user_agent, last_activity, created_at
@@ -29,8 +30,9 @@ from sessions
 where account_id = @account_id
 order by last_activity desc, id desc;
 
--- name: DeleteSession :execrows
+-- name: DeleteSession :one
 delete
 from sessions
 where id = @id
-  and account_id = @account_id;
+  and account_id = @account_id
+returning impersonator_id;

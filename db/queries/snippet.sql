@@ -1,7 +1,7 @@
 -- name: ListSnippets :many
 select id, name, command, description, os_filter, organization_id, coalesce(account_id, creator_id) as account_id, source_id, sort_order
 from snippets
-where (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]))
+where scope = any(@reach::bigint[])
 order by sort_order, id;
 
 -- name: ListSourceSnippets :many
@@ -15,40 +15,41 @@ order by i.sort_order, i.id;
 select i.id, i.name, i.command, i.description, i.os_filter, i.organization_id, coalesce(i.account_id, i.creator_id) as account_id, i.source_id, i.sort_order
 from snippets i
 where i.id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+  and (scope = any(@reach::bigint[])
     or (@sources::boolean and exists (select from sources s where s.id = i.source_id and s.enabled)));
 
 -- name: CreateSnippet :one
 -- every owner: a new row; the caller's right to its scope is checked before
 insert into snippets (account_id, organization_id, creator_id, name, command, description, os_filter, sort_order)
-select sqlc.narg(account_id)::bigint, sqlc.narg(organization_id)::bigint, sqlc.narg(creator_id)::bigint,
+select nullif(greatest(@scope::bigint, 0), 0), nullif(greatest(0 - @scope::bigint, 0), 0), sqlc.narg(creator_id)::bigint,
        @name, @command, nullif(sqlc.narg(description)::text, ''), sqlc.narg(os_filter)::text[],
        coalesce(max(i.sort_order) + 1, 0)
 from snippets i
-where i.account_id = sqlc.narg(account_id)::bigint or i.organization_id = sqlc.narg(organization_id)::bigint
+where i.scope = @scope::bigint
 returning id;
 
--- name: UpdateSnippet :execrows
+-- name: UpdateSnippet :one
 update snippets
 set name        = coalesce(sqlc.narg(name), name),
     command     = coalesce(sqlc.narg(command), command),
     description = case when @set_description::boolean then nullif(sqlc.narg(description)::text, '') else description end,
     os_filter   = case when @set_os_filter::boolean then sqlc.narg(os_filter)::text[] else os_filter end
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]));
+  and scope = any(@reach::bigint[])
+returning name;
 
 -- name: DeleteSnippet :execrows
 delete
 from snippets
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[]));
+  and scope = any(@reach::bigint[]);
 
 -- name: RepositionSnippet :one
 -- The moved row leaves its place and gets the target's; half places keep it apart from its neighbours.
 with ordered as (
     select id, row_number() over (order by sort_order, id) as place
     from snippets
-    where account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
+    where scope = any(@reach::bigint[])
 ),
      landing as (
          select m.id,

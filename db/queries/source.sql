@@ -13,13 +13,14 @@ insert into sources (name, url)
 values (@name, @url)
 returning id;
 
--- name: UpdateSource :execrows
+-- name: UpdateSource :one
 update sources
 set name       = coalesce(sqlc.narg(name), name),
     url        = coalesce(sqlc.narg(url), url),
     enabled    = coalesce(sqlc.narg(enabled), enabled),
     updated_at = now()
-where id = @id;
+where id = @id
+returning name, enabled;
 
 -- name: DeleteSource :execrows
 delete
@@ -27,7 +28,7 @@ from sources
 where id = @id
   and not is_default;
 
--- name: MoveDefaultSource :exec
+-- name: MoveDefaultSource :execrows
 -- The default source follows the URL, unless another source has it: that one takes over then.
 with replaced as (select exists (select from sources where url = @url) as other)
 update sources
@@ -38,7 +39,7 @@ from replaced
 where is_default
   and url <> @url;
 
--- name: EnsureDefaultSource :exec
+-- name: EnsureDefaultSource :execrows
 insert into sources (name, url, is_default)
 values (@name, @url, true)
 on conflict on constraint sources_url_unique do update

@@ -12,30 +12,31 @@ select @account_id, @name, @color
 where (select count(*) from tags where account_id = @account_id) < @most::integer
 returning id;
 
--- name: UpdateTag :execrows
+-- name: UpdateTag :one
 update tags
 set name       = coalesce(sqlc.narg(name), name),
     color      = coalesce(sqlc.narg(color), color),
     updated_at = now()
 where id = @id
-  and account_id = @account_id;
+  and account_id = @account_id
+returning name;
 
--- name: DeleteTag :execrows
+-- name: DeleteTag :one
 delete
 from tags
 where id = @id
-  and account_id = @account_id;
+  and account_id = @account_id
+returning name;
 
--- name: FindTag :one
+-- name: HasTag :one
 select exists (select from tags where id = @id and account_id = @account_id) as found;
 
--- name: FindTaggable :one
+-- name: GetTaggable :one
 -- An entry that the caller may see or manage.
-select organization_id
+select scope
 from entries
 where id = @id
-  and (account_id = @account_id::bigint or organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and organization_id is not null));
+  and (scope = any(@reach::bigint[]) or @manages_all::boolean and scope < 0);
 
 -- name: AssignTag :execrows
 -- The entry is locked, so that a move to where the caller cannot read it comes
@@ -44,8 +45,7 @@ insert into entry_tags (entry_id, tag_id)
 select e.id, @tag_id
 from entries e
 where e.id = @entry_id
-  and (e.account_id = @account_id::bigint or e.organization_id = any(@organization_ids::bigint[])
-    or (@every_organization::boolean and e.organization_id is not null))
+  and (e.scope = any(@reach::bigint[]) or @manages_all::boolean and e.scope < 0)
 for share;
 
 -- name: UnassignTag :execrows

@@ -1,4 +1,4 @@
--- name: InsertPendingTotpSecret :exec
+-- name: CreatePendingTotpSecret :exec
 -- Of two first calls at once, one secret stays.
 insert into totp_secrets (account_id, kind, key_id, ciphertext)
 values (@account_id, 'pending', @key_id, @ciphertext)
@@ -37,13 +37,15 @@ from enabled e
 on conflict on constraint totp_secrets_one_of_a_kind do update
     set key_id = excluded.key_id, ciphertext = excluded.ciphertext, updated_at = now();
 
--- name: DisableTotp :execrows
+-- name: DisableTotp :one
+-- No row: TOTP is disabled already.
 with forgotten as (
     delete from totp_secrets s
     where s.account_id = @account_id and s.kind = 'active')
 update accounts
 set totp_enabled = false, totp_last_step = null
-where id = @account_id and totp_enabled;
+where id = @account_id and totp_enabled
+returning username;
 
 -- name: UseTotpStep :execrows
 -- A code holds once: its time step and older ones are used up, on all servers.

@@ -30,7 +30,7 @@ where strpos(lower(username), lower(@search::text)) > 0
 -- name: LockUser :one
 -- What decides whether somebody may act on an account. While it is locked, it
 -- can neither sign in nor found an organization.
-select a.id,
+select a.id, a.username,
        exists (select from administrators d where d.account_id = a.id)                           as is_admin,
        exists (select from administrators d where d.account_id <> a.id)                          as other_admins,
        array(select p.permission from effective_permissions p where p.account_id = a.id)::text[] as permissions
@@ -54,9 +54,10 @@ from locked
 order by organization_id;
 
 -- name: EndSessions :many
+-- The account's own, and those in which it acts as another one.
 delete
 from sessions
-where account_id = @account_id
+where account_id = @account_id or impersonator_id = @account_id
 returning id;
 
 -- name: DeleteUser :exec
@@ -64,7 +65,7 @@ delete
 from accounts
 where id = @id;
 
--- name: PassOnOrganizations :exec
+-- name: PassOnOrganizations :many
 -- The member who joined first becomes the owner of an organization without one.
 update organization_members m
 set role       = 'owner',
@@ -74,12 +75,14 @@ from (select distinct on (c.organization_id) c.organization_id, c.account_id
       where c.organization_id = any(@organization_ids::bigint[])
         and c.status = 'active'
       order by c.organization_id, c.created_at, c.account_id) as successor
+         join organizations o on o.id = successor.organization_id
 where m.organization_id = successor.organization_id
-  and m.account_id = successor.account_id;
+  and m.account_id = successor.account_id
+returning m.organization_id, m.account_id, o.name;
 
 -- name: DeleteOwnerlessOrganizations :many
 delete
 from organizations o
 where o.id = any(@organization_ids::bigint[])
   and not exists (select from organization_members m where m.organization_id = o.id and m.role = 'owner')
-returning o.id;
+returning o.id, o.name;

@@ -22,33 +22,44 @@ func (q *Queries) AddAdministrator(ctx context.Context, accountID int64) error {
 	return err
 }
 
-const deleteAvatar = `-- name: DeleteAvatar :exec
+const createAccount = `-- name: CreateAccount :one
+insert into accounts (username, first_name, last_name, password_hash)
+values ($1, $2, $3, $4)
+returning id
+`
+
+type CreateAccountParams struct {
+	Username     string
+	FirstName    string
+	LastName     string
+	PasswordHash string
+}
+
+func (q *Queries) CreateAccount(ctx context.Context, arg CreateAccountParams) (int64, error) {
+	row := q.db.QueryRow(ctx, createAccount,
+		arg.Username,
+		arg.FirstName,
+		arg.LastName,
+		arg.PasswordHash,
+	)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const deleteAvatar = `-- name: DeleteAvatar :execrows
 with deleted as (delete from avatars where avatars.account_id = $1)
 update accounts
 set avatar_hash = null
 where id = $1
 `
 
-func (q *Queries) DeleteAvatar(ctx context.Context, accountID int64) error {
-	_, err := q.db.Exec(ctx, deleteAvatar, accountID)
-	return err
-}
-
-const findRegistrationRules = `-- name: FindRegistrationRules :one
-select not exists (select from accounts) as first_time_setup,
-       exists (select from auth_providers p where p.is_internal and p.enabled and p.allow_registration) as self_registration
-`
-
-type FindRegistrationRulesRow struct {
-	FirstTimeSetup   bool
-	SelfRegistration bool
-}
-
-func (q *Queries) FindRegistrationRules(ctx context.Context) (FindRegistrationRulesRow, error) {
-	row := q.db.QueryRow(ctx, findRegistrationRules)
-	var i FindRegistrationRulesRow
-	err := row.Scan(&i.FirstTimeSetup, &i.SelfRegistration)
-	return i, err
+func (q *Queries) DeleteAvatar(ctx context.Context, accountID int64) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteAvatar, accountID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const getAvatar = `-- name: GetAvatar :one
@@ -99,29 +110,21 @@ func (q *Queries) GetMe(ctx context.Context, id int64) (GetMeRow, error) {
 	return i, err
 }
 
-const insertAccount = `-- name: InsertAccount :one
-insert into accounts (username, first_name, last_name, password_hash)
-values ($1, $2, $3, $4)
-returning id
+const getRegistrationRules = `-- name: GetRegistrationRules :one
+select not exists (select from accounts) as first_time_setup,
+       exists (select from auth_providers p where p.is_internal and p.enabled and p.allow_registration) as self_registration
 `
 
-type InsertAccountParams struct {
-	Username     string
-	FirstName    string
-	LastName     string
-	PasswordHash string
+type GetRegistrationRulesRow struct {
+	FirstTimeSetup   bool
+	SelfRegistration bool
 }
 
-func (q *Queries) InsertAccount(ctx context.Context, arg InsertAccountParams) (int64, error) {
-	row := q.db.QueryRow(ctx, insertAccount,
-		arg.Username,
-		arg.FirstName,
-		arg.LastName,
-		arg.PasswordHash,
-	)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
+func (q *Queries) GetRegistrationRules(ctx context.Context) (GetRegistrationRulesRow, error) {
+	row := q.db.QueryRow(ctx, getRegistrationRules)
+	var i GetRegistrationRulesRow
+	err := row.Scan(&i.FirstTimeSetup, &i.SelfRegistration)
+	return i, err
 }
 
 const lockAccount = `-- name: LockAccount :exec
@@ -212,11 +215,12 @@ func (q *Queries) SetAvatar(ctx context.Context, arg SetAvatarParams) error {
 	return err
 }
 
-const updateName = `-- name: UpdateName :exec
+const updateName = `-- name: UpdateName :one
 update accounts
 set first_name = coalesce($1, first_name),
     last_name  = coalesce($2, last_name)
 where id = $3
+returning username
 `
 
 type UpdateNameParams struct {
@@ -225,15 +229,18 @@ type UpdateNameParams struct {
 	ID        int64
 }
 
-func (q *Queries) UpdateName(ctx context.Context, arg UpdateNameParams) error {
-	_, err := q.db.Exec(ctx, updateName, arg.FirstName, arg.LastName, arg.ID)
-	return err
+func (q *Queries) UpdateName(ctx context.Context, arg UpdateNameParams) (string, error) {
+	row := q.db.QueryRow(ctx, updateName, arg.FirstName, arg.LastName, arg.ID)
+	var username string
+	err := row.Scan(&username)
+	return username, err
 }
 
-const updatePassword = `-- name: UpdatePassword :execrows
+const updatePassword = `-- name: UpdatePassword :one
 update accounts
 set password_hash = $1
 where id = $2
+returning username
 `
 
 type UpdatePasswordParams struct {
@@ -241,12 +248,11 @@ type UpdatePasswordParams struct {
 	ID           int64
 }
 
-func (q *Queries) UpdatePassword(ctx context.Context, arg UpdatePasswordParams) (int64, error) {
-	result, err := q.db.Exec(ctx, updatePassword, arg.PasswordHash, arg.ID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) UpdatePassword(ctx context.Context, arg UpdatePasswordParams) (string, error) {
+	row := q.db.QueryRow(ctx, updatePassword, arg.PasswordHash, arg.ID)
+	var username string
+	err := row.Scan(&username)
+	return username, err
 }
 
 const updatePreferences = `-- name: UpdatePreferences :one
@@ -270,7 +276,7 @@ func (q *Queries) UpdatePreferences(ctx context.Context, arg UpdatePreferencesPa
 	return preferences, err
 }
 
-const updateSessionSync = `-- name: UpdateSessionSync :exec
+const updateSessionSync = `-- name: UpdateSessionSync :execrows
 update accounts
 set session_sync = $1
 where id = $2
@@ -281,7 +287,10 @@ type UpdateSessionSyncParams struct {
 	ID          int64
 }
 
-func (q *Queries) UpdateSessionSync(ctx context.Context, arg UpdateSessionSyncParams) error {
-	_, err := q.db.Exec(ctx, updateSessionSync, arg.SessionSync, arg.ID)
-	return err
+func (q *Queries) UpdateSessionSync(ctx context.Context, arg UpdateSessionSyncParams) (int64, error) {
+	result, err := q.db.Exec(ctx, updateSessionSync, arg.SessionSync, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }

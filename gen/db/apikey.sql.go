@@ -46,11 +46,12 @@ func (q *Queries) CreateAPIKey(ctx context.Context, arg CreateAPIKeyParams) (Cre
 	return i, err
 }
 
-const deleteAPIKey = `-- name: DeleteAPIKey :execrows
+const deleteAPIKey = `-- name: DeleteAPIKey :one
 delete
 from api_keys
 where id = $1
   and account_id = $2
+returning name
 `
 
 type DeleteAPIKeyParams struct {
@@ -58,12 +59,11 @@ type DeleteAPIKeyParams struct {
 	AccountID int64
 }
 
-func (q *Queries) DeleteAPIKey(ctx context.Context, arg DeleteAPIKeyParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteAPIKey, arg.ID, arg.AccountID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) DeleteAPIKey(ctx context.Context, arg DeleteAPIKeyParams) (string, error) {
+	row := q.db.QueryRow(ctx, deleteAPIKey, arg.ID, arg.AccountID)
+	var name string
+	err := row.Scan(&name)
+	return name, err
 }
 
 const deleteExpiredAPIKeys = `-- name: DeleteExpiredAPIKeys :exec

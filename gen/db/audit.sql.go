@@ -11,7 +11,7 @@ import (
 )
 
 const countAuditLogs = `-- name: CountAuditLogs :one
-with matching as not materialized (select account_id, organization_id
+with matching as not materialized (select account_id, scope
                                    from audit_logs
                                    where timestamp >= coalesce($4::timestamptz, '-infinity')
                                      and timestamp < coalesce($5::timestamptz, 'infinity')
@@ -21,29 +21,29 @@ with matching as not materialized (select account_id, organization_id
 select ((select count(*)
          from matching m
          where m.account_id = $1::bigint
-           and (not $2::boolean or m.organization_id is null)
-           and (m.organization_id is null or m.organization_id <> all($3::bigint[])))
-    + (select count(*) from matching m where m.organization_id = any($3::bigint[])))::bigint as total
+           and (not $2::boolean or m.scope is null or m.scope >= 0)
+           and (m.scope is null or m.scope <> all($3::bigint[])))
+    + (select count(*) from matching m where m.scope = any($3::bigint[])))::bigint as total
 `
 
 type CountAuditLogsParams struct {
-	ActorID    int64
-	Personal   bool
-	AuditedIds []int64
-	Since      *time.Time
-	Until      *time.Time
-	Action     *string
-	Category   *string
-	Resource   *string
+	ActorID  int64
+	Personal bool
+	Audited  []int64
+	Since    *time.Time
+	Until    *time.Time
+	Action   *string
+	Category *string
+	Resource *string
 }
 
-// The same two trails; what the actor did in an audited organization counts in
-// the organization's.
+// The same two trails; what the actor did in an audited scope counts in the
+// scope's.
 func (q *Queries) CountAuditLogs(ctx context.Context, arg CountAuditLogsParams) (int64, error) {
 	row := q.db.QueryRow(ctx, countAuditLogs,
 		arg.ActorID,
 		arg.Personal,
-		arg.AuditedIds,
+		arg.Audited,
 		arg.Since,
 		arg.Until,
 		arg.Action,
@@ -69,37 +69,39 @@ func (q *Queries) GetAuditSettings(ctx context.Context, id int64) ([]byte, error
 }
 
 const listAuditLogs = `-- name: ListAuditLogs :many
-with matching as not materialized (select id, account_id, organization_id, timestamp
+with matching as not materialized (select id, account_id, scope, timestamp
                                    from audit_logs
-                                   where timestamp >= coalesce($3::timestamptz, '-infinity')
-                                     and timestamp < coalesce($4::timestamptz, 'infinity')
-                                     and ($5::text is null or action = $5::text)
-                                     and ($6::text is null or starts_with(action, $6::text))
-                                     and ($7::text is null or resource = $7::text)),
+                                   where timestamp >= coalesce($2::timestamptz, '-infinity')
+                                     and timestamp < coalesce($3::timestamptz, 'infinity')
+                                     and ($4::text is null or action = $4::text)
+                                     and ($5::text is null or starts_with(action, $5::text))
+                                     and ($6::text is null or resource = $6::text)),
      page as (select reached.id, reached.timestamp
               from ((select m.id, m.timestamp
                      from matching m
-                     where m.account_id = $8::bigint
-                       and (not $9::boolean or m.organization_id is null)
+                     where m.account_id = $7::bigint
+                       and (not $8::boolean or m.scope is null or m.scope >= 0)
                      order by m.timestamp desc, m.id desc
-                     limit $10::bigint)
+                     limit $9::bigint)
                     union
                     (select trail.id, trail.timestamp
-                     from unnest($11::bigint[]) as audited (id)
+                     from unnest($10::bigint[]) as audited (scope)
                               cross join lateral (select m.id, m.timestamp
                                                   from matching m
-                                                  where m.organization_id = audited.id
+                                                  where m.scope = audited.scope
                                                   order by m.timestamp desc, m.id desc
-                                                  limit $10::bigint) as trail)) as reached
+                                                  limit $9::bigint) as trail)) as reached
               order by reached.timestamp desc, reached.id desc
-              limit $13::bigint offset $12::bigint)
-select l.id, l.account_id, l.organization_id, l.action, l.resource, l.resource_id, l.details, l.reason,
+              limit $12::bigint offset $11::bigint)
+select l.id, l.actor, l.account_id, l.impersonator_id, l.organization_id, l.subject_id, l.action, l.resource, l.resource_id, l.details, l.reason,
        l.ip_address, l.user_agent, l.timestamp,
        coalesce(case l.resource
                     when 'identity' then coalesce(i.name, l.details ->> 'identityName')
                     when 'folder' then coalesce(f.name, l.details ->> 'folderName')
                     when 'entry' then coalesce(e.name, l.details ->> 'name')
                     when 'script' then coalesce(s.name, l.details ->> 'name')
+                    when 'file' then null
+                    else case when l.resource is not null then l.details ->> 'name' end
                     end, '')::text as resource_name,
        a.first_name as actor_first_name, a.last_name as actor_last_name, o.name as organization_name
 from page
@@ -107,36 +109,38 @@ from page
          left join accounts a on a.id = l.account_id
          left join organizations o on o.id = l.organization_id
          left join identities i on l.resource = 'identity' and i.id = l.resource_id
-    and (i.account_id = $1::bigint or i.organization_id = any($2::bigint[]))
+    and i.scope = any($1::bigint[])
          left join folders f on l.resource = 'folder' and f.id = l.resource_id
-    and (f.account_id = $1::bigint or f.organization_id = any($2::bigint[]))
+    and f.scope = any($1::bigint[])
          left join entries e on l.resource = 'entry' and e.id = l.resource_id
-    and (e.account_id = $1::bigint or e.organization_id = any($2::bigint[]))
+    and e.scope = any($1::bigint[])
          left join scripts s on l.resource = 'script' and s.id = l.resource_id
-    and (s.account_id = $1::bigint or s.organization_id = any($2::bigint[]))
+    and s.scope = any($1::bigint[])
 order by l.timestamp desc, l.id desc
 `
 
 type ListAuditLogsParams struct {
-	AccountID       int64
-	OrganizationIds []int64
-	Since           *time.Time
-	Until           *time.Time
-	Action          *string
-	Category        *string
-	Resource        *string
-	ActorID         int64
-	Personal        bool
-	Reach           int64
-	AuditedIds      []int64
-	Skip            int64
-	PageSize        int64
+	Reach    []int64
+	Since    *time.Time
+	Until    *time.Time
+	Action   *string
+	Category *string
+	Resource *string
+	ActorID  int64
+	Personal bool
+	Deepest  int64
+	Audited  []int64
+	Skip     int64
+	PageSize int64
 }
 
 type ListAuditLogsRow struct {
 	ID               int64
-	AccountID        int64
+	Actor            string
+	AccountID        *int64
+	ImpersonatorID   *int64
 	OrganizationID   *int64
+	SubjectID        *int64
 	Action           string
 	Resource         *string
 	ResourceID       *int64
@@ -152,13 +156,12 @@ type ListAuditLogsRow struct {
 }
 
 // Two trails, either of which may be left out: what the actor did (0 is nobody),
-// and what happened in the audited organizations. Each is read from its index,
+// and what the logs of the audited scopes hold. Each is read from its index,
 // newest first, and no further than the page can reach. Current names are shown
 // of what is in the caller's reach.
 func (q *Queries) ListAuditLogs(ctx context.Context, arg ListAuditLogsParams) ([]ListAuditLogsRow, error) {
 	rows, err := q.db.Query(ctx, listAuditLogs,
-		arg.AccountID,
-		arg.OrganizationIds,
+		arg.Reach,
 		arg.Since,
 		arg.Until,
 		arg.Action,
@@ -166,8 +169,8 @@ func (q *Queries) ListAuditLogs(ctx context.Context, arg ListAuditLogsParams) ([
 		arg.Resource,
 		arg.ActorID,
 		arg.Personal,
-		arg.Reach,
-		arg.AuditedIds,
+		arg.Deepest,
+		arg.Audited,
 		arg.Skip,
 		arg.PageSize,
 	)
@@ -180,8 +183,11 @@ func (q *Queries) ListAuditLogs(ctx context.Context, arg ListAuditLogsParams) ([
 		var i ListAuditLogsRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.Actor,
 			&i.AccountID,
+			&i.ImpersonatorID,
 			&i.OrganizationID,
+			&i.SubjectID,
 			&i.Action,
 			&i.Resource,
 			&i.ResourceID,
@@ -205,81 +211,13 @@ func (q *Queries) ListAuditLogs(ctx context.Context, arg ListAuditLogsParams) ([
 	return items, nil
 }
 
-const recordAudit = `-- name: RecordAudit :exec
-insert into audit_logs (account_id, organization_id, action, resource, resource_id, details, ip_address, user_agent)
-select $1, $2::bigint, $3, $4, $5::bigint,
-       $6::jsonb, $7::text, $8::text
-where not exists (select
-                  from organizations o
-                  where o.id = $2::bigint
-                    and o.audit_settings -> $9::text = 'false')
-`
-
-type RecordAuditParams struct {
-	AccountID      int64
-	OrganizationID *int64
-	Action         string
-	Resource       *string
-	ResourceID     *int64
-	Details        []byte
-	IPAddress      *string
-	UserAgent      *string
-	Switch         string
-}
-
-// An organization may switch a category off; personal actions are always kept.
-func (q *Queries) RecordAudit(ctx context.Context, arg RecordAuditParams) error {
-	_, err := q.db.Exec(ctx, recordAudit,
-		arg.AccountID,
-		arg.OrganizationID,
-		arg.Action,
-		arg.Resource,
-		arg.ResourceID,
-		arg.Details,
-		arg.IPAddress,
-		arg.UserAgent,
-		arg.Switch,
-	)
-	return err
-}
-
-const recordAudits = `-- name: RecordAudits :exec
-insert into audit_logs (account_id, organization_id, action, resource, resource_id, details, ip_address, user_agent)
-select $1, (e.event ->> 'organizationId')::bigint, e.event ->> 'action', e.event ->> 'resource',
-       (e.event ->> 'resourceId')::bigint, e.event -> 'details', $2::text, $3::text
-from jsonb_array_elements($4::jsonb) with ordinality as e (event, place)
-where not exists (select
-                  from organizations o
-                  where o.id = (e.event ->> 'organizationId')::bigint
-                    and o.audit_settings -> (e.event ->> 'switch') = 'false')
-order by e.place
-`
-
-type RecordAuditsParams struct {
-	AccountID int64
-	IPAddress *string
-	UserAgent *string
-	Events    []byte
-}
-
-// RecordAudit for many events of one caller at once.
-func (q *Queries) RecordAudits(ctx context.Context, arg RecordAuditsParams) error {
-	_, err := q.db.Exec(ctx, recordAudits,
-		arg.AccountID,
-		arg.IPAddress,
-		arg.UserAgent,
-		arg.Events,
-	)
-	return err
-}
-
 const updateAuditSettings = `-- name: UpdateAuditSettings :one
 update organizations o
 set audit_settings = o.audit_settings || $1::jsonb,
     updated_at     = now()
 from (select b.id, b.audit_settings from organizations b where b.id = $2 for update) as before
 where o.id = before.id
-returning before.audit_settings as before, o.audit_settings as after
+returning o.name, before.audit_settings as before, o.audit_settings as after
 `
 
 type UpdateAuditSettingsParams struct {
@@ -288,6 +226,7 @@ type UpdateAuditSettingsParams struct {
 }
 
 type UpdateAuditSettingsRow struct {
+	Name   string
 	Before []byte
 	After  []byte
 }
@@ -295,6 +234,6 @@ type UpdateAuditSettingsRow struct {
 func (q *Queries) UpdateAuditSettings(ctx context.Context, arg UpdateAuditSettingsParams) (UpdateAuditSettingsRow, error) {
 	row := q.db.QueryRow(ctx, updateAuditSettings, arg.Changes, arg.ID)
 	var i UpdateAuditSettingsRow
-	err := row.Scan(&i.Before, &i.After)
+	err := row.Scan(&i.Name, &i.Before, &i.After)
 	return i, err
 }

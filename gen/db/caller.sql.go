@@ -9,23 +9,26 @@ import (
 	"context"
 )
 
-const findCallerByAPIKey = `-- name: FindCallerByAPIKey :one
-select k.id as api_key_id,
+const getCallerByAPIKey = `-- name: GetCallerByAPIKey :one
+select 0::bigint as session_id, k.id as api_key_id, 0::bigint as impersonator_id,
        (k.last_used_at is null or k.last_used_at < now() - interval '1 minute')::boolean as stale,
        c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,
        c.override_organization_ids::bigint[] as override_organization_ids,
        c.override_permissions::text[] as override_permissions,
-       c.override_allows::boolean[] as override_allows
+       c.override_allows::boolean[] as override_allows,
+       '{}'::bigint[] as held_sessions
 from api_keys k
          join callers c on c.account_id = k.account_id
 where k.token_hash = $1
   and (k.expires_at is null or k.expires_at > now())
 `
 
-type FindCallerByAPIKeyRow struct {
+type GetCallerByAPIKeyRow struct {
+	SessionID               int64
 	APIKeyID                int64
+	ImpersonatorID          int64
 	Stale                   bool
 	AccountID               int64
 	IsAdmin                 bool
@@ -35,13 +38,16 @@ type FindCallerByAPIKeyRow struct {
 	OverrideOrganizationIds []int64
 	OverridePermissions     []string
 	OverrideAllows          []bool
+	HeldSessions            []int64
 }
 
-func (q *Queries) FindCallerByAPIKey(ctx context.Context, tokenHash []byte) (FindCallerByAPIKeyRow, error) {
-	row := q.db.QueryRow(ctx, findCallerByAPIKey, tokenHash)
-	var i FindCallerByAPIKeyRow
+func (q *Queries) GetCallerByAPIKey(ctx context.Context, tokenHash []byte) (GetCallerByAPIKeyRow, error) {
+	row := q.db.QueryRow(ctx, getCallerByAPIKey, tokenHash)
+	var i GetCallerByAPIKeyRow
 	err := row.Scan(
+		&i.SessionID,
 		&i.APIKeyID,
+		&i.ImpersonatorID,
 		&i.Stale,
 		&i.AccountID,
 		&i.IsAdmin,
@@ -51,27 +57,32 @@ func (q *Queries) FindCallerByAPIKey(ctx context.Context, tokenHash []byte) (Fin
 		&i.OverrideOrganizationIds,
 		&i.OverridePermissions,
 		&i.OverrideAllows,
+		&i.HeldSessions,
 	)
 	return i, err
 }
 
-const findCallerBySession = `-- name: FindCallerBySession :one
-select s.id as session_id,
+const getCallerBySession = `-- name: GetCallerBySession :one
+
+select s.id as session_id, 0::bigint as api_key_id, coalesce(s.impersonator_id, 0)::bigint as impersonator_id,
        -- By the clock that wrote the activity: a server's own may be another.
-       (s.last_activity < now() - interval '1 minute' or s.ip = 'Admin')::boolean as stale,
+       (s.last_activity < now() - interval '1 minute' or s.ip is null)::boolean as stale,
        c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,
        c.override_organization_ids::bigint[] as override_organization_ids,
        c.override_permissions::text[] as override_permissions,
-       c.override_allows::boolean[] as override_allows
+       c.override_allows::boolean[] as override_allows,
+       array [s.id]::bigint[] as held_sessions
 from sessions s
          join callers c on c.account_id = s.account_id
 where s.token_hash = $1
 `
 
-type FindCallerBySessionRow struct {
+type GetCallerBySessionRow struct {
 	SessionID               int64
+	APIKeyID                int64
+	ImpersonatorID          int64
 	Stale                   bool
 	AccountID               int64
 	IsAdmin                 bool
@@ -81,13 +92,17 @@ type FindCallerBySessionRow struct {
 	OverrideOrganizationIds []int64
 	OverridePermissions     []string
 	OverrideAllows          []bool
+	HeldSessions            []int64
 }
 
-func (q *Queries) FindCallerBySession(ctx context.Context, tokenHash []byte) (FindCallerBySessionRow, error) {
-	row := q.db.QueryRow(ctx, findCallerBySession, tokenHash)
-	var i FindCallerBySessionRow
+// The three ways to find a caller answer the same columns.
+func (q *Queries) GetCallerBySession(ctx context.Context, tokenHash []byte) (GetCallerBySessionRow, error) {
+	row := q.db.QueryRow(ctx, getCallerBySession, tokenHash)
+	var i GetCallerBySessionRow
 	err := row.Scan(
 		&i.SessionID,
+		&i.APIKeyID,
+		&i.ImpersonatorID,
 		&i.Stale,
 		&i.AccountID,
 		&i.IsAdmin,
@@ -97,12 +112,14 @@ func (q *Queries) FindCallerBySession(ctx context.Context, tokenHash []byte) (Fi
 		&i.OverrideOrganizationIds,
 		&i.OverridePermissions,
 		&i.OverrideAllows,
+		&i.HeldSessions,
 	)
 	return i, err
 }
 
-const findCallersByAccount = `-- name: FindCallersByAccount :many
-select c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
+const listCallers = `-- name: ListCallers :many
+select 0::bigint as session_id, 0::bigint as api_key_id, 0::bigint as impersonator_id, false as stale,
+       c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as permissions,
        c.organization_ids::bigint[] as organization_ids,
        c.owned_organization_ids::bigint[] as owned_organization_ids,
        c.override_organization_ids::bigint[] as override_organization_ids,
@@ -110,17 +127,21 @@ select c.account_id, c.is_admin::boolean as is_admin, c.permissions::text[] as p
        c.override_allows::boolean[] as override_allows,
        array(select s.id
              from sessions s
-             where s.id = any($1::bigint[]) and s.account_id = c.account_id)::bigint[] as session_ids
+             where s.id = any($1::bigint[]) and s.account_id = c.account_id)::bigint[] as held_sessions
 from callers c
 where c.account_id = any($2::bigint[])
 `
 
-type FindCallersByAccountParams struct {
+type ListCallersParams struct {
 	SessionIds []int64
 	AccountIds []int64
 }
 
-type FindCallersByAccountRow struct {
+type ListCallersRow struct {
+	SessionID               int64
+	APIKeyID                int64
+	ImpersonatorID          int64
+	Stale                   bool
 	AccountID               int64
 	IsAdmin                 bool
 	Permissions             []string
@@ -129,20 +150,24 @@ type FindCallersByAccountRow struct {
 	OverrideOrganizationIds []int64
 	OverridePermissions     []string
 	OverrideAllows          []bool
-	SessionIds              []int64
+	HeldSessions            []int64
 }
 
 // Accounts as they stand now, and which of the given login sessions are theirs and hold.
-func (q *Queries) FindCallersByAccount(ctx context.Context, arg FindCallersByAccountParams) ([]FindCallersByAccountRow, error) {
-	rows, err := q.db.Query(ctx, findCallersByAccount, arg.SessionIds, arg.AccountIds)
+func (q *Queries) ListCallers(ctx context.Context, arg ListCallersParams) ([]ListCallersRow, error) {
+	rows, err := q.db.Query(ctx, listCallers, arg.SessionIds, arg.AccountIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []FindCallersByAccountRow{}
+	items := []ListCallersRow{}
 	for rows.Next() {
-		var i FindCallersByAccountRow
+		var i ListCallersRow
 		if err := rows.Scan(
+			&i.SessionID,
+			&i.APIKeyID,
+			&i.ImpersonatorID,
+			&i.Stale,
 			&i.AccountID,
 			&i.IsAdmin,
 			&i.Permissions,
@@ -151,7 +176,7 @@ func (q *Queries) FindCallersByAccount(ctx context.Context, arg FindCallersByAcc
 			&i.OverrideOrganizationIds,
 			&i.OverridePermissions,
 			&i.OverrideAllows,
-			&i.SessionIds,
+			&i.HeldSessions,
 		); err != nil {
 			return nil, err
 		}
@@ -177,9 +202,9 @@ func (q *Queries) TouchAPIKey(ctx context.Context, id int64) error {
 
 const touchSession = `-- name: TouchSession :exec
 update sessions
-set last_activity = now(), ip = $1
+set last_activity = now(), ip = $1::text
 where id = $2
-  and (last_activity < now() - interval '1 minute' or ip = 'Admin')
+  and (last_activity < now() - interval '1 minute' or ip is null)
 `
 
 type TouchSessionParams struct {

@@ -16,63 +16,53 @@ select $1, l.identity_id, l.position
 from entries_identities l
          join identities i on i.id = l.identity_id
 where l.entry_id = $2
-  and (i.account_id = $3::bigint or i.organization_id = any($4::bigint[]))
+  and i.scope = any($3::bigint[])
 for key share of i
 `
 
 type CopyLinksParams struct {
-	CopyID          int64
-	ID              int64
-	AccountID       int64
-	OrganizationIds []int64
+	CopyID int64
+	ID     int64
+	Reach  []int64
 }
 
 // Those that the caller may use, locked so that none is deleted meanwhile.
 func (q *Queries) CopyLinks(ctx context.Context, arg CopyLinksParams) error {
-	_, err := q.db.Exec(ctx, copyLinks,
-		arg.CopyID,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-	)
+	_, err := q.db.Exec(ctx, copyLinks, arg.CopyID, arg.ID, arg.Reach)
 	return err
 }
 
 const createEntry = `-- name: CreateEntry :one
 insert into entries (account_id, organization_id, folder_id, type, renderer, name, icon, config, rank)
-select $1, $2, $3::bigint, $4, $5,
-       $6, $7, $8,
+select nullif(greatest($1::bigint, 0), 0), nullif(greatest(0 - $1::bigint, 0), 0), $2::bigint, $3, $4,
+       $5, $6, $7,
        (select coalesce(floor(max(s.rank)) + 1, 0)
         from entries s
-        where s.scope = $9
-          and coalesce(s.folder_id, 0) = coalesce($3::bigint, 0))
+        where s.scope = $1
+          and coalesce(s.folder_id, 0) = coalesce($2::bigint, 0))
 returning id
 `
 
 type CreateEntryParams struct {
-	AccountID      *int64
-	OrganizationID *int64
-	FolderID       *int64
-	Type           string
-	Renderer       *string
-	Name           string
-	Icon           string
-	Config         []byte
-	Scope          int64
+	Scope    int64
+	FolderID *int64
+	Type     string
+	Renderer *string
+	Name     string
+	Icon     string
+	Config   []byte
 }
 
 // every owner: a new row; the caller's right to its place is checked before
 func (q *Queries) CreateEntry(ctx context.Context, arg CreateEntryParams) (int64, error) {
 	row := q.db.QueryRow(ctx, createEntry,
-		arg.AccountID,
-		arg.OrganizationID,
+		arg.Scope,
 		arg.FolderID,
 		arg.Type,
 		arg.Renderer,
 		arg.Name,
 		arg.Icon,
 		arg.Config,
-		arg.Scope,
 	)
 	var id int64
 	err := row.Scan(&id)
@@ -83,25 +73,18 @@ const deleteEntry = `-- name: DeleteEntry :exec
 delete
 from entries
 where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and organization_id is not null))
+  and (scope = any($2::bigint[]) or $3::boolean and scope < 0)
 `
 
 type DeleteEntryParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 // Links, tag assignments and recent connections go with it, by foreign keys.
 func (q *Queries) DeleteEntry(ctx context.Context, arg DeleteEntryParams) error {
-	_, err := q.db.Exec(ctx, deleteEntry,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
+	_, err := q.db.Exec(ctx, deleteEntry, arg.ID, arg.Reach, arg.ManagesAll)
 	return err
 }
 
@@ -114,16 +97,14 @@ select e.account_id, e.organization_id, e.folder_id, e.type, e.renderer, left(e.
           and coalesce(s.folder_id, 0) = coalesce(e.folder_id, 0))
 from entries e
 where e.id = $1
-  and (e.account_id = $2::bigint or e.organization_id = any($3::bigint[])
-    or ($4::boolean and e.organization_id is not null))
+  and (e.scope = any($2::bigint[]) or $3::boolean and e.scope < 0)
 returning id, name
 `
 
 type DuplicateEntryParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 type DuplicateEntryRow struct {
@@ -133,125 +114,10 @@ type DuplicateEntryRow struct {
 
 // The copy stands at the end until it is repositioned.
 func (q *Queries) DuplicateEntry(ctx context.Context, arg DuplicateEntryParams) (DuplicateEntryRow, error) {
-	row := q.db.QueryRow(ctx, duplicateEntry,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
+	row := q.db.QueryRow(ctx, duplicateEntry, arg.ID, arg.Reach, arg.ManagesAll)
 	var i DuplicateEntryRow
 	err := row.Scan(&i.ID, &i.Name)
 	return i, err
-}
-
-const findEntryPlace = `-- name: FindEntryPlace :one
-select account_id, organization_id, scope, folder_id
-from entries
-where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and organization_id is not null))
-`
-
-type FindEntryPlaceParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
-}
-
-type FindEntryPlaceRow struct {
-	AccountID      *int64
-	OrganizationID *int64
-	Scope          int64
-	FolderID       *int64
-}
-
-func (q *Queries) FindEntryPlace(ctx context.Context, arg FindEntryPlaceParams) (FindEntryPlaceRow, error) {
-	row := q.db.QueryRow(ctx, findEntryPlace,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
-	var i FindEntryPlaceRow
-	err := row.Scan(
-		&i.AccountID,
-		&i.OrganizationID,
-		&i.Scope,
-		&i.FolderID,
-	)
-	return i, err
-}
-
-const findJumpHosts = `-- name: FindJumpHosts :many
-select id, coalesce(config ->> 'protocol' = 'ssh', false)::boolean as is_ssh
-from entries
-where id = any($1::bigint[])
-  and (account_id = $2::bigint or organization_id = any($3::bigint[]))
-`
-
-type FindJumpHostsParams struct {
-	Ids             []int64
-	AccountID       int64
-	OrganizationIds []int64
-}
-
-type FindJumpHostsRow struct {
-	ID    int64
-	IsSsh bool
-}
-
-func (q *Queries) FindJumpHosts(ctx context.Context, arg FindJumpHostsParams) ([]FindJumpHostsRow, error) {
-	rows, err := q.db.Query(ctx, findJumpHosts, arg.Ids, arg.AccountID, arg.OrganizationIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []FindJumpHostsRow{}
-	for rows.Next() {
-		var i FindJumpHostsRow
-		if err := rows.Scan(&i.ID, &i.IsSsh); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const findNames = `-- name: FindNames :many
-select distinct name
-from entries
-where folder_id = $1::bigint
-  and name = any($2::text[])
-`
-
-type FindNamesParams struct {
-	FolderID int64
-	Names    []string
-}
-
-// every owner: the caller's right to the folder is checked before
-func (q *Queries) FindNames(ctx context.Context, arg FindNamesParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, findNames, arg.FolderID, arg.Names)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []string{}
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		items = append(items, name)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const getEntry = `-- name: GetEntry :one
@@ -266,25 +132,25 @@ select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.t
              from entries_identities l
                       join identities i on i.id = l.identity_id
              where l.entry_id = e.id
-               and (i.account_id = $1::bigint or i.organization_id = any($2::bigint[]))
+               and i.scope = any($1::bigint[])
              order by l.position, l.identity_id)::bigint[] as identities,
        coalesce((select json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
                                  order by t.name collate "C")
                  from entry_tags a
                           join tags t on t.id = a.tag_id
                  where a.entry_id = e.id
-                   and t.account_id = $1::bigint), '[]')::json as tags,
+                   and t.account_id = $2::bigint), '[]')::json as tags,
        coalesce(e.config ->> 'protocol', '')::text as protocol,
        coalesce(e.config ->> 'ip', '')::text       as ip
 from entries e
 where e.id = $3
-  and (e.account_id = $1::bigint or e.organization_id = any($2::bigint[]))
+  and e.scope = any($1::bigint[])
 `
 
 type GetEntryParams struct {
-	AccountID       int64
-	OrganizationIds []int64
-	ID              int64
+	Reach     []int64
+	AccountID int64
+	ID        int64
 }
 
 type GetEntryRow struct {
@@ -309,7 +175,7 @@ type GetEntryRow struct {
 }
 
 func (q *Queries) GetEntry(ctx context.Context, arg GetEntryParams) (GetEntryRow, error) {
-	row := q.db.QueryRow(ctx, getEntry, arg.AccountID, arg.OrganizationIds, arg.ID)
+	row := q.db.QueryRow(ctx, getEntry, arg.Reach, arg.AccountID, arg.ID)
 	var i GetEntryRow
 	err := row.Scan(
 		&i.ID,
@@ -334,6 +200,31 @@ func (q *Queries) GetEntry(ctx context.Context, arg GetEntryParams) (GetEntryRow
 	return i, err
 }
 
+const getEntryPlace = `-- name: GetEntryPlace :one
+select scope, folder_id
+from entries
+where id = $1
+  and (scope = any($2::bigint[]) or $3::boolean and scope < 0)
+`
+
+type GetEntryPlaceParams struct {
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
+}
+
+type GetEntryPlaceRow struct {
+	Scope    int64
+	FolderID *int64
+}
+
+func (q *Queries) GetEntryPlace(ctx context.Context, arg GetEntryPlaceParams) (GetEntryPlaceRow, error) {
+	row := q.db.QueryRow(ctx, getEntryPlace, arg.ID, arg.Reach, arg.ManagesAll)
+	var i GetEntryPlaceRow
+	err := row.Scan(&i.Scope, &i.FolderID)
+	return i, err
+}
+
 const importSSHConfig = `-- name: ImportSSHConfig :many
 with last as (
     select coalesce(floor(max(s.rank)), -1) as rank
@@ -346,7 +237,7 @@ with last as (
                 generate_series(1, cardinality($3::text[])) as place),
      created as (
          insert into entries (account_id, organization_id, folder_id, type, renderer, name, config, rank)
-             select $5::bigint, $6::bigint, $2::bigint, 'server', 'terminal',
+             select nullif(greatest($1::bigint, 0), 0), nullif(greatest(0 - $1::bigint, 0), 0), $2::bigint, 'server', 'terminal',
                     g.name, g.config::jsonb, last.rank + g.place
              from given g, last
              returning id, rank)
@@ -356,12 +247,10 @@ order by c.rank
 `
 
 type ImportSSHConfigParams struct {
-	Scope          int64
-	FolderID       int64
-	Names          []string
-	Configs        []string
-	AccountID      *int64
-	OrganizationID *int64
+	Scope    int64
+	FolderID int64
+	Names    []string
+	Configs  []string
 }
 
 type ImportSSHConfigRow struct {
@@ -377,8 +266,6 @@ func (q *Queries) ImportSSHConfig(ctx context.Context, arg ImportSSHConfigParams
 		arg.FolderID,
 		arg.Names,
 		arg.Configs,
-		arg.AccountID,
-		arg.OrganizationID,
 	)
 	if err != nil {
 		return nil, err
@@ -420,14 +307,14 @@ with links as (
     from (select l.entry_id, l.identity_id
           from identities i
                    join entries_identities l on l.identity_id = i.id
-          where i.account_id = $1::bigint or i.organization_id = any($2::bigint[])
+          where i.scope = any($1::bigint[])
           order by l.entry_id, l.position, l.identity_id) s
     group by s.entry_id),
      own as materialized (
          select t.id, row_number() over (order by t.name collate "C") as place,
                 json_build_object('id', t.id, 'name', t.name, 'color', t.color) as tag
          from tags t
-         where t.account_id = $1::bigint),
+         where t.account_id = $2::bigint),
      labels as (
          select s.entry_id, json_agg(s.tag) as tags
          from (select a.entry_id, t.tag
@@ -445,13 +332,13 @@ select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.t
 from entries e
          left join links l on l.entry_id = e.id
          left join labels g on g.entry_id = e.id
-where e.account_id = $1::bigint or e.organization_id = any($2::bigint[])
+where e.scope = any($1::bigint[])
 order by e.folder_id, e.organization_id, e.rank, e.id
 `
 
 type ListEntriesParams struct {
-	AccountID       int64
-	OrganizationIds []int64
+	Reach     []int64
+	AccountID int64
 }
 
 type ListEntriesRow struct {
@@ -479,7 +366,7 @@ type ListEntriesRow struct {
 // to tell. Positions are counted in the order of the answer and aggregates take
 // their input sorted, so that nothing is sorted twice; a tag becomes JSON once.
 func (q *Queries) ListEntries(ctx context.Context, arg ListEntriesParams) ([]ListEntriesRow, error) {
-	rows, err := q.db.Query(ctx, listEntries, arg.AccountID, arg.OrganizationIds)
+	rows, err := q.db.Query(ctx, listEntries, arg.Reach, arg.AccountID)
 	if err != nil {
 		return nil, err
 	}
@@ -517,20 +404,53 @@ func (q *Queries) ListEntries(ctx context.Context, arg ListEntriesParams) ([]Lis
 	return items, nil
 }
 
+const listEntryNames = `-- name: ListEntryNames :many
+select distinct name
+from entries
+where folder_id = $1::bigint
+  and name = any($2::text[])
+`
+
+type ListEntryNamesParams struct {
+	FolderID int64
+	Names    []string
+}
+
+// every owner: the caller's right to the folder is checked before
+func (q *Queries) ListEntryNames(ctx context.Context, arg ListEntryNamesParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, listEntryNames, arg.FolderID, arg.Names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listEntryTree = `-- name: ListEntryTree :many
 with links as (
     select s.entry_id, array_agg(s.identity_id) as identities
     from (select l.entry_id, l.identity_id
           from identities i
                    join entries_identities l on l.identity_id = i.id
-          where i.account_id = $1::bigint or i.organization_id = any($2::bigint[])
+          where i.scope = any($1::bigint[])
           order by l.entry_id, l.position, l.identity_id) s
     group by s.entry_id),
      own as materialized (
          select t.id, row_number() over (order by t.name collate "C") as place,
                 json_build_object('id', t.id, 'name', t.name, 'color', t.color) as tag
          from tags t
-         where t.account_id = $1::bigint),
+         where t.account_id = $2::bigint),
      labels as (
          select s.entry_id, json_agg(s.tag) as tags
          from (select a.entry_id, t.tag
@@ -551,13 +471,13 @@ select e.id, e.organization_id, e.folder_id, e.integration_id, e.type, e.rendere
 from entries e
          left join links l on l.entry_id = e.id
          left join labels g on g.entry_id = e.id
-where e.account_id = $1::bigint or e.organization_id = any($2::bigint[])
+where e.scope = any($1::bigint[])
 order by e.folder_id, e.organization_id, e.rank, e.id
 `
 
 type ListEntryTreeParams struct {
-	AccountID       int64
-	OrganizationIds []int64
+	Reach     []int64
+	AccountID int64
 }
 
 type ListEntryTreeRow struct {
@@ -583,7 +503,7 @@ type ListEntryTreeRow struct {
 
 // What the tree shows of entries, in the order of ListEntries.
 func (q *Queries) ListEntryTree(ctx context.Context, arg ListEntryTreeParams) ([]ListEntryTreeRow, error) {
-	rows, err := q.db.Query(ctx, listEntryTree, arg.AccountID, arg.OrganizationIds)
+	rows, err := q.db.Query(ctx, listEntryTree, arg.Reach, arg.AccountID)
 	if err != nil {
 		return nil, err
 	}
@@ -621,6 +541,43 @@ func (q *Queries) ListEntryTree(ctx context.Context, arg ListEntryTreeParams) ([
 	return items, nil
 }
 
+const listJumpHosts = `-- name: ListJumpHosts :many
+select id, coalesce(config ->> 'protocol' = 'ssh', false)::boolean as is_ssh
+from entries
+where id = any($1::bigint[])
+  and scope = any($2::bigint[])
+`
+
+type ListJumpHostsParams struct {
+	Ids   []int64
+	Reach []int64
+}
+
+type ListJumpHostsRow struct {
+	ID    int64
+	IsSsh bool
+}
+
+func (q *Queries) ListJumpHosts(ctx context.Context, arg ListJumpHostsParams) ([]ListJumpHostsRow, error) {
+	rows, err := q.db.Query(ctx, listJumpHosts, arg.Ids, arg.Reach)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListJumpHostsRow{}
+	for rows.Next() {
+		var i ListJumpHostsRow
+		if err := rows.Scan(&i.ID, &i.IsSsh); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listRecentEntries = `-- name: ListRecentEntries :many
 select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.type, e.renderer, e.name, e.icon,
        (select count(*)
@@ -633,29 +590,29 @@ select e.id, e.account_id, e.organization_id, e.folder_id, e.integration_id, e.t
              from entries_identities l
                       join identities i on i.id = l.identity_id
              where l.entry_id = e.id
-               and (i.account_id = $1::bigint or i.organization_id = any($2::bigint[]))
+               and i.scope = any($1::bigint[])
              order by l.position, l.identity_id)::bigint[] as identities,
        coalesce((select json_agg(json_build_object('id', t.id, 'name', t.name, 'color', t.color)
                                  order by t.name collate "C")
                  from entry_tags a
                           join tags t on t.id = a.tag_id
                  where a.entry_id = e.id
-                   and t.account_id = $1::bigint), '[]')::json as tags,
+                   and t.account_id = $2::bigint), '[]')::json as tags,
        coalesce(e.config ->> 'protocol', '')::text as protocol,
        coalesce(e.config ->> 'ip', '')::text       as ip,
        r.action, r.connected_at
 from recent_connections r
          join entries e on e.id = r.entry_id
-where r.account_id = $1::bigint
-  and (e.account_id = $1::bigint or e.organization_id = any($2::bigint[]))
+where r.account_id = $2::bigint
+  and e.scope = any($1::bigint[])
 order by r.connected_at desc, e.id desc
 limit $3::integer
 `
 
 type ListRecentEntriesParams struct {
-	AccountID       int64
-	OrganizationIds []int64
-	Most            int32
+	Reach     []int64
+	AccountID int64
+	Most      int32
 }
 
 type ListRecentEntriesRow struct {
@@ -683,7 +640,7 @@ type ListRecentEntriesRow struct {
 
 // The caller's latest connections to what the caller can still read.
 func (q *Queries) ListRecentEntries(ctx context.Context, arg ListRecentEntriesParams) ([]ListRecentEntriesRow, error) {
-	rows, err := q.db.Query(ctx, listRecentEntries, arg.AccountID, arg.OrganizationIds, arg.Most)
+	rows, err := q.db.Query(ctx, listRecentEntries, arg.Reach, arg.AccountID, arg.Most)
 	if err != nil {
 		return nil, err
 	}
@@ -724,48 +681,45 @@ func (q *Queries) ListRecentEntries(ctx context.Context, arg ListRecentEntriesPa
 }
 
 const lockEntry = `-- name: LockEntry :one
-select id, account_id, organization_id, scope, folder_id, integration_id, type, renderer, name, icon, config
+select id, scope, folder_id, integration_id, type, renderer, name, icon,
+       case when $1::boolean then config end::jsonb as config
 from entries
-where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and organization_id is not null))
+where id = $2
+  and (scope = any($3::bigint[]) or $4::boolean and scope < 0)
 for update
 `
 
 type LockEntryParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	WithConfig bool
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 type LockEntryRow struct {
-	ID             int64
-	AccountID      *int64
-	OrganizationID *int64
-	Scope          int64
-	FolderID       *int64
-	IntegrationID  *int64
-	Type           string
-	Renderer       *string
-	Name           string
-	Icon           string
-	Config         []byte
+	ID            int64
+	Scope         int64
+	FolderID      *int64
+	IntegrationID *int64
+	Type          string
+	Renderer      *string
+	Name          string
+	Icon          string
+	Config        []byte
 }
 
-// every_organization is set for callers who may manage all organizations.
+// manages_all is set for callers who may manage all organizations. The
+// configuration, which can be long, is read only when the change concerns it.
 func (q *Queries) LockEntry(ctx context.Context, arg LockEntryParams) (LockEntryRow, error) {
 	row := q.db.QueryRow(ctx, lockEntry,
+		arg.WithConfig,
 		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
+		arg.Reach,
+		arg.ManagesAll,
 	)
 	var i LockEntryRow
 	err := row.Scan(
 		&i.ID,
-		&i.AccountID,
-		&i.OrganizationID,
 		&i.Scope,
 		&i.FolderID,
 		&i.IntegrationID,
@@ -782,20 +736,19 @@ const lockUsableIdentities = `-- name: LockUsableIdentities :many
 select id
 from identities
 where id = any($1::bigint[])
-  and (account_id = $2::bigint or organization_id = any($3::bigint[]))
+  and scope = any($2::bigint[])
 order by id
 for key share
 `
 
 type LockUsableIdentitiesParams struct {
-	Ids             []int64
-	AccountID       int64
-	OrganizationIds []int64
+	Ids   []int64
+	Reach []int64
 }
 
 // Locked, so that none is deleted before it is linked.
 func (q *Queries) LockUsableIdentities(ctx context.Context, arg LockUsableIdentitiesParams) ([]int64, error) {
-	rows, err := q.db.Query(ctx, lockUsableIdentities, arg.Ids, arg.AccountID, arg.OrganizationIds)
+	rows, err := q.db.Query(ctx, lockUsableIdentities, arg.Ids, arg.Reach)
 	if err != nil {
 		return nil, err
 	}
@@ -882,68 +835,64 @@ const repositionEntry = `-- name: RepositionEntry :one
 with target as (
     select t.id, t.rank
     from entries t
-    where t.id = $8::bigint
-      and t.id <> $4
-      and t.scope = $9
-      and coalesce(t.folder_id, 0) = coalesce($3::bigint, 0)),
+    where t.id = $6::bigint
+      and t.id <> $3
+      and t.scope = $1::bigint
+      and coalesce(t.folder_id, 0) = coalesce($2::bigint, 0)),
      gap as (
          select coalesce((select s.rank
                           from entries s
-                          where s.scope = $9
-                            and coalesce(s.folder_id, 0) = coalesce($3::bigint, 0)
+                          where s.scope = $1
+                            and coalesce(s.folder_id, 0) = coalesce($2::bigint, 0)
                             and (s.rank, s.id) < (t.rank, t.id)
-                            and s.id <> $4
+                            and s.id <> $3
                           order by s.rank desc, s.id desc
                           limit 1), floor(t.rank) - 2) as low,
                 t.rank                                 as high
          from target t
-         where $10::text = 'before'
+         where $7::text = 'before'
          union all
          select t.rank,
                 coalesce((select s.rank
                           from entries s
-                          where s.scope = $9
-                            and coalesce(s.folder_id, 0) = coalesce($3::bigint, 0)
+                          where s.scope = $1
+                            and coalesce(s.folder_id, 0) = coalesce($2::bigint, 0)
                             and (s.rank, s.id) > (t.rank, t.id)
-                            and s.id <> $4
+                            and s.id <> $3
                           order by s.rank, s.id
                           limit 1), floor(t.rank) + 2)
          from target t
-         where $10::text = 'after'
+         where $7::text = 'after'
          union all
          select l.rank, l.rank + 2
          from (select coalesce(floor(max(s.rank)), -1) as rank
                from entries s
-               where s.scope = $9
-                 and coalesce(s.folder_id, 0) = coalesce($3::bigint, 0)) l
-         where $8::bigint is null),
+               where s.scope = $1
+                 and coalesce(s.folder_id, 0) = coalesce($2::bigint, 0)) l
+         where $6::bigint is null),
      spot as (
          select trim_scale((low + high) * 0.5) as rank, low >= high as tied
          from gap)
 update entries e
-set account_id      = $1,
-    organization_id = $2,
-    folder_id       = $3::bigint,
+set account_id      = nullif(greatest($1::bigint, 0), 0),
+    organization_id = nullif(greatest(0 - $1::bigint, 0), 0),
+    folder_id       = $2::bigint,
     rank            = spot.rank,
     updated_at      = now()
 from spot
-where e.id = $4
-  and (e.account_id = $5::bigint or e.organization_id = any($6::bigint[])
-    or ($7::boolean and e.organization_id is not null))
+where e.id = $3
+  and (e.scope = any($4::bigint[]) or $5::boolean and e.scope < 0)
 returning (spot.tied or scale(spot.rank) > 300)::boolean as is_crowded
 `
 
 type RepositionEntryParams struct {
-	NewAccountID      *int64
-	NewOrganizationID *int64
-	NewFolderID       *int64
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
-	TargetID          *int64
-	NewScope          int64
-	Placement         string
+	NewScope    int64
+	NewFolderID *int64
+	ID          int64
+	Reach       []int64
+	ManagesAll  bool
+	TargetID    *int64
+	Placement   string
 }
 
 // Puts an entry next to another one, or at the end without one, and moves it to
@@ -952,15 +901,12 @@ type RepositionEntryParams struct {
 // order at all: the container has to be renumbered.
 func (q *Queries) RepositionEntry(ctx context.Context, arg RepositionEntryParams) (bool, error) {
 	row := q.db.QueryRow(ctx, repositionEntry,
-		arg.NewAccountID,
-		arg.NewOrganizationID,
+		arg.NewScope,
 		arg.NewFolderID,
 		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
+		arg.Reach,
+		arg.ManagesAll,
 		arg.TargetID,
-		arg.NewScope,
 		arg.Placement,
 	)
 	var is_crowded bool
@@ -971,7 +917,7 @@ func (q *Queries) RepositionEntry(ctx context.Context, arg RepositionEntryParams
 const setLinks = `-- name: SetLinks :exec
 with old as (
     select l.identity_id, l.position,
-           (i.account_id = $3::bigint or i.organization_id = any($4::bigint[])) is true as visible
+           (i.scope = any($3::bigint[])) as visible
     from entries_identities l
              join identities i on i.id = l.identity_id
     where l.entry_id = $1),
@@ -995,42 +941,40 @@ on conflict (entry_id, identity_id) do update set position = excluded.position
 `
 
 type SetLinksParams struct {
-	EntryID         int64
-	IdentityIds     []int64
-	AccountID       int64
-	OrganizationIds []int64
+	EntryID     int64
+	IdentityIds []int64
+	Reach       []int64
 }
 
 // Replaces the links that the caller can see and keeps the others. The given
 // ones become the first, and so the default, unless a kept one is.
 func (q *Queries) SetLinks(ctx context.Context, arg SetLinksParams) error {
-	_, err := q.db.Exec(ctx, setLinks,
-		arg.EntryID,
-		arg.IdentityIds,
-		arg.AccountID,
-		arg.OrganizationIds,
-	)
+	_, err := q.db.Exec(ctx, setLinks, arg.EntryID, arg.IdentityIds, arg.Reach)
 	return err
 }
 
 const updateEntry = `-- name: UpdateEntry :exec
 update entries
-set name = $1, icon = $2, type = $3, renderer = $4, config = $5, updated_at = now()
-where id = $6
-  and (account_id = $7::bigint or organization_id = any($8::bigint[])
-    or ($9::boolean and organization_id is not null))
+set name       = coalesce($1, name),
+    icon       = coalesce($2, icon),
+    type       = coalesce($3, type),
+    renderer   = case when $4::boolean then $5 else renderer end,
+    config     = coalesce($6::jsonb, config),
+    updated_at = now()
+where id = $7
+  and (scope = any($8::bigint[]) or $9::boolean and scope < 0)
 `
 
 type UpdateEntryParams struct {
-	Name              string
-	Icon              string
-	Type              string
-	Renderer          *string
-	Config            []byte
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	Name        *string
+	Icon        *string
+	Type        *string
+	SetRenderer bool
+	Renderer    *string
+	Config      []byte
+	ID          int64
+	Reach       []int64
+	ManagesAll  bool
 }
 
 func (q *Queries) UpdateEntry(ctx context.Context, arg UpdateEntryParams) error {
@@ -1038,12 +982,12 @@ func (q *Queries) UpdateEntry(ctx context.Context, arg UpdateEntryParams) error 
 		arg.Name,
 		arg.Icon,
 		arg.Type,
+		arg.SetRenderer,
 		arg.Renderer,
 		arg.Config,
 		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
+		arg.Reach,
+		arg.ManagesAll,
 	)
 	return err
 }
@@ -1054,13 +998,12 @@ select type,
        coalesce(config ->> 'wolBroadcastAddress', '')::text as broadcast_address
 from entries
 where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[]))
+  and scope = any($2::bigint[])
 `
 
 type WakeEntryParams struct {
-	ID              int64
-	AccountID       int64
-	OrganizationIds []int64
+	ID    int64
+	Reach []int64
 }
 
 type WakeEntryRow struct {
@@ -1070,7 +1013,7 @@ type WakeEntryRow struct {
 }
 
 func (q *Queries) WakeEntry(ctx context.Context, arg WakeEntryParams) (WakeEntryRow, error) {
-	row := q.db.QueryRow(ctx, wakeEntry, arg.ID, arg.AccountID, arg.OrganizationIds)
+	row := q.db.QueryRow(ctx, wakeEntry, arg.ID, arg.Reach)
 	var i WakeEntryRow
 	err := row.Scan(&i.Type, &i.MacAddress, &i.BroadcastAddress)
 	return i, err

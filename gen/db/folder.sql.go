@@ -11,31 +11,23 @@ import (
 
 const createFolder = `-- name: CreateFolder :one
 insert into folders (account_id, organization_id, parent_id, name, position)
-select $1, $2, $3::bigint, $4,
+select nullif(greatest($1::bigint, 0), 0), nullif(greatest(0 - $1::bigint, 0), 0), $2::bigint, $3,
        (select coalesce(max(f.position) + 1, 0)
         from folders f
-        where f.scope = $5
-          and f.parent_id is not distinct from $3::bigint)
+        where f.scope = $1
+          and f.parent_id is not distinct from $2::bigint)
 returning id
 `
 
 type CreateFolderParams struct {
-	AccountID      *int64
-	OrganizationID *int64
-	ParentID       *int64
-	Name           string
-	Scope          int64
+	Scope    int64
+	ParentID *int64
+	Name     string
 }
 
 // every owner: a new row; the caller's right to its place is checked before
 func (q *Queries) CreateFolder(ctx context.Context, arg CreateFolderParams) (int64, error) {
-	row := q.db.QueryRow(ctx, createFolder,
-		arg.AccountID,
-		arg.OrganizationID,
-		arg.ParentID,
-		arg.Name,
-		arg.Scope,
-	)
+	row := q.db.QueryRow(ctx, createFolder, arg.Scope, arg.ParentID, arg.Name)
 	var id int64
 	err := row.Scan(&id)
 	return id, err
@@ -45,25 +37,18 @@ const deleteFolder = `-- name: DeleteFolder :exec
 delete
 from folders
 where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and organization_id is not null))
+  and (scope = any($2::bigint[]) or $3::boolean and scope < 0)
 `
 
 type DeleteFolderParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 // What the folder contains goes with it, by foreign keys.
 func (q *Queries) DeleteFolder(ctx context.Context, arg DeleteFolderParams) error {
-	_, err := q.db.Exec(ctx, deleteFolder,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
+	_, err := q.db.Exec(ctx, deleteFolder, arg.ID, arg.Reach, arg.ManagesAll)
 	return err
 }
 
@@ -72,8 +57,7 @@ with recursive subtree as (
     select f.id, f.name, f.type, f.parent_id, 1 as depth
     from folders f
     where f.id = $1
-      and (f.account_id = $2::bigint or f.organization_id = any($3::bigint[])
-        or ($4::boolean and f.organization_id is not null))
+      and (f.scope = any($2::bigint[]) or $3::boolean and f.scope < 0)
     union all
     select f.id, f.name, f.type, f.parent_id, s.depth + 1
     from folders f
@@ -89,10 +73,9 @@ from entries e
 `
 
 type ListFolderContentsParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 type ListFolderContentsRow struct {
@@ -106,12 +89,7 @@ type ListFolderContentsRow struct {
 // every owner: the folder is in the caller's reach, so is what lies in it.
 // A folder, all folders in it and their entries, for the record of its deletion.
 func (q *Queries) ListFolderContents(ctx context.Context, arg ListFolderContentsParams) ([]ListFolderContentsRow, error) {
-	rows, err := q.db.Query(ctx, listFolderContents,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
+	rows, err := q.db.Query(ctx, listFolderContents, arg.ID, arg.Reach, arg.ManagesAll)
 	if err != nil {
 		return nil, err
 	}
@@ -136,48 +114,13 @@ func (q *Queries) ListFolderContents(ctx context.Context, arg ListFolderContents
 	return items, nil
 }
 
-const listFolderTree = `-- name: ListFolderTree :many
-select o.id, o.name,
-       coalesce(o.audit_settings -> 'requireConnectionReason' = 'true', false)::boolean as require_connection_reason
-from organizations o
-where o.id = any($1::bigint[])
-order by o.id
-`
-
-type ListFolderTreeRow struct {
-	ID                      int64
-	Name                    string
-	RequireConnectionReason bool
-}
-
-// The organizations whose folders and entries a member's tree shows.
-func (q *Queries) ListFolderTree(ctx context.Context, organizationIds []int64) ([]ListFolderTreeRow, error) {
-	rows, err := q.db.Query(ctx, listFolderTree, organizationIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListFolderTreeRow{}
-	for rows.Next() {
-		var i ListFolderTreeRow
-		if err := rows.Scan(&i.ID, &i.Name, &i.RequireConnectionReason); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listFolders = `-- name: ListFolders :many
 with recursive tree as (
     select f.id, f.name, f.parent_id, f.organization_id, f.type, f.integration_id, f.position,
            array [f.position::bigint, f.id] as path
     from folders f
     where f.parent_id is null
-      and (f.account_id = $1::bigint or f.organization_id = any($2::bigint[]))
+      and f.scope = any($1::bigint[])
     union all
     select f.id, f.name, f.parent_id, f.organization_id, f.type, f.integration_id, f.position,
            t.path || array [f.position::bigint, f.id]
@@ -187,11 +130,6 @@ select id, name, parent_id, organization_id, type, integration_id, position
 from tree
 order by organization_id nulls first, path
 `
-
-type ListFoldersParams struct {
-	AccountID       int64
-	OrganizationIds []int64
-}
 
 type ListFoldersRow struct {
 	ID             int64
@@ -204,8 +142,8 @@ type ListFoldersRow struct {
 }
 
 // Depth first: parents before children, siblings by position.
-func (q *Queries) ListFolders(ctx context.Context, arg ListFoldersParams) ([]ListFoldersRow, error) {
-	rows, err := q.db.Query(ctx, listFolders, arg.AccountID, arg.OrganizationIds)
+func (q *Queries) ListFolders(ctx context.Context, reach []int64) ([]ListFoldersRow, error) {
+	rows, err := q.db.Query(ctx, listFolders, reach)
 	if err != nil {
 		return nil, err
 	}
@@ -232,45 +170,69 @@ func (q *Queries) ListFolders(ctx context.Context, arg ListFoldersParams) ([]Lis
 	return items, nil
 }
 
+const listTreeOrganizations = `-- name: ListTreeOrganizations :many
+select o.id, o.name,
+       coalesce(o.audit_settings -> 'requireConnectionReason' = 'true', false)::boolean as require_connection_reason
+from organizations o
+where o.id = any($1::bigint[])
+order by o.id
+`
+
+type ListTreeOrganizationsRow struct {
+	ID                      int64
+	Name                    string
+	RequireConnectionReason bool
+}
+
+// The organizations whose folders and entries a member's tree shows.
+func (q *Queries) ListTreeOrganizations(ctx context.Context, organizationIds []int64) ([]ListTreeOrganizationsRow, error) {
+	rows, err := q.db.Query(ctx, listTreeOrganizations, organizationIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListTreeOrganizationsRow{}
+	for rows.Next() {
+		var i ListTreeOrganizationsRow
+		if err := rows.Scan(&i.ID, &i.Name, &i.RequireConnectionReason); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockFolder = `-- name: LockFolder :one
-select id, account_id, organization_id, scope, parent_id, type, name
+select id, scope, parent_id, type, name
 from folders
 where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and organization_id is not null))
+  and (scope = any($2::bigint[]) or $3::boolean and scope < 0)
 for update
 `
 
 type LockFolderParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 type LockFolderRow struct {
-	ID             int64
-	AccountID      *int64
-	OrganizationID *int64
-	Scope          int64
-	ParentID       *int64
-	Type           *string
-	Name           string
+	ID       int64
+	Scope    int64
+	ParentID *int64
+	Type     *string
+	Name     string
 }
 
-// every_organization is set for callers who may manage all organizations.
+// manages_all is set for callers who may manage all organizations.
 func (q *Queries) LockFolder(ctx context.Context, arg LockFolderParams) (LockFolderRow, error) {
-	row := q.db.QueryRow(ctx, lockFolder,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
+	row := q.db.QueryRow(ctx, lockFolder, arg.ID, arg.Reach, arg.ManagesAll)
 	var i LockFolderRow
 	err := row.Scan(
 		&i.ID,
-		&i.AccountID,
-		&i.OrganizationID,
 		&i.Scope,
 		&i.ParentID,
 		&i.Type,
@@ -284,16 +246,16 @@ with named as (
     select f.scope
     from folders f
     where f.id = any($1::bigint[])
-      and (f.account_id = $2::bigint or f.organization_id = any($3::bigint[])
-        or ($4::boolean and f.organization_id is not null))
+      and (f.scope = any($2::bigint[]) or $3::boolean and f.scope < 0)
     union
     select e.scope
     from entries e
-    where e.id = any($5::bigint[])
-      and (e.account_id = $2::bigint or e.organization_id = any($3::bigint[])
-        or ($4::boolean and e.organization_id is not null))
+    where e.id = any($4::bigint[])
+      and (e.scope = any($2::bigint[]) or $3::boolean and e.scope < 0)
     union
-    select unnest($6::bigint[])),
+    select given.scope
+    from unnest($5::bigint[]) as given (scope)
+    where case when given.scope < 0 and not $3::boolean then given.scope = any($2::bigint[]) else true end),
      locked as materialized (
          select n.scope, pg_advisory_xact_lock(hashtextextended('nexterm.scope', n.scope))
          from (select scope from named order by scope) n)
@@ -302,23 +264,22 @@ from locked
 `
 
 type LockScopesParams struct {
-	FolderIds         []int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
-	EntryIds          []int64
-	Scopes            []int64
+	FolderIds  []int64
+	Reach      []int64
+	ManagesAll bool
+	EntryIds   []int64
+	Scopes     []int64
 }
 
 // Serialises changes of order and structure, scope by scope, until the
 // transaction ends. Locked in ascending order, so that two changes never wait
-// for each other. Scopes are given as numbers or by what lies in them.
+// for each other. Scopes are given as numbers or by what lies in them; those of
+// organizations that the caller has nothing to do with are not locked.
 func (q *Queries) LockScopes(ctx context.Context, arg LockScopesParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, lockScopes,
 		arg.FolderIds,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
+		arg.Reach,
+		arg.ManagesAll,
 		arg.EntryIds,
 		arg.Scopes,
 	)
@@ -397,9 +358,8 @@ const moveFolder = `-- name: MoveFolder :many
 with recursive subtree as (
     select f.id, 1 as depth
     from folders f
-    where f.id = $4
-      and (f.account_id = $5::bigint or f.organization_id = any($6::bigint[])
-        or ($7::boolean and f.organization_id is not null))
+    where f.id = $2
+      and (f.scope = any($3::bigint[]) or $4::boolean and f.scope < 0)
     union all
     select f.id, s.depth + 1
     from folders f
@@ -408,35 +368,32 @@ with recursive subtree as (
                last as (
                    select coalesce(max(f.position), -1) as position
                    from folders f
-                   where f.scope = $3
-                     and f.parent_id is not distinct from $8::bigint
-                     and f.id <> $4),
+                   where f.scope = $1
+                     and f.parent_id is not distinct from $5::bigint
+                     and f.id <> $2),
                moved as (
                    update folders f
-                       set account_id = $1, organization_id = $2,
-                           parent_id = case when f.id = $4 then $8::bigint else f.parent_id end,
-                           position = case when f.id = $4 then last.position + 1 else f.position end,
+                       set account_id = nullif(greatest($1::bigint, 0), 0), organization_id = nullif(greatest(0 - $1::bigint, 0), 0),
+                           parent_id = case when f.id = $2 then $5::bigint else f.parent_id end,
+                           position = case when f.id = $2 then last.position + 1 else f.position end,
                            updated_at = now()
                        from subtree s, last
                        where f.id = s.id
-                         and (f.id = $4 or f.scope <> $3))
+                         and (f.id = $2 or f.scope <> $1))
 update entries e
-set account_id = $1, organization_id = $2, updated_at = now()
+set account_id = nullif(greatest($1::bigint, 0), 0), organization_id = nullif(greatest(0 - $1::bigint, 0), 0), updated_at = now()
 from subtree s
 where e.folder_id = s.id
-  and e.scope <> $3
+  and e.scope <> $1
 returning e.id
 `
 
 type MoveFolderParams struct {
-	NewAccountID      *int64
-	NewOrganizationID *int64
-	NewScope          int64
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
-	NewParentID       *int64
+	NewScope    int64
+	ID          int64
+	Reach       []int64
+	ManagesAll  bool
+	NewParentID *int64
 }
 
 // every owner: the folder is in the caller's reach, so is what lies in it.
@@ -445,13 +402,10 @@ type MoveFolderParams struct {
 // in one scope at the end of each.
 func (q *Queries) MoveFolder(ctx context.Context, arg MoveFolderParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, moveFolder,
-		arg.NewAccountID,
-		arg.NewOrganizationID,
 		arg.NewScope,
 		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
+		arg.Reach,
+		arg.ManagesAll,
 		arg.NewParentID,
 	)
 	if err != nil {
@@ -476,25 +430,22 @@ const updateFolder = `-- name: UpdateFolder :exec
 update folders
 set name = $1, updated_at = now()
 where id = $2
-  and (account_id = $3::bigint or organization_id = any($4::bigint[])
-    or ($5::boolean and organization_id is not null))
+  and (scope = any($3::bigint[]) or $4::boolean and scope < 0)
 `
 
 type UpdateFolderParams struct {
-	Name              string
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	Name       string
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 func (q *Queries) UpdateFolder(ctx context.Context, arg UpdateFolderParams) error {
 	_, err := q.db.Exec(ctx, updateFolder,
 		arg.Name,
 		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
+		arg.Reach,
+		arg.ManagesAll,
 	)
 	return err
 }

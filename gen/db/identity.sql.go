@@ -11,23 +11,21 @@ import (
 
 const createIdentity = `-- name: CreateIdentity :one
 insert into identities (account_id, organization_id, name, username, type)
-values ($1, $2, $3, $4, $5)
+values (nullif(greatest($1::bigint, 0), 0), nullif(greatest(0 - $1::bigint, 0), 0), $2, $3, $4)
 returning id
 `
 
 type CreateIdentityParams struct {
-	AccountID      *int64
-	OrganizationID *int64
-	Name           string
-	Username       *string
-	Type           string
+	Scope    int64
+	Name     string
+	Username *string
+	Type     string
 }
 
 // every owner: a new row; the caller's right to its owner is checked before
 func (q *Queries) CreateIdentity(ctx context.Context, arg CreateIdentityParams) (int64, error) {
 	row := q.db.QueryRow(ctx, createIdentity,
-		arg.AccountID,
-		arg.OrganizationID,
+		arg.Scope,
 		arg.Name,
 		arg.Username,
 		arg.Type,
@@ -58,24 +56,17 @@ const deleteIdentity = `-- name: DeleteIdentity :exec
 delete
 from identities
 where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and organization_id is not null))
+  and (scope = any($2::bigint[]) or $3::boolean and scope < 0)
 `
 
 type DeleteIdentityParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 func (q *Queries) DeleteIdentity(ctx context.Context, arg DeleteIdentityParams) error {
-	_, err := q.db.Exec(ctx, deleteIdentity,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
+	_, err := q.db.Exec(ctx, deleteIdentity, arg.ID, arg.Reach, arg.ManagesAll)
 	return err
 }
 
@@ -98,14 +89,9 @@ func (q *Queries) HasCredential(ctx context.Context, arg HasCredentialParams) (b
 const listIdentities = `-- name: ListIdentities :many
 select id, name, username, type, account_id, organization_id
 from identities
-where account_id = $1::bigint or organization_id = any($2::bigint[])
+where scope = any($1::bigint[])
 order by organization_id nulls first, id
 `
-
-type ListIdentitiesParams struct {
-	AccountID       int64
-	OrganizationIds []int64
-}
 
 type ListIdentitiesRow struct {
 	ID             int64
@@ -116,8 +102,8 @@ type ListIdentitiesRow struct {
 	OrganizationID *int64
 }
 
-func (q *Queries) ListIdentities(ctx context.Context, arg ListIdentitiesParams) ([]ListIdentitiesRow, error) {
-	rows, err := q.db.Query(ctx, listIdentities, arg.AccountID, arg.OrganizationIds)
+func (q *Queries) ListIdentities(ctx context.Context, reach []int64) ([]ListIdentitiesRow, error) {
+	rows, err := q.db.Query(ctx, listIdentities, reach)
 	if err != nil {
 		return nil, err
 	}
@@ -144,46 +130,37 @@ func (q *Queries) ListIdentities(ctx context.Context, arg ListIdentitiesParams) 
 }
 
 const lockIdentity = `-- name: LockIdentity :one
-select id, name, username, type, account_id, organization_id
+select id, name, username, type, scope
 from identities
 where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and organization_id is not null))
+  and (scope = any($2::bigint[]) or $3::boolean and scope < 0)
 for update
 `
 
 type LockIdentityParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 type LockIdentityRow struct {
-	ID             int64
-	Name           string
-	Username       *string
-	Type           string
-	AccountID      *int64
-	OrganizationID *int64
+	ID       int64
+	Name     string
+	Username *string
+	Type     string
+	Scope    int64
 }
 
-// every_organization is set for callers who may manage all organizations.
+// manages_all is set for callers who may manage all organizations.
 func (q *Queries) LockIdentity(ctx context.Context, arg LockIdentityParams) (LockIdentityRow, error) {
-	row := q.db.QueryRow(ctx, lockIdentity,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
+	row := q.db.QueryRow(ctx, lockIdentity, arg.ID, arg.Reach, arg.ManagesAll)
 	var i LockIdentityRow
 	err := row.Scan(
 		&i.ID,
 		&i.Name,
 		&i.Username,
 		&i.Type,
-		&i.AccountID,
-		&i.OrganizationID,
+		&i.Scope,
 	)
 	return i, err
 }
@@ -238,23 +215,21 @@ update identities
 set name            = $1,
     username        = case when $2::text = 'password-only' then null else coalesce($3, username) end,
     type            = $2,
-    account_id      = case when $4::bigint is null then account_id end,
-    organization_id = coalesce($4, organization_id),
+    account_id      = nullif(greatest($4::bigint, 0), 0),
+    organization_id = nullif(greatest(0 - $4::bigint, 0), 0),
     updated_at      = now()
 where id = $5
-  and (account_id = $6::bigint or organization_id = any($7::bigint[])
-    or ($8::boolean and organization_id is not null))
+  and (scope = any($6::bigint[]) or $7::boolean and scope < 0)
 `
 
 type UpdateIdentityParams struct {
-	Name              string
-	Type              string
-	Username          *string
-	NewOrganizationID *int64
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	Name       string
+	Type       string
+	Username   *string
+	NewScope   int64
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 func (q *Queries) UpdateIdentity(ctx context.Context, arg UpdateIdentityParams) error {
@@ -262,11 +237,10 @@ func (q *Queries) UpdateIdentity(ctx context.Context, arg UpdateIdentityParams) 
 		arg.Name,
 		arg.Type,
 		arg.Username,
-		arg.NewOrganizationID,
+		arg.NewScope,
 		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
+		arg.Reach,
+		arg.ManagesAll,
 	)
 	return err
 }

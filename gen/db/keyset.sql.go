@@ -9,35 +9,35 @@ import (
 	"context"
 )
 
-const findKeyset = `-- name: FindKeyset :one
-select fingerprint, keyset
-from encryption_keysets
-`
-
-type FindKeysetRow struct {
-	Fingerprint string
-	Keyset      []byte
-}
-
-func (q *Queries) FindKeyset(ctx context.Context) (FindKeysetRow, error) {
-	row := q.db.QueryRow(ctx, findKeyset)
-	var i FindKeysetRow
-	err := row.Scan(&i.Fingerprint, &i.Keyset)
-	return i, err
-}
-
-const insertKeyset = `-- name: InsertKeyset :exec
+const createKeyset = `-- name: CreateKeyset :exec
 insert into encryption_keysets (fingerprint, keyset)
 values ($1, $2)
 on conflict on constraint encryption_keysets_pkey do nothing
 `
 
-type InsertKeysetParams struct {
+type CreateKeysetParams struct {
 	Fingerprint string
 	Keyset      []byte
 }
 
-func (q *Queries) InsertKeyset(ctx context.Context, arg InsertKeysetParams) error {
-	_, err := q.db.Exec(ctx, insertKeyset, arg.Fingerprint, arg.Keyset)
+func (q *Queries) CreateKeyset(ctx context.Context, arg CreateKeysetParams) error {
+	_, err := q.db.Exec(ctx, createKeyset, arg.Fingerprint, arg.Keyset)
 	return err
+}
+
+const getKeyset = `-- name: GetKeyset :one
+select fingerprint, keyset
+from encryption_keysets
+`
+
+type GetKeysetRow struct {
+	Fingerprint string
+	Keyset      []byte
+}
+
+func (q *Queries) GetKeyset(ctx context.Context) (GetKeysetRow, error) {
+	row := q.db.QueryRow(ctx, getKeyset)
+	var i GetKeysetRow
+	err := row.Scan(&i.Fingerprint, &i.Keyset)
+	return i, err
 }

@@ -9,19 +9,25 @@ import (
 	"context"
 )
 
-const enablePasswords = `-- name: EnablePasswords :execrows
+const enablePasswords = `-- name: EnablePasswords :one
 update auth_providers
 set enabled = true
 where is_internal
   and not enabled
+returning id, name
 `
 
-func (q *Queries) EnablePasswords(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, enablePasswords)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type EnablePasswordsRow struct {
+	ID   int64
+	Name string
+}
+
+// No row: they are enabled already.
+func (q *Queries) EnablePasswords(ctx context.Context) (EnablePasswordsRow, error) {
+	row := q.db.QueryRow(ctx, enablePasswords)
+	var i EnablePasswordsRow
+	err := row.Scan(&i.ID, &i.Name)
+	return i, err
 }
 
 const listAccounts = `-- name: ListAccounts :many
@@ -76,21 +82,27 @@ update accounts a
 set totp_enabled = false, totp_last_step = null
 from (select b.id, b.totp_enabled from accounts b where b.username = $1 for update) as before
 where a.id = before.id
-returning before.totp_enabled
+returning a.id, before.totp_enabled
 `
 
-// No row: there is no such account. The answer is what it was before.
-func (q *Queries) ResetTOTP(ctx context.Context, username string) (bool, error) {
-	row := q.db.QueryRow(ctx, resetTOTP, username)
-	var totp_enabled bool
-	err := row.Scan(&totp_enabled)
-	return totp_enabled, err
+type ResetTOTPRow struct {
+	ID          int64
+	TOTPEnabled bool
 }
 
-const setPassword = `-- name: SetPassword :execrows
+// No row: there is no such account. The answer is what it was before.
+func (q *Queries) ResetTOTP(ctx context.Context, username string) (ResetTOTPRow, error) {
+	row := q.db.QueryRow(ctx, resetTOTP, username)
+	var i ResetTOTPRow
+	err := row.Scan(&i.ID, &i.TOTPEnabled)
+	return i, err
+}
+
+const setPassword = `-- name: SetPassword :one
 update accounts
 set password_hash = $1
 where username = $2
+returning id
 `
 
 type SetPasswordParams struct {
@@ -99,9 +111,8 @@ type SetPasswordParams struct {
 }
 
 func (q *Queries) SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error) {
-	result, err := q.db.Exec(ctx, setPassword, arg.PasswordHash, arg.Username)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	row := q.db.QueryRow(ctx, setPassword, arg.PasswordHash, arg.Username)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }

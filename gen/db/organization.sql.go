@@ -103,24 +103,26 @@ with deleted as (
     delete
     from organizations
     where id = $1
-    returning id
+    returning id, name
 )
-select exists (select from deleted) as deleted,
+select d.name,
        array(select m.account_id
              from organization_members m
-             where m.organization_id = $1 and m.status = 'active')::bigint[] as former_members
+             where m.organization_id = d.id and m.status = 'active')::bigint[] as former_members
+from deleted d
 `
 
 type DeleteOrganizationRow struct {
-	Deleted       bool
+	Name          string
 	FormerMembers []int64
 }
 
-// Foreign keys take along what it owns. The former members are told.
+// No row: there is no such organization. Foreign keys take along what it owns.
+// The former members are told.
 func (q *Queries) DeleteOrganization(ctx context.Context, id int64) (DeleteOrganizationRow, error) {
 	row := q.db.QueryRow(ctx, deleteOrganization, id)
 	var i DeleteOrganizationRow
-	err := row.Scan(&i.Deleted, &i.FormerMembers)
+	err := row.Scan(&i.Name, &i.FormerMembers)
 	return i, err
 }
 
@@ -198,6 +200,17 @@ func (q *Queries) GetOrganizationSessionSettings(ctx context.Context, id int64) 
 	var session_settings []byte
 	err := row.Scan(&session_settings)
 	return session_settings, err
+}
+
+const hasOrganization = `-- name: HasOrganization :one
+select exists (select from organizations where id = $1) as found
+`
+
+func (q *Queries) HasOrganization(ctx context.Context, id int64) (bool, error) {
+	row := q.db.QueryRow(ctx, hasOrganization, id)
+	var found bool
+	err := row.Scan(&found)
+	return found, err
 }
 
 const inviteMember = `-- name: InviteMember :one
@@ -422,17 +435,6 @@ func (q *Queries) LockMember(ctx context.Context, arg LockMemberParams) error {
 	return err
 }
 
-const organizationExists = `-- name: OrganizationExists :one
-select exists (select from organizations where id = $1) as found
-`
-
-func (q *Queries) OrganizationExists(ctx context.Context, id int64) (bool, error) {
-	row := q.db.QueryRow(ctx, organizationExists, id)
-	var found bool
-	err := row.Scan(&found)
-	return found, err
-}
-
 const removeMember = `-- name: RemoveMember :one
 with removed as (
     delete
@@ -442,9 +444,10 @@ with removed as (
       and role <> 'owner'
     returning account_id
 )
-select m.role, exists (select from removed) as removed
+select m.role, coalesce(a.username, '')::text as username, exists (select from removed) as removed
 from organizations o
          left join organization_members m on m.organization_id = o.id and m.account_id = $1
+         left join accounts a on a.id = m.account_id
 where o.id = $2
 `
 
@@ -454,15 +457,16 @@ type RemoveMemberParams struct {
 }
 
 type RemoveMemberRow struct {
-	Role    *string
-	Removed bool
+	Role     *string
+	Username string
+	Removed  bool
 }
 
 // No row: there is no such organization. The role is the one before.
 func (q *Queries) RemoveMember(ctx context.Context, arg RemoveMemberParams) (RemoveMemberRow, error) {
 	row := q.db.QueryRow(ctx, removeMember, arg.AccountID, arg.OrganizationID)
 	var i RemoveMemberRow
-	err := row.Scan(&i.Role, &i.Removed)
+	err := row.Scan(&i.Role, &i.Username, &i.Removed)
 	return i, err
 }
 
@@ -544,7 +548,7 @@ update organizations
 set session_settings = session_settings || $1::jsonb,
     updated_at       = now()
 where id = $2
-returning session_settings
+returning name, session_settings
 `
 
 type UpdateOrganizationSessionSettingsParams struct {
@@ -552,9 +556,14 @@ type UpdateOrganizationSessionSettingsParams struct {
 	ID      int64
 }
 
-func (q *Queries) UpdateOrganizationSessionSettings(ctx context.Context, arg UpdateOrganizationSessionSettingsParams) ([]byte, error) {
+type UpdateOrganizationSessionSettingsRow struct {
+	Name            string
+	SessionSettings []byte
+}
+
+func (q *Queries) UpdateOrganizationSessionSettings(ctx context.Context, arg UpdateOrganizationSessionSettingsParams) (UpdateOrganizationSessionSettingsRow, error) {
 	row := q.db.QueryRow(ctx, updateOrganizationSessionSettings, arg.Changes, arg.ID)
-	var session_settings []byte
-	err := row.Scan(&session_settings)
-	return session_settings, err
+	var i UpdateOrganizationSessionSettingsRow
+	err := row.Scan(&i.Name, &i.SessionSettings)
+	return i, err
 }

@@ -69,6 +69,30 @@ func (q *Queries) BeginPasskeyRegistration(ctx context.Context, accountID int64)
 	return i, err
 }
 
+const createChallenge = `-- name: CreateChallenge :exec
+insert into passkey_challenges (challenge, kind, account_id, origin, rp_id)
+values ($1, $2, $3, $4, $5)
+`
+
+type CreateChallengeParams struct {
+	Challenge []byte
+	Kind      string
+	AccountID *int64
+	Origin    string
+	RpID      string
+}
+
+func (q *Queries) CreateChallenge(ctx context.Context, arg CreateChallengeParams) error {
+	_, err := q.db.Exec(ctx, createChallenge,
+		arg.Challenge,
+		arg.Kind,
+		arg.AccountID,
+		arg.Origin,
+		arg.RpID,
+	)
+	return err
+}
+
 const deleteOldChallenges = `-- name: DeleteOldChallenges :exec
 delete
 from passkey_challenges
@@ -84,11 +108,12 @@ func (q *Queries) DeleteOldChallenges(ctx context.Context, most int64) error {
 	return err
 }
 
-const deletePasskey = `-- name: DeletePasskey :execrows
+const deletePasskey = `-- name: DeletePasskey :one
 delete
 from passkeys
 where id = $1
   and account_id = $2
+returning name
 `
 
 type DeletePasskeyParams struct {
@@ -96,49 +121,11 @@ type DeletePasskeyParams struct {
 	AccountID int64
 }
 
-func (q *Queries) DeletePasskey(ctx context.Context, arg DeletePasskeyParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deletePasskey, arg.ID, arg.AccountID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const findPasskey = `-- name: FindPasskey :one
-select id, account_id, credential_id, public_key, sign_count, backup_eligible, backed_up
-from passkeys
-where credential_id = $1
-  and rp_id = $2
-`
-
-type FindPasskeyParams struct {
-	CredentialID []byte
-	RpID         string
-}
-
-type FindPasskeyRow struct {
-	ID             int64
-	AccountID      int64
-	CredentialID   []byte
-	PublicKey      []byte
-	SignCount      int64
-	BackupEligible bool
-	BackedUp       bool
-}
-
-func (q *Queries) FindPasskey(ctx context.Context, arg FindPasskeyParams) (FindPasskeyRow, error) {
-	row := q.db.QueryRow(ctx, findPasskey, arg.CredentialID, arg.RpID)
-	var i FindPasskeyRow
-	err := row.Scan(
-		&i.ID,
-		&i.AccountID,
-		&i.CredentialID,
-		&i.PublicKey,
-		&i.SignCount,
-		&i.BackupEligible,
-		&i.BackedUp,
-	)
-	return i, err
+func (q *Queries) DeletePasskey(ctx context.Context, arg DeletePasskeyParams) (string, error) {
+	row := q.db.QueryRow(ctx, deletePasskey, arg.ID, arg.AccountID)
+	var name string
+	err := row.Scan(&name)
+	return name, err
 }
 
 const finishPasskeyLogin = `-- name: FinishPasskeyLogin :execrows
@@ -165,10 +152,11 @@ func (q *Queries) FinishPasskeyLogin(ctx context.Context, arg FinishPasskeyLogin
 	return result.RowsAffected(), nil
 }
 
-const finishPasskeyRegistration = `-- name: FinishPasskeyRegistration :execrows
+const finishPasskeyRegistration = `-- name: FinishPasskeyRegistration :one
 insert into passkeys (account_id, credential_id, public_key, sign_count, backup_eligible, backed_up, transports, name, rp_id)
 select $1, $2, $3, $4, $5, $6, $7, $8, $9
 where (select count(*) from passkeys p where p.account_id = $1) < $10::bigint
+returning id
 `
 
 type FinishPasskeyRegistrationParams struct {
@@ -184,9 +172,9 @@ type FinishPasskeyRegistrationParams struct {
 	Most           int64
 }
 
-// The account is locked, so that the count holds.
+// The account is locked, so that the count holds. No row: there are too many.
 func (q *Queries) FinishPasskeyRegistration(ctx context.Context, arg FinishPasskeyRegistrationParams) (int64, error) {
-	result, err := q.db.Exec(ctx, finishPasskeyRegistration,
+	row := q.db.QueryRow(ctx, finishPasskeyRegistration,
 		arg.AccountID,
 		arg.CredentialID,
 		arg.PublicKey,
@@ -198,34 +186,46 @@ func (q *Queries) FinishPasskeyRegistration(ctx context.Context, arg FinishPassk
 		arg.RpID,
 		arg.Most,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }
 
-const insertChallenge = `-- name: InsertChallenge :exec
-insert into passkey_challenges (challenge, kind, account_id, origin, rp_id)
-values ($1, $2, $3, $4, $5)
+const getPasskey = `-- name: GetPasskey :one
+select id, account_id, credential_id, public_key, sign_count, backup_eligible, backed_up
+from passkeys
+where credential_id = $1
+  and rp_id = $2
 `
 
-type InsertChallengeParams struct {
-	Challenge []byte
-	Kind      string
-	AccountID *int64
-	Origin    string
-	RpID      string
+type GetPasskeyParams struct {
+	CredentialID []byte
+	RpID         string
 }
 
-func (q *Queries) InsertChallenge(ctx context.Context, arg InsertChallengeParams) error {
-	_, err := q.db.Exec(ctx, insertChallenge,
-		arg.Challenge,
-		arg.Kind,
-		arg.AccountID,
-		arg.Origin,
-		arg.RpID,
+type GetPasskeyRow struct {
+	ID             int64
+	AccountID      int64
+	CredentialID   []byte
+	PublicKey      []byte
+	SignCount      int64
+	BackupEligible bool
+	BackedUp       bool
+}
+
+func (q *Queries) GetPasskey(ctx context.Context, arg GetPasskeyParams) (GetPasskeyRow, error) {
+	row := q.db.QueryRow(ctx, getPasskey, arg.CredentialID, arg.RpID)
+	var i GetPasskeyRow
+	err := row.Scan(
+		&i.ID,
+		&i.AccountID,
+		&i.CredentialID,
+		&i.PublicKey,
+		&i.SignCount,
+		&i.BackupEligible,
+		&i.BackedUp,
 	)
-	return err
+	return i, err
 }
 
 const listPasskeyDescriptors = `-- name: ListPasskeyDescriptors :many

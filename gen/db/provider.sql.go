@@ -40,6 +40,56 @@ func (q *Queries) BeginOidcLogin(ctx context.Context, id int64) (BeginOidcLoginR
 	return i, err
 }
 
+const createOidcAccount = `-- name: CreateOidcAccount :exec
+insert into oidc_accounts (issuer, subject, account_id)
+values ($1, $2, $3)
+`
+
+type CreateOidcAccountParams struct {
+	Issuer    string
+	Subject   string
+	AccountID int64
+}
+
+func (q *Queries) CreateOidcAccount(ctx context.Context, arg CreateOidcAccountParams) error {
+	_, err := q.db.Exec(ctx, createOidcAccount, arg.Issuer, arg.Subject, arg.AccountID)
+	return err
+}
+
+const createOidcLogin = `-- name: CreateOidcLogin :execrows
+insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier)
+select $1, p.id, p.revision, $2, $3, $4
+from auth_providers p
+where p.id = $5
+  and p.revision = $6
+    for key share
+`
+
+type CreateOidcLoginParams struct {
+	StateHash        []byte
+	NonceHash        []byte
+	KeyID            int64
+	CodeVerifier     []byte
+	ProviderID       int64
+	ProviderRevision int32
+}
+
+// Only for the provider as it was read.
+func (q *Queries) CreateOidcLogin(ctx context.Context, arg CreateOidcLoginParams) (int64, error) {
+	result, err := q.db.Exec(ctx, createOidcLogin,
+		arg.StateHash,
+		arg.NonceHash,
+		arg.KeyID,
+		arg.CodeVerifier,
+		arg.ProviderID,
+		arg.ProviderRevision,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const createOidcProvider = `-- name: CreateOidcProvider :one
 insert into auth_providers (name, issuer, client_id, redirect_uri, scope, enabled, username_attribute, first_name_attribute, last_name_attribute)
 values ($1, $2, $3::text, $4::text, $5::text, $6, $7::text,
@@ -197,56 +247,6 @@ func (q *Queries) GetOidcProvider(ctx context.Context, id int64) (GetOidcProvide
 	return i, err
 }
 
-const insertOidcAccount = `-- name: InsertOidcAccount :exec
-insert into oidc_accounts (issuer, subject, account_id)
-values ($1, $2, $3)
-`
-
-type InsertOidcAccountParams struct {
-	Issuer    string
-	Subject   string
-	AccountID int64
-}
-
-func (q *Queries) InsertOidcAccount(ctx context.Context, arg InsertOidcAccountParams) error {
-	_, err := q.db.Exec(ctx, insertOidcAccount, arg.Issuer, arg.Subject, arg.AccountID)
-	return err
-}
-
-const insertOidcLogin = `-- name: InsertOidcLogin :execrows
-insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier)
-select $1, p.id, p.revision, $2, $3, $4
-from auth_providers p
-where p.id = $5
-  and p.revision = $6
-    for key share
-`
-
-type InsertOidcLoginParams struct {
-	StateHash        []byte
-	NonceHash        []byte
-	KeyID            int64
-	CodeVerifier     []byte
-	ProviderID       int64
-	ProviderRevision int32
-}
-
-// Only for the provider as it was read.
-func (q *Queries) InsertOidcLogin(ctx context.Context, arg InsertOidcLoginParams) (int64, error) {
-	result, err := q.db.Exec(ctx, insertOidcLogin,
-		arg.StateHash,
-		arg.NonceHash,
-		arg.KeyID,
-		arg.CodeVerifier,
-		arg.ProviderID,
-		arg.ProviderRevision,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const isAnyProviderEnabled = `-- name: IsAnyProviderEnabled :one
 select exists (select from auth_providers where enabled) as enabled
 `
@@ -342,17 +342,18 @@ func (q *Queries) LockProviders(ctx context.Context) error {
 
 const setClientSecret = `-- name: SetClientSecret :exec
 update auth_providers
-set key_id        = $1,
-    client_secret = $2
+set key_id        = $1::bigint,
+    client_secret = $2::bytea
 where id = $3
 `
 
 type SetClientSecretParams struct {
-	KeyID        *int64
+	KeyID        int64
 	ClientSecret []byte
 	ID           int64
 }
 
+// A secret is sealed for the id of its provider, which has to be there before.
 func (q *Queries) SetClientSecret(ctx context.Context, arg SetClientSecretParams) error {
 	_, err := q.db.Exec(ctx, setClientSecret, arg.KeyID, arg.ClientSecret, arg.ID)
 	return err
@@ -389,7 +390,7 @@ func (q *Queries) UpdateOidcAccount(ctx context.Context, arg UpdateOidcAccountPa
 	return id, err
 }
 
-const updateOidcProvider = `-- name: UpdateOidcProvider :exec
+const updateOidcProvider = `-- name: UpdateOidcProvider :one
 update auth_providers
 set name                 = coalesce($1, name),
     issuer               = coalesce($2, issuer),
@@ -401,8 +402,12 @@ set name                 = coalesce($1, name),
     username_attribute   = coalesce($8, username_attribute),
     first_name_attribute = coalesce($9, first_name_attribute),
     last_name_attribute  = coalesce($10, last_name_attribute),
+    key_id               = case when $11::boolean then $12::bigint else key_id end,
+    client_secret        = case when $11::boolean then $13::bytea else client_secret end,
     revision             = revision + 1
-where id = $11
+where id = $14
+returning id, name, issuer, is_internal, enabled, allow_registration, client_id, redirect_uri, scope, username_attribute,
+    first_name_attribute, last_name_attribute, (client_secret is not null)::boolean as has_secret
 `
 
 type UpdateOidcProviderParams struct {
@@ -416,11 +421,30 @@ type UpdateOidcProviderParams struct {
 	UsernameAttribute  *string
 	FirstNameAttribute *string
 	LastNameAttribute  *string
+	SetSecret          bool
+	KeyID              *int64
+	ClientSecret       []byte
 	ID                 int64
 }
 
-func (q *Queries) UpdateOidcProvider(ctx context.Context, arg UpdateOidcProviderParams) error {
-	_, err := q.db.Exec(ctx, updateOidcProvider,
+type UpdateOidcProviderRow struct {
+	ID                 int64
+	Name               string
+	Issuer             string
+	IsInternal         bool
+	Enabled            bool
+	AllowRegistration  bool
+	ClientID           *string
+	RedirectURI        *string
+	Scope              *string
+	UsernameAttribute  *string
+	FirstNameAttribute *string
+	LastNameAttribute  *string
+	HasSecret          bool
+}
+
+func (q *Queries) UpdateOidcProvider(ctx context.Context, arg UpdateOidcProviderParams) (UpdateOidcProviderRow, error) {
+	row := q.db.QueryRow(ctx, updateOidcProvider,
 		arg.Name,
 		arg.Issuer,
 		arg.ClientID,
@@ -431,7 +455,26 @@ func (q *Queries) UpdateOidcProvider(ctx context.Context, arg UpdateOidcProvider
 		arg.UsernameAttribute,
 		arg.FirstNameAttribute,
 		arg.LastNameAttribute,
+		arg.SetSecret,
+		arg.KeyID,
+		arg.ClientSecret,
 		arg.ID,
 	)
-	return err
+	var i UpdateOidcProviderRow
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Issuer,
+		&i.IsInternal,
+		&i.Enabled,
+		&i.AllowRegistration,
+		&i.ClientID,
+		&i.RedirectURI,
+		&i.Scope,
+		&i.UsernameAttribute,
+		&i.FirstNameAttribute,
+		&i.LastNameAttribute,
+		&i.HasSecret,
+	)
+	return i, err
 }

@@ -15,6 +15,7 @@ values ($1, $2, 1, now() + make_interval(secs => $3::integer))
 on conflict (limiter, subject) do update
     set hits           = case when r.window_ends_at <= now() then 1 else r.hits + 1 end,
         window_ends_at = case when r.window_ends_at <= now() then excluded.window_ends_at else r.window_ends_at end
+    where r.window_ends_at <= now() or r.hits < $4::integer
 returning hits, ceil(extract(epoch from window_ends_at - now()))::integer as seconds_left
 `
 
@@ -22,6 +23,7 @@ type CountAttemptParams struct {
 	Limiter       string
 	Subject       string
 	WindowSeconds int32
+	Most          int32
 }
 
 type CountAttemptRow struct {
@@ -30,8 +32,15 @@ type CountAttemptRow struct {
 }
 
 // Opens a window with the subject's first attempt, or counts on in the open one.
+// No row: the window is used up. Attempts beyond it do not count, since nobody
+// hands them back.
 func (q *Queries) CountAttempt(ctx context.Context, arg CountAttemptParams) (CountAttemptRow, error) {
-	row := q.db.QueryRow(ctx, countAttempt, arg.Limiter, arg.Subject, arg.WindowSeconds)
+	row := q.db.QueryRow(ctx, countAttempt,
+		arg.Limiter,
+		arg.Subject,
+		arg.WindowSeconds,
+		arg.Most,
+	)
 	var i CountAttemptRow
 	err := row.Scan(&i.Hits, &i.SecondsLeft)
 	return i, err
@@ -71,4 +80,25 @@ type ForgiveAttemptParams struct {
 func (q *Queries) ForgiveAttempt(ctx context.Context, arg ForgiveAttemptParams) error {
 	_, err := q.db.Exec(ctx, forgiveAttempt, arg.Limiter, arg.Subject)
 	return err
+}
+
+const getWindow = `-- name: GetWindow :one
+select ceil(extract(epoch from window_ends_at - now()))::integer as seconds_left
+from rate_limits
+where limiter = $1
+  and subject = $2
+  and window_ends_at > now()
+`
+
+type GetWindowParams struct {
+	Limiter string
+	Subject string
+}
+
+// No row: the window has closed.
+func (q *Queries) GetWindow(ctx context.Context, arg GetWindowParams) (int32, error) {
+	row := q.db.QueryRow(ctx, getWindow, arg.Limiter, arg.Subject)
+	var seconds_left int32
+	err := row.Scan(&seconds_left)
+	return seconds_left, err
 }

@@ -9,7 +9,7 @@ import (
 	"context"
 )
 
-const addRoleMember = `-- name: AddRoleMember :exec
+const addRoleMember = `-- name: AddRoleMember :execrows
 insert into group_members (group_id, account_id)
 values ($1, $2)
 on conflict do nothing
@@ -20,9 +20,12 @@ type AddRoleMemberParams struct {
 	AccountID int64
 }
 
-func (q *Queries) AddRoleMember(ctx context.Context, arg AddRoleMemberParams) error {
-	_, err := q.db.Exec(ctx, addRoleMember, arg.ID, arg.AccountID)
-	return err
+func (q *Queries) AddRoleMember(ctx context.Context, arg AddRoleMemberParams) (int64, error) {
+	result, err := q.db.Exec(ctx, addRoleMember, arg.ID, arg.AccountID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const createRole = `-- name: CreateRole :one
@@ -326,7 +329,7 @@ func (q *Queries) OrderRoles(ctx context.Context, ids []int64) error {
 	return err
 }
 
-const removeRoleMember = `-- name: RemoveRoleMember :exec
+const removeRoleMember = `-- name: RemoveRoleMember :execrows
 delete
 from group_members
 where group_id = $1
@@ -338,9 +341,12 @@ type RemoveRoleMemberParams struct {
 	AccountID int64
 }
 
-func (q *Queries) RemoveRoleMember(ctx context.Context, arg RemoveRoleMemberParams) error {
-	_, err := q.db.Exec(ctx, removeRoleMember, arg.ID, arg.AccountID)
-	return err
+func (q *Queries) RemoveRoleMember(ctx context.Context, arg RemoveRoleMemberParams) (int64, error) {
+	result, err := q.db.Exec(ctx, removeRoleMember, arg.ID, arg.AccountID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const updateRole = `-- name: UpdateRole :one

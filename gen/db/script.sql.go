@@ -11,29 +11,27 @@ import (
 
 const createScript = `-- name: CreateScript :one
 insert into scripts (account_id, organization_id, creator_id, name, content, description, os_filter, sort_order)
-select $1::bigint, $2::bigint, $3::bigint,
-       $4, $5, nullif($6::text, ''), $7::text[],
+select nullif(greatest($1::bigint, 0), 0), nullif(greatest(0 - $1::bigint, 0), 0), $2::bigint,
+       $3, $4, nullif($5::text, ''), $6::text[],
        coalesce(max(i.sort_order) + 1, 0)
 from scripts i
-where i.account_id = $1::bigint or i.organization_id = $2::bigint
+where i.scope = $1::bigint
 returning id
 `
 
 type CreateScriptParams struct {
-	AccountID      *int64
-	OrganizationID *int64
-	CreatorID      *int64
-	Name           string
-	Content        string
-	Description    *string
-	OsFilter       []string
+	Scope       int64
+	CreatorID   *int64
+	Name        string
+	Content     string
+	Description *string
+	OsFilter    []string
 }
 
 // every owner: a new row; the caller's right to its scope is checked before
 func (q *Queries) CreateScript(ctx context.Context, arg CreateScriptParams) (int64, error) {
 	row := q.db.QueryRow(ctx, createScript,
-		arg.AccountID,
-		arg.OrganizationID,
+		arg.Scope,
 		arg.CreatorID,
 		arg.Name,
 		arg.Content,
@@ -49,17 +47,16 @@ const deleteScript = `-- name: DeleteScript :execrows
 delete
 from scripts
 where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[]))
+  and scope = any($2::bigint[])
 `
 
 type DeleteScriptParams struct {
-	ID              int64
-	AccountID       int64
-	OrganizationIds []int64
+	ID    int64
+	Reach []int64
 }
 
 func (q *Queries) DeleteScript(ctx context.Context, arg DeleteScriptParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteScript, arg.ID, arg.AccountID, arg.OrganizationIds)
+	result, err := q.db.Exec(ctx, deleteScript, arg.ID, arg.Reach)
 	if err != nil {
 		return 0, err
 	}
@@ -70,15 +67,14 @@ const getScript = `-- name: GetScript :one
 select i.id, i.name, i.content, i.description, i.os_filter, i.organization_id, coalesce(i.account_id, i.creator_id) as account_id, i.source_id, i.sort_order
 from scripts i
 where i.id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and exists (select from sources s where s.id = i.source_id and s.enabled)))
+  and (scope = any($2::bigint[])
+    or ($3::boolean and exists (select from sources s where s.id = i.source_id and s.enabled)))
 `
 
 type GetScriptParams struct {
-	ID              int64
-	AccountID       int64
-	OrganizationIds []int64
-	Sources         bool
+	ID      int64
+	Reach   []int64
+	Sources bool
 }
 
 type GetScriptRow struct {
@@ -94,12 +90,7 @@ type GetScriptRow struct {
 }
 
 func (q *Queries) GetScript(ctx context.Context, arg GetScriptParams) (GetScriptRow, error) {
-	row := q.db.QueryRow(ctx, getScript,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.Sources,
-	)
+	row := q.db.QueryRow(ctx, getScript, arg.ID, arg.Reach, arg.Sources)
 	var i GetScriptRow
 	err := row.Scan(
 		&i.ID,
@@ -118,17 +109,16 @@ func (q *Queries) GetScript(ctx context.Context, arg GetScriptParams) (GetScript
 const listScripts = `-- name: ListScripts :many
 select id, name, content, description, os_filter, organization_id, coalesce(account_id, creator_id) as account_id, source_id, sort_order
 from scripts
-where (account_id = $1::bigint or organization_id = any($2::bigint[]))
-  and ($3::text is null
-    or strpos(lower(name), lower($3::text)) > 0
-    or strpos(lower(description), lower($3::text)) > 0)
+where scope = any($1::bigint[])
+  and ($2::text is null
+    or strpos(lower(name), lower($2::text)) > 0
+    or strpos(lower(description), lower($2::text)) > 0)
 order by sort_order, id
 `
 
 type ListScriptsParams struct {
-	AccountID       int64
-	OrganizationIds []int64
-	Search          *string
+	Reach  []int64
+	Search *string
 }
 
 type ListScriptsRow struct {
@@ -144,7 +134,7 @@ type ListScriptsRow struct {
 }
 
 func (q *Queries) ListScripts(ctx context.Context, arg ListScriptsParams) ([]ListScriptsRow, error) {
-	rows, err := q.db.Query(ctx, listScripts, arg.AccountID, arg.OrganizationIds, arg.Search)
+	rows, err := q.db.Query(ctx, listScripts, arg.Reach, arg.Search)
 	if err != nil {
 		return nil, err
 	}
@@ -227,13 +217,13 @@ const repositionScript = `-- name: RepositionScript :one
 with ordered as (
     select id, row_number() over (order by sort_order, id) as place
     from scripts
-    where account_id = $3::bigint or organization_id = any($4::bigint[])
+    where scope = any($3::bigint[])
 ),
      landing as (
          select m.id,
                 t.place + case
-                              when $5::text = 'before' then -0.5
-                              when $5::text = 'after' or t.place > m.place then 0.5
+                              when $4::text = 'before' then -0.5
+                              when $4::text = 'after' or t.place > m.place then 0.5
                               else -0.5 end as place
          from ordered m,
               ordered t
@@ -257,11 +247,10 @@ from ordered o
 `
 
 type RepositionScriptParams struct {
-	ID              int64
-	TargetID        int64
-	AccountID       int64
-	OrganizationIds []int64
-	Placement       string
+	ID        int64
+	TargetID  int64
+	Reach     []int64
+	Placement string
 }
 
 type RepositionScriptRow struct {
@@ -274,8 +263,7 @@ func (q *Queries) RepositionScript(ctx context.Context, arg RepositionScriptPara
 	row := q.db.QueryRow(ctx, repositionScript,
 		arg.ID,
 		arg.TargetID,
-		arg.AccountID,
-		arg.OrganizationIds,
+		arg.Reach,
 		arg.Placement,
 	)
 	var i RepositionScriptRow
@@ -283,30 +271,30 @@ func (q *Queries) RepositionScript(ctx context.Context, arg RepositionScriptPara
 	return i, err
 }
 
-const updateScript = `-- name: UpdateScript :execrows
+const updateScript = `-- name: UpdateScript :one
 update scripts
 set name        = coalesce($1, name),
     content     = coalesce($2, content),
     description = case when $3::boolean then nullif($4::text, '') else description end,
     os_filter   = case when $5::boolean then $6::text[] else os_filter end
 where id = $7
-  and (account_id = $8::bigint or organization_id = any($9::bigint[]))
+  and scope = any($8::bigint[])
+returning name
 `
 
 type UpdateScriptParams struct {
-	Name            *string
-	Content         *string
-	SetDescription  bool
-	Description     *string
-	SetOsFilter     bool
-	OsFilter        []string
-	ID              int64
-	AccountID       int64
-	OrganizationIds []int64
+	Name           *string
+	Content        *string
+	SetDescription bool
+	Description    *string
+	SetOsFilter    bool
+	OsFilter       []string
+	ID             int64
+	Reach          []int64
 }
 
-func (q *Queries) UpdateScript(ctx context.Context, arg UpdateScriptParams) (int64, error) {
-	result, err := q.db.Exec(ctx, updateScript,
+func (q *Queries) UpdateScript(ctx context.Context, arg UpdateScriptParams) (string, error) {
+	row := q.db.QueryRow(ctx, updateScript,
 		arg.Name,
 		arg.Content,
 		arg.SetDescription,
@@ -314,11 +302,9 @@ func (q *Queries) UpdateScript(ctx context.Context, arg UpdateScriptParams) (int
 		arg.SetOsFilter,
 		arg.OsFilter,
 		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
+		arg.Reach,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var name string
+	err := row.Scan(&name)
+	return name, err
 }

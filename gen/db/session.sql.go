@@ -10,45 +10,27 @@ import (
 	"time"
 )
 
-const deleteSession = `-- name: DeleteSession :execrows
-delete
-from sessions
-where id = $1
-  and account_id = $2
-`
-
-type DeleteSessionParams struct {
-	ID        int64
-	AccountID int64
-}
-
-func (q *Queries) DeleteSession(ctx context.Context, arg DeleteSessionParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteSession, arg.ID, arg.AccountID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const insertSession = `-- name: InsertSession :one
-insert into sessions (account_id, token_hash, ip, user_agent)
-select a.id, $1, $2, $3
+const createSession = `-- name: CreateSession :one
+insert into sessions (account_id, impersonator_id, token_hash, ip, user_agent)
+select a.id, $1::bigint, $2, $3::text, $4
 from accounts a
-where a.id = $4
+where a.id = $5
 for key share
 returning id
 `
 
-type InsertSessionParams struct {
-	TokenHash []byte
-	IP        string
-	UserAgent string
-	AccountID int64
+type CreateSessionParams struct {
+	ImpersonatorID *int64
+	TokenHash      []byte
+	IP             *string
+	UserAgent      string
+	AccountID      int64
 }
 
 // No row: the account is gone, also when that becomes true only now.
-func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) (int64, error) {
-	row := q.db.QueryRow(ctx, insertSession,
+func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) (int64, error) {
+	row := q.db.QueryRow(ctx, createSession,
+		arg.ImpersonatorID,
 		arg.TokenHash,
 		arg.IP,
 		arg.UserAgent,
@@ -59,15 +41,24 @@ func (q *Queries) InsertSession(ctx context.Context, arg InsertSessionParams) (i
 	return id, err
 }
 
-const isPasswordLoginEnabled = `-- name: IsPasswordLoginEnabled :one
-select exists (select from auth_providers p where p.is_internal and p.enabled) as enabled
+const deleteSession = `-- name: DeleteSession :one
+delete
+from sessions
+where id = $1
+  and account_id = $2
+returning impersonator_id
 `
 
-func (q *Queries) IsPasswordLoginEnabled(ctx context.Context) (bool, error) {
-	row := q.db.QueryRow(ctx, isPasswordLoginEnabled)
-	var enabled bool
-	err := row.Scan(&enabled)
-	return enabled, err
+type DeleteSessionParams struct {
+	ID        int64
+	AccountID int64
+}
+
+func (q *Queries) DeleteSession(ctx context.Context, arg DeleteSessionParams) (*int64, error) {
+	row := q.db.QueryRow(ctx, deleteSession, arg.ID, arg.AccountID)
+	var impersonator_id *int64
+	err := row.Scan(&impersonator_id)
+	return impersonator_id, err
 }
 
 const listSessions = `-- name: ListSessions :many
@@ -79,7 +70,7 @@ order by last_activity desc, id desc
 
 type ListSessionsRow struct {
 	ID           int64
-	IP           string
+	IP           *string
 	UserAgent    string
 	LastActivity time.Time
 	CreatedAt    time.Time
@@ -112,10 +103,13 @@ func (q *Queries) ListSessions(ctx context.Context, accountID int64) ([]ListSess
 }
 
 const login = `-- name: Login :one
-select a.id, a.password_hash, a.totp_enabled, t.ciphertext as totp_ciphertext
-from accounts a
+select coalesce(a.id, 0)::bigint as id, coalesce(a.password_hash, '')::text as password_hash,
+       coalesce(a.totp_enabled, false)::boolean as totp_enabled, t.ciphertext as totp_ciphertext
+from auth_providers p
+         left join accounts a on a.username = $1
          left join totp_secrets t on t.account_id = a.id and t.kind = 'active'
-where a.username = $1
+where p.is_internal
+  and p.enabled
 `
 
 type LoginRow struct {
@@ -125,7 +119,8 @@ type LoginRow struct {
 	TOTPCiphertext []byte
 }
 
-// Everything that decides a sign-in. No row: there is no such account.
+// Everything that decides a sign-in. No row: nobody signs in with a password. The
+// id 0: there is no such account.
 func (q *Queries) Login(ctx context.Context, username string) (LoginRow, error) {
 	row := q.db.QueryRow(ctx, login, username)
 	var i LoginRow
@@ -142,12 +137,18 @@ const logout = `-- name: Logout :one
 delete
 from sessions
 where token_hash = $1
-returning id
+returning id, account_id, impersonator_id
 `
 
-func (q *Queries) Logout(ctx context.Context, tokenHash []byte) (int64, error) {
+type LogoutRow struct {
+	ID             int64
+	AccountID      int64
+	ImpersonatorID *int64
+}
+
+func (q *Queries) Logout(ctx context.Context, tokenHash []byte) (LogoutRow, error) {
 	row := q.db.QueryRow(ctx, logout, tokenHash)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
+	var i LogoutRow
+	err := row.Scan(&i.ID, &i.AccountID, &i.ImpersonatorID)
+	return i, err
 }

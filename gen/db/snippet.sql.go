@@ -11,29 +11,27 @@ import (
 
 const createSnippet = `-- name: CreateSnippet :one
 insert into snippets (account_id, organization_id, creator_id, name, command, description, os_filter, sort_order)
-select $1::bigint, $2::bigint, $3::bigint,
-       $4, $5, nullif($6::text, ''), $7::text[],
+select nullif(greatest($1::bigint, 0), 0), nullif(greatest(0 - $1::bigint, 0), 0), $2::bigint,
+       $3, $4, nullif($5::text, ''), $6::text[],
        coalesce(max(i.sort_order) + 1, 0)
 from snippets i
-where i.account_id = $1::bigint or i.organization_id = $2::bigint
+where i.scope = $1::bigint
 returning id
 `
 
 type CreateSnippetParams struct {
-	AccountID      *int64
-	OrganizationID *int64
-	CreatorID      *int64
-	Name           string
-	Command        string
-	Description    *string
-	OsFilter       []string
+	Scope       int64
+	CreatorID   *int64
+	Name        string
+	Command     string
+	Description *string
+	OsFilter    []string
 }
 
 // every owner: a new row; the caller's right to its scope is checked before
 func (q *Queries) CreateSnippet(ctx context.Context, arg CreateSnippetParams) (int64, error) {
 	row := q.db.QueryRow(ctx, createSnippet,
-		arg.AccountID,
-		arg.OrganizationID,
+		arg.Scope,
 		arg.CreatorID,
 		arg.Name,
 		arg.Command,
@@ -49,17 +47,16 @@ const deleteSnippet = `-- name: DeleteSnippet :execrows
 delete
 from snippets
 where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[]))
+  and scope = any($2::bigint[])
 `
 
 type DeleteSnippetParams struct {
-	ID              int64
-	AccountID       int64
-	OrganizationIds []int64
+	ID    int64
+	Reach []int64
 }
 
 func (q *Queries) DeleteSnippet(ctx context.Context, arg DeleteSnippetParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteSnippet, arg.ID, arg.AccountID, arg.OrganizationIds)
+	result, err := q.db.Exec(ctx, deleteSnippet, arg.ID, arg.Reach)
 	if err != nil {
 		return 0, err
 	}
@@ -70,15 +67,14 @@ const getSnippet = `-- name: GetSnippet :one
 select i.id, i.name, i.command, i.description, i.os_filter, i.organization_id, coalesce(i.account_id, i.creator_id) as account_id, i.source_id, i.sort_order
 from snippets i
 where i.id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and exists (select from sources s where s.id = i.source_id and s.enabled)))
+  and (scope = any($2::bigint[])
+    or ($3::boolean and exists (select from sources s where s.id = i.source_id and s.enabled)))
 `
 
 type GetSnippetParams struct {
-	ID              int64
-	AccountID       int64
-	OrganizationIds []int64
-	Sources         bool
+	ID      int64
+	Reach   []int64
+	Sources bool
 }
 
 type GetSnippetRow struct {
@@ -94,12 +90,7 @@ type GetSnippetRow struct {
 }
 
 func (q *Queries) GetSnippet(ctx context.Context, arg GetSnippetParams) (GetSnippetRow, error) {
-	row := q.db.QueryRow(ctx, getSnippet,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.Sources,
-	)
+	row := q.db.QueryRow(ctx, getSnippet, arg.ID, arg.Reach, arg.Sources)
 	var i GetSnippetRow
 	err := row.Scan(
 		&i.ID,
@@ -118,14 +109,9 @@ func (q *Queries) GetSnippet(ctx context.Context, arg GetSnippetParams) (GetSnip
 const listSnippets = `-- name: ListSnippets :many
 select id, name, command, description, os_filter, organization_id, coalesce(account_id, creator_id) as account_id, source_id, sort_order
 from snippets
-where (account_id = $1::bigint or organization_id = any($2::bigint[]))
+where scope = any($1::bigint[])
 order by sort_order, id
 `
-
-type ListSnippetsParams struct {
-	AccountID       int64
-	OrganizationIds []int64
-}
 
 type ListSnippetsRow struct {
 	ID             int64
@@ -139,8 +125,8 @@ type ListSnippetsRow struct {
 	SortOrder      int32
 }
 
-func (q *Queries) ListSnippets(ctx context.Context, arg ListSnippetsParams) ([]ListSnippetsRow, error) {
-	rows, err := q.db.Query(ctx, listSnippets, arg.AccountID, arg.OrganizationIds)
+func (q *Queries) ListSnippets(ctx context.Context, reach []int64) ([]ListSnippetsRow, error) {
+	rows, err := q.db.Query(ctx, listSnippets, reach)
 	if err != nil {
 		return nil, err
 	}
@@ -223,13 +209,13 @@ const repositionSnippet = `-- name: RepositionSnippet :one
 with ordered as (
     select id, row_number() over (order by sort_order, id) as place
     from snippets
-    where account_id = $3::bigint or organization_id = any($4::bigint[])
+    where scope = any($3::bigint[])
 ),
      landing as (
          select m.id,
                 t.place + case
-                              when $5::text = 'before' then -0.5
-                              when $5::text = 'after' or t.place > m.place then 0.5
+                              when $4::text = 'before' then -0.5
+                              when $4::text = 'after' or t.place > m.place then 0.5
                               else -0.5 end as place
          from ordered m,
               ordered t
@@ -253,11 +239,10 @@ from ordered o
 `
 
 type RepositionSnippetParams struct {
-	ID              int64
-	TargetID        int64
-	AccountID       int64
-	OrganizationIds []int64
-	Placement       string
+	ID        int64
+	TargetID  int64
+	Reach     []int64
+	Placement string
 }
 
 type RepositionSnippetRow struct {
@@ -270,8 +255,7 @@ func (q *Queries) RepositionSnippet(ctx context.Context, arg RepositionSnippetPa
 	row := q.db.QueryRow(ctx, repositionSnippet,
 		arg.ID,
 		arg.TargetID,
-		arg.AccountID,
-		arg.OrganizationIds,
+		arg.Reach,
 		arg.Placement,
 	)
 	var i RepositionSnippetRow
@@ -279,30 +263,30 @@ func (q *Queries) RepositionSnippet(ctx context.Context, arg RepositionSnippetPa
 	return i, err
 }
 
-const updateSnippet = `-- name: UpdateSnippet :execrows
+const updateSnippet = `-- name: UpdateSnippet :one
 update snippets
 set name        = coalesce($1, name),
     command     = coalesce($2, command),
     description = case when $3::boolean then nullif($4::text, '') else description end,
     os_filter   = case when $5::boolean then $6::text[] else os_filter end
 where id = $7
-  and (account_id = $8::bigint or organization_id = any($9::bigint[]))
+  and scope = any($8::bigint[])
+returning name
 `
 
 type UpdateSnippetParams struct {
-	Name            *string
-	Command         *string
-	SetDescription  bool
-	Description     *string
-	SetOsFilter     bool
-	OsFilter        []string
-	ID              int64
-	AccountID       int64
-	OrganizationIds []int64
+	Name           *string
+	Command        *string
+	SetDescription bool
+	Description    *string
+	SetOsFilter    bool
+	OsFilter       []string
+	ID             int64
+	Reach          []int64
 }
 
-func (q *Queries) UpdateSnippet(ctx context.Context, arg UpdateSnippetParams) (int64, error) {
-	result, err := q.db.Exec(ctx, updateSnippet,
+func (q *Queries) UpdateSnippet(ctx context.Context, arg UpdateSnippetParams) (string, error) {
+	row := q.db.QueryRow(ctx, updateSnippet,
 		arg.Name,
 		arg.Command,
 		arg.SetDescription,
@@ -310,11 +294,9 @@ func (q *Queries) UpdateSnippet(ctx context.Context, arg UpdateSnippetParams) (i
 		arg.SetOsFilter,
 		arg.OsFilter,
 		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
+		arg.Reach,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var name string
+	err := row.Scan(&name)
+	return name, err
 }

@@ -94,7 +94,7 @@ func (q *Queries) DeleteSource(ctx context.Context, id int64) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
-const ensureDefaultSource = `-- name: EnsureDefaultSource :exec
+const ensureDefaultSource = `-- name: EnsureDefaultSource :execrows
 insert into sources (name, url, is_default)
 values ($1, $2, true)
 on conflict on constraint sources_url_unique do update
@@ -107,9 +107,12 @@ type EnsureDefaultSourceParams struct {
 	URL  string
 }
 
-func (q *Queries) EnsureDefaultSource(ctx context.Context, arg EnsureDefaultSourceParams) error {
-	_, err := q.db.Exec(ctx, ensureDefaultSource, arg.Name, arg.URL)
-	return err
+func (q *Queries) EnsureDefaultSource(ctx context.Context, arg EnsureDefaultSourceParams) (int64, error) {
+	result, err := q.db.Exec(ctx, ensureDefaultSource, arg.Name, arg.URL)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const failSync = `-- name: FailSync :exec
@@ -302,7 +305,7 @@ func (q *Queries) LockSync(ctx context.Context, source string) error {
 	return err
 }
 
-const moveDefaultSource = `-- name: MoveDefaultSource :exec
+const moveDefaultSource = `-- name: MoveDefaultSource :execrows
 with replaced as (select exists (select from sources where url = $1) as other)
 update sources
 set url        = case when replaced.other then url else $1 end,
@@ -314,9 +317,12 @@ where is_default
 `
 
 // The default source follows the URL, unless another source has it: that one takes over then.
-func (q *Queries) MoveDefaultSource(ctx context.Context, url string) error {
-	_, err := q.db.Exec(ctx, moveDefaultSource, url)
-	return err
+func (q *Queries) MoveDefaultSource(ctx context.Context, url string) (int64, error) {
+	result, err := q.db.Exec(ctx, moveDefaultSource, url)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const storeSourceScripts = `-- name: StoreSourceScripts :exec
@@ -391,13 +397,14 @@ func (q *Queries) StoreSourceSnippets(ctx context.Context, arg StoreSourceSnippe
 	return err
 }
 
-const updateSource = `-- name: UpdateSource :execrows
+const updateSource = `-- name: UpdateSource :one
 update sources
 set name       = coalesce($1, name),
     url        = coalesce($2, url),
     enabled    = coalesce($3, enabled),
     updated_at = now()
 where id = $4
+returning name, enabled
 `
 
 type UpdateSourceParams struct {
@@ -407,15 +414,19 @@ type UpdateSourceParams struct {
 	ID      int64
 }
 
-func (q *Queries) UpdateSource(ctx context.Context, arg UpdateSourceParams) (int64, error) {
-	result, err := q.db.Exec(ctx, updateSource,
+type UpdateSourceRow struct {
+	Name    string
+	Enabled bool
+}
+
+func (q *Queries) UpdateSource(ctx context.Context, arg UpdateSourceParams) (UpdateSourceRow, error) {
+	row := q.db.QueryRow(ctx, updateSource,
 		arg.Name,
 		arg.URL,
 		arg.Enabled,
 		arg.ID,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var i UpdateSourceRow
+	err := row.Scan(&i.Name, &i.Enabled)
+	return i, err
 }

@@ -14,17 +14,15 @@ insert into entry_tags (entry_id, tag_id)
 select e.id, $1
 from entries e
 where e.id = $2
-  and (e.account_id = $3::bigint or e.organization_id = any($4::bigint[])
-    or ($5::boolean and e.organization_id is not null))
+  and (e.scope = any($3::bigint[]) or $4::boolean and e.scope < 0)
 for share
 `
 
 type AssignTagParams struct {
-	TagID             int64
-	EntryID           int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
+	TagID      int64
+	EntryID    int64
+	Reach      []int64
+	ManagesAll bool
 }
 
 // The entry is locked, so that a move to where the caller cannot read it comes
@@ -33,9 +31,8 @@ func (q *Queries) AssignTag(ctx context.Context, arg AssignTagParams) (int64, er
 	result, err := q.db.Exec(ctx, assignTag,
 		arg.TagID,
 		arg.EntryID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
+		arg.Reach,
+		arg.ManagesAll,
 	)
 	if err != nil {
 		return 0, err
@@ -71,11 +68,12 @@ func (q *Queries) CreateTag(ctx context.Context, arg CreateTagParams) (int64, er
 	return id, err
 }
 
-const deleteTag = `-- name: DeleteTag :execrows
+const deleteTag = `-- name: DeleteTag :one
 delete
 from tags
 where id = $1
   and account_id = $2
+returning name
 `
 
 type DeleteTagParams struct {
@@ -83,56 +81,48 @@ type DeleteTagParams struct {
 	AccountID int64
 }
 
-func (q *Queries) DeleteTag(ctx context.Context, arg DeleteTagParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteTag, arg.ID, arg.AccountID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) DeleteTag(ctx context.Context, arg DeleteTagParams) (string, error) {
+	row := q.db.QueryRow(ctx, deleteTag, arg.ID, arg.AccountID)
+	var name string
+	err := row.Scan(&name)
+	return name, err
 }
 
-const findTag = `-- name: FindTag :one
+const getTaggable = `-- name: GetTaggable :one
+select scope
+from entries
+where id = $1
+  and (scope = any($2::bigint[]) or $3::boolean and scope < 0)
+`
+
+type GetTaggableParams struct {
+	ID         int64
+	Reach      []int64
+	ManagesAll bool
+}
+
+// An entry that the caller may see or manage.
+func (q *Queries) GetTaggable(ctx context.Context, arg GetTaggableParams) (int64, error) {
+	row := q.db.QueryRow(ctx, getTaggable, arg.ID, arg.Reach, arg.ManagesAll)
+	var scope int64
+	err := row.Scan(&scope)
+	return scope, err
+}
+
+const hasTag = `-- name: HasTag :one
 select exists (select from tags where id = $1 and account_id = $2) as found
 `
 
-type FindTagParams struct {
+type HasTagParams struct {
 	ID        int64
 	AccountID int64
 }
 
-func (q *Queries) FindTag(ctx context.Context, arg FindTagParams) (bool, error) {
-	row := q.db.QueryRow(ctx, findTag, arg.ID, arg.AccountID)
+func (q *Queries) HasTag(ctx context.Context, arg HasTagParams) (bool, error) {
+	row := q.db.QueryRow(ctx, hasTag, arg.ID, arg.AccountID)
 	var found bool
 	err := row.Scan(&found)
 	return found, err
-}
-
-const findTaggable = `-- name: FindTaggable :one
-select organization_id
-from entries
-where id = $1
-  and (account_id = $2::bigint or organization_id = any($3::bigint[])
-    or ($4::boolean and organization_id is not null))
-`
-
-type FindTaggableParams struct {
-	ID                int64
-	AccountID         int64
-	OrganizationIds   []int64
-	EveryOrganization bool
-}
-
-// An entry that the caller may see or manage.
-func (q *Queries) FindTaggable(ctx context.Context, arg FindTaggableParams) (*int64, error) {
-	row := q.db.QueryRow(ctx, findTaggable,
-		arg.ID,
-		arg.AccountID,
-		arg.OrganizationIds,
-		arg.EveryOrganization,
-	)
-	var organization_id *int64
-	err := row.Scan(&organization_id)
-	return organization_id, err
 }
 
 const listEntryTags = `-- name: ListEntryTags :many
@@ -230,13 +220,14 @@ func (q *Queries) UnassignTag(ctx context.Context, arg UnassignTagParams) (int64
 	return result.RowsAffected(), nil
 }
 
-const updateTag = `-- name: UpdateTag :execrows
+const updateTag = `-- name: UpdateTag :one
 update tags
 set name       = coalesce($1, name),
     color      = coalesce($2, color),
     updated_at = now()
 where id = $3
   and account_id = $4
+returning name
 `
 
 type UpdateTagParams struct {
@@ -246,15 +237,14 @@ type UpdateTagParams struct {
 	AccountID int64
 }
 
-func (q *Queries) UpdateTag(ctx context.Context, arg UpdateTagParams) (int64, error) {
-	result, err := q.db.Exec(ctx, updateTag,
+func (q *Queries) UpdateTag(ctx context.Context, arg UpdateTagParams) (string, error) {
+	row := q.db.QueryRow(ctx, updateTag,
 		arg.Name,
 		arg.Color,
 		arg.ID,
 		arg.AccountID,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var name string
+	err := row.Scan(&name)
+	return name, err
 }

@@ -9,21 +9,40 @@ import (
 	"context"
 )
 
-const disableTotp = `-- name: DisableTotp :execrows
+const createPendingTotpSecret = `-- name: CreatePendingTotpSecret :exec
+insert into totp_secrets (account_id, kind, key_id, ciphertext)
+values ($1, 'pending', $2, $3)
+on conflict on constraint totp_secrets_one_of_a_kind do nothing
+`
+
+type CreatePendingTotpSecretParams struct {
+	AccountID  int64
+	KeyID      int64
+	Ciphertext []byte
+}
+
+// Of two first calls at once, one secret stays.
+func (q *Queries) CreatePendingTotpSecret(ctx context.Context, arg CreatePendingTotpSecretParams) error {
+	_, err := q.db.Exec(ctx, createPendingTotpSecret, arg.AccountID, arg.KeyID, arg.Ciphertext)
+	return err
+}
+
+const disableTotp = `-- name: DisableTotp :one
 with forgotten as (
     delete from totp_secrets s
     where s.account_id = $1 and s.kind = 'active')
 update accounts
 set totp_enabled = false, totp_last_step = null
 where id = $1 and totp_enabled
+returning username
 `
 
-func (q *Queries) DisableTotp(ctx context.Context, accountID int64) (int64, error) {
-	result, err := q.db.Exec(ctx, disableTotp, accountID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+// No row: TOTP is disabled already.
+func (q *Queries) DisableTotp(ctx context.Context, accountID int64) (string, error) {
+	row := q.db.QueryRow(ctx, disableTotp, accountID)
+	var username string
+	err := row.Scan(&username)
+	return username, err
 }
 
 const enableTotp = `-- name: EnableTotp :execrows
@@ -92,24 +111,6 @@ func (q *Queries) GetTotpSecret(ctx context.Context, accountID int64) (GetTotpSe
 	var i GetTotpSecretRow
 	err := row.Scan(&i.Username, &i.TOTPEnabled, &i.Ciphertext)
 	return i, err
-}
-
-const insertPendingTotpSecret = `-- name: InsertPendingTotpSecret :exec
-insert into totp_secrets (account_id, kind, key_id, ciphertext)
-values ($1, 'pending', $2, $3)
-on conflict on constraint totp_secrets_one_of_a_kind do nothing
-`
-
-type InsertPendingTotpSecretParams struct {
-	AccountID  int64
-	KeyID      int64
-	Ciphertext []byte
-}
-
-// Of two first calls at once, one secret stays.
-func (q *Queries) InsertPendingTotpSecret(ctx context.Context, arg InsertPendingTotpSecretParams) error {
-	_, err := q.db.Exec(ctx, insertPendingTotpSecret, arg.AccountID, arg.KeyID, arg.Ciphertext)
-	return err
 }
 
 const useTotpStep = `-- name: UseTotpStep :execrows

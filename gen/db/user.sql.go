@@ -29,22 +29,27 @@ delete
 from organizations o
 where o.id = any($1::bigint[])
   and not exists (select from organization_members m where m.organization_id = o.id and m.role = 'owner')
-returning o.id
+returning o.id, o.name
 `
 
-func (q *Queries) DeleteOwnerlessOrganizations(ctx context.Context, organizationIds []int64) ([]int64, error) {
+type DeleteOwnerlessOrganizationsRow struct {
+	ID   int64
+	Name string
+}
+
+func (q *Queries) DeleteOwnerlessOrganizations(ctx context.Context, organizationIds []int64) ([]DeleteOwnerlessOrganizationsRow, error) {
 	rows, err := q.db.Query(ctx, deleteOwnerlessOrganizations, organizationIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []int64{}
+	items := []DeleteOwnerlessOrganizationsRow{}
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		var i DeleteOwnerlessOrganizationsRow
+		if err := rows.Scan(&i.ID, &i.Name); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -66,10 +71,11 @@ func (q *Queries) DeleteUser(ctx context.Context, id int64) error {
 const endSessions = `-- name: EndSessions :many
 delete
 from sessions
-where account_id = $1
+where account_id = $1 or impersonator_id = $1
 returning id
 `
 
+// The account's own, and those in which it acts as another one.
 func (q *Queries) EndSessions(ctx context.Context, accountID int64) ([]int64, error) {
 	rows, err := q.db.Query(ctx, endSessions, accountID)
 	if err != nil {
@@ -202,7 +208,7 @@ func (q *Queries) LockPermissions(ctx context.Context) error {
 }
 
 const lockUser = `-- name: LockUser :one
-select a.id,
+select a.id, a.username,
        exists (select from administrators d where d.account_id = a.id)                           as is_admin,
        exists (select from administrators d where d.account_id <> a.id)                          as other_admins,
        array(select p.permission from effective_permissions p where p.account_id = a.id)::text[] as permissions
@@ -213,6 +219,7 @@ for update of a
 
 type LockUserRow struct {
 	ID          int64
+	Username    string
 	IsAdmin     bool
 	OtherAdmins bool
 	Permissions []string
@@ -225,6 +232,7 @@ func (q *Queries) LockUser(ctx context.Context, id int64) (LockUserRow, error) {
 	var i LockUserRow
 	err := row.Scan(
 		&i.ID,
+		&i.Username,
 		&i.IsAdmin,
 		&i.OtherAdmins,
 		&i.Permissions,
@@ -232,7 +240,7 @@ func (q *Queries) LockUser(ctx context.Context, id int64) (LockUserRow, error) {
 	return i, err
 }
 
-const passOnOrganizations = `-- name: PassOnOrganizations :exec
+const passOnOrganizations = `-- name: PassOnOrganizations :many
 update organization_members m
 set role       = 'owner',
     updated_at = now()
@@ -241,12 +249,35 @@ from (select distinct on (c.organization_id) c.organization_id, c.account_id
       where c.organization_id = any($1::bigint[])
         and c.status = 'active'
       order by c.organization_id, c.created_at, c.account_id) as successor
+         join organizations o on o.id = successor.organization_id
 where m.organization_id = successor.organization_id
   and m.account_id = successor.account_id
+returning m.organization_id, m.account_id, o.name
 `
 
+type PassOnOrganizationsRow struct {
+	OrganizationID int64
+	AccountID      int64
+	Name           string
+}
+
 // The member who joined first becomes the owner of an organization without one.
-func (q *Queries) PassOnOrganizations(ctx context.Context, organizationIds []int64) error {
-	_, err := q.db.Exec(ctx, passOnOrganizations, organizationIds)
-	return err
+func (q *Queries) PassOnOrganizations(ctx context.Context, organizationIds []int64) ([]PassOnOrganizationsRow, error) {
+	rows, err := q.db.Query(ctx, passOnOrganizations, organizationIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PassOnOrganizationsRow{}
+	for rows.Next() {
+		var i PassOnOrganizationsRow
+		if err := rows.Scan(&i.OrganizationID, &i.AccountID, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

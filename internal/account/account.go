@@ -5,12 +5,11 @@ package account
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -19,12 +18,14 @@ var errRegistrationClosed = fail.Forbidden("Self-registration is not enabled")
 
 // Handlers are the operations of the tag account.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+func New(queries *db.Queries, changes *change.Changes) *Handlers {
+	return &Handlers{queries: queries, changes: changes}
+}
 
 // RegisterAccount creates the first administrator during setup, afterwards an
 // ordinary account where self-registration is on.
@@ -37,24 +38,27 @@ func (h *Handlers) RegisterAccount(ctx context.Context, request api.RegisterAcco
 	if err != nil {
 		return nil, err
 	}
-	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		if err := q.LockSetup(ctx); err != nil {
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := tx.LockSetup(ctx); err != nil {
 			return err
 		}
-		first, err := mayRegister(ctx, q)
+		first, err := mayRegister(ctx, tx.Queries)
 		if err != nil {
 			return err
 		}
-		id, err := q.InsertAccount(ctx, db.InsertAccountParams{
+		id, err := tx.CreateAccount(ctx, db.CreateAccountParams{
 			Username: request.Body.Username, PasswordHash: hash,
 			FirstName: request.Body.FirstName, LastName: request.Body.LastName,
 		})
 		if err != nil {
 			return fail.OnConstraint(err, "accounts_username_unique", fail.Conflict("This account already exists"))
 		}
+		tx.Record(event.Event{
+			Action: event.AccountCreate, Owner: caller.Account(id), ResourceID: id,
+			Details: event.Details{"name": request.Body.Username, "isAdmin": first},
+		})
 		if first {
-			return q.AddAdministrator(ctx, id)
+			return tx.AddAdministrator(ctx, id)
 		}
 		return nil
 	})
@@ -67,7 +71,7 @@ func (h *Handlers) RegisterAccount(ctx context.Context, request api.RegisterAcco
 // mayRegister refuses unless this is first-time setup, which it reports, or
 // self-registration is on.
 func mayRegister(ctx context.Context, q *db.Queries) (first bool, err error) {
-	rules, err := q.FindRegistrationRules(ctx)
+	rules, err := q.GetRegistrationRules(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -106,8 +110,19 @@ func (h *Handlers) GetMe(ctx context.Context, _ api.GetMeRequestObject) (api.Get
 
 // UpdateName changes the caller's first name, last name or both.
 func (h *Handlers) UpdateName(ctx context.Context, request api.UpdateNameRequestObject) (api.UpdateNameResponseObject, error) {
-	err := h.queries.UpdateName(ctx, db.UpdateNameParams{
-		FirstName: request.Body.FirstName, LastName: request.Body.LastName, ID: caller.From(ctx).AccountID,
+	id := caller.From(ctx).AccountID
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		username, err := tx.UpdateName(ctx, db.UpdateNameParams{
+			FirstName: request.Body.FirstName, LastName: request.Body.LastName, ID: id,
+		})
+		if err != nil {
+			return fail.OnNoRows(err, caller.ErrGone)
+		}
+		tx.Record(event.Event{
+			Action: event.AccountUpdate, Owner: caller.Account(id), ResourceID: id,
+			Details: event.Details{"name": username, "updatedFields": caller.Members(ctx)},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -121,7 +136,19 @@ func (h *Handlers) UpdatePassword(ctx context.Context, request api.UpdatePasswor
 	if err != nil {
 		return nil, err
 	}
-	if _, err := h.queries.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: caller.From(ctx).AccountID}); err != nil {
+	id := caller.From(ctx).AccountID
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		username, err := tx.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: id})
+		if err != nil {
+			return fail.OnNoRows(err, caller.ErrGone)
+		}
+		tx.Record(event.Event{
+			Action: event.AccountPasswordChange, Owner: caller.Account(id), ResourceID: id,
+			Details: event.Details{"name": username},
+		})
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return api.UpdatePassword200JSONResponse{Message: "Your password has been successfully updated."}, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
 )
 
@@ -33,7 +34,11 @@ func (h *Handlers) SetAvatar(ctx context.Context, request api.SetAvatarRequestOb
 	}
 	sum := sha256.Sum256(image)
 	hash := hex.EncodeToString(sum[:avatarHashLength])
-	err = h.queries.SetAvatar(ctx, db.SetAvatarParams{AccountID: caller.From(ctx).AccountID, Image: image, AvatarHash: hash})
+	id := caller.From(ctx).AccountID
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		tx.Record(settingsChanged(id, "avatar"))
+		return tx.SetAvatar(ctx, db.SetAvatarParams{AccountID: id, Image: image, AvatarHash: hash})
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +47,19 @@ func (h *Handlers) SetAvatar(ctx context.Context, request api.SetAvatarRequestOb
 
 // DeleteAvatar removes the caller's picture, if there is one.
 func (h *Handlers) DeleteAvatar(ctx context.Context, _ api.DeleteAvatarRequestObject) (api.DeleteAvatarResponseObject, error) {
-	if err := h.queries.DeleteAvatar(ctx, caller.From(ctx).AccountID); err != nil {
+	id := caller.From(ctx).AccountID
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		updated, err := tx.DeleteAvatar(ctx, id)
+		if err != nil {
+			return err
+		}
+		if updated == 0 {
+			return caller.ErrGone
+		}
+		tx.Record(settingsChanged(id, "avatar"))
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	return api.DeleteAvatar200JSONResponse{Message: "Your profile picture has been successfully removed."}, nil

@@ -9,6 +9,8 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 )
 
@@ -43,20 +45,45 @@ func (h *Handlers) UpdatePreferences(ctx context.Context, request api.UpdatePref
 	if err != nil {
 		return nil, err
 	}
-	merged, err := h.queries.UpdatePreferences(ctx, db.UpdatePreferencesParams{Patch: patch, ID: caller.From(ctx).AccountID})
+	id := caller.From(ctx).AccountID
+	var merged []byte
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if merged, err = tx.UpdatePreferences(ctx, db.UpdatePreferencesParams{Patch: patch, ID: id}); err != nil {
+			return fail.OnNoRows(err, caller.ErrGone)
+		}
+		tx.Record(settingsChanged(id, "preferences"))
+		return nil
+	})
 	if err != nil {
-		return nil, fail.OnNoRows(err, caller.ErrGone)
+		return nil, err
 	}
 	return api.UpdatePreferences200JSONResponse{Message: "Preferences successfully updated.", Preferences: merged}, nil
 }
 
 // UpdateSessionSync stores which of the caller's connections clients show.
 func (h *Handlers) UpdateSessionSync(ctx context.Context, request api.UpdateSessionSyncRequestObject) (api.UpdateSessionSyncResponseObject, error) {
-	err := h.queries.UpdateSessionSync(ctx, db.UpdateSessionSyncParams{
-		SessionSync: string(request.Body.SessionSync), ID: caller.From(ctx).AccountID,
+	id := caller.From(ctx).AccountID
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		updated, err := tx.UpdateSessionSync(ctx, db.UpdateSessionSyncParams{SessionSync: string(request.Body.SessionSync), ID: id})
+		if err != nil {
+			return err
+		}
+		if updated == 0 {
+			return caller.ErrGone
+		}
+		tx.Record(settingsChanged(id, "sessionSync"))
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return api.UpdateSessionSync200JSONResponse{Message: "Session synchronization mode has been successfully updated."}, nil
+}
+
+// settingsChanged is what the account's other clients are told.
+func settingsChanged(accountID int64, what string) event.Event {
+	return event.Event{
+		Action: event.AccountSettings, Owner: caller.Account(accountID), ResourceID: accountID,
+		Details: event.Details{"changed": what},
+	}
 }

@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -30,12 +29,14 @@ var errTooMany = fail.BadRequest(fmt.Sprintf("You have reached the maximum numbe
 
 // Handlers are the operations of the tag apikey.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+func New(queries *db.Queries, changes *change.Changes) *Handlers {
+	return &Handlers{queries: queries, changes: changes}
+}
 
 // ListAPIKeys answers the caller's keys, the newest first.
 func (h *Handlers) ListAPIKeys(ctx context.Context, _ api.ListAPIKeysRequestObject) (api.ListAPIKeysResponseObject, error) {
@@ -65,16 +66,22 @@ func (h *Handlers) CreateAPIKey(ctx context.Context, request api.CreateAPIKeyReq
 	prefix := key[:prefixLength] + "…"
 	accountID := caller.From(ctx).AccountID
 	var row db.CreateAPIKeyRow
-	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		if err := errors.Join(q.LockAccount(ctx, accountID), q.DeleteExpiredAPIKeys(ctx, accountID)); err != nil {
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if err := errors.Join(tx.LockAccount(ctx, accountID), tx.DeleteExpiredAPIKeys(ctx, accountID)); err != nil {
 			return err
 		}
-		row, err = q.CreateAPIKey(ctx, db.CreateAPIKeyParams{
+		row, err = tx.CreateAPIKey(ctx, db.CreateAPIKeyParams{
 			AccountID: accountID, Name: request.Body.Name, TokenHash: vault.HashToken(key), Prefix: prefix,
 			ExpiresAt: expiresAt, Most: most,
 		})
-		return fail.OnNoRows(err, errTooMany)
+		if err != nil {
+			return fail.OnNoRows(err, errTooMany)
+		}
+		tx.Record(event.Event{
+			Action: event.APIKeyCreate, Owner: caller.Account(accountID), ResourceID: row.ID,
+			Details: event.Details{"name": request.Body.Name, "prefix": prefix},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -106,12 +113,19 @@ func parseExpiry(text *string) (*time.Time, error) {
 
 // DeleteAPIKey revokes one of the caller's keys.
 func (h *Handlers) DeleteAPIKey(ctx context.Context, request api.DeleteAPIKeyRequestObject) (api.DeleteAPIKeyResponseObject, error) {
-	deleted, err := h.queries.DeleteAPIKey(ctx, db.DeleteAPIKeyParams{ID: request.ID, AccountID: caller.From(ctx).AccountID})
+	accountID := caller.From(ctx).AccountID
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		name, err := tx.DeleteAPIKey(ctx, db.DeleteAPIKeyParams{ID: request.ID, AccountID: accountID})
+		if err != nil {
+			return fail.OnNoRows(err, fail.NotFound("API key not found"))
+		}
+		tx.Record(event.Event{
+			Action: event.APIKeyDelete, Owner: caller.Account(accountID), ResourceID: request.ID, Details: event.Details{"name": name},
+		})
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	if deleted == 0 {
-		return nil, fail.NotFound("API key not found")
 	}
 	return api.DeleteAPIKey200JSONResponse{Message: "API key deleted successfully"}, nil
 }

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/outbound"
@@ -29,7 +29,7 @@ const (
 
 // Options are what a server is put together from.
 type Options struct {
-	// Events, Syncer and Jobs are New's own, whatever they say here. So is Outbound
+	// Events, Changes, Syncer and Jobs are New's own, whatever they say here. So is Outbound
 	// where there is none; it reaches public addresses only.
 	server.Options
 	// JobDelay is how long periodic jobs wait after a start.
@@ -41,10 +41,10 @@ type Options struct {
 // App is a server with what works beside it.
 type App struct {
 	Server *server.Server
-	Events *event.Bus
+	Events *event.Log
 	Jobs   *job.Client
 
-	pool       *pgxpool.Pool
+	changes    *change.Changes
 	insertOnly bool
 }
 
@@ -54,12 +54,13 @@ func New(o Options) (*App, error) {
 	if o.Outbound == nil {
 		o.Outbound = outbound.New(nil)
 	}
-	o.Events = event.NewBus(o.Pool, o.Log)
-	o.Syncer = source.NewSyncer(o.Pool, o.Outbound, o.Log)
+	o.Events = event.NewLog(o.Pool, o.Log)
+	o.Changes = change.New(o.Pool, o.Events)
+	o.Syncer = source.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log)
 	var err error
 	o.Jobs, err = job.New(o.Pool, o.Log, o.JobDelay,
 		source.Jobs(o.Syncer),
-		sweep.Jobs(o.Pool),
+		sweep.Jobs(o.Changes),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("enqueue jobs: %w", err)
@@ -68,7 +69,7 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, pool: o.Pool, insertOnly: o.InsertOnly}, nil
+	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, insertOnly: o.InsertOnly}, nil
 }
 
 // Run does what goes on besides requests while serve answers them. The end of the
@@ -76,7 +77,7 @@ func New(o Options) (*App, error) {
 // stops after it.
 func (a *App) Run(ctx context.Context, serve func(context.Context) error) error {
 	if !a.insertOnly {
-		if err := source.EnsureDefault(ctx, a.pool); err != nil {
+		if err := source.EnsureDefault(ctx, a.changes); err != nil {
 			return fmt.Errorf("start background work: %w", err)
 		}
 		if err := a.Jobs.Start(context.WithoutCancel(ctx)); err != nil {
@@ -101,5 +102,6 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 	// What the last requests and jobs have changed is news for the other servers.
 	flushing, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
-	return errors.Join(err, a.Events.Flush(flushing))
+	a.Events.Flush(flushing)
+	return err
 }

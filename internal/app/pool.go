@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -31,4 +32,14 @@ func OpenPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
 	return pool, nil
+}
+
+// patient opens connections beside a pool, on which a statement may wait without
+// a limit.
+func patient(pool *pgxpool.Pool) func(context.Context) (*pgx.Conn, error) {
+	return func(ctx context.Context) (*pgx.Conn, error) {
+		config := pool.Config().ConnConfig
+		config.RuntimeParams["statement_timeout"] = "0"
+		return pgx.ConnectConfig(ctx, config)
+	}
 }

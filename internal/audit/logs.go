@@ -38,7 +38,7 @@ func (h *Handlers) ListAuditLogs(ctx context.Context, request api.ListAuditLogsR
 		return nil, err
 	}
 	total, err := h.queries.CountAuditLogs(ctx, db.CountAuditLogsParams{
-		ActorID: search.ActorID, Personal: search.Personal, AuditedIds: search.AuditedIds,
+		ActorID: search.ActorID, Personal: search.Personal, Audited: search.Audited,
 		Since: search.Since, Until: search.Until,
 		Action: search.Action, Category: search.Category, Resource: search.Resource,
 	})
@@ -51,7 +51,7 @@ func (h *Handlers) ListAuditLogs(ctx context.Context, request api.ListAuditLogsR
 	}
 	page := api.ListAuditLogs200JSONResponse{Logs: make([]api.AuditLog, len(rows)), Total: total, Filters: filters}
 	for i, row := range rows {
-		page.Logs[i] = logToAPI(row)
+		page.Logs[i] = logToAPI(caller.From(ctx), row)
 	}
 	return page, nil
 }
@@ -68,7 +68,7 @@ func newSearch(p api.ListAuditLogsParams) (search db.ListAuditLogsParams, filter
 		filters.Offset = *p.Offset
 	}
 	search = db.ListAuditLogsParams{Resource: p.Resource, PageSize: int64(filters.Limit), Skip: filters.Offset}
-	search.Reach = min(search.Skip, math.MaxInt64-search.PageSize) + search.PageSize
+	search.Deepest = min(search.Skip, math.MaxInt64-search.PageSize) + search.PageSize
 	if p.Action != nil {
 		if category, found := strings.CutSuffix(*p.Action, "*"); found {
 			search.Category = &category
@@ -101,18 +101,17 @@ func newSearch(p api.ListAuditLogsParams) (search db.ListAuditLogsParams, filter
 // chooseTrails decides whose rows the caller gets, or refuses.
 func (h *Handlers) chooseTrails(ctx context.Context, search *db.ListAuditLogsParams, filters *api.AuditLogFilters, organization *string) error {
 	c := caller.From(ctx)
-	search.AccountID, search.OrganizationIds = c.AccountID, c.Organizations
-	search.AuditedIds = []int64{}
+	search.Reach = c.Reach
 	switch {
 	case organization == nil:
-		search.ActorID = c.AccountID
+		search.ActorID, search.Audited = c.AccountID, own(c)
 		for _, id := range c.Organizations {
 			if c.In(id).Has(permission.OrgAuditView) {
-				search.AuditedIds = append(search.AuditedIds, id)
+				search.Audited = append(search.Audited, int64(caller.Organization(id)))
 			}
 		}
 	case *organization == personal:
-		search.ActorID, search.Personal = c.AccountID, true
+		search.ActorID, search.Personal, search.Audited = c.AccountID, true, own(c)
 		filters.OrganizationID = personal
 	default:
 		id, err := strconv.ParseInt(*organization, 10, 64)
@@ -124,25 +123,38 @@ func (h *Handlers) chooseTrails(ctx context.Context, search *db.ListAuditLogsPar
 		}
 		if !c.Member(id) {
 			// The caller manages all organizations, and is told which exist.
-			found, err := h.queries.OrganizationExists(ctx, id)
+			found, err := h.queries.HasOrganization(ctx, id)
 			switch {
 			case err != nil:
 				return err
 			case !found:
-				return errOrganizationNotFound
+				return caller.ErrOrganizationNotFound
 			}
-			search.OrganizationIds = []int64{id}
+			search.Reach = []int64{int64(caller.Organization(id))}
 		}
-		search.AuditedIds = []int64{id}
+		search.Audited = []int64{int64(caller.Organization(id))}
 		filters.OrganizationID = id
 	}
 	return nil
 }
 
-func logToAPI(row db.ListAuditLogsRow) api.AuditLog {
+// own are the logs that the caller reads besides what it did itself: what was
+// done to its account and, for administrators, to the server.
+func own(c *caller.Caller) []int64 {
+	logs := []int64{c.AccountID}
+	if c.Admin {
+		logs = append(logs, 0)
+	}
+	return logs
+}
+
+func logToAPI(c *caller.Caller, row db.ListAuditLogsRow) api.AuditLog {
 	log := api.AuditLog{
 		ID:               row.ID,
+		Actor:            api.AuditLogActor(row.Actor),
 		AccountID:        row.AccountID,
+		ImpersonatorID:   row.ImpersonatorID,
+		SubjectID:        row.SubjectID,
 		OrganizationID:   row.OrganizationID,
 		Action:           row.Action,
 		Resource:         row.Resource,
@@ -158,6 +170,10 @@ func logToAPI(row db.ListAuditLogsRow) api.AuditLog {
 	}
 	if row.ResourceName != "" {
 		log.ResourceName = &row.ResourceName
+	}
+	// Where somebody was who acted on the caller's account is not the caller's business.
+	if row.OrganizationID == nil && row.AccountID != nil && *row.AccountID != c.AccountID && !c.Admin {
+		log.IPAddress, log.UserAgent = nil, nil
 	}
 	return log
 }

@@ -5,6 +5,7 @@ package caller
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -15,11 +16,18 @@ type Caller struct {
 	AccountID int64
 	// SessionID is the login session, 0 for a caller with an API key.
 	SessionID int64
-	Admin     bool
+	// APIKeyID is the API key, 0 for a caller with a login session.
+	APIKeyID int64
+	// ImpersonatorID is the account that really acts, 0 unless that is another one.
+	ImpersonatorID int64
+	Admin          bool
 	// System holds the effective system permissions, all of them for administrators.
 	System permission.Set
 	// Organizations lists the organizations with an active membership, ascending.
 	Organizations []int64
+	// Reach are the owners whose things the caller may read, as numbers (see
+	// Owner): the caller and its organizations.
+	Reach []int64
 
 	owned     []int64
 	overrides []override
@@ -97,9 +105,24 @@ func (c Client) CutAgent(most int) string {
 	return string(agent[:min(len(agent), most)])
 }
 
+// Network is what a limit for an address counts: the address itself for IPv4,
+// its /64 for IPv6, because that is what one subscriber owns.
+func (c Client) Network() string {
+	addr, err := netip.ParseAddr(c.IP)
+	if err != nil || addr.Is4() {
+		return c.IP
+	}
+	prefix, err := addr.Prefix(64)
+	if err != nil {
+		return c.IP
+	}
+	return prefix.String()
+}
+
 type callerKey struct{}
 type clientKey struct{}
 type signInKey struct{}
+type membersKey struct{}
 
 // With stores the caller of a request.
 func With(ctx context.Context, c *Caller) context.Context {
@@ -126,6 +149,18 @@ func SignedIn(ctx context.Context, accountID int64) {
 	if heard, ok := ctx.Value(signInKey{}).(func(int64)); ok {
 		heard(accountID)
 	}
+}
+
+// WithMembers stores the names of the members of a request's body.
+func WithMembers(ctx context.Context, names []string) context.Context {
+	return context.WithValue(ctx, membersKey{}, names)
+}
+
+// Members are the names of the body's members, in the contract's order, without
+// those that the audit log may not name: secret ones.
+func Members(ctx context.Context, secret ...string) []string {
+	names, _ := ctx.Value(membersKey{}).([]string)
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(secret, name) })
 }
 
 // WithClient stores the peer of a request.

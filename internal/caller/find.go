@@ -2,6 +2,7 @@ package caller
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -9,10 +10,6 @@ import (
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
-
-// Impersonated stands for the address of a session that somebody else opened
-// for the account, until the session is used.
-const Impersonated = "Admin"
 
 // ErrGone is the answer to a caller whose account is deleted while it asks.
 var ErrGone = fail.Unauthorized("The account associated to the token is not registered")
@@ -22,62 +19,36 @@ var ErrGone = fail.Unauthorized("The account associated to the token is not regi
 // A token that does not hold is a 401.
 func Find(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
 	if strings.HasPrefix(token, vault.APIKeyPrefix) {
-		return findByAPIKey(ctx, q, token)
+		row, err := q.GetCallerByAPIKey(ctx, vault.HashToken(token))
+		if err != nil {
+			return nil, fail.OnNoRows(err, fail.Unauthorized("The provided API key is not valid"))
+		}
+		if row.Stale {
+			err = q.TouchAPIKey(ctx, row.APIKeyID)
+		}
+		return newCaller(db.GetCallerBySessionRow(row)), err
 	}
-	row, err := q.FindCallerBySession(ctx, vault.HashToken(token))
+	row, err := q.GetCallerBySession(ctx, vault.HashToken(token))
 	if err != nil {
 		return nil, fail.OnNoRows(err, fail.Unauthorized("The provided token is not valid"))
 	}
 	if row.Stale {
-		if err := q.TouchSession(ctx, db.TouchSessionParams{ID: row.SessionID, IP: ClientFrom(ctx).IP}); err != nil {
-			return nil, err
-		}
+		err = q.TouchSession(ctx, db.TouchSessionParams{ID: row.SessionID, IP: ClientFrom(ctx).IP})
 	}
-	c := &Caller{
-		AccountID: row.AccountID, SessionID: row.SessionID, Admin: row.IsAdmin,
-		Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
-	}
-	c.grant(row.Permissions)
-	c.override(row.OverrideOrganizationIds, row.OverridePermissions, row.OverrideAllows)
-	return c, nil
-}
-
-func findByAPIKey(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
-	row, err := q.FindCallerByAPIKey(ctx, vault.HashToken(token))
-	if err != nil {
-		return nil, fail.OnNoRows(err, fail.Unauthorized("The provided API key is not valid"))
-	}
-	if row.Stale {
-		if err := q.TouchAPIKey(ctx, row.APIKeyID); err != nil {
-			return nil, err
-		}
-	}
-	c := &Caller{
-		AccountID: row.AccountID, Admin: row.IsAdmin,
-		Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
-	}
-	c.grant(row.Permissions)
-	c.override(row.OverrideOrganizationIds, row.OverridePermissions, row.OverrideAllows)
-	return c, nil
+	return newCaller(row), err
 }
 
 // FindByAccount reads accounts as they stand now, and which of the login
 // sessions still hold. Accounts that are gone are left out.
 func FindByAccount(ctx context.Context, q *db.Queries, accounts, sessions []int64) (callers map[int64]*Caller, held map[int64]bool, err error) {
-	rows, err := q.FindCallersByAccount(ctx, db.FindCallersByAccountParams{AccountIds: accounts, SessionIds: sessions})
+	rows, err := q.ListCallers(ctx, db.ListCallersParams{AccountIds: accounts, SessionIds: sessions})
 	if err != nil {
 		return nil, nil, err
 	}
 	callers, held = make(map[int64]*Caller, len(rows)), make(map[int64]bool, len(sessions))
 	for _, row := range rows {
-		c := &Caller{
-			AccountID: row.AccountID, Admin: row.IsAdmin,
-			Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
-		}
-		c.grant(row.Permissions)
-		c.override(row.OverrideOrganizationIds, row.OverridePermissions, row.OverrideAllows)
-		callers[c.AccountID] = c
-		for _, id := range row.SessionIds {
+		callers[row.AccountID] = newCaller(db.GetCallerBySessionRow(row))
+		for _, id := range row.HeldSessions {
 			held[id] = true
 		}
 	}
@@ -99,7 +70,7 @@ func (c *Caller) Renew(ctx context.Context, q *db.Queries, needs ...permission.N
 	if c.SessionID != 0 && !sessions[c.SessionID] {
 		return nil, fail.Unauthorized("The provided token is not valid")
 	}
-	renewed.SessionID = c.SessionID
+	renewed.SessionID, renewed.APIKeyID, renewed.ImpersonatorID = c.SessionID, c.APIKeyID, c.ImpersonatorID
 	for _, name := range needs {
 		if !renewed.Holds(name) {
 			return nil, fail.Forbidden("Forbidden")
@@ -108,16 +79,23 @@ func (c *Caller) Renew(ctx context.Context, q *db.Queries, needs ...permission.N
 	return renewed, nil
 }
 
-func (c *Caller) grant(permissions []string) {
-	c.System = permission.Of(permissions...)
+func newCaller(row db.GetCallerBySessionRow) *Caller {
+	c := &Caller{
+		AccountID: row.AccountID, SessionID: row.SessionID, APIKeyID: row.APIKeyID, ImpersonatorID: row.ImpersonatorID,
+		Admin: row.IsAdmin, System: permission.Of(row.Permissions...),
+		Organizations: row.OrganizationIds, owned: row.OwnedOrganizationIds,
+	}
 	if c.Admin {
 		c.System = permission.All(permission.System)
 	}
-}
-
-// override keeps rows that the database hands out as columns.
-func (c *Caller) override(organizationIDs []int64, names []string, allows []bool) {
-	for i, name := range names {
-		c.overrides = append(c.overrides, override{organizationIDs[i], permission.Of(name), allows[i]})
+	c.Reach = slices.Grow(c.Reach, 1+len(c.Organizations))
+	c.Reach = append(c.Reach, c.AccountID)
+	for _, id := range c.Organizations {
+		c.Reach = append(c.Reach, -id)
 	}
+	// The database hands the overrides out as columns.
+	for i, name := range row.OverridePermissions {
+		c.overrides = append(c.overrides, override{row.OverrideOrganizationIds[i], permission.Of(name), row.OverrideAllows[i]})
+	}
+	return c
 }

@@ -11,11 +11,13 @@ import (
 	"text/tabwriter"
 	"unicode"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/operator"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/server"
@@ -60,8 +62,8 @@ func createAccount() *cobra.Command {
 			if err := server.Check("NewAccount", newAccount(a, a.Password)); err != nil {
 				return err
 			}
-			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
-				admin, err := operator.Create(ctx, pool, a)
+			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+				admin, err := operator.Create(ctx, changes, a)
 				if err != nil {
 					return err
 				}
@@ -101,8 +103,8 @@ func setPassword() *cobra.Command {
 			if err := server.Check("NewPassword", map[string]any{"password": string(password)}); err != nil {
 				return err
 			}
-			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
-				if err := operator.SetPassword(ctx, pool, args[0], password); err != nil {
+			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+				if err := operator.SetPassword(ctx, changes, args[0], password); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has a new password\n", args[0])
@@ -120,8 +122,8 @@ func listAccounts() *cobra.Command {
 		Short: "List all accounts",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
-				accounts, err := operator.List(ctx, pool)
+			return operate(cmd.Context(), func(ctx context.Context, q *db.Queries, _ *change.Changes) error {
+				accounts, err := operator.List(ctx, q)
 				if err != nil {
 					return err
 				}
@@ -150,8 +152,8 @@ func disableTOTP() *cobra.Command {
 		Short: "Let an account sign in without a TOTP code",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
-				enabled, err := operator.DisableTOTP(ctx, pool, args[0])
+			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+				enabled, err := operator.DisableTOTP(ctx, changes, args[0])
 				if err != nil {
 					return err
 				}
@@ -172,8 +174,8 @@ func enablePasswords() *cobra.Command {
 		Short: "Let accounts sign in with passwords again, as when a login provider is gone",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return operate(cmd.Context(), func(ctx context.Context, pool *pgxpool.Pool) error {
-				changed, err := operator.EnablePasswords(ctx, pool)
+			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+				changed, err := operator.EnablePasswords(ctx, changes)
 				if err != nil {
 					return err
 				}
@@ -190,30 +192,32 @@ func enablePasswords() *cobra.Command {
 
 // operate opens the database that the settings name and runs a task on it. The
 // private cluster is borrowed from a server that runs on it, else started.
-func operate(ctx context.Context, task func(context.Context, *pgxpool.Pool) error) (err error) {
+func operate(ctx context.Context, task func(context.Context, *db.Queries, *change.Changes) error) (err error) {
 	settings, err := readSettings()
 	if err != nil {
 		return err
 	}
-	d, err := openDatabase(ctx, settings, settings.logger())
-	if errors.Is(err, postgres.ErrInUse) {
+	log := settings.logger()
+	d, err := openDatabase(ctx, settings, log)
+	attached := errors.Is(err, postgres.ErrInUse)
+	if attached {
 		if settings.DatabaseURL, err = postgres.Attach(ctx, settings.DataDir); err != nil {
 			return err
 		}
-		if d, err = openDatabase(ctx, settings, settings.logger()); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, d.close()) }()
-		return task(ctx, d.pool) // its schema is that server's business
+		d, err = openDatabase(ctx, settings, log)
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := migrations.Up(ctx, d.pool, nil); err != nil {
-		return err
+	if !attached { // else its schema is that server's business
+		if err := migrations.Up(ctx, d.pool, nil); err != nil {
+			return err
+		}
 	}
-	return task(ctx, d.pool)
+	events := event.NewLog(d.pool, log)
+	defer events.Flush(context.WithoutCancel(ctx))
+	return task(ctx, db.New(d.pool), change.New(d.pool, events))
 }
 
 func passwordFlag(command *cobra.Command, fromStdin *bool) {

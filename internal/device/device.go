@@ -7,13 +7,15 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
@@ -27,12 +29,14 @@ var (
 
 // Handlers are the operations of the tag device.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+func New(queries *db.Queries, changes *change.Changes) *Handlers {
+	return &Handlers{queries: queries, changes: changes}
+}
 
 // CreateDeviceCode makes a code for people and a secret to poll with.
 func (h *Handlers) CreateDeviceCode(ctx context.Context, request api.CreateDeviceCodeRequestObject) (api.CreateDeviceCodeResponseObject, error) {
@@ -45,17 +49,21 @@ func (h *Handlers) CreateDeviceCode(ctx context.Context, request api.CreateDevic
 	if c := caller.Optional(ctx); c != nil {
 		params.CreatedByAccountID = &c.AccountID
 	}
-	for {
-		params.Code = vault.NewDeviceCode()
-		expiresAt, err := h.queries.CreateDeviceCode(ctx, params)
-		if errors.Is(err, pgx.ErrNoRows) {
-			continue // the code is taken
+	var expiresAt time.Time
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		for {
+			params.Code = vault.NewDeviceCode()
+			var err error
+			if expiresAt, err = tx.CreateDeviceCode(ctx, params); !errors.Is(err, pgx.ErrNoRows) {
+				return err
+			}
+			// The code is taken.
 		}
-		if err != nil {
-			return nil, err
-		}
-		return api.CreateDeviceCode200JSONResponse{Code: params.Code, Token: token, ExpiresAt: timestamp.Format(expiresAt)}, nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return api.CreateDeviceCode200JSONResponse{Code: params.Code, Token: token, ExpiresAt: timestamp.Format(expiresAt)}, nil
 }
 
 // PollDeviceCode opens the session of an approved code, for the client that
@@ -63,13 +71,12 @@ func (h *Handlers) CreateDeviceCode(ctx context.Context, request api.CreateDevic
 func (h *Handlers) PollDeviceCode(ctx context.Context, request api.PollDeviceCodeRequestObject) (api.PollDeviceCodeResponseObject, error) {
 	hash := vault.HashToken(strings.ToLower(request.Body.Token))
 	var token string
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		accountID, err := q.PollDeviceCode(ctx, hash)
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		accountID, err := tx.PollDeviceCode(ctx, hash)
 		if err != nil {
 			return err
 		}
-		token, err = signin.Open(ctx, q, accountID)
+		token, err = signin.Open(ctx, tx, accountID, signin.ByDevice)
 		return err
 	})
 	if err == nil {
@@ -114,8 +121,17 @@ func (h *Handlers) find(ctx context.Context, code string) (db.GetDeviceCodeRow, 
 
 // AuthorizeDeviceCode lets the device sign in as the caller.
 func (h *Handlers) AuthorizeDeviceCode(ctx context.Context, request api.AuthorizeDeviceCodeRequestObject) (api.AuthorizeDeviceCodeResponseObject, error) {
-	row, err := h.queries.AuthorizeDeviceCode(ctx, db.AuthorizeDeviceCodeParams{
-		Code: request.Body.Code, AccountID: caller.From(ctx).AccountID,
+	accountID := caller.From(ctx).AccountID
+	var row db.AuthorizeDeviceCodeRow
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if row, err = tx.AuthorizeDeviceCode(ctx, db.AuthorizeDeviceCodeParams{Code: request.Body.Code, AccountID: accountID}); err != nil {
+			return err
+		}
+		tx.Record(event.Event{
+			Action: event.DeviceAuthorize, Owner: caller.Account(accountID),
+			Details: event.Details{"clientType": row.ClientType, "ipAddress": row.IPAddress},
+		})
+		return nil
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		_, err = h.find(ctx, request.Body.Code)

@@ -5,10 +5,10 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
-	"github.com/nexterm-go/nexterm/internal/tree"
 )
 
 // defaultIcon is what an entry without an icon gets.
@@ -40,49 +40,47 @@ func (h *Handlers) CreateEntry(ctx context.Context, request api.CreateEntryReque
 	settings.fit(row.Type)
 	row.Config, row.Renderer = settings.encode(), settings.renderer((*string)(body.Renderer))
 
-	at, touched := place{}, tree.Places{}
+	at, touched := place{}, change.Touch{}
 	if body.FolderID != nil {
 		touched.Folders = []int64{*body.FolderID}
 	} else {
 		if at, err = root(c, body.OrganizationID); err != nil {
 			return nil, err
 		}
-		touched.Scopes = []int64{at.owner.Scope()}
+		touched.Owners = []caller.Owner{at.Owner}
 	}
 	var id int64
-	err = tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) (err error) {
+	err = h.changes.Do(ctx, touched, func(tx *change.Tx) (err error) {
 		if body.FolderID != nil {
-			if at, err = folder(ctx, q, locked, c, *body.FolderID); err != nil {
+			if at, err = folder(ctx, tx, c, *body.FolderID); err != nil {
 				return err
 			}
-			if body.OrganizationID != nil && !same(body.OrganizationID, at.owner.OrganizationID) {
+			if body.OrganizationID != nil && at.Owner != caller.Organization(*body.OrganizationID) {
 				return errMismatch
 			}
 			if at.managed {
 				return errManagedFolder
 			}
 		}
-		if err := checkJumpHosts(ctx, q, c, hops(settings)); err != nil {
+		if err := checkJumpHosts(ctx, tx, c, hops(settings)); err != nil {
 			return err
 		}
-		row.AccountID, row.OrganizationID, row.Scope = at.owner.AccountID, at.owner.OrganizationID, at.owner.Scope()
-		if id, err = q.CreateEntry(ctx, row); err != nil {
-			return fail.OnConstraint(err, "entries_organization_exists", errOrganizationNotFound)
+		row.Scope = int64(at.Owner)
+		if id, err = tx.CreateEntry(ctx, row); err != nil {
+			return fail.OnConstraint(err, "entries_organization_exists", caller.ErrOrganizationNotFound)
 		}
-		if len(body.Identities) > 0 {
-			if err := link(ctx, q, c, id, body.Identities); err != nil {
-				return err
-			}
-		}
-		return audit.Record(ctx, q, audit.Event{
-			Action: audit.EntryCreate, OrganizationID: at.owner.OrganizationID, ResourceID: id,
-			Details: audit.Details{"name": row.Name, "folderId": row.FolderID, "type": row.Type, "protocol": unlessEmpty(settings.protocol())},
+		tx.Record(event.Event{
+			Action: event.EntryCreate, Owner: at.Owner, ResourceID: id,
+			Details: event.Details{"name": row.Name, "folderId": row.FolderID, "type": row.Type, "protocol": unlessEmpty(settings.protocol())},
 		})
+		if len(body.Identities) == 0 {
+			return nil
+		}
+		return link(ctx, tx, c, id, body.Identities)
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, at.owner.OrganizationID)
 	return api.CreateEntry200JSONResponse{ID: id, Message: "Entry got successfully created"}, nil
 }
 
@@ -90,70 +88,50 @@ func (h *Handlers) CreateEntry(ctx context.Context, request api.CreateEntryReque
 // not there any more, because a hop is never left out in silence.
 func (h *Handlers) DeleteEntry(ctx context.Context, request api.DeleteEntryRequestObject) (api.DeleteEntryResponseObject, error) {
 	c := caller.From(ctx)
-	var current db.LockEntryRow
-	touched := tree.Places{Entries: []int64{request.EntryID}}
-	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) (err error) {
-		if current, err = lock(ctx, q, c, request.EntryID, errDeletePersonal); err != nil {
+	err := h.changes.Do(ctx, change.Touch{Entries: []int64{request.EntryID}}, func(tx *change.Tx) error {
+		current, err := findInTree(ctx, tx, c, request.EntryID, errDeletePersonal)
+		if err != nil {
 			return err
 		}
-		if err := locked.Check(current.Scope); err != nil {
-			return err
-		}
-		if err := q.DeleteEntry(ctx, db.DeleteEntryParams{
-			ID: current.ID, AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-		}); err != nil {
-			return err
-		}
-		return audit.Record(ctx, q, audit.Event{
-			Action: audit.EntryDelete, OrganizationID: current.OrganizationID, ResourceID: current.ID,
-			Details: audit.Details{"name": current.Name, "folderId": current.FolderID},
+		tx.Record(event.Event{
+			Action: event.EntryDelete, Owner: caller.Owner(current.Scope), ResourceID: current.ID,
+			Details: event.Details{"name": current.Name, "folderId": current.FolderID},
 		})
+		return tx.DeleteEntry(ctx, db.DeleteEntryParams{ID: current.ID, Reach: c.Reach, ManagesAll: c.ManagesAll()})
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, current.OrganizationID)
 	return api.DeleteEntry200JSONResponse{Message: "Entry got successfully deleted"}, nil
 }
 
 // DuplicateEntry copies an entry and puts the copy right after it.
 func (h *Handlers) DuplicateEntry(ctx context.Context, request api.DuplicateEntryRequestObject) (api.DuplicateEntryResponseObject, error) {
 	c := caller.From(ctx)
-	var current db.LockEntryRow
 	var made db.DuplicateEntryRow
-	touched := tree.Places{Entries: []int64{request.EntryID}}
-	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) (err error) {
-		if current, err = lock(ctx, q, c, request.EntryID, errDuplicatePersonal); err != nil {
-			return err
-		}
-		if err := locked.Check(current.Scope); err != nil {
+	err := h.changes.Do(ctx, change.Touch{Entries: []int64{request.EntryID}}, func(tx *change.Tx) error {
+		current, err := findInTree(ctx, tx, c, request.EntryID, errDuplicatePersonal)
+		if err != nil {
 			return err
 		}
 		if current.IntegrationID != nil {
 			return errManagedDuplicate
 		}
-		made, err = q.DuplicateEntry(ctx, db.DuplicateEntryParams{
-			ID: current.ID, AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-		})
+		made, err = tx.DuplicateEntry(ctx, db.DuplicateEntryParams{ID: current.ID, Reach: c.Reach, ManagesAll: c.ManagesAll()})
 		if err != nil {
 			return err
 		}
-		if err := q.CopyLinks(ctx, db.CopyLinksParams{
-			ID: current.ID, CopyID: made.ID, AccountID: c.AccountID, OrganizationIds: c.Organizations,
-		}); err != nil {
-			return err
-		}
-		if err := put(ctx, q, c, made.ID, placeOf(current), "after", &current.ID); err != nil {
-			return err
-		}
-		return audit.Record(ctx, q, audit.Event{
-			Action: audit.EntryCreate, OrganizationID: current.OrganizationID, ResourceID: made.ID,
-			Details: audit.Details{"name": made.Name, "folderId": current.FolderID},
+		tx.Record(event.Event{
+			Action: event.EntryCreate, Owner: caller.Owner(current.Scope), ResourceID: made.ID,
+			Details: event.Details{"name": made.Name, "folderId": current.FolderID},
 		})
+		if err := tx.CopyLinks(ctx, db.CopyLinksParams{ID: current.ID, CopyID: made.ID, Reach: c.Reach}); err != nil {
+			return err
+		}
+		return put(ctx, tx, c, made.ID, placeOf(current), "after", &current.ID)
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, current.OrganizationID)
 	return api.DuplicateEntry200JSONResponse{ID: made.ID, Message: "Entry got successfully duplicated"}, nil
 }

@@ -8,12 +8,10 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
-	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
 	"github.com/nexterm-go/nexterm/internal/tree"
@@ -27,28 +25,21 @@ const (
 
 // Handlers are the operations of the tag entry.
 type Handlers struct {
-	pool      *pgxpool.Pool
 	queries   *db.Queries
-	events    *event.Bus
+	changes   *change.Changes
 	violation func(map[string]any) string
 }
 
 // New returns the operations over a database. violation names the first rule
 // of the contract that a new entry breaks; it is empty when there is none.
-func New(pool *pgxpool.Pool, events *event.Bus, violation func(newEntry map[string]any) string) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), events: events, violation: violation}
-}
-
-// publish announces a changed tree to the caller and the active members of the
-// organizations; nil stands for personal.
-func (h *Handlers) publish(c *caller.Caller, organizations ...*int64) {
-	h.events.Tell(c.AccountID, organizations, event.Entries)
+func New(queries *db.Queries, changes *change.Changes, violation func(newEntry map[string]any) string) *Handlers {
+	return &Handlers{queries, changes, violation}
 }
 
 // ListEntries answers what the caller can read, in the order of the tree.
 func (h *Handlers) ListEntries(ctx context.Context, _ api.ListEntriesRequestObject) (api.ListEntriesResponseObject, error) {
 	c := caller.From(ctx)
-	rows, err := h.queries.ListEntries(ctx, db.ListEntriesParams{AccountID: c.AccountID, OrganizationIds: c.Organizations})
+	rows, err := h.queries.ListEntries(ctx, db.ListEntriesParams{AccountID: c.AccountID, Reach: c.Reach})
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +77,7 @@ func (h *Handlers) ListEntryTree(ctx context.Context, _ api.ListEntryTreeRequest
 
 // Tree is what a caller can read, as clients draw it.
 func (h *Handlers) Tree(ctx context.Context, c *caller.Caller) ([]api.EntryNode, error) {
-	rows, err := h.queries.ListEntryTree(ctx, db.ListEntryTreeParams{AccountID: c.AccountID, OrganizationIds: c.Organizations})
+	rows, err := h.queries.ListEntryTree(ctx, db.ListEntryTreeParams{AccountID: c.AccountID, Reach: c.Reach})
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +95,7 @@ func (h *Handlers) Tree(ctx context.Context, c *caller.Caller) ([]api.EntryNode,
 func (h *Handlers) GetEntry(ctx context.Context, request api.GetEntryRequestObject) (api.GetEntryResponseObject, error) {
 	c := caller.From(ctx)
 	row, err := h.queries.GetEntry(ctx, db.GetEntryParams{
-		ID: request.EntryID, AccountID: c.AccountID, OrganizationIds: c.Organizations,
+		ID: request.EntryID, AccountID: c.AccountID, Reach: c.Reach,
 	})
 	if err != nil {
 		return nil, fail.OnNoRows(err, errNotFound)
@@ -116,7 +107,7 @@ func (h *Handlers) GetEntry(ctx context.Context, request api.GetEntryRequestObje
 func (h *Handlers) ListRecentEntries(ctx context.Context, request api.ListRecentEntriesRequestObject) (api.ListRecentEntriesResponseObject, error) {
 	c := caller.From(ctx)
 	rows, err := h.queries.ListRecentEntries(ctx, db.ListRecentEntriesParams{
-		AccountID: c.AccountID, OrganizationIds: c.Organizations, Most: most(request.Params.Limit),
+		AccountID: c.AccountID, Reach: c.Reach, Most: most(request.Params.Limit),
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
 )
 
@@ -29,11 +30,11 @@ func distinct(ids []int64) []int64 {
 }
 
 // link replaces the identities of an entry, as far as the caller can see them.
-func link(ctx context.Context, q *db.Queries, c *caller.Caller, id int64, identities []int64) error {
+func link(ctx context.Context, tx *change.Tx, c *caller.Caller, id int64, identities []int64) error {
 	identities = distinct(identities)
 	if len(identities) > 0 {
-		usable, err := q.LockUsableIdentities(ctx, db.LockUsableIdentitiesParams{
-			Ids: identities, AccountID: c.AccountID, OrganizationIds: c.Organizations,
+		usable, err := tx.LockUsableIdentities(ctx, db.LockUsableIdentitiesParams{
+			Ids: identities, Reach: c.Reach,
 		})
 		if err != nil {
 			return err
@@ -42,18 +43,18 @@ func link(ctx context.Context, q *db.Queries, c *caller.Caller, id int64, identi
 			return errIdentities
 		}
 	}
-	return q.SetLinks(ctx, db.SetLinksParams{
-		EntryID: id, IdentityIds: identities, AccountID: c.AccountID, OrganizationIds: c.Organizations,
+	return tx.SetLinks(ctx, db.SetLinksParams{
+		EntryID: id, IdentityIds: identities, Reach: c.Reach,
 	})
 }
 
 // checkJumpHosts checks hops in their order: each has to be an SSH entry that
 // the caller can read.
-func checkJumpHosts(ctx context.Context, q *db.Queries, c *caller.Caller, ids []int64) error {
+func checkJumpHosts(ctx context.Context, tx *change.Tx, c *caller.Caller, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	found, err := findJumpHosts(ctx, q, c, ids)
+	found, err := findJumpHosts(ctx, tx, c, ids)
 	if err != nil {
 		return err
 	}
@@ -63,9 +64,9 @@ func checkJumpHosts(ctx context.Context, q *db.Queries, c *caller.Caller, ids []
 // jumpHosts tells of readable entries whether they can be a hop.
 type jumpHosts map[int64]bool
 
-func findJumpHosts(ctx context.Context, q *db.Queries, c *caller.Caller, ids []int64) (jumpHosts, error) {
-	rows, err := q.FindJumpHosts(ctx, db.FindJumpHostsParams{
-		Ids: ids, AccountID: c.AccountID, OrganizationIds: c.Organizations,
+func findJumpHosts(ctx context.Context, tx *change.Tx, c *caller.Caller, ids []int64) (jumpHosts, error) {
+	rows, err := tx.ListJumpHosts(ctx, db.ListJumpHostsParams{
+		Ids: ids, Reach: c.Reach,
 	})
 	if err != nil {
 		return nil, err

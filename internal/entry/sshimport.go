@@ -12,9 +12,9 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
-	"github.com/nexterm-go/nexterm/internal/tree"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 )
 
 // imported is one server of an import on its way to an entry.
@@ -40,35 +40,35 @@ func (h *Handlers) ImportSSHConfig(ctx context.Context, request api.ImportSSHCon
 	for i, raw := range request.Body.Servers {
 		given[i] = raw
 	}
-	var servers []*imported
-	var at place
-	touched := tree.Places{Folders: []int64{folderID}}
-	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) (err error) {
-		if at, err = folder(ctx, q, locked, c, folderID); err != nil {
+	// What takes time is done before others have to wait for the folder.
+	read, err := h.readServers(given)
+	if err != nil {
+		return nil, err
+	}
+	servers := make([]*imported, len(read))
+	err = h.changes.Do(ctx, change.Touch{Folders: []int64{folderID}}, func(tx *change.Tx) error {
+		at, err := folder(ctx, tx, c, folderID)
+		if err != nil {
 			return err
 		}
 		if at.managed {
 			return errManagedFolder
 		}
-		if servers, err = h.readServers(given); err != nil {
+		for i := range read {
+			servers[i] = new(*read[i])
+		}
+		if err := checkReferences(ctx, tx, c, servers); err != nil {
 			return err
 		}
-		if err := checkReferences(ctx, q, c, servers); err != nil {
+		if err := skipExisting(ctx, tx, folderID, servers); err != nil {
 			return err
 		}
-		if err := skipExisting(ctx, q, folderID, servers); err != nil {
-			return err
-		}
-		return store(ctx, q, at, servers)
+		return store(ctx, tx, at, servers)
 	})
 	if err != nil {
 		return nil, err
 	}
-	answer := summary(servers)
-	if answer.Imported > 0 {
-		h.publish(c, at.owner.OrganizationID)
-	}
-	return api.ImportSSHConfig200JSONResponse(answer), nil
+	return api.ImportSSHConfig200JSONResponse(summary(servers)), nil
 }
 
 // readServers makes entries of the servers and holds them against the rules of
@@ -129,7 +129,7 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 }
 
 // checkReferences checks identities and jump hosts of all servers at once.
-func checkReferences(ctx context.Context, q *db.Queries, c *caller.Caller, servers []*imported) error {
+func checkReferences(ctx context.Context, tx *change.Tx, c *caller.Caller, servers []*imported) error {
 	var identities, hosts []int64
 	for _, server := range servers {
 		if server.open() {
@@ -137,8 +137,8 @@ func checkReferences(ctx context.Context, q *db.Queries, c *caller.Caller, serve
 			hosts = append(hosts, hops(server.config)...)
 		}
 	}
-	rows, err := q.LockUsableIdentities(ctx, db.LockUsableIdentitiesParams{
-		Ids: distinct(identities), AccountID: c.AccountID, OrganizationIds: c.Organizations,
+	rows, err := tx.LockUsableIdentities(ctx, db.LockUsableIdentitiesParams{
+		Ids: distinct(identities), Reach: c.Reach,
 	})
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func checkReferences(ctx context.Context, q *db.Queries, c *caller.Caller, serve
 	for _, id := range rows {
 		usable[id] = true
 	}
-	found, err := findJumpHosts(ctx, q, c, distinct(hosts))
+	found, err := findJumpHosts(ctx, tx, c, distinct(hosts))
 	if err != nil {
 		return err
 	}
@@ -166,14 +166,14 @@ func checkReferences(ctx context.Context, q *db.Queries, c *caller.Caller, serve
 
 // skipExisting passes over names that the folder has, or gets from an earlier
 // server.
-func skipExisting(ctx context.Context, q *db.Queries, folderID int64, servers []*imported) error {
+func skipExisting(ctx context.Context, tx *change.Tx, folderID int64, servers []*imported) error {
 	var names []string
 	for _, server := range servers {
 		if server.open() {
 			names = append(names, server.name)
 		}
 	}
-	existing, err := q.FindNames(ctx, db.FindNamesParams{FolderID: folderID, Names: names})
+	existing, err := tx.ListEntryNames(ctx, db.ListEntryNamesParams{FolderID: folderID, Names: names})
 	if err != nil {
 		return err
 	}
@@ -195,19 +195,17 @@ func skipExisting(ctx context.Context, q *db.Queries, folderID int64, servers []
 }
 
 // store creates the remaining entries with their links and audit rows.
-func store(ctx context.Context, q *db.Queries, at place, servers []*imported) error {
+func store(ctx context.Context, tx *change.Tx, at place, servers []*imported) error {
 	servers = slices.DeleteFunc(slices.Clone(servers), func(s *imported) bool { return !s.open() })
 	if len(servers) == 0 {
 		return nil
 	}
-	rows := db.ImportSSHConfigParams{
-		AccountID: at.owner.AccountID, OrganizationID: at.owner.OrganizationID, Scope: at.owner.Scope(), FolderID: *at.folderID,
-	}
+	rows := db.ImportSSHConfigParams{Scope: int64(at.Owner), FolderID: at.Folder}
 	for _, server := range servers {
 		rows.Names = append(rows.Names, server.name)
 		rows.Configs = append(rows.Configs, string(server.config.encode()))
 	}
-	created, err := q.ImportSSHConfig(ctx, rows)
+	created, err := tx.ImportSSHConfig(ctx, rows)
 	if err != nil {
 		return err
 	}
@@ -215,7 +213,7 @@ func store(ctx context.Context, q *db.Queries, at place, servers []*imported) er
 		return errors.New("not every server became an entry")
 	}
 	var links db.LinkEntriesParams
-	events := make([]audit.Event, len(servers))
+	events := make([]event.Event, len(servers))
 	for _, row := range created {
 		server := servers[row.Item]
 		server.result.Status, server.result.EntryID = api.ImportResultStatusImported, &row.ID
@@ -224,15 +222,13 @@ func store(ctx context.Context, q *db.Queries, at place, servers []*imported) er
 			links.IdentityIds = append(links.IdentityIds, id)
 			links.Positions = append(links.Positions, int32(position))
 		}
-		events[row.Item] = audit.Event{
-			Action: audit.EntryCreate, OrganizationID: at.owner.OrganizationID, ResourceID: row.ID,
-			Details: audit.Details{"name": server.name, "folderId": at.folderID, "importSource": "ssh-config"},
+		events[row.Item] = event.Event{
+			Action: event.EntryCreate, Owner: at.Owner, ResourceID: row.ID,
+			Details: event.Details{"name": server.name, "folderId": at.Folder, "importSource": "ssh-config"},
 		}
 	}
-	if err := q.LinkEntries(ctx, links); err != nil {
-		return err
-	}
-	return audit.RecordAll(ctx, q, events)
+	tx.Record(events...)
+	return tx.LinkEntries(ctx, links)
 }
 
 func summary(servers []*imported) api.SSHConfigImported {

@@ -5,8 +5,9 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/tree"
 )
@@ -34,108 +35,113 @@ func (h *Handlers) UpdateEntry(ctx context.Context, request api.UpdateEntryReque
 		}
 	}
 	moves := body.FolderID.IsSpecified() || body.OrganizationID.IsSpecified()
-	var touched tree.Places
+	var touched change.Touch
 	if moves {
 		touched.Entries = []int64{request.EntryID}
-		if folderID := value(body.FolderID); folderID != nil {
+		if folderID := tree.Named(body.FolderID); folderID != nil {
 			touched.Folders = []int64{*folderID}
 		} else {
-			touched.Scopes = []int64{tree.OwnerOf(c, value(body.OrganizationID)).Scope()}
+			touched.Owners = []caller.Owner{caller.OwnerOf(c, tree.Named(body.OrganizationID))}
 		}
 	}
-	var before, after place
-	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) error {
-		current, err := lock(ctx, q, c, request.EntryID, errEditPersonal)
+	// What the type and the view are depends on the configuration, and on nothing else.
+	withConfig := settings != nil || body.Type != nil || body.Renderer.IsSpecified()
+	err := h.changes.Do(ctx, touched, func(tx *change.Tx) error {
+		current, err := find(ctx, tx, c, request.EntryID, withConfig, errEditPersonal)
 		if err != nil {
 			return err
 		}
-		before = placeOf(current)
-		if after = before; moves {
-			if err := locked.Check(current.Scope); err != nil {
+		before := placeOf(current)
+		after := before
+		if moves {
+			if err := tx.Check(current.Scope); err != nil {
 				return err
 			}
-			if after, err = destination(ctx, q, locked, c, before, body); err != nil {
+			if after, err = destination(ctx, tx, c, before, body); err != nil {
 				return err
 			}
 			if err := mayMove(current, after); err != nil {
 				return err
 			}
 		}
-		changed, err := merge(ctx, q, c, current, body, settings)
+		changed, err := merge(ctx, tx, c, current, body, settings)
 		if err != nil {
 			return err
 		}
-		if err := q.UpdateEntry(ctx, changed); err != nil {
+		if err := tx.UpdateEntry(ctx, changed); err != nil {
 			return err
 		}
 		if body.Identities != nil {
-			if err := link(ctx, q, c, current.ID, *body.Identities); err != nil {
+			if err := link(ctx, tx, c, current.ID, *body.Identities); err != nil {
 				return err
 			}
 		}
-		if !after.equals(before) {
-			if err := put(ctx, q, c, current.ID, after, "after", nil); err != nil {
+		details := event.Details{"name": current.Name, "updatedFields": caller.Members(ctx)}
+		if body.Name != nil {
+			details["name"] = *body.Name
+		}
+		if after.Place != before.Place {
+			details["folderId"] = after.FolderID()
+			if err := put(ctx, tx, c, current.ID, after, "after", nil); err != nil {
 				return err
 			}
 		}
-		if after.owner.Scope() != before.owner.Scope() {
-			if err := settle(ctx, q, current.ID); err != nil {
+		if after.Owner != before.Owner {
+			if err := settle(ctx, tx, current.ID); err != nil {
 				return err
 			}
 		}
-		details := audit.Details{"name": changed.Name, "updatedFields": updatedFields(body)}
-		if !after.equals(before) {
-			details["folderId"] = after.folderID
-		}
-		return recordUpdate(ctx, q, current.ID, before, after, details)
+		recordUpdate(tx, current.ID, before, after, details)
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, before.owner.OrganizationID, after.owner.OrganizationID)
 	return api.UpdateEntry200JSONResponse{Message: "Entry got successfully edited"}, nil
 }
 
 // destination is where the body wants the entry, checked for the caller's
 // right to put something there.
-func destination(ctx context.Context, q *db.Queries, locked tree.Locked, c *caller.Caller, current place, body *api.EntryPatch) (place, error) {
-	organizationID := value(body.OrganizationID)
-	if folderID := value(body.FolderID); folderID != nil {
-		to, err := folder(ctx, q, locked, c, *folderID)
-		if err == nil && body.OrganizationID.IsSpecified() && !same(organizationID, to.owner.OrganizationID) {
+func destination(ctx context.Context, tx *change.Tx, c *caller.Caller, current place, body *api.EntryPatch) (place, error) {
+	owner := caller.OwnerOf(c, tree.Named(body.OrganizationID))
+	if folderID := tree.Named(body.FolderID); folderID != nil {
+		to, err := folder(ctx, tx, c, *folderID)
+		if err == nil && body.OrganizationID.IsSpecified() && to.Owner != owner {
 			err = errMismatch
 		}
 		return to, err
 	}
 	if !body.OrganizationID.IsSpecified() {
-		return place{owner: current.owner}, nil
+		return place{Place: tree.Place{Owner: current.Owner}}, nil
 	}
-	if !body.FolderID.IsSpecified() && tree.OwnerOf(c, organizationID).Scope() == current.owner.Scope() {
+	if !body.FolderID.IsSpecified() && owner == current.Owner {
 		return current, nil
 	}
-	return root(c, organizationID)
+	return root(c, tree.Named(body.OrganizationID))
 }
 
-// merge is the entry with the body's changes, checked against what is stored.
-func merge(ctx context.Context, q *db.Queries, c *caller.Caller, current db.LockEntryRow, body *api.EntryPatch, settings config) (db.UpdateEntryParams, error) {
+// merge is what the body changes of an entry, checked against what is stored.
+// The configuration is read and written only when the body concerns it.
+func merge(ctx context.Context, tx *change.Tx, c *caller.Caller, current db.LockEntryRow, body *api.EntryPatch, settings config) (db.UpdateEntryParams, error) {
 	changed := db.UpdateEntryParams{
-		ID: current.ID, Name: current.Name, Icon: current.Icon, Type: current.Type, Renderer: current.Renderer, Config: current.Config,
-		AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-	}
-	if body.Name != nil {
-		changed.Name = *body.Name
+		ID: current.ID, Name: body.Name, Type: (*string)(body.Type), Reach: c.Reach, ManagesAll: c.ManagesAll(),
 	}
 	if body.Icon.IsSpecified() {
-		changed.Icon = defaultIcon
-		if icon, err := body.Icon.Get(); err == nil {
-			changed.Icon = icon
+		icon := defaultIcon
+		if given, err := body.Icon.Get(); err == nil {
+			icon = given
 		}
+		changed.Icon = &icon
 	}
+	entryType := current.Type
 	if body.Type != nil {
-		changed.Type = string(*body.Type)
+		entryType = string(*body.Type)
 	}
-	if current.IntegrationID != nil && changed.Type != current.Type {
+	if current.IntegrationID != nil && entryType != current.Type {
 		return changed, errTypeFixed
+	}
+	if current.Config == nil {
+		return changed, nil
 	}
 	stored, err := parseConfig(current.Config)
 	if err != nil {
@@ -147,12 +153,13 @@ func merge(ctx context.Context, q *db.Queries, c *caller.Caller, current db.Lock
 		if current.IntegrationID != nil {
 			settings.keepSynced(stored)
 		}
-		if err := checkJumpHosts(ctx, q, c, settings.jumpHosts(stored)); err != nil {
+		if err := checkJumpHosts(ctx, tx, c, settings.jumpHosts(stored)); err != nil {
 			return changed, err
 		}
 	}
-	effective.fit(changed.Type)
+	effective.fit(entryType)
 	changed.Config = effective.encode()
+	changed.SetRenderer, changed.Renderer = true, current.Renderer
 	if body.Renderer.IsSpecified() {
 		changed.Renderer = nil
 		if renderer, err := body.Renderer.Get(); err == nil {
@@ -163,36 +170,10 @@ func merge(ctx context.Context, q *db.Queries, c *caller.Caller, current db.Lock
 	return changed, nil
 }
 
-// recordUpdate writes one audit row, or one for each owner that a move involves.
-func recordUpdate(ctx context.Context, q *db.Queries, id int64, before, after place, details audit.Details) error {
-	e := audit.Event{Action: audit.EntryUpdate, OrganizationID: before.owner.OrganizationID, ResourceID: id, Details: details}
-	events := []audit.Event{e}
-	if after.owner.Scope() != before.owner.Scope() {
-		e.OrganizationID = after.owner.OrganizationID
-		events = append(events, e)
+// recordUpdate tells each owner that a move involves.
+func recordUpdate(tx *change.Tx, id int64, before, after place, details event.Details) {
+	tx.Record(event.Event{Action: event.EntryUpdate, Owner: before.Owner, ResourceID: id, Details: details})
+	if after.Owner != before.Owner {
+		tx.Record(event.Event{Action: event.EntryUpdate, Owner: after.Owner, ResourceID: id, Details: details})
 	}
-	return audit.RecordAll(ctx, q, events)
-}
-
-// updatedFields names the members of the body.
-func updatedFields(body *api.EntryPatch) []string {
-	fields := []string{}
-	for _, field := range []struct {
-		name  string
-		given bool
-	}{
-		{"name", body.Name != nil},
-		{"icon", body.Icon.IsSpecified()},
-		{"renderer", body.Renderer.IsSpecified()},
-		{"type", body.Type != nil},
-		{"config", body.Config != nil},
-		{"identities", body.Identities != nil},
-		{"folderId", body.FolderID.IsSpecified()},
-		{"organizationId", body.OrganizationID.IsSpecified()},
-	} {
-		if field.given {
-			fields = append(fields, field.name)
-		}
-	}
-	return fields
 }

@@ -27,9 +27,7 @@ var (
 // WakeEntry sends a magic packet to the network of a server. Nobody answers it.
 func (h *Handlers) WakeEntry(ctx context.Context, request api.WakeEntryRequestObject) (api.WakeEntryResponseObject, error) {
 	c := caller.From(ctx)
-	row, err := h.queries.WakeEntry(ctx, db.WakeEntryParams{
-		ID: request.EntryID, AccountID: c.AccountID, OrganizationIds: c.Organizations,
-	})
+	row, err := h.queries.WakeEntry(ctx, db.WakeEntryParams{ID: request.EntryID, Reach: c.Reach})
 	switch {
 	case err != nil:
 		return nil, fail.OnNoRows(err, errNotFound)

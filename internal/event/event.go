@@ -1,145 +1,62 @@
-// Package event owns telling every server of a deployment what has changed. It
-// does not carry the changed data: who is told reads it anew, with its own
-// rights.
+// Package event owns what can happen: the vocabulary of actions, what is told of
+// each, and how readers follow what has happened, on every server of a
+// deployment. It does not write events; package change does.
 package event
 
 import (
-	"context"
-	"log/slog"
-	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
 )
 
-// Topic names a list that clients draw.
-type Topic string
+// List names a list that clients draw.
+type List string
 
-// The topics, as they are called on the state socket.
+// The lists, as they are called on the state socket.
 const (
-	Entries      Topic = "ENTRIES"
-	Identities   Topic = "IDENTITIES"
-	Snippets     Topic = "SNIPPETS"
-	Connections  Topic = "CONNECTIONS"
-	LiveSessions Topic = "LIVE_SESSIONS"
+	Entries      List = "ENTRIES"
+	Identities   List = "IDENTITIES"
+	Snippets     List = "SNIPPETS"
+	Connections  List = "CONNECTIONS"
+	LiveSessions List = "LIVE_SESSIONS"
 )
 
-// Change tells whose lists are out of date, and which login sessions have ended.
-type Change struct {
-	Topics []Topic `json:"topics,omitempty"`
-	// Accounts see the change themselves; of Organizations all active members do.
-	Accounts      []int64 `json:"accounts,omitempty"`
-	Organizations []int64 `json:"organizations,omitempty"`
+// AllLists are what a membership puts things into.
+var AllLists = []List{Entries, Identities, Snippets, Connections, LiveSessions}
+
+// Details is flat: texts, numbers, booleans and lists of them. Never a secret.
+type Details map[string]any
+
+// Event is one thing that happened. It does not carry the changed data: who is
+// told reads it anew, with its own rights.
+type Event struct {
+	Action Action `json:"action"`
+	// Owner is whose thing it happened to, 0 for the server's own. It decides whose
+	// lists are out of date and whose audit log tells of it.
+	Owner caller.Owner `json:"scope"`
+	// ResourceID is 0 for resources without an id.
+	ResourceID int64   `json:"resourceId"`
+	Details    Details `json:"details"`
+	// Lists are out of date for the owner: the account, or the active members of the
+	// organization. Nil stands for those that the action always makes so.
+	Lists []List `json:"lists,omitempty"`
+	// Accounts are those for whom AccountLists are out of date, members or not.
+	Accounts     []int64 `json:"accounts,omitempty"`
+	AccountLists []List  `json:"accountLists,omitempty"`
+	// EndedSessions are login sessions that do not hold any more.
 	EndedSessions []int64 `json:"endedSessions,omitempty"`
-	// Missed says that changes were lost on the way, so that every list of every
-	// account may be out of date and any session may have ended.
-	Missed bool `json:"missed,omitempty"`
 }
 
-const (
-	// flushInterval collects the changes of a burst into few notifications.
-	flushInterval = 25 * time.Millisecond
-	// flushTimeout bounds one attempt to send what is pending.
-	flushTimeout = 10 * time.Second
-	// flushRetry is the pause before a failed attempt is repeated.
-	flushRetry = 250 * time.Millisecond
-	// maxPending bounds what waits while it cannot be sent; more than that is
-	// announced as missed.
-	maxPending = 10_000
-)
-
-// Bus publishes changes after they are committed and delivers those of all
-// servers (LISTEN and NOTIFY). A notification inside the transaction would make
-// PostgreSQL serialise all commits, so it is sent apart, and right after.
-type Bus struct {
-	pool *pgxpool.Pool
-	log  *slog.Logger
-
-	// sending is held while changes are on their way, so that they keep their order.
-	sending sync.Mutex
-
-	mu          sync.Mutex
-	pending     []Change
-	scheduled   bool
-	subscribers map[chan Change]struct{}
-}
-
-// NewBus returns a bus that can publish; Run delivers to subscribers.
-func NewBus(pool *pgxpool.Pool, log *slog.Logger) *Bus {
-	return &Bus{pool: pool, log: log, subscribers: map[chan Change]struct{}{}}
-}
-
-// Publish announces a committed change and returns at once.
-func (b *Bus) Publish(c Change) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.pend([]Change{c})
-	b.schedule(flushInterval)
-}
-
-// Tell announces a change of lists to an account and to the active members of
-// organizations; nil stands for none.
-func (b *Bus) Tell(accountID int64, organizations []*int64, topics ...Topic) {
-	change := Change{Topics: topics, Accounts: []int64{accountID}}
-	for _, id := range organizations {
-		if id != nil {
-			change.Organizations = append(change.Organizations, *id)
-		}
-	}
-	b.Publish(change)
-}
-
-// pend adds to what is pending; the caller holds the lock.
-func (b *Bus) pend(changes []Change) {
-	if len(b.pending)+len(changes) > maxPending {
-		changes, b.pending = []Change{{Missed: true}}, nil
-	}
-	b.pending = append(b.pending, changes...)
-}
-
-// schedule plans the next attempt to send; the caller holds the lock.
-func (b *Bus) schedule(after time.Duration) {
-	if b.scheduled {
-		return
-	}
-	b.scheduled = true
-	time.AfterFunc(after, func() {
-		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
-		defer cancel()
-		if err := b.Flush(ctx); err != nil {
-			b.log.WarnContext(ctx, "publish changes", "error", err)
-		}
-	})
-}
-
-// Flush sends what is pending and waits for it, as before the process ends.
-// After an error it is still pending and sent again by itself.
-func (b *Bus) Flush(ctx context.Context) error {
-	b.sending.Lock()
-	defer b.sending.Unlock()
-
-	b.mu.Lock()
-	changes := b.pending
-	b.pending, b.scheduled = nil, false
-	b.mu.Unlock()
-	if len(changes) == 0 {
-		return nil
-	}
-
-	messages, err := payloads(changes)
-	if err != nil {
-		return err
-	}
-	if err = db.New(b.pool).Notify(ctx, messages); err == nil {
-		return nil
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	later := b.pending
-	b.pending = changes
-	b.pend(later)
-	b.schedule(flushRetry)
-	return err
+// Committed is an event as readers see it. Transaction and ID are its place in
+// the one order of all events.
+type Committed struct {
+	Event
+	Transaction    int64            `json:"transaction"`
+	ID             int64            `json:"id"`
+	Timestamp      time.Time        `json:"timestamp"`
+	Actor          caller.ActorKind `json:"actor"`
+	AccountID      int64            `json:"accountId"`
+	SessionID      int64            `json:"sessionId"`
+	APIKeyID       int64            `json:"apiKeyId"`
+	ImpersonatorID int64            `json:"impersonatorId"`
 }

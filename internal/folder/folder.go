@@ -5,12 +5,10 @@ package folder
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -21,40 +19,29 @@ import (
 const maxDepth = 32
 
 var (
-	errNotFound             = fail.NotFound("Folder does not exist")
-	errParentNotFound       = fail.NotFound("Parent folder does not exist")
-	errOrganizationNotFound = fail.NotFound("Organization not found")
-	errPersonalForbidden    = fail.Forbidden("You don't have permission to manage resources")
-	errSharedForbidden      = fail.Forbidden("You don't have permission to manage resources in this organization")
-	errOtherScope           = fail.Forbidden("Parent folder must be in the same organization")
-	errManaged              = fail.Forbidden("Integration folders are managed by their integration")
-	errManagedDelete        = fail.Forbidden("Integration folders are removed together with their integration")
-	errContainsIntegration  = fail.Conflict("Folder contains an integration; move or delete it first")
-	errTooDeep              = fail.BadRequest("Folder nesting is too deep")
+	errNotFound            = fail.NotFound("Folder does not exist")
+	errParentNotFound      = fail.NotFound("Parent folder does not exist")
+	errPersonalForbidden   = fail.Forbidden("You don't have permission to manage resources")
+	errSharedForbidden     = fail.Forbidden("You don't have permission to manage resources in this organization")
+	errOtherScope          = fail.Forbidden("Parent folder must be in the same organization")
+	errManaged             = fail.Forbidden("Integration folders are managed by their integration")
+	errManagedDelete       = fail.Forbidden("Integration folders are removed together with their integration")
+	errContainsIntegration = fail.Conflict("Folder contains an integration; move or delete it first")
+	errTooDeep             = fail.BadRequest("Folder nesting is too deep")
 )
 
 // Handlers are the operations of the tag folder.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
-	events  *event.Bus
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), events: events}
-}
-
-// publish announces a changed tree to the caller and the active members of the
-// organizations; nil stands for personal.
-func (h *Handlers) publish(c *caller.Caller, organizations ...*int64) {
-	h.events.Tell(c.AccountID, organizations, event.Entries)
-}
+func New(queries *db.Queries, changes *change.Changes) *Handlers { return &Handlers{queries, changes} }
 
 // ListFolders answers what the caller can read, parents before children.
 func (h *Handlers) ListFolders(ctx context.Context, _ api.ListFoldersRequestObject) (api.ListFoldersResponseObject, error) {
-	c := caller.From(ctx)
-	rows, err := h.queries.ListFolders(ctx, db.ListFoldersParams{AccountID: c.AccountID, OrganizationIds: c.Organizations})
+	rows, err := h.queries.ListFolders(ctx, caller.From(ctx).Reach)
 	if err != nil {
 		return nil, err
 	}
@@ -85,37 +72,35 @@ func (h *Handlers) ListFolderTree(ctx context.Context, _ api.ListFolderTreeReque
 // CreateFolder stores a folder after its siblings.
 func (h *Handlers) CreateFolder(ctx context.Context, request api.CreateFolderRequestObject) (api.CreateFolderResponseObject, error) {
 	c, body := caller.From(ctx), request.Body
-	owner := tree.OwnerOf(c, body.OrganizationID)
-	touched := tree.Places{Scopes: []int64{owner.Scope()}}
-	if body.ParentID != nil {
-		touched = tree.Places{Folders: []int64{*body.ParentID}}
-	}
+	owner := caller.OwnerOf(c, body.OrganizationID)
 	if body.OrganizationID != nil || body.ParentID == nil {
-		if err := mayManage(c, owner, errPersonalForbidden, errSharedForbidden); err != nil {
+		if err := mayManage(c, owner); err != nil {
 			return nil, err
 		}
 	}
+	touched := change.Touch{Owners: []caller.Owner{owner}}
+	if body.ParentID != nil {
+		touched = change.Touch{Folders: []int64{*body.ParentID}}
+	}
 	var id int64
-	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) (err error) {
+	err := h.changes.Do(ctx, touched, func(tx *change.Tx) error {
+		at := owner
 		if body.ParentID != nil {
-			parent, err := lock(ctx, q, c, *body.ParentID, errParentNotFound)
+			parent, err := find(ctx, tx, c, *body.ParentID, errParentNotFound)
 			if err != nil {
 				return err
 			}
-			if err := locked.Check(parent.Scope); err != nil {
-				return err
-			}
-			if body.OrganizationID != nil && parent.Scope != owner.Scope() {
+			at = caller.Owner(parent.Scope)
+			if body.OrganizationID != nil && at != owner {
 				return errOtherScope
 			}
-			owner = ownerOf(parent)
-			if err := mayManage(c, owner, errPersonalForbidden, errSharedForbidden); err != nil {
+			if err := mayManage(c, at); err != nil {
 				return err
 			}
 			if parent.Type != nil {
 				return errManaged
 			}
-			place, err := q.MeasureFolder(ctx, db.MeasureFolderParams{ParentID: body.ParentID})
+			place, err := tx.MeasureFolder(ctx, db.MeasureFolderParams{ParentID: body.ParentID})
 			if err != nil {
 				return err
 			}
@@ -123,105 +108,79 @@ func (h *Handlers) CreateFolder(ctx context.Context, request api.CreateFolderReq
 				return errTooDeep
 			}
 		}
-		id, err = q.CreateFolder(ctx, db.CreateFolderParams{
-			AccountID: owner.AccountID, OrganizationID: owner.OrganizationID, ParentID: body.ParentID,
-			Name: body.Name, Scope: owner.Scope(),
-		})
+		var err error
+		id, err = tx.CreateFolder(ctx, db.CreateFolderParams{Scope: int64(at), ParentID: body.ParentID, Name: body.Name})
 		if err != nil {
-			return fail.OnConstraint(err, "folders_organization_exists", errOrganizationNotFound)
+			return fail.OnConstraint(err, "folders_organization_exists", caller.ErrOrganizationNotFound)
 		}
-		return audit.Record(ctx, q, audit.Event{
-			Action: audit.FolderMgmtCreate, OrganizationID: owner.OrganizationID, ResourceID: id,
-			Details: audit.Details{"folderName": body.Name},
+		tx.Record(event.Event{
+			Action: event.FolderMgmtCreate, Owner: at, ResourceID: id, Details: event.Details{"folderName": body.Name},
 		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, owner.OrganizationID)
 	return api.CreateFolder200JSONResponse{ID: id, Message: "Folder has been successfully created"}, nil
 }
 
 // DeleteFolder removes a folder with all folders and entries in it, each of
-// which gets its row in the audit log.
+// which is told of.
 func (h *Handlers) DeleteFolder(ctx context.Context, request api.DeleteFolderRequestObject) (api.DeleteFolderResponseObject, error) {
 	c := caller.From(ctx)
-	var owner tree.Owner
-	touched := tree.Places{Folders: []int64{request.FolderID}}
-	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) error {
-		current, err := lock(ctx, q, c, request.FolderID, errNotFound)
+	err := h.changes.Do(ctx, change.Touch{Folders: []int64{request.FolderID}}, func(tx *change.Tx) error {
+		current, err := find(ctx, tx, c, request.FolderID, errNotFound)
 		if err != nil {
 			return err
 		}
-		if err := locked.Check(current.Scope); err != nil {
-			return err
-		}
-		owner = ownerOf(current)
-		if err := mayManage(c, owner, errPersonalForbidden, errSharedForbidden); err != nil {
+		owner := caller.Owner(current.Scope)
+		if err := mayManage(c, owner); err != nil {
 			return err
 		}
 		if current.Type != nil {
 			return errManagedDelete
 		}
-		contents, err := q.ListFolderContents(ctx, db.ListFolderContentsParams{
-			ID: current.ID, AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-		})
+		contents, err := tx.ListFolderContents(ctx, db.ListFolderContentsParams{ID: current.ID, Reach: c.Reach, ManagesAll: c.ManagesAll()})
 		if err != nil {
 			return err
 		}
-		events := make([]audit.Event, len(contents))
-		for i, row := range contents {
+		for _, row := range contents {
 			if row.IsIntegration {
 				return errContainsIntegration
 			}
-			events[i] = deletion(owner, row)
+			tx.Record(deletion(owner, row))
 		}
-		if err := q.DeleteFolder(ctx, db.DeleteFolderParams{
-			ID: current.ID, AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-		}); err != nil {
-			return err
-		}
-		return audit.RecordAll(ctx, q, events)
+		return tx.DeleteFolder(ctx, db.DeleteFolderParams{ID: current.ID, Reach: c.Reach, ManagesAll: c.ManagesAll()})
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, owner.OrganizationID)
 	return api.DeleteFolder200JSONResponse{Message: "Folder has been successfully deleted"}, nil
 }
 
-// deletion is the audit event of one folder or entry that goes.
-func deletion(owner tree.Owner, row db.ListFolderContentsRow) audit.Event {
-	e := audit.Event{
-		Action: audit.EntryDelete, OrganizationID: owner.OrganizationID, ResourceID: row.ID,
-		Details: audit.Details{"name": row.Name, "folderId": row.FolderID},
-	}
+// deletion tells of one folder or entry that goes.
+func deletion(owner caller.Owner, row db.ListFolderContentsRow) event.Event {
 	if row.IsFolder {
-		e.Action, e.Details = audit.FolderMgmtDelete, audit.Details{"folderName": row.Name}
+		return event.Event{
+			Action: event.FolderMgmtDelete, Owner: owner, ResourceID: row.ID, Details: event.Details{"folderName": row.Name},
+		}
 	}
-	return e
-}
-
-// lock reads a folder that the caller may see or manage, for a change.
-func lock(ctx context.Context, q *db.Queries, c *caller.Caller, id int64, missing error) (db.LockFolderRow, error) {
-	row, err := q.LockFolder(ctx, db.LockFolderParams{
-		ID: id, AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-	})
-	return row, fail.OnNoRows(err, missing)
-}
-
-// mayManage checks the right to change what an owner has; of accounts it is
-// always the caller's own that gets here.
-func mayManage(c *caller.Caller, owner tree.Owner, personal, shared error) error {
-	switch {
-	case owner.OrganizationID == nil && !c.Holds(permission.ResourcesManage):
-		return personal
-	case owner.OrganizationID != nil && !c.In(*owner.OrganizationID).Has(permission.ResourcesManage):
-		return shared
+	return event.Event{
+		Action: event.EntryDelete, Owner: owner, ResourceID: row.ID,
+		Details: event.Details{"name": row.Name, "folderId": row.FolderID},
 	}
-	return nil
 }
 
-func ownerOf(row db.LockFolderRow) tree.Owner {
-	return tree.Owner{AccountID: row.AccountID, OrganizationID: row.OrganizationID}
+// find reads a folder that the caller may see or manage, for a change that has
+// its tree to itself.
+func find(ctx context.Context, tx *change.Tx, c *caller.Caller, id int64, missing error) (db.LockFolderRow, error) {
+	row, err := tx.LockFolder(ctx, db.LockFolderParams{ID: id, Reach: c.Reach, ManagesAll: c.ManagesAll()})
+	if err != nil {
+		return row, fail.OnNoRows(err, missing)
+	}
+	return row, tx.Check(row.Scope)
+}
+
+func mayManage(c *caller.Caller, owner caller.Owner) error {
+	return c.Need(permission.ResourcesManage, owner, errPersonalForbidden, errSharedForbidden)
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"unicode/utf8"
 
-	"github.com/oapi-codegen/nullable"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/tree"
 )
 
@@ -28,160 +28,119 @@ var (
 	errIntegrationStays = fail.Forbidden("Cannot move an integration to another scope")
 )
 
-// place is where a folder lies: below a parent, or at the top level of an owner.
-type place struct {
-	owner    tree.Owner
-	parentID *int64
-}
-
-func (p place) equals(other place) bool {
-	return p.owner.Scope() == other.owner.Scope() && same(p.parentID, other.parentID)
-}
-
-func same(a, b *int64) bool {
-	return a == b || a != nil && b != nil && *a == *b
-}
-
 // UpdateFolder renames a folder, moves it with all that it contains, or both.
 func (h *Handlers) UpdateFolder(ctx context.Context, request api.UpdateFolderRequestObject) (api.UpdateFolderResponseObject, error) {
 	c, body := caller.From(ctx), request.Body
-	touched := tree.Places{Folders: []int64{request.FolderID}}
-	if parentID := value(body.ParentID); parentID != nil {
+	touched := change.Touch{Folders: []int64{request.FolderID}}
+	if parentID := tree.Named(body.ParentID); parentID != nil {
 		touched.Folders = append(touched.Folders, *parentID)
 	} else if body.ParentID.IsSpecified() || body.OrganizationID.IsSpecified() {
-		touched.Scopes = append(touched.Scopes, tree.OwnerOf(c, value(body.OrganizationID)).Scope())
+		touched.Owners = []caller.Owner{caller.OwnerOf(c, tree.Named(body.OrganizationID))}
 	}
-	var before, after place
-	err := tree.Change(ctx, h.pool, c, touched, func(q *db.Queries, locked tree.Locked) error {
-		current, err := lock(ctx, q, c, request.FolderID, errNotFound)
+	err := h.changes.Do(ctx, touched, func(tx *change.Tx) error {
+		current, err := find(ctx, tx, c, request.FolderID, errNotFound)
 		if err != nil {
 			return err
 		}
-		if err := locked.Check(current.Scope); err != nil {
+		before := tree.PlaceOf(current.Scope, current.ParentID)
+		if err := mayManage(c, before.Owner); err != nil {
 			return err
 		}
-		before = place{ownerOf(current), current.ParentID}
-		if err := mayManage(c, before.owner, errPersonalForbidden, errSharedForbidden); err != nil {
-			return err
-		}
-		details := audit.Details{}
+		details := event.Details{}
 		if body.Name != nil && *body.Name != current.Name {
 			if utf8.RuneCountInString(*body.Name) < minName {
 				return errNameTooShort
 			}
 			details["name"] = *body.Name
 		}
-		if after, err = destination(ctx, q, locked, c, before, body); err != nil {
+		after, err := destination(ctx, tx, c, before, body)
+		if err != nil {
 			return err
 		}
-		if current.Type != nil && *current.Type == "integration-node" && (body.ParentID.IsSpecified() || !after.equals(before)) {
+		if current.Type != nil && *current.Type == "integration-node" && (body.ParentID.IsSpecified() || after != before) {
 			return errNodeStays
 		}
-		if !after.equals(before) {
-			if err := move(ctx, q, c, current.ID, before, after); err != nil {
-				return err
-			}
-			if !same(after.parentID, before.parentID) {
-				details["parentId"] = after.parentID
-			}
-			if !same(after.owner.OrganizationID, before.owner.OrganizationID) {
-				details["organizationId"] = after.owner.OrganizationID
-			}
-		}
-		if _, renamed := details["name"]; renamed {
-			if err := q.UpdateFolder(ctx, db.UpdateFolderParams{
-				ID: current.ID, Name: *body.Name,
-				AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-			}); err != nil {
+		if after != before {
+			if err := move(ctx, tx, c, current.ID, before, after); err != nil {
 				return err
 			}
 		}
-		event := audit.Event{
-			Action: audit.FolderMgmtUpdate, OrganizationID: before.owner.OrganizationID, ResourceID: current.ID, Details: details,
+		if after.Folder != before.Folder {
+			details["parentId"] = after.FolderID()
 		}
-		events := []audit.Event{event}
-		if after.owner.Scope() != before.owner.Scope() {
-			event.OrganizationID = after.owner.OrganizationID
-			events = append(events, event)
+		owners := []caller.Owner{before.Owner}
+		if after.Owner != before.Owner {
+			details["organizationId"] = after.Owner.OrganizationID()
+			owners = append(owners, after.Owner)
 		}
-		return audit.RecordAll(ctx, q, events)
+		for _, owner := range owners {
+			tx.Record(event.Event{Action: event.FolderMgmtUpdate, Owner: owner, ResourceID: current.ID, Details: details})
+		}
+		if details["name"] == nil {
+			return nil
+		}
+		return tx.UpdateFolder(ctx, db.UpdateFolderParams{ID: current.ID, Name: *body.Name, Reach: c.Reach, ManagesAll: c.ManagesAll()})
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, before.owner.OrganizationID, after.owner.OrganizationID)
 	return api.UpdateFolder200JSONResponse{Message: "Folder has been successfully edited"}, nil
 }
 
 // destination is where the body wants the folder, checked for the caller's
 // right to put something there.
-func destination(ctx context.Context, q *db.Queries, locked tree.Locked, c *caller.Caller, current place, body *api.FolderPatch) (place, error) {
-	organizationID := value(body.OrganizationID)
-	if parentID := value(body.ParentID); parentID != nil {
-		parent, err := lock(ctx, q, c, *parentID, errTargetNotFound)
+func destination(ctx context.Context, tx *change.Tx, c *caller.Caller, current tree.Place, body *api.FolderPatch) (tree.Place, error) {
+	owner := caller.OwnerOf(c, tree.Named(body.OrganizationID))
+	if parentID := tree.Named(body.ParentID); parentID != nil {
+		parent, err := find(ctx, tx, c, *parentID, errTargetNotFound)
 		if err != nil {
-			return place{}, err
+			return tree.Place{}, err
 		}
-		if err := locked.Check(parent.Scope); err != nil {
-			return place{}, err
+		target := tree.PlaceOf(parent.Scope, parentID)
+		if err := c.Need(permission.ResourcesManage, target.Owner, errTargetForbidden, errTargetShared); err != nil {
+			return tree.Place{}, err
 		}
-		if err := mayManage(c, ownerOf(parent), errTargetForbidden, errTargetShared); err != nil {
-			return place{}, err
+		if body.OrganizationID.IsSpecified() && target.Owner != owner {
+			return tree.Place{}, errTargetMismatch
 		}
-		if body.OrganizationID.IsSpecified() && !same(organizationID, parent.OrganizationID) {
-			return place{}, errTargetMismatch
-		}
-		target := place{ownerOf(parent), parentID}
-		if parent.Type != nil && !target.equals(current) {
-			return place{}, errManaged
+		if parent.Type != nil && target != current {
+			return tree.Place{}, errManaged
 		}
 		return target, nil
 	}
-	target := place{owner: tree.OwnerOf(c, organizationID)}
-	if !body.ParentID.IsSpecified() && (!body.OrganizationID.IsSpecified() || target.owner.Scope() == current.owner.Scope()) {
+	if !body.ParentID.IsSpecified() && (!body.OrganizationID.IsSpecified() || owner == current.Owner) {
 		return current, nil
 	}
-	return target, mayManage(c, target.owner, errPersonalForbidden, errTargetShared)
+	return tree.Place{Owner: owner}, c.Need(permission.ResourcesManage, owner, errPersonalForbidden, errTargetShared)
 }
 
 // move checks that the folder fits where it goes, moves it, and takes away the
 // identities and tags of those who can no longer read its entries.
-func move(ctx context.Context, q *db.Queries, c *caller.Caller, id int64, before, after place) error {
-	size, err := q.MeasureFolder(ctx, db.MeasureFolderParams{ID: &id, ParentID: after.parentID})
+func move(ctx context.Context, tx *change.Tx, c *caller.Caller, id int64, before, after tree.Place) error {
+	size, err := tx.MeasureFolder(ctx, db.MeasureFolderParams{ID: &id, ParentID: after.FolderID()})
 	switch {
 	case err != nil:
 		return err
-	case before.owner.Scope() != after.owner.Scope() && size.HasIntegration:
+	case before.Owner != after.Owner && size.HasIntegration:
 		return errIntegrationStays
 	case size.IsCycle:
 		return errCycle
 	case size.Depth+size.Height > maxDepth:
 		return errTooDeep
 	}
-	entries, err := q.MoveFolder(ctx, db.MoveFolderParams{
-		ID: id, AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-		NewAccountID: after.owner.AccountID, NewOrganizationID: after.owner.OrganizationID,
-		NewScope: after.owner.Scope(), NewParentID: after.parentID,
+	entries, err := tx.MoveFolder(ctx, db.MoveFolderParams{
+		ID: id, Reach: c.Reach, ManagesAll: c.ManagesAll(), NewScope: int64(after.Owner), NewParentID: after.FolderID(),
 	})
 	if err != nil {
 		// Whichever row is checked first.
-		err = fail.OnConstraint(err, "entries_organization_exists", errOrganizationNotFound)
-		return fail.OnConstraint(err, "folders_organization_exists", errOrganizationNotFound)
+		err = fail.OnConstraint(err, "entries_organization_exists", caller.ErrOrganizationNotFound)
+		return fail.OnConstraint(err, "folders_organization_exists", caller.ErrOrganizationNotFound)
 	}
 	if len(entries) == 0 {
 		return nil
 	}
-	if err := q.RemoveUnreachableLinks(ctx, entries); err != nil {
+	if err := tx.RemoveUnreachableLinks(ctx, entries); err != nil {
 		return err
 	}
-	return q.RemoveUnreachableTags(ctx, entries)
-}
-
-// value is nil for null and for absent.
-func value(n nullable.Nullable[int64]) *int64 {
-	v, err := n.Get()
-	if err != nil {
-		return nil
-	}
-	return &v
+	return tx.RemoveUnreachableTags(ctx, entries)
 }

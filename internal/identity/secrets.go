@@ -6,6 +6,7 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -44,7 +45,7 @@ func (s secrets) check() error {
 // given secrets that the type uses replace the stored ones, absent ones stay,
 // what the type does not use goes. A new key ends the old key's passphrase, and
 // a passphrase without any key is dropped.
-func (h *Handlers) storeSecrets(ctx context.Context, q *db.Queries, id int64, identityType api.IdentityType, given secrets, exists bool) error {
+func (h *Handlers) storeSecrets(ctx context.Context, tx *change.Tx, id int64, identityType api.IdentityType, given secrets, exists bool) error {
 	set := map[string]*string{password: given.password, sshKey: given.sshKey, passphrase: given.passphrase}
 	var gone []string
 	for _, kind := range kinds {
@@ -57,7 +58,7 @@ func (h *Handlers) storeSecrets(ctx context.Context, q *db.Queries, id int64, id
 		gone = append(gone, passphrase)
 	}
 	if set[sshKey] == nil && set[passphrase] != nil {
-		stored, err := q.HasCredential(ctx, db.HasCredentialParams{IdentityID: id, Kind: sshKey})
+		stored, err := tx.HasCredential(ctx, db.HasCredentialParams{IdentityID: id, Kind: sshKey})
 		if err != nil {
 			return err
 		}
@@ -66,14 +67,14 @@ func (h *Handlers) storeSecrets(ctx context.Context, q *db.Queries, id int64, id
 		}
 	}
 	if exists && len(gone) > 0 {
-		if err := q.DeleteCredentials(ctx, db.DeleteCredentialsParams{IdentityID: id, Kinds: gone}); err != nil {
+		if err := tx.DeleteCredentials(ctx, db.DeleteCredentialsParams{IdentityID: id, Kinds: gone}); err != nil {
 			return err
 		}
 	}
-	return h.seal(ctx, q, id, set)
+	return h.seal(ctx, tx, id, set)
 }
 
-func (h *Handlers) seal(ctx context.Context, q *db.Queries, id int64, set map[string]*string) error {
+func (h *Handlers) seal(ctx context.Context, tx *change.Tx, id int64, set map[string]*string) error {
 	row := db.SetCredentialsParams{IdentityID: id}
 	for _, kind := range kinds {
 		if set[kind] == nil {
@@ -90,5 +91,5 @@ func (h *Handlers) seal(ctx context.Context, q *db.Queries, id int64, set map[st
 	if len(row.Kinds) == 0 {
 		return nil
 	}
-	return q.SetCredentials(ctx, row)
+	return tx.Defer(func(q *db.Queries) error { return q.SetCredentials(ctx, row) })
 }

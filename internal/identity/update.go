@@ -3,12 +3,11 @@ package identity
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 )
 
@@ -20,49 +19,44 @@ func (h *Handlers) UpdateIdentity(ctx context.Context, request api.UpdateIdentit
 	if err := given.check(); err != nil {
 		return nil, err
 	}
-	var before, after *int64
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		current, err := lock(ctx, q, c, request.IdentityID)
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		current, err := find(ctx, tx, c, request.IdentityID)
 		if err != nil {
 			return err
 		}
-		if err := mayManage(c, current.OrganizationID); err != nil {
+		before := caller.Owner(current.Scope)
+		if err := mayManage(c, before); err != nil {
 			return err
 		}
-		target := current.OrganizationID
+		after := before
 		if body.OrganizationID != nil {
-			target = body.OrganizationID
+			after = caller.Organization(*body.OrganizationID)
 		}
-		if err := mayManage(c, target); err != nil {
+		if err := mayManage(c, after); err != nil {
 			return err
 		}
-		before, after = current.OrganizationID, target
 		changed := current
-		changed.OrganizationID = target
+		changed.Scope = int64(after)
 		if body.Name != nil {
 			changed.Name = *body.Name
 		}
 		if body.Type != nil {
 			changed.Type = string(*body.Type)
 		}
-		if err := update(ctx, q, c, changed, body.Username); err != nil {
+		if err := update(ctx, tx, c, changed, body.Username); err != nil {
 			return err
 		}
-		if left := current.OrganizationID; left != nil && *left != *target {
-			if err := q.UnlinkIdentity(ctx, db.UnlinkIdentityParams{IdentityID: current.ID, OrganizationID: *left}); err != nil {
+		if left := before.OrganizationID(); left != nil && after != before {
+			if err := tx.UnlinkIdentity(ctx, db.UnlinkIdentityParams{IdentityID: current.ID, OrganizationID: *left}); err != nil {
 				return err
 			}
 		}
-		if err := h.storeSecrets(ctx, q, current.ID, api.IdentityType(changed.Type), given, true); err != nil {
-			return err
-		}
-		return recordUpdate(ctx, q, current, changed, updatedFields(body))
+		recordUpdate(tx, before, after, changed, caller.Members(ctx, "password", "sshKey", "passphrase"))
+		return h.storeSecrets(ctx, tx, current.ID, api.IdentityType(changed.Type), given, true)
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, before, after)
 	return api.UpdateIdentity200JSONResponse{Message: "Identity got successfully edited"}, nil
 }
 
@@ -70,84 +64,58 @@ func (h *Handlers) UpdateIdentity(ctx context.Context, request api.UpdateIdentit
 func (h *Handlers) MoveIdentity(ctx context.Context, request api.MoveIdentityRequestObject) (api.MoveIdentityResponseObject, error) {
 	c, target := caller.From(ctx), request.Body.OrganizationID
 	var moved db.LockIdentityRow
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		current, err := lock(ctx, q, c, request.IdentityID)
-		if err != nil {
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if moved, err = find(ctx, tx, c, request.IdentityID); err != nil {
 			return err
 		}
-		if current.AccountID == nil {
+		if moved.Scope < 0 {
 			return errNotOwnPersonal
 		}
-		if err := mayManage(c, &target); err != nil {
+		to := caller.Organization(target)
+		if err := mayManage(c, to); err != nil {
 			return err
 		}
-		moved = current
-		moved.AccountID, moved.OrganizationID = nil, &target
-		if err := update(ctx, q, c, moved, nil); err != nil {
-			return err
-		}
-		return audit.Record(ctx, q, audit.Event{
-			Action: audit.IdentityUpdate, OrganizationID: &target, ResourceID: current.ID,
-			Details: audit.Details{"identityName": current.Name, "targetOrganizationId": target},
+		moved.Scope = int64(to)
+		tx.Record(event.Event{
+			Action: event.IdentityUpdate, Owner: to, ResourceID: moved.ID,
+			Details:  event.Details{"identityName": moved.Name, "targetOrganizationId": target},
+			Accounts: []int64{c.AccountID}, AccountLists: []event.List{event.Identities, event.Entries},
 		})
+		return update(ctx, tx, c, moved, nil)
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(c, &target)
 	return api.MoveIdentity200JSONResponse{
-		Message:  "Identity successfully moved to organization",
-		Identity: toAPI(db.ListIdentitiesRow(moved)),
+		Message: "Identity successfully moved to organization",
+		Identity: toAPI(db.ListIdentitiesRow{
+			ID: moved.ID, Name: moved.Name, Username: moved.Username, Type: moved.Type, OrganizationID: &target,
+		}),
 	}, nil
 }
 
 // update writes the changed row; a nil username keeps the stored one.
-func update(ctx context.Context, q *db.Queries, c *caller.Caller, changed db.LockIdentityRow, username *string) error {
-	err := q.UpdateIdentity(ctx, db.UpdateIdentityParams{
-		Name: changed.Name, Type: changed.Type, Username: username, NewOrganizationID: changed.OrganizationID,
-		ID: changed.ID, AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
+func update(ctx context.Context, tx *change.Tx, c *caller.Caller, changed db.LockIdentityRow, username *string) error {
+	err := tx.UpdateIdentity(ctx, db.UpdateIdentityParams{
+		Name: changed.Name, Type: changed.Type, Username: username, NewScope: changed.Scope,
+		ID: changed.ID, Reach: c.Reach, ManagesAll: c.ManagesAll(),
 	})
-	return fail.OnConstraint(err, "identities_organization_exists", errOrganizationNotFound)
+	return fail.OnConstraint(err, "identities_organization_exists", caller.ErrOrganizationNotFound)
 }
 
-// recordUpdate writes one audit row, or one for each organization that a move
-// involves.
-func recordUpdate(ctx context.Context, q *db.Queries, before, after db.LockIdentityRow, fields []string) error {
-	event := audit.Event{
-		Action: audit.IdentityUpdate, OrganizationID: after.OrganizationID, ResourceID: after.ID,
-		Details: audit.Details{"identityName": after.Name, "identityType": after.Type, "updatedFields": fields},
+// recordUpdate tells the owner, or each owner that a move involves.
+func recordUpdate(tx *change.Tx, before, after caller.Owner, changed db.LockIdentityRow, fields []string) {
+	e := event.Event{
+		Action: event.IdentityUpdate, Owner: after, ResourceID: changed.ID,
+		Details: event.Details{"identityName": changed.Name, "identityType": changed.Type, "updatedFields": fields},
 	}
-	moved := after.OrganizationID != nil && (before.OrganizationID == nil || *before.OrganizationID != *after.OrganizationID)
-	if moved {
-		event.Details["sourceOrganizationId"] = before.OrganizationID
-		event.Details["targetOrganizationId"] = after.OrganizationID
+	if before == after {
+		tx.Record(e)
+		return
 	}
-	if moved && before.OrganizationID != nil {
-		departure := event
-		departure.OrganizationID = before.OrganizationID
-		if err := audit.Record(ctx, q, departure); err != nil {
-			return err
-		}
-	}
-	return audit.Record(ctx, q, event)
-}
-
-// updatedFields names the members of the body, without the secrets.
-func updatedFields(body *api.UpdateIdentityJSONRequestBody) []string {
-	fields := []string{}
-	for _, field := range []struct {
-		name  string
-		given bool
-	}{
-		{"name", body.Name != nil},
-		{"username", body.Username != nil},
-		{"type", body.Type != nil},
-		{"organizationId", body.OrganizationID != nil},
-	} {
-		if field.given {
-			fields = append(fields, field.name)
-		}
-	}
-	return fields
+	e.Details["sourceOrganizationId"] = before.OrganizationID()
+	e.Details["targetOrganizationId"] = after.OrganizationID()
+	departure := e
+	departure.Owner = before
+	tx.Record(departure, e)
 }

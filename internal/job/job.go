@@ -13,6 +13,8 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/nexterm-go/nexterm/internal/caller"
 )
 
 // Client enqueues jobs. River's own type: what it adds is in its methods.
@@ -52,7 +54,12 @@ func New(pool *pgxpool.Pool, log *slog.Logger, delay time.Duration, works ...Wor
 	config := &river.Config{
 		Logger:  slog.New(warnings{log.Handler()}),
 		Workers: river.NewWorkers(),
-		Queues:  map[string]river.QueueConfig{},
+		Middleware: []rivertype.Middleware{river.WorkerMiddlewareFunc(
+			func(ctx context.Context, _ *rivertype.JobRow, work func(context.Context) error) error {
+				return work(caller.WithActor(ctx, caller.ByJob))
+			},
+		)},
+		Queues: map[string]river.QueueConfig{},
 	}
 	for _, work := range works {
 		config.Queues[work.Queue] = river.QueueConfig{MaxWorkers: work.MaxWorkers}

@@ -1,6 +1,6 @@
-// Package library owns what scripts and snippets have in common: the scopes
-// that they are kept in, and who may look into a scope and change it. It does
-// not own the items; the tags do.
+// Package library owns what scripts and snippets have in common: whose they are,
+// and who may look into what somebody has. It does not own the items; the tags
+// do.
 package library
 
 import (
@@ -9,79 +9,44 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
-	"github.com/nexterm-go/nexterm/internal/permission"
 )
-
-// ErrOrganizationNotFound is for callers who manage all organizations and so
-// may learn that one does not exist.
-var ErrOrganizationNotFound = fail.NotFound("Organization not found")
 
 var errAccessDenied = fail.Forbidden("Access denied to this organization")
 
-// Scope is where a request looks for items. The zero value holds nothing.
-type Scope struct {
-	// AccountID is whose personal items belong to it, 0 for nobody's.
-	AccountID int64
-	// OrganizationIDs are the organizations whose items belong to it.
-	OrganizationIDs []int64
-	// Sources tells whether what enabled sources deliver can be read in it.
-	Sources bool
-}
-
-// All is everything that people have written and the caller may read.
-func All(c *caller.Caller) Scope {
-	return Scope{AccountID: c.AccountID, OrganizationIDs: c.Organizations}
-}
-
-// ForReading is the organization's scope, for its active members; without an
-// organization it is the caller's personal one together with the sources.
-func ForReading(ctx context.Context, q *db.Queries, c *caller.Caller, organizationID *int64) (Scope, error) {
+// ForReading is the organization, for its active members, or the caller where
+// it is nil. What enabled sources deliver can be read beside the caller's own.
+func ForReading(ctx context.Context, q *db.Queries, c *caller.Caller, organizationID *int64) (caller.Owner, error) {
+	owner := caller.OwnerOf(c, organizationID)
 	if organizationID == nil || c.Member(*organizationID) {
-		return named(c, organizationID), nil
+		return owner, nil
 	}
 	if c.ManagesAll() {
-		found, err := q.OrganizationExists(ctx, *organizationID)
+		found, err := q.HasOrganization(ctx, *organizationID)
 		if err != nil {
-			return Scope{}, err
+			return 0, err
 		}
 		if !found {
-			return Scope{}, ErrOrganizationNotFound
+			return 0, caller.ErrOrganizationNotFound
 		}
 	}
-	return Scope{}, errAccessDenied
+	return 0, errAccessDenied
 }
 
-// ForWriting is the scope that ForReading names, also open to callers who
-// manage all organizations. Sources stay in it so that a change of what they
-// deliver can be refused by name.
-func ForWriting(c *caller.Caller, organizationID *int64) (Scope, error) {
+// ForWriting is the owner that ForReading names, also for callers who manage all
+// organizations.
+func ForWriting(c *caller.Caller, organizationID *int64) (caller.Owner, error) {
 	if organizationID != nil && !c.Member(*organizationID) && !c.ManagesAll() {
-		return Scope{}, errAccessDenied
+		return 0, errAccessDenied
 	}
-	return named(c, organizationID), nil
+	return caller.OwnerOf(c, organizationID), nil
 }
 
-func named(c *caller.Caller, organizationID *int64) Scope {
-	if organizationID == nil {
-		return Scope{AccountID: c.AccountID, Sources: true}
-	}
-	return Scope{OrganizationIDs: []int64{*organizationID}}
-}
-
-// May reports whether the caller has a permission in the one organization of
-// the scope, or for personal things where there is none.
-func (s Scope) May(c *caller.Caller, name permission.Name) bool {
-	if len(s.OrganizationIDs) == 0 {
-		return c.Holds(name)
-	}
-	return c.In(s.OrganizationIDs[0]).Has(name)
-}
-
-// Lock makes appending to and rearranging the items of one kind in the scope
-// wait for each other, until the transaction of q ends.
-func (s Scope) Lock(ctx context.Context, q *db.Queries, kind string) error {
-	return q.LockOrder(ctx, fmt.Sprintf("%s %d %v", kind, s.AccountID, s.OrganizationIDs))
+// Lock makes appending to and rearranging the items of one kind that an owner
+// has wait for each other, until the end of the transaction.
+func Lock(ctx context.Context, tx *change.Tx, kind string, owner caller.Owner) error {
+	return tx.LockOrder(ctx, fmt.Sprintf("%s %d", kind, owner))
 }
 
 // Filter is an OS filter as it is stored: nil stands for every system.

@@ -5,12 +5,15 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -23,67 +26,105 @@ type Account struct {
 	Admin bool
 }
 
+// do runs a rule as the operator's.
+func do(ctx context.Context, changes *change.Changes, rule func(*change.Tx) error) error {
+	return changes.Do(caller.WithActor(ctx, caller.ByOperator), change.Touch{}, rule)
+}
+
 // Create adds an account and reports whether it is an administrator.
-func Create(ctx context.Context, pool *pgxpool.Pool, a Account) (admin bool, err error) {
+func Create(ctx context.Context, changes *change.Changes, a Account) (admin bool, err error) {
 	hash, err := vault.HashPassword(ctx, a.Password)
 	if err != nil {
 		return false, err
 	}
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		q := db.New(tx)
+	err = do(ctx, changes, func(tx *change.Tx) error {
 		// Somebody may be registering the first account at this moment.
-		if err := q.LockSetup(ctx); err != nil {
+		if err := tx.LockSetup(ctx); err != nil {
 			return err
 		}
-		rules, err := q.FindRegistrationRules(ctx)
+		rules, err := tx.GetRegistrationRules(ctx)
 		if err != nil {
 			return err
 		}
 		admin = a.Admin || rules.FirstTimeSetup
-		id, err := q.InsertAccount(ctx, db.InsertAccountParams{
+		id, err := tx.CreateAccount(ctx, db.CreateAccountParams{
 			Username: a.Username, FirstName: a.FirstName, LastName: a.LastName, PasswordHash: hash,
 		})
 		if err != nil {
 			return fail.OnConstraint(err, "accounts_username_unique", fmt.Errorf("there is an account %q already", a.Username))
 		}
+		tx.Record(event.Event{
+			Action: event.AccountCreate, Owner: caller.Account(id), ResourceID: id,
+			Details: event.Details{"name": a.Username, "isAdmin": admin},
+		})
 		if !admin {
 			return nil
 		}
-		return q.AddAdministrator(ctx, id)
+		return tx.AddAdministrator(ctx, id)
 	})
 	return admin, err
 }
 
 // SetPassword gives an account a new password. Its sessions and API keys stay valid.
-func SetPassword(ctx context.Context, pool *pgxpool.Pool, username string, password vault.Secret) error {
+func SetPassword(ctx context.Context, changes *change.Changes, username string, password vault.Secret) error {
 	hash, err := vault.HashPassword(ctx, password)
 	if err != nil {
 		return err
 	}
-	changed, err := db.New(pool).SetPassword(ctx, db.SetPasswordParams{Username: username, PasswordHash: hash})
-	if err == nil && changed == 0 {
-		err = unknown(username)
-	}
-	return err
+	return do(ctx, changes, func(tx *change.Tx) error {
+		id, err := tx.SetPassword(ctx, db.SetPasswordParams{Username: username, PasswordHash: hash})
+		if err != nil {
+			return fail.OnNoRows(err, unknown(username))
+		}
+		tx.Record(event.Event{
+			Action: event.AccountPasswordReset, Owner: caller.Account(id), ResourceID: id, Details: event.Details{"name": username},
+		})
+		return nil
+	})
 }
 
 // DisableTOTP lets an account sign in without a code, and reports whether it
 // needed one.
-func DisableTOTP(ctx context.Context, pool *pgxpool.Pool, username string) (enabled bool, err error) {
-	enabled, err = db.New(pool).ResetTOTP(ctx, username)
-	return enabled, fail.OnNoRows(err, unknown(username))
+func DisableTOTP(ctx context.Context, changes *change.Changes, username string) (enabled bool, err error) {
+	err = do(ctx, changes, func(tx *change.Tx) error {
+		row, err := tx.ResetTOTP(ctx, username)
+		if err != nil {
+			return fail.OnNoRows(err, unknown(username))
+		}
+		if enabled = row.TOTPEnabled; enabled {
+			tx.Record(event.Event{
+				Action: event.AccountTOTPDisable, Owner: caller.Account(row.ID), ResourceID: row.ID,
+				Details: event.Details{"name": username},
+			})
+		}
+		return nil
+	})
+	return enabled, err
 }
 
 // EnablePasswords lets accounts sign in with passwords, and reports whether they
 // could not before.
-func EnablePasswords(ctx context.Context, pool *pgxpool.Pool) (changed bool, err error) {
-	rows, err := db.New(pool).EnablePasswords(ctx)
-	return rows > 0, err
+func EnablePasswords(ctx context.Context, changes *change.Changes) (changed bool, err error) {
+	err = do(ctx, changes, func(tx *change.Tx) error {
+		row, err := tx.EnablePasswords(ctx)
+		if changed = err == nil; !changed {
+			return err
+		}
+		tx.Record(event.Event{
+			Action: event.AuthProviderUpdate, ResourceID: row.ID,
+			Details: event.Details{"name": row.Name, "updatedFields": []string{"enabled"}},
+		})
+		return nil
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = nil
+	}
+	return changed, err
 }
 
 // List answers all accounts, the oldest first.
-func List(ctx context.Context, pool *pgxpool.Pool) ([]db.ListAccountsRow, error) {
-	return db.New(pool).ListAccounts(ctx)
+func List(ctx context.Context, queries *db.Queries) ([]db.ListAccountsRow, error) {
+	return queries.ListAccounts(ctx)
 }
 
 func unknown(username string) error { return fmt.Errorf("there is no account %q", username) }

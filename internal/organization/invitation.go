@@ -6,6 +6,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -27,22 +28,32 @@ func (h *Handlers) InviteMember(ctx context.Context, request api.InviteMemberReq
 	if !c.In(request.ID).Has(permission.OrgMembersManage) {
 		return nil, errInviteForbidden
 	}
-	row, err := h.queries.InviteMember(ctx, db.InviteMemberParams{
-		OrganizationID: request.ID, Username: request.Body.Username, InvitedBy: c.AccountID,
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		row, err := tx.InviteMember(ctx, db.InviteMemberParams{
+			OrganizationID: request.ID, Username: request.Body.Username, InvitedBy: c.AccountID,
+		})
+		switch {
+		case err != nil:
+			err = fail.OnConstraint(err, "organization_members_organization_exists", caller.ErrOrganizationNotFound)
+			err = fail.OnConstraint(err, "organization_members_account_exists", errUserNotFound)
+			return fail.OnNoRows(err, caller.ErrOrganizationNotFound)
+		case row.AccountID == nil:
+			return errUserNotFound
+		case row.Invited:
+			tx.Record(event.Event{
+				Action: event.OrganizationInvite, Owner: caller.Organization(request.ID), ResourceID: request.ID,
+				Details: event.Details{"accountId": *row.AccountID, "username": request.Body.Username},
+			})
+			return nil
+		case row.Status != nil && *row.Status == string(api.MemberStatusActive):
+			return errAlreadyMember
+		}
+		return errAlreadyInvited
 	})
-	switch {
-	case err != nil:
-		err = fail.OnConstraint(err, "organization_members_organization_exists", errNotFound)
-		err = fail.OnConstraint(err, "organization_members_account_exists", errUserNotFound)
-		return nil, fail.OnNoRows(err, errNotFound)
-	case row.Invited:
-		return api.InviteMember200JSONResponse{Success: true, Message: "Invitation sent successfully"}, nil
-	case row.AccountID == nil:
-		return nil, errUserNotFound
-	case row.Status != nil && *row.Status == string(api.MemberStatusActive):
-		return nil, errAlreadyMember
+	if err != nil {
+		return nil, err
 	}
-	return nil, errAlreadyInvited
+	return api.InviteMember200JSONResponse{Success: true, Message: "Invitation sent successfully"}, nil
 }
 
 // ListPendingInvitations answers the invitations that wait for the caller.
@@ -77,26 +88,35 @@ func (h *Handlers) ListPendingInvitations(ctx context.Context, _ api.ListPending
 // RespondToInvitation accepts or declines. Only what is still pending can be
 // answered, so one of two answers at once finds nothing.
 func (h *Handlers) RespondToInvitation(ctx context.Context, request api.RespondToInvitationRequestObject) (api.RespondToInvitationResponseObject, error) {
-	accountID, message := caller.From(ctx).AccountID, "Invitation declined"
-	var answered int64
-	var err error
-	if request.Body.Accept {
+	accountID, accept := caller.From(ctx).AccountID, request.Body.Accept
+	message := "Invitation declined"
+	if accept {
 		message = "Invitation accepted"
-		answered, err = h.queries.AcceptInvitation(ctx, db.AcceptInvitationParams{OrganizationID: request.ID, AccountID: accountID})
-	} else {
-		answered, err = h.queries.DeclineInvitation(ctx, db.DeclineInvitationParams{OrganizationID: request.ID, AccountID: accountID})
 	}
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		e := event.Event{
+			Action: event.OrganizationDecline, Owner: caller.Organization(request.ID), ResourceID: request.ID,
+			Details: event.Details{"accountId": accountID}, Lists: []event.List{},
+		}
+		var answered int64
+		if accept {
+			e.Action, e.Accounts = event.OrganizationAccept, []int64{accountID}
+			e.AccountLists = []event.List{event.Entries, event.Identities, event.Snippets, event.LiveSessions}
+			answered, err = tx.AcceptInvitation(ctx, db.AcceptInvitationParams{OrganizationID: request.ID, AccountID: accountID})
+		} else {
+			answered, err = tx.DeclineInvitation(ctx, db.DeclineInvitationParams{OrganizationID: request.ID, AccountID: accountID})
+		}
+		if err != nil {
+			return err
+		}
+		if answered == 0 {
+			return errInvitationMissing
+		}
+		tx.Record(e)
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	if answered == 0 {
-		return nil, errInvitationMissing
-	}
-	if request.Body.Accept {
-		h.events.Publish(event.Change{
-			Topics:   []event.Topic{event.Entries, event.Identities, event.Snippets, event.LiveSessions},
-			Accounts: []int64{accountID},
-		})
 	}
 	return api.RespondToInvitation200JSONResponse{Success: true, Message: message}, nil
 }

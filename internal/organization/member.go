@@ -6,6 +6,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -50,17 +51,25 @@ func (h *Handlers) RemoveMember(ctx context.Context, request api.RemoveMemberReq
 	if !caller.From(ctx).In(request.ID).Has(permission.OrgMembersManage) {
 		return nil, errRemoveForbidden
 	}
-	row, err := h.queries.RemoveMember(ctx, db.RemoveMemberParams{OrganizationID: request.ID, AccountID: request.AccountID})
-	switch {
-	case err != nil:
-		return nil, fail.OnNoRows(err, errNotFound)
-	case row.Removed:
-		h.publishDeparture(request.ID, request.AccountID)
-		return api.RemoveMember200JSONResponse{Success: true, Message: "Member removed successfully"}, nil
-	case row.Role != nil && *row.Role == string(api.OrganizationRoleOwner):
-		return nil, errOwnerStays
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		row, err := tx.RemoveMember(ctx, db.RemoveMemberParams{OrganizationID: request.ID, AccountID: request.AccountID})
+		switch {
+		case err != nil:
+			return fail.OnNoRows(err, caller.ErrOrganizationNotFound)
+		case row.Removed:
+			e := departure(event.OrganizationMemberRemove, request.ID, request.AccountID)
+			e.Details["username"] = row.Username
+			tx.Record(e)
+			return nil
+		case row.Role != nil && *row.Role == string(api.OrganizationRoleOwner):
+			return errOwnerStays
+		}
+		return errMemberMissing
+	})
+	if err != nil {
+		return nil, err
 	}
-	return nil, errMemberMissing
+	return api.RemoveMember200JSONResponse{Success: true, Message: "Member removed successfully"}, nil
 }
 
 // LeaveOrganization ends the caller's own membership.
@@ -69,20 +78,27 @@ func (h *Handlers) LeaveOrganization(ctx context.Context, request api.LeaveOrgan
 	if c.Owns(request.ID) {
 		return nil, errOwnerCannotLeave
 	}
-	left, err := h.queries.LeaveOrganization(ctx, db.LeaveOrganizationParams{OrganizationID: request.ID, AccountID: c.AccountID})
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		left, err := tx.LeaveOrganization(ctx, db.LeaveOrganizationParams{OrganizationID: request.ID, AccountID: c.AccountID})
+		if err != nil {
+			return err
+		}
+		if left == 0 {
+			return errNotMember
+		}
+		tx.Record(departure(event.OrganizationLeave, request.ID, c.AccountID))
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	if left == 0 {
-		return nil, errNotMember
-	}
-	h.publishDeparture(request.ID, c.AccountID)
 	return api.LeaveOrganization200JSONResponse{Success: true, Message: "You have left the organization"}, nil
 }
 
-// publishDeparture tells a former member, who loses everything shared, and
-// those who remain.
-func (h *Handlers) publishDeparture(organizationID, accountID int64) {
-	h.events.Publish(event.Change{Topics: all, Accounts: []int64{accountID}})
-	h.events.Publish(event.Change{Topics: []event.Topic{event.LiveSessions}, Organizations: []int64{organizationID}})
+// departure tells those who remain, and a former member, who loses everything shared.
+func departure(action event.Action, organizationID, accountID int64) event.Event {
+	return event.Event{
+		Action: action, Owner: caller.Organization(organizationID), ResourceID: organizationID,
+		Details: event.Details{"accountId": accountID}, Accounts: []int64{accountID}, AccountLists: event.AllLists,
+	}
 }

@@ -6,13 +6,11 @@ package organization
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -20,7 +18,6 @@ import (
 )
 
 var (
-	errNotFound        = fail.NotFound("Organization not found")
 	errNoAccess        = fail.Forbidden("You don't have access to this organization")
 	errUpdateForbidden = fail.Forbidden("You don't have permission to update this organization")
 	errDeleteForbidden = fail.Forbidden("You don't have permission to delete this organization or it doesn't exist")
@@ -28,18 +25,14 @@ var (
 
 // Handlers are the operations of the tag organization.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
-	events  *event.Bus
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), events: events}
+func New(queries *db.Queries, changes *change.Changes) *Handlers {
+	return &Handlers{queries: queries, changes: changes}
 }
-
-// all are the lists that a membership puts things into.
-var all = []event.Topic{event.Entries, event.Identities, event.Snippets, event.Connections, event.LiveSessions}
 
 // ListOrganizations answers the caller's active memberships.
 func (h *Handlers) ListOrganizations(ctx context.Context, _ api.ListOrganizationsRequestObject) (api.ListOrganizationsResponseObject, error) {
@@ -66,13 +59,23 @@ func (h *Handlers) ListOrganizations(ctx context.Context, _ api.ListOrganization
 
 // CreateOrganization founds an organization that the caller owns.
 func (h *Handlers) CreateOrganization(ctx context.Context, request api.CreateOrganizationRequestObject) (api.CreateOrganizationResponseObject, error) {
-	row, err := h.queries.CreateOrganization(ctx, db.CreateOrganizationParams{
-		Name: request.Body.Name, Description: request.Body.Description, AccountID: caller.From(ctx).AccountID,
+	var row db.CreateOrganizationRow
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		row, err = tx.CreateOrganization(ctx, db.CreateOrganizationParams{
+			Name: request.Body.Name, Description: request.Body.Description, AccountID: caller.From(ctx).AccountID,
+		})
+		if err != nil {
+			return err
+		}
+		tx.Record(event.Event{
+			Action: event.OrganizationCreate, Owner: caller.Organization(row.ID), ResourceID: row.ID,
+			Details: event.Details{"name": row.Name},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.events.Publish(event.Change{Topics: []event.Topic{event.Entries}, Accounts: []int64{caller.From(ctx).AccountID}})
 	answer, err := toAPI(db.Organization(row), true, permission.All(permission.Organization))
 	return api.CreateOrganization201JSONResponse(answer), err
 }
@@ -85,7 +88,7 @@ func (h *Handlers) GetOrganization(ctx context.Context, request api.GetOrganizat
 	}
 	row, err := h.queries.GetOrganization(ctx, request.ID)
 	if err != nil {
-		return nil, fail.OnNoRows(err, errNotFound)
+		return nil, fail.OnNoRows(err, caller.ErrOrganizationNotFound)
 	}
 	answer, err := toAPI(row, c.Owns(row.ID), c.In(row.ID))
 	return api.GetOrganization200JSONResponse(answer), err
@@ -97,18 +100,27 @@ func (h *Handlers) UpdateOrganization(ctx context.Context, request api.UpdateOrg
 	if !c.In(request.ID).Has(permission.OrgManage) {
 		return nil, errUpdateForbidden
 	}
-	change := db.UpdateOrganizationParams{
+	update := db.UpdateOrganizationParams{
 		ID: request.ID, Name: body.Name, SetDescription: body.Description.IsSpecified(),
 	}
-	if change.SetDescription && !body.Description.IsNull() {
+	if update.SetDescription && !body.Description.IsNull() {
 		description := body.Description.MustGet()
-		change.Description = &description
+		update.Description = &description
 	}
-	row, err := h.queries.UpdateOrganization(ctx, change)
+	var row db.Organization
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if row, err = tx.UpdateOrganization(ctx, update); err != nil {
+			return fail.OnNoRows(err, caller.ErrOrganizationNotFound)
+		}
+		tx.Record(event.Event{
+			Action: event.OrganizationUpdate, Owner: caller.Organization(row.ID), ResourceID: row.ID,
+			Details: event.Details{"name": row.Name, "updatedFields": caller.Members(ctx)},
+		})
+		return nil
+	})
 	if err != nil {
-		return nil, fail.OnNoRows(err, errNotFound)
+		return nil, err
 	}
-	h.events.Publish(event.Change{Topics: []event.Topic{event.Entries}, Organizations: []int64{row.ID}})
 	answer, err := toAPI(row, c.Owns(row.ID), c.In(row.ID))
 	return api.UpdateOrganization200JSONResponse(answer), err
 }
@@ -119,23 +131,22 @@ func (h *Handlers) DeleteOrganization(ctx context.Context, request api.DeleteOrg
 	if !caller.From(ctx).In(request.ID).Has(permission.OrgDelete) {
 		return nil, errDeleteForbidden
 	}
-	var row db.DeleteOrganizationRow
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
-		q := h.queries.WithTx(tx)
-		// Changes of the organization's tree come before, not half way into each other.
-		if _, err = q.LockScopes(ctx, db.LockScopesParams{Scopes: []int64{-request.ID}}); err != nil {
-			return err
+	organization := caller.Organization(request.ID)
+	// Changes of the organization's tree come before, not half way into each other.
+	err := h.changes.Do(ctx, change.Touch{Owners: []caller.Owner{organization}}, func(tx *change.Tx) error {
+		row, err := tx.DeleteOrganization(ctx, request.ID)
+		if err != nil {
+			return fail.OnNoRows(err, caller.ErrOrganizationNotFound)
 		}
-		row, err = q.DeleteOrganization(ctx, request.ID)
-		return err
+		tx.Record(event.Event{
+			Action: event.OrganizationDelete, Owner: organization, ResourceID: request.ID,
+			Details: event.Details{"name": row.Name}, Accounts: row.FormerMembers, AccountLists: event.AllLists,
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if !row.Deleted {
-		return nil, errNotFound
-	}
-	h.events.Publish(event.Change{Topics: all, Accounts: row.FormerMembers})
 	return api.DeleteOrganization200JSONResponse{Success: true, Message: "Organization deleted successfully"}, nil
 }
 
@@ -148,12 +159,12 @@ func (h *Handlers) checkMember(ctx context.Context, c *caller.Caller, id int64) 
 	if !c.ManagesAll() {
 		return errNoAccess
 	}
-	found, err := h.queries.OrganizationExists(ctx, id)
+	found, err := h.queries.HasOrganization(ctx, id)
 	switch {
 	case err != nil:
 		return err
 	case !found:
-		return errNotFound
+		return caller.ErrOrganizationNotFound
 	}
 	return errNoAccess
 }

@@ -3,11 +3,10 @@ package organization
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -47,12 +46,11 @@ func (h *Handlers) UpdateMemberPermissions(ctx context.Context, request api.Upda
 	}
 	allow, deny, neutral := permission.Sort(request.Body.Permissions, permission.Organization)
 	var m member
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
-		q := h.queries.WithTx(tx)
-		if err := q.LockMember(ctx, db.LockMemberParams{OrganizationID: request.ID, AccountID: request.AccountID}); err != nil {
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if err := tx.LockMember(ctx, db.LockMemberParams{OrganizationID: request.ID, AccountID: request.AccountID}); err != nil {
 			return err
 		}
-		if m, err = findMember(ctx, q, request.ID, request.AccountID); err != nil {
+		if m, err = findMember(ctx, tx.Queries, request.ID, request.AccountID); err != nil {
 			return err
 		}
 		if m.owner || request.AccountID == c.AccountID {
@@ -64,7 +62,13 @@ func (h *Handlers) UpdateMemberPermissions(ctx context.Context, request api.Upda
 		}
 		m.allowed = m.allowed&^(deny|neutral) | allow
 		m.denied = m.denied&^(allow|neutral) | deny
-		return q.UpdateMemberPermissions(ctx, db.UpdateMemberPermissionsParams{
+		tx.Record(event.Event{
+			Action: event.OrganizationMemberPermissions, Owner: caller.Organization(request.ID), ResourceID: request.ID,
+			Details: event.Details{
+				"accountId": request.AccountID, "allowed": allow.Names(), "denied": deny.Names(), "neutral": neutral.Names(),
+			},
+		})
+		return tx.UpdateMemberPermissions(ctx, db.UpdateMemberPermissionsParams{
 			OrganizationID: request.ID, AccountID: request.AccountID,
 			Allowed: allow.Names(), Denied: deny.Names(), Neutral: neutral.Names(),
 		})
@@ -72,7 +76,6 @@ func (h *Handlers) UpdateMemberPermissions(ctx context.Context, request api.Upda
 	if err != nil {
 		return nil, err
 	}
-	h.events.Publish(event.Change{Topics: []event.Topic{event.LiveSessions}, Organizations: []int64{request.ID}})
 	return api.UpdateMemberPermissions200JSONResponse(m.toAPI()), nil
 }
 
@@ -80,7 +83,7 @@ func (h *Handlers) UpdateMemberPermissions(ctx context.Context, request api.Upda
 func findMember(ctx context.Context, q *db.Queries, organizationID, accountID int64) (member, error) {
 	row, err := q.GetMemberPermissions(ctx, db.GetMemberPermissionsParams{OrganizationID: organizationID, AccountID: accountID})
 	if err != nil {
-		return member{}, fail.OnNoRows(err, errNotFound)
+		return member{}, fail.OnNoRows(err, caller.ErrOrganizationNotFound)
 	}
 	if row.Role == nil {
 		return member{}, errMemberNotFound

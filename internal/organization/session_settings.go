@@ -8,6 +8,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -20,7 +21,7 @@ func (h *Handlers) GetOrganizationSessionSettings(ctx context.Context, request a
 	}
 	stored, err := h.queries.GetOrganizationSessionSettings(ctx, request.ID)
 	if err != nil {
-		return nil, fail.OnNoRows(err, errNotFound)
+		return nil, fail.OnNoRows(err, caller.ErrOrganizationNotFound)
 	}
 	settings, err := mergeSessionSettings(stored)
 	return api.GetOrganizationSessionSettings200JSONResponse(settings), err
@@ -35,13 +36,23 @@ func (h *Handlers) UpdateOrganizationSessionSettings(ctx context.Context, reques
 	if err != nil {
 		return nil, err
 	}
-	stored, err := h.queries.UpdateOrganizationSessionSettings(ctx, db.UpdateOrganizationSessionSettingsParams{
-		ID: request.ID, Changes: changes,
+	var stored []byte
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		row, err := tx.UpdateOrganizationSessionSettings(ctx, db.UpdateOrganizationSessionSettingsParams{ID: request.ID, Changes: changes})
+		if err != nil {
+			return fail.OnNoRows(err, caller.ErrOrganizationNotFound)
+		}
+		stored = row.SessionSettings
+		tx.Record(event.Event{
+			Action: event.OrganizationUpdate, Owner: caller.Organization(request.ID), ResourceID: request.ID,
+			Details: event.Details{"name": row.Name, "enableLiveSessionSharing": request.Body.EnableLiveSessionSharing},
+			Lists:   []event.List{event.LiveSessions},
+		})
+		return nil
 	})
 	if err != nil {
-		return nil, fail.OnNoRows(err, errNotFound)
+		return nil, err
 	}
-	h.events.Publish(event.Change{Topics: []event.Topic{event.LiveSessions}, Organizations: []int64{request.ID}})
 	settings, err := mergeSessionSettings(stored)
 	return api.UpdateOrganizationSessionSettings200JSONResponse(settings), err
 }

@@ -100,12 +100,11 @@ func TestDirectFollowsNoRedirect(t *testing.T) {
 			http.Redirect(w, r, "/again", http.StatusTemporaryRedirect)
 			return
 		}
-		time.Sleep(time.Second)
+		<-r.Context().Done()
 	})
-	client := loopback(t).Direct(100, 100*time.Millisecond)
-	_, err := client.Get(target.String() + "/")
+	_, err := loopback(t).Direct(100, time.Minute).Get(target.String() + "/")
 	require.ErrorIs(t, err, outbound.ErrRedirected)
-	_, err = client.Get(target.String() + "/again")
+	_, err = loopback(t).Direct(100, 100*time.Millisecond).Get(target.String() + "/again")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	_, err = outbound.New(nil).Direct(100, time.Second).Get(target.String())
 	require.ErrorIs(t, err, outbound.ErrBlocked)

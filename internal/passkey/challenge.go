@@ -8,11 +8,12 @@ import (
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -32,14 +33,18 @@ var errNoChallenge = errors.New("no such challenge")
 
 func encode(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
-// challenge stores what an authenticator at this origin is asked to sign.
+// challenge stores what an authenticator at this origin is asked to sign. The old
+// ones go after it: it locks its account, whose deletion takes challenges too.
 func (h *Handlers) challenge(ctx context.Context, kind string, accountID *int64, o origin.Origin) (string, error) {
-	if err := h.queries.DeleteOldChallenges(ctx, mostChallenges-1); err != nil {
-		return "", err
-	}
 	challenge := vault.NewChallenge()
-	return encode(challenge), h.queries.InsertChallenge(ctx, db.InsertChallengeParams{
-		Challenge: challenge, Kind: kind, AccountID: accountID, Origin: o.String(), RpID: o.Name(),
+	return encode(challenge), h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		err := tx.CreateChallenge(ctx, db.CreateChallengeParams{
+			Challenge: challenge, Kind: kind, AccountID: accountID, Origin: o.String(), RpID: o.Name(),
+		})
+		if err != nil {
+			return err
+		}
+		return tx.DeleteOldChallenges(ctx, mostChallenges)
 	})
 }
 
@@ -50,10 +55,11 @@ func (h *Handlers) take(ctx context.Context, signed, kind string, o origin.Origi
 	if err != nil {
 		return db.TakeChallengeRow{}, errNoChallenge
 	}
-	row, err := h.queries.TakeChallenge(ctx, challenge)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return row, errNoChallenge
-	}
+	var row db.TakeChallengeRow
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		row, err = tx.TakeChallenge(ctx, challenge)
+		return fail.OnNoRows(err, errNoChallenge)
+	})
 	if err != nil {
 		return row, err
 	}

@@ -1,15 +1,16 @@
 package passkey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/signin"
@@ -70,18 +71,14 @@ func (h *Handlers) FinishPasskeyLogin(ctx context.Context, request api.FinishPas
 	if err != nil {
 		return nil, err
 	}
-	passkey, err := h.queries.FindPasskey(ctx, db.FindPasskeyParams{CredentialID: assertion.RawID, RpID: challenge.RpID})
+	passkey, err := h.queries.GetPasskey(ctx, db.GetPasskeyParams{CredentialID: assertion.RawID, RpID: challenge.RpID})
 	if err != nil {
 		return nil, fail.OnNoRows(err, errRefused)
 	}
-	if challenge.AccountID != nil && *challenge.AccountID != passkey.AccountID {
-		return nil, errRefused
+	token, err := h.open(ctx, passkey, challenge, assertion)
+	if errors.Is(err, errRefused) {
+		return nil, cmp.Or(signin.Refuse(ctx, h.changes, passkey.AccountID, "", signin.ByPasskey), err)
 	}
-	credential, err := verify(passkey, challenge, assertion)
-	if err != nil || credential.Authenticator.CloneWarning {
-		return nil, errRefused
-	}
-	token, err := h.open(ctx, passkey, credential)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +90,7 @@ func (h *Handlers) FinishPasskeyLogin(ctx context.Context, request api.FinishPas
 
 // verify holds the answer against the stored key (WebAuthn, section 7.2). The
 // user has to be verified, because this sign-in asks for nothing else.
-func verify(passkey db.FindPasskeyRow, challenge db.TakeChallengeRow, assertion *protocol.ParsedCredentialAssertionData) (*webauthn.Credential, error) {
+func verify(passkey db.GetPasskeyRow, challenge db.TakeChallengeRow, assertion *protocol.ParsedCredentialAssertionData) (*webauthn.Credential, error) {
 	party, err := relyingParty(challenge)
 	if err != nil {
 		return nil, err
@@ -109,15 +106,22 @@ func verify(passkey db.FindPasskeyRow, challenge db.TakeChallengeRow, assertion 
 	}, assertion)
 }
 
-// open opens the session and writes the counter back, or neither. The session
-// comes first: it locks the account, as the account's deletion does.
-func (h *Handlers) open(ctx context.Context, passkey db.FindPasskeyRow, credential *webauthn.Credential) (token string, err error) {
-	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		if token, err = signin.Open(ctx, q, passkey.AccountID); err != nil {
+// open judges the answer, opens the session and writes the counter back, or
+// nothing. The session comes first: it locks the account, as the account's
+// deletion does.
+func (h *Handlers) open(ctx context.Context, passkey db.GetPasskeyRow, challenge db.TakeChallengeRow, assertion *protocol.ParsedCredentialAssertionData) (token string, err error) {
+	if challenge.AccountID != nil && *challenge.AccountID != passkey.AccountID {
+		return "", errRefused
+	}
+	credential, err := verify(passkey, challenge, assertion)
+	if err != nil || credential.Authenticator.CloneWarning {
+		return "", errRefused
+	}
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if token, err = signin.Open(ctx, tx, passkey.AccountID, signin.ByPasskey); err != nil {
 			return fail.OnNoRows(err, errRefused)
 		}
-		counted, err := q.FinishPasskeyLogin(ctx, db.FinishPasskeyLoginParams{
+		counted, err := tx.FinishPasskeyLogin(ctx, db.FinishPasskeyLoginParams{
 			ID: passkey.ID, SignCount: int64(credential.Authenticator.SignCount), BackedUp: credential.Flags.BackupState,
 		})
 		if err == nil && counted == 0 {

@@ -5,11 +5,11 @@ package passkey
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
@@ -23,15 +23,15 @@ var (
 
 // Handlers are the operations of the tag passkey.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
+	changes *change.Changes
 	public  []origin.Origin
 }
 
 // New returns the operations over a database. Passkeys are accepted from the
 // public origins; with none, from the host that a request itself names.
-func New(pool *pgxpool.Pool, public []origin.Origin) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), public: public}
+func New(queries *db.Queries, changes *change.Changes, public []origin.Origin) *Handlers {
+	return &Handlers{queries: queries, changes: changes, public: public}
 }
 
 // accept reads the origin that a body names and refuses others than this
@@ -62,26 +62,43 @@ func (h *Handlers) ListPasskeys(ctx context.Context, _ api.ListPasskeysRequestOb
 
 // UpdatePasskey renames one of the caller's passkeys.
 func (h *Handlers) UpdatePasskey(ctx context.Context, request api.UpdatePasskeyRequestObject) (api.UpdatePasskeyResponseObject, error) {
-	updated, err := h.queries.UpdatePasskey(ctx, db.UpdatePasskeyParams{
-		Name: request.Body.Name, ID: request.ID, AccountID: caller.From(ctx).AccountID,
+	accountID := caller.From(ctx).AccountID
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		updated, err := tx.UpdatePasskey(ctx, db.UpdatePasskeyParams{Name: request.Body.Name, ID: request.ID, AccountID: accountID})
+		if err != nil {
+			return err
+		}
+		if updated == 0 {
+			return errUnknown
+		}
+		tx.Record(event.Event{
+			Action: event.PasskeyUpdate, Owner: caller.Account(accountID), ResourceID: request.ID,
+			Details: event.Details{"name": request.Body.Name},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
-	}
-	if updated == 0 {
-		return nil, errUnknown
 	}
 	return api.UpdatePasskey200JSONResponse{Message: "Passkey renamed successfully"}, nil
 }
 
 // DeletePasskey deletes one of the caller's passkeys. Sessions opened with it stay.
 func (h *Handlers) DeletePasskey(ctx context.Context, request api.DeletePasskeyRequestObject) (api.DeletePasskeyResponseObject, error) {
-	deleted, err := h.queries.DeletePasskey(ctx, db.DeletePasskeyParams{ID: request.ID, AccountID: caller.From(ctx).AccountID})
+	accountID := caller.From(ctx).AccountID
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		name, err := tx.DeletePasskey(ctx, db.DeletePasskeyParams{ID: request.ID, AccountID: accountID})
+		if err != nil {
+			return fail.OnNoRows(err, errUnknown)
+		}
+		tx.Record(event.Event{
+			Action: event.PasskeyDelete, Owner: caller.Account(accountID), ResourceID: request.ID,
+			Details: event.Details{"name": name},
+		})
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	if deleted == 0 {
-		return nil, errUnknown
 	}
 	return api.DeletePasskey200JSONResponse{Message: "Passkey deleted successfully"}, nil
 }

@@ -10,11 +10,12 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/go-webauthn/webauthn/webauthn"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/origin"
 )
@@ -137,23 +138,23 @@ func (h *Handlers) store(ctx context.Context, accountID int64, rpID, name string
 	for i, transport := range credential.Transport {
 		transports[i] = string(transport)
 	}
-	return pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		if err := q.LockAccount(ctx, accountID); err != nil {
+	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := tx.LockAccount(ctx, accountID); err != nil {
 			return err
 		}
-		stored, err := q.FinishPasskeyRegistration(ctx, db.FinishPasskeyRegistrationParams{
+		id, err := tx.FinishPasskeyRegistration(ctx, db.FinishPasskeyRegistrationParams{
 			AccountID: accountID, CredentialID: credential.ID, PublicKey: credential.PublicKey,
 			SignCount:      int64(credential.Authenticator.SignCount),
 			BackupEligible: credential.Flags.BackupEligible, BackedUp: credential.Flags.BackupState,
 			Transports: transports, Name: name, RpID: rpID, Most: most,
 		})
 		if err != nil {
+			err = fail.OnNoRows(err, errTooMany)
 			return fail.OnConstraint(err, "passkeys_credential_unique", fail.Conflict("Passkey is already registered"))
 		}
-		if stored == 0 {
-			return errTooMany
-		}
+		tx.Record(event.Event{
+			Action: event.PasskeyCreate, Owner: caller.Account(accountID), ResourceID: id, Details: event.Details{"name": name},
+		})
 		return nil
 	})
 }

@@ -1,15 +1,17 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"reflect"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -39,19 +41,26 @@ func (h *Handlers) CreateOidcProvider(ctx context.Context, request api.CreateOid
 		return nil, err
 	}
 	var id int64
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
-		q := h.queries.WithTx(tx)
-		id, err = q.CreateOidcProvider(ctx, db.CreateOidcProviderParams{
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		id, err = tx.CreateOidcProvider(ctx, db.CreateOidcProviderParams{
 			Name: body.Name, Issuer: body.Issuer, ClientID: body.ClientID, RedirectURI: body.RedirectURI,
 			Scope: or(body.Scope, defaultScope), Enabled: or(body.Enabled, false),
 			UsernameAttribute:  or(body.UsernameAttribute, defaultUsername),
 			FirstNameAttribute: or(body.FirstNameAttribute, defaultFirstName),
 			LastNameAttribute:  or(body.LastNameAttribute, defaultLastName),
 		})
-		if err != nil || or(body.ClientSecret, mask) == mask {
+		if err != nil {
 			return err
 		}
-		return h.storeSecret(ctx, q, id, *body.ClientSecret)
+		tx.Record(event.Event{Action: event.AuthProviderCreate, ResourceID: id, Details: event.Details{"name": body.Name}})
+		if or(body.ClientSecret, mask) == mask {
+			return nil
+		}
+		sealed, err := h.vault.Seal(secretTable, id, secretKind, vault.Secret(*body.ClientSecret))
+		if err != nil {
+			return err
+		}
+		return tx.SetClientSecret(ctx, db.SetClientSecretParams{ID: id, KeyID: sealed.KeyID, ClientSecret: sealed.Ciphertext})
 	})
 	if err != nil {
 		return nil, err
@@ -66,38 +75,27 @@ func or[T any](given *T, preset T) T {
 	return *given
 }
 
-func (h *Handlers) storeSecret(ctx context.Context, q *db.Queries, id int64, secret string) error {
-	sealed, err := h.vault.Seal(secretTable, id, secretKind, vault.Secret(secret))
-	if err != nil {
-		return err
-	}
-	return q.SetClientSecret(ctx, db.SetClientSecretParams{ID: id, KeyID: &sealed.KeyID, ClientSecret: sealed.Ciphertext})
-}
-
 // UpdateOidcProvider changes a provider: everything of one, or whether the
 // internal one is used.
 func (h *Handlers) UpdateOidcProvider(ctx context.Context, request api.UpdateOidcProviderRequestObject) (api.UpdateOidcProviderResponseObject, error) {
-	body := request.Body
-	row, err := h.queries.GetOidcProvider(ctx, request.ID)
-	if err != nil {
-		return nil, fail.OnNoRows(err, errNotFound)
-	}
-	if err := checkMembers(*body, row.IsInternal); err != nil {
-		return nil, err
-	}
-	if err := h.checkAddresses(ctx, body.Issuer, body.RedirectURI); err != nil {
-		return nil, err
-	}
-	err = h.change(ctx, func(q *db.Queries) (err error) {
-		// Another change may have been quicker.
-		if row, err = q.GetOidcProvider(ctx, request.ID); err != nil {
-			return fail.OnNoRows(err, errNotFound)
-		}
-		if err := h.update(ctx, q, row, *body); err != nil {
+	// Names are looked up before anything is locked, and judged once it is known
+	// that the provider has addresses.
+	addresses := h.checkAddresses(ctx, request.Body.Issuer, request.Body.RedirectURI)
+	var row db.GetOidcProviderRow
+	err := h.change(ctx, request.ID, func(tx *change.Tx, before db.GetOidcProviderRow) error {
+		if err := cmp.Or(checkMembers(*request.Body, before.IsInternal), addresses); err != nil {
 			return err
 		}
-		row, err = q.GetOidcProvider(ctx, request.ID)
-		return err
+		updated, err := h.update(ctx, tx, before, *request.Body)
+		if err != nil {
+			return err
+		}
+		row = db.GetOidcProviderRow(updated)
+		tx.Record(event.Event{
+			Action: event.AuthProviderUpdate, ResourceID: row.ID,
+			Details: event.Details{"name": row.Name, "updatedFields": caller.Members(ctx)},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -125,17 +123,20 @@ func checkMembers(body api.OidcProviderPatch, internal bool) error {
 	return nil
 }
 
-// change makes a change, alone, after which a provider has to be enabled.
-func (h *Handlers) change(ctx context.Context, f func(q *db.Queries) error) error {
-	return pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		if err := q.LockProviders(ctx); err != nil {
+// change makes a change of a provider, alone, after which one has to be enabled.
+func (h *Handlers) change(ctx context.Context, id int64, write func(*change.Tx, db.GetOidcProviderRow) error) error {
+	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := tx.LockProviders(ctx); err != nil {
 			return err
 		}
-		if err := f(q); err != nil {
+		row, err := tx.GetOidcProvider(ctx, id)
+		if err != nil {
+			return fail.OnNoRows(err, errNotFound)
+		}
+		if err := write(tx, row); err != nil {
 			return err
 		}
-		enabled, err := q.IsAnyProviderEnabled(ctx)
+		enabled, err := tx.IsAnyProviderEnabled(ctx)
 		if err == nil && !enabled {
 			return errLast
 		}
@@ -143,39 +144,38 @@ func (h *Handlers) change(ctx context.Context, f func(q *db.Queries) error) erro
 	})
 }
 
-func (h *Handlers) update(ctx context.Context, q *db.Queries, row db.GetOidcProviderRow, body api.OidcProviderPatch) error {
+func (h *Handlers) update(ctx context.Context, tx *change.Tx, row db.GetOidcProviderRow, body api.OidcProviderPatch) (db.UpdateOidcProviderRow, error) {
 	secret, err := body.ClientSecret.Get()
 	kept := !body.ClientSecret.IsSpecified() || err == nil && secret == mask
 	// Whoever may change an issuer may not read the secret by having it sent there.
 	if kept && row.HasSecret && body.Issuer != nil && !sameOrigin(*body.Issuer, row.Issuer) {
-		return errSecretAgain
+		return db.UpdateOidcProviderRow{}, errSecretAgain
 	}
-	err = q.UpdateOidcProvider(ctx, db.UpdateOidcProviderParams{
+	update := db.UpdateOidcProviderParams{
 		ID: row.ID, Name: body.Name, Issuer: body.Issuer, ClientID: body.ClientID, RedirectURI: body.RedirectURI, Scope: body.Scope,
 		Enabled: body.Enabled, AllowRegistration: body.AllowRegistration, UsernameAttribute: body.UsernameAttribute,
 		FirstNameAttribute: body.FirstNameAttribute, LastNameAttribute: body.LastNameAttribute,
-	})
-	switch {
-	case err != nil || kept:
-		return err
-	case body.ClientSecret.IsNull():
-		return q.SetClientSecret(ctx, db.SetClientSecretParams{ID: row.ID})
+		SetSecret: !kept,
 	}
-	return h.storeSecret(ctx, q, row.ID, secret)
+	if !kept && !body.ClientSecret.IsNull() {
+		sealed, err := h.vault.Seal(secretTable, row.ID, secretKind, vault.Secret(secret))
+		if err != nil {
+			return db.UpdateOidcProviderRow{}, err
+		}
+		update.KeyID, update.ClientSecret = &sealed.KeyID, sealed.Ciphertext
+	}
+	return tx.UpdateOidcProvider(ctx, update)
 }
 
 // DeleteOidcProvider removes a provider, but neither the internal nor the last
 // enabled one.
 func (h *Handlers) DeleteOidcProvider(ctx context.Context, request api.DeleteOidcProviderRequestObject) (api.DeleteOidcProviderResponseObject, error) {
-	err := h.change(ctx, func(q *db.Queries) error {
-		row, err := q.GetOidcProvider(ctx, request.ID)
-		if err != nil {
-			return fail.OnNoRows(err, errNotFound)
-		}
+	err := h.change(ctx, request.ID, func(tx *change.Tx, row db.GetOidcProviderRow) error {
 		if row.IsInternal {
 			return errDeleteInternal
 		}
-		return q.DeleteOidcProvider(ctx, row.ID)
+		tx.Record(event.Event{Action: event.AuthProviderDelete, ResourceID: row.ID, Details: event.Details{"name": row.Name}})
+		return tx.DeleteOidcProvider(ctx, row.ID)
 	})
 	if err != nil {
 		return nil, err

@@ -8,11 +8,11 @@ import (
 	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"github.com/jackc/pgx/v5"
 	"golang.org/x/oauth2"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -82,17 +82,20 @@ func (h *Handlers) remember(ctx context.Context, row db.BeginOidcLoginRow, state
 	if err != nil {
 		return err
 	}
-	if err := h.queries.DeleteOldOidcLogins(ctx, mostLogins-1); err != nil {
-		return err
-	}
-	stored, err := h.queries.InsertOidcLogin(ctx, db.InsertOidcLoginParams{
-		StateHash: hash, NonceHash: vault.HashToken(nonce), KeyID: sealed.KeyID, CodeVerifier: sealed.Ciphertext,
-		ProviderID: row.ID, ProviderRevision: row.Revision,
+	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		stored, err := tx.CreateOidcLogin(ctx, db.CreateOidcLoginParams{
+			StateHash: hash, NonceHash: vault.HashToken(nonce), KeyID: sealed.KeyID, CodeVerifier: sealed.Ciphertext,
+			ProviderID: row.ID, ProviderRevision: row.Revision,
+		})
+		if err != nil {
+			return err
+		}
+		if stored == 0 {
+			return errNotOffered
+		}
+		// After what locks the provider, whose deletion takes sign-ins too.
+		return tx.DeleteOldOidcLogins(ctx, mostLogins)
 	})
-	if err == nil && stored == 0 {
-		return errNotOffered
-	}
-	return err
 }
 
 // FinishOidcLogin leads a browser back to the application: with the token of a
@@ -113,9 +116,13 @@ func (h *Handlers) FinishOidcLogin(ctx context.Context, request api.FinishOidcLo
 
 func (h *Handlers) finish(ctx context.Context, params api.FinishOidcLoginParams) (token string, err error) {
 	hash := vault.HashToken(or(params.State, ""))
-	login, err := h.queries.FinishOidcLogin(ctx, hash)
+	var login db.FinishOidcLoginRow
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		login, err = tx.FinishOidcLogin(ctx, hash)
+		return fail.OnNoRows(err, refusedState)
+	})
 	if err != nil {
-		return "", fail.OnNoRows(err, refusedState)
+		return "", err
 	}
 	switch {
 	case !login.Open:
@@ -146,8 +153,8 @@ func (h *Handlers) complete(ctx context.Context, login db.FinishOidcLoginRow, st
 		return "", err
 	}
 	var accountID int64
-	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
-		token, accountID, err = p.signIn(ctx, h.queries.WithTx(tx))
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		token, accountID, err = p.signIn(ctx, tx)
 		return err
 	})
 	if err != nil {

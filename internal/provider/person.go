@@ -16,6 +16,9 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -137,29 +140,33 @@ func plain(text string) bool {
 // signIn opens a session for the account of the person, whom issuer and subject
 // identify and nothing else. The first sign-in creates the account; it has no
 // password, so none fits.
-func (p person) signIn(ctx context.Context, q *db.Queries) (token string, id int64, err error) {
-	if err := q.LockOidcSubject(ctx, db.LockOidcSubjectParams{Issuer: p.issuer, Subject: p.subject}); err != nil {
+func (p person) signIn(ctx context.Context, tx *change.Tx) (token string, id int64, err error) {
+	if err := tx.LockOidcSubject(ctx, db.LockOidcSubjectParams{Issuer: p.issuer, Subject: p.subject}); err != nil {
 		return "", 0, err
 	}
-	id, err = q.UpdateOidcAccount(ctx, db.UpdateOidcAccountParams{
+	id, err = tx.UpdateOidcAccount(ctx, db.UpdateOidcAccountParams{
 		Issuer: p.issuer, Subject: p.subject, FirstName: p.firstName, LastName: p.lastName,
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
-		id, err = p.create(ctx, q)
+		id, err = p.create(ctx, tx)
 	}
 	if err != nil {
 		return "", 0, err
 	}
-	token, err = signin.Open(ctx, q, id)
+	token, err = signin.Open(ctx, tx, id, signin.ByOIDC)
 	return token, id, err
 }
 
-func (p person) create(ctx context.Context, q *db.Queries) (id int64, err error) {
-	id, err = q.InsertAccount(ctx, db.InsertAccountParams{
+func (p person) create(ctx context.Context, tx *change.Tx) (id int64, err error) {
+	id, err = tx.CreateAccount(ctx, db.CreateAccountParams{
 		Username: p.username, FirstName: or(p.firstName, ""), LastName: or(p.lastName, ""),
 	})
 	if err != nil {
 		return 0, fail.OnConstraint(err, "accounts_username_unique", refusedDuplicate)
 	}
-	return id, q.InsertOidcAccount(ctx, db.InsertOidcAccountParams{Issuer: p.issuer, Subject: p.subject, AccountID: id})
+	tx.Record(event.Event{
+		Action: event.AccountCreate, Owner: caller.Account(id), ResourceID: id,
+		Details: event.Details{"name": p.username, "isAdmin": false},
+	})
+	return id, tx.CreateOidcAccount(ctx, db.CreateOidcAccountParams{Issuer: p.issuer, Subject: p.subject, AccountID: id})
 }

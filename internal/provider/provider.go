@@ -7,10 +7,9 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
@@ -24,8 +23,8 @@ const mask = "********"
 
 // Handlers are the operations of the tag provider.
 type Handlers struct {
-	pool     *pgxpool.Pool
 	queries  *db.Queries
+	changes  *change.Changes
 	vault    *vault.Vault
 	outbound *outbound.Client
 	public   []origin.Origin
@@ -35,8 +34,8 @@ type Handlers struct {
 
 // New returns the operations over a database. Providers send browsers back to
 // one of the public origins; with none, to wherever an administrator says.
-func New(pool *pgxpool.Pool, keys *vault.Vault, client *outbound.Client, public []origin.Origin, log *slog.Logger) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), vault: keys, outbound: client, public: public, log: log}
+func New(queries *db.Queries, changes *change.Changes, keys *vault.Vault, client *outbound.Client, public []origin.Origin, log *slog.Logger) *Handlers {
+	return &Handlers{queries: queries, changes: changes, vault: keys, outbound: client, public: public, log: log}
 }
 
 // ListProviders answers what a login page offers.

@@ -4,8 +4,11 @@ package ratelimit
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/fail"
@@ -24,16 +27,22 @@ type Limit struct {
 // Standing is where a subject stands after an attempt.
 type Standing struct {
 	limit       Limit
+	refused     bool
 	hits        int
 	secondsLeft int
 }
 
-// Count counts an attempt of a subject: a network or an account.
+// Count counts an attempt of a subject, a network or an account, unless the
+// window is used up.
 func (l Limit) Count(ctx context.Context, q *db.Queries, subject string) (Standing, error) {
 	row, err := q.CountAttempt(ctx, db.CountAttemptParams{
-		Limiter: l.Name, Subject: subject, WindowSeconds: int32(l.Window / time.Second),
+		Limiter: l.Name, Subject: subject, WindowSeconds: int32(l.Window / time.Second), Most: int32(l.Max),
 	})
-	return Standing{limit: l, hits: int(row.Hits), secondsLeft: int(row.SecondsLeft)}, err
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return Standing{limit: l, hits: int(row.Hits), secondsLeft: int(row.SecondsLeft)}, err
+	}
+	left, err := q.GetWindow(ctx, db.GetWindowParams{Limiter: l.Name, Subject: subject})
+	return Standing{limit: l, refused: true, hits: l.Max, secondsLeft: int(left)}, fail.OnNoRows(err, nil)
 }
 
 // HandBack takes one attempt off the count.
@@ -63,7 +72,7 @@ func (s Standing) Header() map[string]string {
 
 // Refusal is the answer to an attempt beyond the limit, nil within it.
 func (s Standing) Refusal() error {
-	if s.hits <= s.limit.Max {
+	if !s.refused {
 		return nil
 	}
 	header := s.Header()

@@ -3,10 +3,9 @@ package role
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
@@ -22,24 +21,23 @@ var (
 // not this caller, may bring about. Whatever the write is, it is judged by what
 // accounts may do before and after it: a denial that goes, a role that changes
 // its place or its members can grant as much as a grant does.
-func (h *Handlers) change(ctx context.Context, write func(*db.Queries, *caller.Caller) error) error {
-	return pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		if err := q.LockPermissions(ctx); err != nil {
+func (h *Handlers) change(ctx context.Context, write func(*change.Tx, *caller.Caller) error) error {
+	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := tx.LockPermissions(ctx); err != nil {
 			return err
 		}
-		c, err := caller.From(ctx).Renew(ctx, q, permission.PermissionsManage)
+		c, err := caller.From(ctx).Renew(ctx, tx.Queries, permission.PermissionsManage)
 		if err != nil {
 			return err
 		}
-		before, err := holders(ctx, q, c)
+		before, err := holders(ctx, tx.Queries, c)
 		if err != nil {
 			return err
 		}
-		if err := write(q, c); err != nil {
+		if err := write(tx, c); err != nil {
 			return err
 		}
-		after, err := holders(ctx, q, c)
+		after, err := holders(ctx, tx.Queries, c)
 		if err != nil {
 			return err
 		}
@@ -49,7 +47,7 @@ func (h *Handlers) change(ctx context.Context, write func(*db.Queries, *caller.C
 				return errBeyondOwn
 			}
 		}
-		remains, err := q.HasAdministrator(ctx)
+		remains, err := tx.HasAdministrator(ctx)
 		if err == nil && !remains {
 			return errLastAdmin
 		}

@@ -6,22 +6,30 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
 
 // AddRoleMember gives a role to an account.
 func (h *Handlers) AddRoleMember(ctx context.Context, request api.AddRoleMemberRequestObject) (api.AddRoleMemberResponseObject, error) {
-	err := h.change(ctx, func(q *db.Queries, c *caller.Caller) error {
-		role, err := find(ctx, q, request.ID)
+	err := h.change(ctx, func(tx *change.Tx, c *caller.Caller) error {
+		role, err := find(ctx, tx.Queries, request.ID)
 		if err != nil {
 			return err
 		}
 		if role.IsAdmin && !c.Admin {
 			return errAdminsOnly
 		}
-		err = q.AddRoleMember(ctx, db.AddRoleMemberParams{ID: role.ID, AccountID: request.Body.AccountID})
-		return fail.OnConstraint(err, "group_members_account_exists", errAccountMissing)
+		added, err := tx.AddRoleMember(ctx, db.AddRoleMemberParams{ID: role.ID, AccountID: request.Body.AccountID})
+		if err != nil {
+			return fail.OnConstraint(err, "group_members_account_exists", errAccountMissing)
+		}
+		if added > 0 {
+			tx.Record(membership(event.GroupMemberAdd, role, request.Body.AccountID))
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -31,23 +39,37 @@ func (h *Handlers) AddRoleMember(ctx context.Context, request api.AddRoleMemberR
 
 // RemoveRoleMember takes a role from an account.
 func (h *Handlers) RemoveRoleMember(ctx context.Context, request api.RemoveRoleMemberRequestObject) (api.RemoveRoleMemberResponseObject, error) {
-	err := h.change(ctx, func(q *db.Queries, c *caller.Caller) error {
-		role, err := find(ctx, q, request.ID)
+	err := h.change(ctx, func(tx *change.Tx, c *caller.Caller) error {
+		role, err := find(ctx, tx.Queries, request.ID)
 		if err != nil {
 			return err
 		}
 		if role.IsAdmin && !c.Admin {
 			return errAdminsOnly
 		}
-		if _, err := findUser(ctx, q, request.AccountID); err != nil {
+		if _, err := findUser(ctx, tx.Queries, request.AccountID); err != nil {
 			return err
 		}
-		return q.RemoveRoleMember(ctx, db.RemoveRoleMemberParams{ID: role.ID, AccountID: request.AccountID})
+		removed, err := tx.RemoveRoleMember(ctx, db.RemoveRoleMemberParams{ID: role.ID, AccountID: request.AccountID})
+		if err != nil {
+			return err
+		}
+		if removed > 0 {
+			tx.Record(membership(event.GroupMemberRemove, role, request.AccountID))
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return api.RemoveRoleMember200JSONResponse{Success: true}, nil
+}
+
+func membership(action event.Action, role db.GetRoleRow, accountID int64) event.Event {
+	return event.Event{
+		Action: action, Owner: caller.Account(accountID), ResourceID: role.ID,
+		Details: event.Details{"name": role.Name, "accountId": accountID},
+	}
 }
 
 // GetUserPermissions answers an account's roles and overrides and what they
@@ -63,22 +85,28 @@ func (h *Handlers) GetUserPermissions(ctx context.Context, request api.GetUserPe
 // UpdateUserRoles replaces the roles of an account.
 func (h *Handlers) UpdateUserRoles(ctx context.Context, request api.UpdateUserRolesRequestObject) (api.UpdateUserRolesResponseObject, error) {
 	var user api.UserPermissions
-	err := h.change(ctx, func(q *db.Queries, c *caller.Caller) (err error) {
-		if user, err = findUser(ctx, q, request.AccountID); err != nil {
+	err := h.change(ctx, func(tx *change.Tx, c *caller.Caller) (err error) {
+		if user, err = findUser(ctx, tx.Queries, request.AccountID); err != nil {
 			return err
 		}
-		becomes, err := q.MakesAdministrator(ctx, request.Body.GroupIds)
+		becomes, err := tx.MakesAdministrator(ctx, request.Body.GroupIds)
 		if err != nil {
 			return err
 		}
 		if (user.Effective.IsAdmin || becomes) && !c.Admin {
 			return errAdminsOnly
 		}
-		if err := q.UpdateUserRoles(ctx, db.UpdateUserRolesParams{AccountID: user.ID, RoleIds: request.Body.GroupIds}); err != nil {
+		if err := tx.UpdateUserRoles(ctx, db.UpdateUserRolesParams{AccountID: user.ID, RoleIds: request.Body.GroupIds}); err != nil {
 			return err
 		}
-		user, err = findUser(ctx, q, user.ID)
-		return err
+		if user, err = findUser(ctx, tx.Queries, user.ID); err != nil {
+			return err
+		}
+		tx.Record(event.Event{
+			Action: event.AccountGroups, Owner: caller.Account(user.ID), ResourceID: user.ID,
+			Details: event.Details{"name": user.Username, "groupIds": user.GroupIds},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -90,15 +118,21 @@ func (h *Handlers) UpdateUserRoles(ctx context.Context, request api.UpdateUserRo
 func (h *Handlers) UpdateUserPermissions(ctx context.Context, request api.UpdateUserPermissionsRequestObject) (api.UpdateUserPermissionsResponseObject, error) {
 	allow, deny, neutral := permission.Sort(request.Body.Permissions, permission.System)
 	var user api.UserPermissions
-	err := h.change(ctx, func(q *db.Queries, _ *caller.Caller) error {
-		err := q.UpdateUserPermissions(ctx, db.UpdateUserPermissionsParams{
+	err := h.change(ctx, func(tx *change.Tx, _ *caller.Caller) error {
+		err := tx.UpdateUserPermissions(ctx, db.UpdateUserPermissionsParams{
 			AccountID: request.AccountID, Allowed: allow.Names(), Denied: deny.Names(), Neutral: neutral.Names(),
 		})
 		if err != nil {
 			return fail.OnConstraint(err, "account_permissions_account_exists", errAccountMissing)
 		}
-		user, err = findUser(ctx, q, request.AccountID)
-		return err
+		if user, err = findUser(ctx, tx.Queries, request.AccountID); err != nil {
+			return err
+		}
+		tx.Record(event.Event{
+			Action: event.AccountPermissions, Owner: caller.Account(user.ID), ResourceID: user.ID,
+			Details: event.Details{"name": user.Username, "allowed": allow.Names(), "denied": deny.Names(), "neutral": neutral.Names()},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -6,11 +6,11 @@ package role
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
@@ -25,12 +25,14 @@ var (
 
 // Handlers are the operations of the tag role.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+func New(queries *db.Queries, changes *change.Changes) *Handlers {
+	return &Handlers{queries: queries, changes: changes}
+}
 
 // GetPermissionCatalog answers what can be granted.
 func (h *Handlers) GetPermissionCatalog(context.Context, api.GetPermissionCatalogRequestObject) (api.GetPermissionCatalogResponseObject, error) {
@@ -49,9 +51,12 @@ func (h *Handlers) ListRoles(ctx context.Context, _ api.ListRolesRequestObject) 
 // CreateRole adds a role of the lowest priority.
 func (h *Handlers) CreateRole(ctx context.Context, request api.CreateRoleRequestObject) (api.CreateRoleResponseObject, error) {
 	var row db.PermissionGroup
-	err := h.change(ctx, func(q *db.Queries, _ *caller.Caller) (err error) {
-		row, err = q.CreateRole(ctx, db.CreateRoleParams{Name: request.Body.Name, Color: request.Body.Color})
-		return err
+	err := h.change(ctx, func(tx *change.Tx, _ *caller.Caller) (err error) {
+		if row, err = tx.CreateRole(ctx, db.CreateRoleParams{Name: request.Body.Name, Color: request.Body.Color}); err != nil {
+			return err
+		}
+		tx.Record(event.Event{Action: event.GroupCreate, ResourceID: row.ID, Details: event.Details{"name": row.Name}})
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -62,11 +67,12 @@ func (h *Handlers) CreateRole(ctx context.Context, request api.CreateRoleRequest
 // OrderRoles sets the priority of the roles that the body names.
 func (h *Handlers) OrderRoles(ctx context.Context, request api.OrderRolesRequestObject) (api.OrderRolesResponseObject, error) {
 	var roles []api.RoleSummary
-	err := h.change(ctx, func(q *db.Queries, _ *caller.Caller) (err error) {
-		if err := q.OrderRoles(ctx, request.Body.Order); err != nil {
+	err := h.change(ctx, func(tx *change.Tx, _ *caller.Caller) (err error) {
+		if err := tx.OrderRoles(ctx, request.Body.Order); err != nil {
 			return err
 		}
-		roles, err = list(ctx, q)
+		tx.Record(event.Event{Action: event.GroupUpdate, Details: event.Details{"order": request.Body.Order}})
+		roles, err = list(ctx, tx.Queries)
 		return err
 	})
 	if err != nil {
@@ -87,18 +93,25 @@ func (h *Handlers) GetRole(ctx context.Context, request api.GetRoleRequestObject
 // UpdateRole changes name, color and priority, each only when it is given.
 func (h *Handlers) UpdateRole(ctx context.Context, request api.UpdateRoleRequestObject) (api.UpdateRoleResponseObject, error) {
 	var row db.PermissionGroup
-	err := h.change(ctx, func(q *db.Queries, _ *caller.Caller) error {
-		role, err := find(ctx, q, request.ID)
+	err := h.change(ctx, func(tx *change.Tx, _ *caller.Caller) error {
+		role, err := find(ctx, tx.Queries, request.ID)
 		if err != nil {
 			return err
 		}
 		if role.IsAdmin || role.IsDefault {
 			return errBuiltInChange
 		}
-		row, err = q.UpdateRole(ctx, db.UpdateRoleParams{
+		row, err = tx.UpdateRole(ctx, db.UpdateRoleParams{
 			ID: role.ID, Name: request.Body.Name, Color: request.Body.Color, SortOrder: request.Body.SortOrder,
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		tx.Record(event.Event{
+			Action: event.GroupUpdate, ResourceID: row.ID,
+			Details: event.Details{"name": row.Name, "updatedFields": caller.Members(ctx)},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -108,15 +121,16 @@ func (h *Handlers) UpdateRole(ctx context.Context, request api.UpdateRoleRequest
 
 // DeleteRole takes a role from everybody who has it.
 func (h *Handlers) DeleteRole(ctx context.Context, request api.DeleteRoleRequestObject) (api.DeleteRoleResponseObject, error) {
-	err := h.change(ctx, func(q *db.Queries, _ *caller.Caller) error {
-		role, err := find(ctx, q, request.ID)
+	err := h.change(ctx, func(tx *change.Tx, _ *caller.Caller) error {
+		role, err := find(ctx, tx.Queries, request.ID)
 		if err != nil {
 			return err
 		}
 		if role.IsAdmin || role.IsDefault {
 			return errBuiltInStays
 		}
-		return q.DeleteRole(ctx, role.ID)
+		tx.Record(event.Event{Action: event.GroupDelete, ResourceID: role.ID, Details: event.Details{"name": role.Name}})
+		return tx.DeleteRole(ctx, role.ID)
 	})
 	if err != nil {
 		return nil, err
@@ -128,21 +142,25 @@ func (h *Handlers) DeleteRole(ctx context.Context, request api.DeleteRoleRequest
 func (h *Handlers) UpdateRolePermissions(ctx context.Context, request api.UpdateRolePermissionsRequestObject) (api.UpdateRolePermissionsResponseObject, error) {
 	allow, deny, neutral := permission.Sort(request.Body.Permissions, permission.System)
 	var changed api.RoleDetails
-	err := h.change(ctx, func(q *db.Queries, _ *caller.Caller) error {
-		role, err := find(ctx, q, request.ID)
+	err := h.change(ctx, func(tx *change.Tx, _ *caller.Caller) error {
+		role, err := find(ctx, tx.Queries, request.ID)
 		if err != nil {
 			return err
 		}
 		if role.IsAdmin {
 			return errHasEverything
 		}
-		err = q.UpdateRolePermissions(ctx, db.UpdateRolePermissionsParams{
+		err = tx.UpdateRolePermissions(ctx, db.UpdateRolePermissionsParams{
 			ID: role.ID, Allowed: allow.Names(), Denied: deny.Names(), Neutral: neutral.Names(),
 		})
 		if err != nil {
 			return err
 		}
-		changed, err = details(ctx, q, role.ID)
+		tx.Record(event.Event{
+			Action: event.GroupPermissions, ResourceID: role.ID,
+			Details: event.Details{"name": role.Name, "allowed": allow.Names(), "denied": deny.Names(), "neutral": neutral.Names()},
+		})
+		changed, err = details(ctx, tx.Queries, role.ID)
 		return err
 	})
 	if err != nil {

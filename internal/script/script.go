@@ -5,12 +5,11 @@ package script
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/library"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -30,38 +29,37 @@ var (
 
 // Handlers are the operations of the tag script.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool) *Handlers { return &Handlers{pool: pool, queries: db.New(pool)} }
+func New(queries *db.Queries, changes *change.Changes) *Handlers { return &Handlers{queries, changes} }
 
 // ListScripts answers what the caller or one organization has, or the part of
 // it that a search finds.
 func (h *Handlers) ListScripts(ctx context.Context, request api.ListScriptsRequestObject) (api.ListScriptsResponseObject, error) {
 	c := caller.From(ctx)
-	scope := library.All(c)
+	reach := c.Reach
 	if request.Params.OrganizationID != nil {
-		var err error
-		if scope, err = library.ForReading(ctx, h.queries, c, request.Params.OrganizationID); err != nil {
+		owner, err := library.ForReading(ctx, h.queries, c, request.Params.OrganizationID)
+		if err != nil {
 			return nil, err
 		}
+		reach = []int64{int64(owner)}
 	}
-	scripts, err := h.list(ctx, scope, request.Params.Search)
+	scripts, err := h.list(ctx, reach, request.Params.Search)
 	return api.ListScripts200JSONResponse(scripts), err
 }
 
 // ListAllScripts answers what the caller and the caller's organizations have.
 func (h *Handlers) ListAllScripts(ctx context.Context, _ api.ListAllScriptsRequestObject) (api.ListAllScriptsResponseObject, error) {
-	scripts, err := h.list(ctx, library.All(caller.From(ctx)), nil)
+	scripts, err := h.list(ctx, caller.From(ctx).Reach, nil)
 	return api.ListAllScripts200JSONResponse(scripts), err
 }
 
-func (h *Handlers) list(ctx context.Context, scope library.Scope, search *string) ([]api.Script, error) {
-	rows, err := h.queries.ListScripts(ctx, db.ListScriptsParams{
-		AccountID: scope.AccountID, OrganizationIds: scope.OrganizationIDs, Search: search,
-	})
+func (h *Handlers) list(ctx context.Context, reach []int64, search *string) ([]api.Script, error) {
+	rows, err := h.queries.ListScripts(ctx, db.ListScriptsParams{Reach: reach, Search: search})
 	if err != nil {
 		return nil, err
 	}
@@ -87,55 +85,56 @@ func (h *Handlers) ListSourceScripts(ctx context.Context, _ api.ListSourceScript
 
 // GetScript answers one script of the named scope.
 func (h *Handlers) GetScript(ctx context.Context, request api.GetScriptRequestObject) (api.GetScriptResponseObject, error) {
-	scope, err := library.ForReading(ctx, h.queries, caller.From(ctx), request.Params.OrganizationID)
+	owner, err := library.ForReading(ctx, h.queries, caller.From(ctx), request.Params.OrganizationID)
 	if err != nil {
 		return nil, err
 	}
-	row, err := h.find(ctx, scope, request.ScriptID)
+	row, err := find(ctx, h.queries, owner, request.ScriptID)
 	if err != nil {
 		return nil, err
 	}
 	return api.GetScript200JSONResponse(toAPI(row)), nil
 }
 
-func (h *Handlers) find(ctx context.Context, scope library.Scope, id int64) (db.GetScriptRow, error) {
-	row, err := h.queries.GetScript(ctx, db.GetScriptParams{
-		ID: id, AccountID: scope.AccountID, OrganizationIds: scope.OrganizationIDs, Sources: scope.Sources,
-	})
+// find reads one that the owner has; accounts also have what sources deliver.
+func find(ctx context.Context, q *db.Queries, owner caller.Owner, id int64) (db.GetScriptRow, error) {
+	row, err := q.GetScript(ctx, db.GetScriptParams{ID: id, Reach: []int64{int64(owner)}, Sources: owner > 0})
 	return row, fail.OnNoRows(err, errNotFound)
 }
 
 // CreateScript appends a script to its scope.
 func (h *Handlers) CreateScript(ctx context.Context, request api.CreateScriptRequestObject) (api.CreateScriptResponseObject, error) {
 	c, body := caller.From(ctx), request.Body
-	scope, err := library.ForWriting(c, body.OrganizationID)
+	owner, err := library.ForWriting(c, body.OrganizationID)
 	if err != nil {
 		return nil, err
 	}
-	if !scope.May(c, permission.ScriptsManage) {
-		return nil, errForbidden
+	if err := mayManage(c, owner); err != nil {
+		return nil, err
 	}
 	row := db.CreateScriptParams{
-		Name: body.Name, Content: body.Content, Description: body.Description, OsFilter: library.Filter(body.OsFilter),
+		Scope: int64(owner), Name: body.Name, Content: body.Content, Description: body.Description, OsFilter: library.Filter(body.OsFilter),
 	}
 	if body.OrganizationID != nil {
-		row.OrganizationID, row.CreatorID = body.OrganizationID, &c.AccountID
-	} else {
-		row.AccountID = &c.AccountID
+		row.CreatorID = &c.AccountID
 	}
 	var id int64
-	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
-		q := h.queries.WithTx(tx)
-		if err := scope.Lock(ctx, q, kind); err != nil {
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if err := library.Lock(ctx, tx, kind, owner); err != nil {
 			return err
 		}
-		id, err = q.CreateScript(ctx, row)
-		return fail.OnConstraint(err, "scripts_organization_exists", library.ErrOrganizationNotFound)
+		id, err = tx.CreateScript(ctx, row)
+		tx.Record(event.Event{Action: event.ScriptCreate, Owner: owner, ResourceID: id, Details: event.Details{"name": body.Name}})
+		return fail.OnConstraint(err, "scripts_organization_exists", caller.ErrOrganizationNotFound)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return api.CreateScript201JSONResponse{ID: id, Message: "Script created successfully"}, nil
+}
+
+func mayManage(c *caller.Caller, owner caller.Owner) error {
+	return c.Need(permission.ScriptsManage, owner, errForbidden, errForbidden)
 }
 
 func toAPI(row db.GetScriptRow) api.Script {

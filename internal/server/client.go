@@ -115,17 +115,3 @@ func peer(r *http.Request) netip.Addr {
 	}
 	return addrPort.Addr().Unmap().WithZone("")
 }
-
-// network is what a limit for an address counts: the address itself for IPv4,
-// its /64 for IPv6, because that is what one subscriber owns.
-func network(ip string) string {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil || addr.Is4() {
-		return ip
-	}
-	prefix, err := addr.Prefix(64)
-	if err != nil {
-		return ip
-	}
-	return prefix.String()
-}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/caller"
 )
 
 func TestParseProxyTrustRefuses(t *testing.T) {
@@ -95,7 +97,7 @@ func TestNetworkOfALimit(t *testing.T) {
 		"::1":                 "::/64",
 		"":                    "",
 	} {
-		require.Equal(t, subject, network(ip))
+		require.Equal(t, subject, caller.Client{IP: ip}.Network())
 	}
 }
 

@@ -128,7 +128,7 @@ func FuzzClient(f *testing.F) {
 			require.NoError(t, err)
 			require.False(t, addr.Is4In6())
 			require.Empty(t, addr.Zone())
-			require.NotEmpty(t, network(client.IP))
+			require.NotEmpty(t, client.Network())
 		}
 		if trust.hops == 0 && !trust.all && len(trust.networks) == 0 && peer(r).IsValid() {
 			require.Equal(t, peer(r).String(), client.IP, "nobody is trusted")

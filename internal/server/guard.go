@@ -12,6 +12,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
+	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
@@ -240,5 +241,8 @@ func (o operation) checkBody(c echo.Context) error {
 		return fail.BadRequest(message)
 	}
 	r.Body = validated{r.Body, value}
+	members, _ := value.(map[string]any)
+	names := slices.DeleteFunc(propertyOrder(o.body), func(name string) bool { _, given := members[name]; return !given })
+	c.SetRequest(r.WithContext(caller.WithMembers(r.Context(), names)))
 	return nil
 }

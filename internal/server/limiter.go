@@ -52,7 +52,7 @@ func (s *server) limit(l limiter) echo.MiddlewareFunc {
 			if l.anonymousOnly && caller.Optional(ctx) != nil {
 				return next(c)
 			}
-			subject := network(caller.ClientFrom(ctx).IP)
+			subject := caller.ClientFrom(ctx).Network()
 			standing, err := l.Count(ctx, s.queries, subject)
 			if err != nil {
 				return err
@@ -67,12 +67,14 @@ func (s *server) limit(l limiter) echo.MiddlewareFunc {
 			if !l.failuresOnly {
 				return next(c)
 			}
+			ctx = ratelimit.With(ctx, &ratelimit.Attempt{Limit: l.Limit, Subject: subject})
+			c.SetRequest(c.Request().WithContext(ctx))
 			c.Response().Before(func() {
 				if c.Response().Status >= http.StatusMultipleChoices {
 					return
 				}
 				// The client may be gone by now; the attempt is handed back all the same.
-				if err := l.HandBack(context.WithoutCancel(ctx), s.queries, subject); err != nil {
+				if err := ratelimit.HandBack(context.WithoutCancel(ctx), s.queries); err != nil {
 					s.log.WarnContext(ctx, "hand back an attempt", "limiter", l.Name, "error", err)
 					return
 				}

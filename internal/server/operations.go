@@ -6,6 +6,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/account"
 	"github.com/nexterm-go/nexterm/internal/apikey"
 	"github.com/nexterm-go/nexterm/internal/audit"
@@ -80,26 +81,27 @@ type operations struct {
 var _ api.StrictServerInterface = operations{}
 
 func newOperations(o Options, contract *openapi3.T) operations {
+	q, changes := db.New(o.Pool), o.Changes
 	return operations{
-		account.New(o.Pool),
-		apikey.New(o.Pool),
-		audit.New(o.Pool, o.Events),
-		device.New(o.Pool),
-		entry.New(o.Pool, o.Events, rules(contract, "NewEntry")),
-		folder.New(o.Pool, o.Events),
-		identity.New(o.Pool, o.Vault, o.Events),
-		organization.New(o.Pool, o.Events),
-		passkey.New(o.Pool, o.PublicURLs),
-		provider.New(o.Pool, o.Vault, o.Outbound, o.PublicURLs, o.Log),
-		role.New(o.Pool),
-		script.New(o.Pool),
-		service.New(o.Pool, o.Version),
-		session.New(o.Pool, o.Vault, o.Events),
-		snippet.New(o.Pool, o.Events),
+		account.New(q, changes),
+		apikey.New(q, changes),
+		audit.New(q, changes),
+		device.New(q, changes),
+		entry.New(q, changes, rules(contract, "NewEntry")),
+		folder.New(q, changes),
+		identity.New(q, changes, o.Vault),
+		organization.New(q, changes),
+		passkey.New(q, changes, o.PublicURLs),
+		provider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),
+		role.New(q, changes),
+		script.New(q, changes),
+		service.New(q, o.Version),
+		session.New(q, changes, o.Vault),
+		snippet.New(q, changes),
 		source.New(o.Syncer, o.Jobs),
-		tag.New(o.Pool, o.Events),
-		totp.New(o.Pool, o.Vault),
-		user.New(o.Pool, o.Events, o.Log),
+		tag.New(q, changes),
+		totp.New(q, changes, o.Vault),
+		user.New(q, changes, o.Log),
 	}
 }
 
@@ -113,8 +115,8 @@ func socketHandlers(feed *state.Hub) map[string]ws.Handler {
 
 // stateLists are what the live feed sends, each exactly as its operation
 // answers it.
-func stateLists(o operations) map[event.Topic]func(context.Context) (any, error) {
-	return map[event.Topic]func(context.Context) (any, error){
+func stateLists(o operations) map[event.List]func(context.Context) (any, error) {
+	return map[event.List]func(context.Context) (any, error){
 		event.Entries: func(ctx context.Context) (any, error) {
 			return o.ListEntryTree(ctx, api.ListEntryTreeRequestObject{})
 		},

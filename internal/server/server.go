@@ -19,6 +19,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen"
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/docs"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
@@ -43,9 +44,10 @@ const readyTimeout = 2 * time.Second
 
 // Options are what a server is made of.
 type Options struct {
-	Pool   *pgxpool.Pool
-	Vault  *vault.Vault
-	Events *event.Bus
+	Pool    *pgxpool.Pool
+	Vault   *vault.Vault
+	Events  *event.Log
+	Changes *change.Changes
 	// Outbound is for requests to addresses that people type in.
 	Outbound *outbound.Client
 	// Syncer is shared with what works the jobs that Jobs enqueues.

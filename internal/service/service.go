@@ -15,8 +15,8 @@ type Handlers struct {
 }
 
 // New returns the operations of a server of this version.
-func New(conn db.DBTX, version string) *Handlers {
-	return &Handlers{queries: db.New(conn), version: version}
+func New(queries *db.Queries, version string) *Handlers {
+	return &Handlers{queries, version}
 }
 
 // GetFirstTimeSetup answers true while no account exists.

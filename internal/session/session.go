@@ -3,17 +3,16 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
@@ -28,58 +27,69 @@ var (
 	errWrongCode = fail.Unauthorized("Your provided code is invalid or has expired.")
 )
 
+// unused stands for the address of a session that an administrator has opened
+// as another account, until the first request with it.
+const unused = "Admin"
+
 // Handlers are the operations of the tag session.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
+	changes *change.Changes
 	vault   *vault.Vault
-	events  *event.Bus
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool, keys *vault.Vault, events *event.Bus) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), vault: keys, events: events}
+func New(queries *db.Queries, changes *change.Changes, keys *vault.Vault) *Handlers {
+	return &Handlers{queries: queries, changes: changes, vault: keys}
 }
 
 // Login opens a session for a username and password. An unknown name costs as
 // much time as a wrong password and gets the same answer; nothing is said of
 // TOTP before the password is right.
 func (h *Handlers) Login(ctx context.Context, request api.LoginRequestObject) (api.LoginResponseObject, error) {
-	enabled, err := h.queries.IsPasswordLoginEnabled(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !enabled {
-		return nil, fail.Forbidden("No login method is enabled")
-	}
 	account, err := h.queries.Login(ctx, request.Body.Username)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return nil, err
+	if err != nil {
+		return nil, fail.OnNoRows(err, fail.Forbidden("No login method is enabled"))
 	}
-	match, err := vault.VerifyPassword(ctx, vault.Secret(request.Body.Password), account.PasswordHash)
+	token, err := h.open(ctx, account, request.Body)
+	if errors.Is(err, errRefused) || errors.Is(err, errWrongCode) {
+		return nil, cmp.Or(signin.Refuse(ctx, h.changes, account.ID, request.Body.Username, signin.ByPassword), err)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !match {
-		return nil, errRefused
-	}
-	var token string
-	if account.TOTPEnabled {
-		step, err := h.checkCode(ctx, account, request.Body.Code)
-		if err != nil {
-			return nil, err
-		}
-		token, err = h.openWithCode(ctx, account.ID, step)
-		if err != nil {
-			return nil, err
-		}
-	} else if token, err = signin.Open(ctx, h.queries, account.ID); err != nil {
-		return nil, fail.OnNoRows(err, errRefused)
 	}
 	return api.Login200JSONResponse{
 		Body:    api.Login{Token: token, TotpRequired: account.TOTPEnabled, Message: "Your session got successfully created"},
 		Headers: api.Login200ResponseHeaders{Authorization: token},
 	}, nil
+}
+
+// open opens a session for whoever knows the password and, with TOTP, a code. It
+// uses up the code's step together with that, or neither.
+func (h *Handlers) open(ctx context.Context, account db.LoginRow, given *api.LoginJSONRequestBody) (token string, err error) {
+	match, err := vault.VerifyPassword(ctx, vault.Secret(given.Password), account.PasswordHash)
+	if err != nil {
+		return "", err
+	}
+	if !match {
+		return "", errRefused
+	}
+	var step int64
+	if account.TOTPEnabled {
+		if step, err = h.checkCode(ctx, account, given.Code); err != nil {
+			return "", err
+		}
+	}
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if account.TOTPEnabled {
+			if err := useCode(ctx, tx.Queries, account.ID, step); err != nil {
+				return err
+			}
+		}
+		token, err = signin.Open(ctx, tx, account.ID, signin.ByPassword)
+		return fail.OnNoRows(err, errRefused)
+	})
+	return token, err
 }
 
 // checkCode asks an account with TOTP for its code and returns the code's time
@@ -88,11 +98,7 @@ func (h *Handlers) checkCode(ctx context.Context, account db.LoginRow, code *api
 	if code == nil {
 		return 0, &fail.Error{Status: 401, Message: "TOTP is required for this account", TOTPRequired: true}
 	}
-	standing, err := signin.TOTPLimit.Count(ctx, h.queries, signin.TOTPSubject(account.ID))
-	if err != nil {
-		return 0, err
-	}
-	if err := standing.Refusal(); err != nil {
+	if err := signin.CountCode(ctx, h.changes, account.ID); err != nil {
 		return 0, err
 	}
 	secret, err := h.vault.Open(signin.TOTPTable, account.ID, signin.TOTPActive, account.TOTPCiphertext)
@@ -110,34 +116,45 @@ func (h *Handlers) checkCode(ctx context.Context, account db.LoginRow, code *api
 	return step, nil
 }
 
-// openWithCode uses up the code's step and opens the session, or neither.
-func (h *Handlers) openWithCode(ctx context.Context, accountID, step int64) (token string, err error) {
-	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		used, err := q.UseTotpStep(ctx, db.UseTotpStepParams{AccountID: accountID, Step: step})
-		if err != nil {
-			return err
-		}
-		if used == 0 {
-			return errWrongCode
-		}
-		if err := signin.TOTPLimit.Reset(ctx, q, signin.TOTPSubject(accountID)); err != nil {
-			return err
-		}
-		token, err = signin.Open(ctx, q, accountID)
+func useCode(ctx context.Context, q *db.Queries, accountID, step int64) error {
+	used, err := q.UseTotpStep(ctx, db.UseTotpStepParams{AccountID: accountID, Step: step})
+	if err != nil {
 		return err
-	})
-	return token, err
+	}
+	if used == 0 {
+		return errWrongCode
+	}
+	return signin.ForgetCodes(ctx, q, accountID)
 }
 
-// Logout ends the session whose token is in the body.
+// Logout ends the session whose token is in the body: the token proves who acts.
 func (h *Handlers) Logout(ctx context.Context, request api.LogoutRequestObject) (api.LogoutResponseObject, error) {
-	id, err := h.queries.Logout(ctx, vault.HashToken(strings.ToLower(request.Body.Token)))
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		row, err := tx.Logout(ctx, vault.HashToken(strings.ToLower(request.Body.Token)))
+		if err != nil {
+			return fail.OnNoRows(err, fail.Unauthorized("Your session token is invalid"))
+		}
+		tx.Actor = caller.Actor{Kind: caller.BySession, AccountID: row.AccountID, SessionID: row.ID}
+		if row.ImpersonatorID != nil {
+			tx.Actor.Kind, tx.Actor.ImpersonatorID = caller.ByImpersonation, *row.ImpersonatorID
+		}
+		tx.Record(ended(row.AccountID, row.ID, row.ImpersonatorID))
+		return nil
+	})
 	if err != nil {
-		return nil, fail.OnNoRows(err, fail.Unauthorized("Your session token is invalid"))
+		return nil, err
 	}
-	h.events.Publish(event.Change{EndedSessions: []int64{id}})
 	return api.Logout200JSONResponse{Message: "Your session got deleted successfully"}, nil
+}
+
+func ended(accountID, sessionID int64, impersonatorID *int64) event.Event {
+	e := event.Event{
+		Action: event.SessionDelete, Owner: caller.Account(accountID), ResourceID: sessionID, EndedSessions: []int64{sessionID},
+	}
+	if impersonatorID != nil {
+		e.Action = event.ImpersonationEnd
+	}
+	return e
 }
 
 // ListSessions answers the caller's sessions, the latest activity first.
@@ -151,11 +168,14 @@ func (h *Handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestOb
 	for i, row := range rows {
 		sessions[i] = api.Session{
 			ID:           row.ID,
-			IP:           row.IP,
+			IP:           unused,
 			UserAgent:    row.UserAgent,
 			LastActivity: timestamp.Format(row.LastActivity),
 			CreatedAt:    timestamp.Format(row.CreatedAt),
 			Current:      row.ID == c.SessionID,
+		}
+		if row.IP != nil {
+			sessions[i].IP = *row.IP
 		}
 	}
 	return sessions, nil
@@ -163,13 +183,17 @@ func (h *Handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestOb
 
 // DeleteSession ends one of the caller's own sessions.
 func (h *Handlers) DeleteSession(ctx context.Context, request api.DeleteSessionRequestObject) (api.DeleteSessionResponseObject, error) {
-	deleted, err := h.queries.DeleteSession(ctx, db.DeleteSessionParams{ID: request.ID, AccountID: caller.From(ctx).AccountID})
+	accountID := caller.From(ctx).AccountID
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		impersonatorID, err := tx.DeleteSession(ctx, db.DeleteSessionParams{ID: request.ID, AccountID: accountID})
+		if err != nil {
+			return fail.OnNoRows(err, fail.NotFound("The provided session does not exist"))
+		}
+		tx.Record(ended(accountID, request.ID, impersonatorID))
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	if deleted == 0 {
-		return nil, fail.NotFound("The provided session does not exist")
-	}
-	h.events.Publish(event.Change{EndedSessions: []int64{request.ID}})
 	return api.DeleteSession200JSONResponse{Message: "The session has been successfully destroyed"}, nil
 }

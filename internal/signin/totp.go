@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"github.com/pquerna/otp/hotp"
 
 	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/ratelimit"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -20,16 +23,34 @@ const (
 	TOTPPending = "pending"
 )
 
-// TOTPLimit bounds the codes tried for an account, at sign-in and when enabling
+// codeLimit bounds the codes tried for an account, at sign-in and when enabling
 // together: the limit of a network alone leaves six digits guessable from many
 // networks. The first right code resets it.
-var TOTPLimit = ratelimit.Limit{
+var codeLimit = ratelimit.Limit{
 	Name: "totp", Max: 10, Window: 15 * time.Minute,
 	Message: "Too many authentication attempts. Please try again later.",
 }
 
-// TOTPSubject is an account in the TOTPLimit.
-func TOTPSubject(accountID int64) string { return strconv.FormatInt(accountID, 10) }
+// CountCode counts a code that is tried for the account, whatever becomes of it,
+// and refuses those beyond the limit.
+func CountCode(ctx context.Context, changes *change.Changes, accountID int64) error {
+	var standing ratelimit.Standing
+	err := changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		standing, err = codeLimit.Count(ctx, tx.Queries, codeSubject(accountID))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return standing.Refusal()
+}
+
+// ForgetCodes resets the count after a right code.
+func ForgetCodes(ctx context.Context, q *db.Queries, accountID int64) error {
+	return codeLimit.Reset(ctx, q, codeSubject(accountID))
+}
+
+func codeSubject(accountID int64) string { return strconv.FormatInt(accountID, 10) }
 
 const (
 	codeLength = 6

@@ -6,12 +6,10 @@ package snippet
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/library"
@@ -37,28 +35,16 @@ var (
 
 // Handlers are the operations of the tag snippet.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
-	events  *event.Bus
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), events: events}
-}
-
-// publish announces a change to the caller and the active members of the
-// organization; nil stands for personal.
-func (h *Handlers) publish(ctx context.Context, organizationID *int64) {
-	h.events.Tell(caller.From(ctx).AccountID, []*int64{organizationID}, event.Snippets)
-}
+func New(queries *db.Queries, changes *change.Changes) *Handlers { return &Handlers{queries, changes} }
 
 // ListSnippets answers what the caller and the caller's organizations have.
 func (h *Handlers) ListSnippets(ctx context.Context, _ api.ListSnippetsRequestObject) (api.ListSnippetsResponseObject, error) {
-	scope := library.All(caller.From(ctx))
-	rows, err := h.queries.ListSnippets(ctx, db.ListSnippetsParams{
-		AccountID: scope.AccountID, OrganizationIds: scope.OrganizationIDs,
-	})
+	rows, err := h.queries.ListSnippets(ctx, caller.From(ctx).Reach)
 	if err != nil {
 		return nil, err
 	}
@@ -84,21 +70,20 @@ func (h *Handlers) ListSourceSnippets(ctx context.Context, _ api.ListSourceSnipp
 
 // GetSnippet answers one snippet of the named scope.
 func (h *Handlers) GetSnippet(ctx context.Context, request api.GetSnippetRequestObject) (api.GetSnippetResponseObject, error) {
-	scope, err := library.ForReading(ctx, h.queries, caller.From(ctx), request.Params.OrganizationID)
+	owner, err := library.ForReading(ctx, h.queries, caller.From(ctx), request.Params.OrganizationID)
 	if err != nil {
 		return nil, err
 	}
-	row, err := h.find(ctx, scope, request.SnippetID)
+	row, err := find(ctx, h.queries, owner, request.SnippetID)
 	if err != nil {
 		return nil, err
 	}
 	return api.GetSnippet200JSONResponse(toAPI(row)), nil
 }
 
-func (h *Handlers) find(ctx context.Context, scope library.Scope, id int64) (db.GetSnippetRow, error) {
-	row, err := h.queries.GetSnippet(ctx, db.GetSnippetParams{
-		ID: id, AccountID: scope.AccountID, OrganizationIds: scope.OrganizationIDs, Sources: scope.Sources,
-	})
+// find reads one that the owner has; accounts also have what sources deliver.
+func find(ctx context.Context, q *db.Queries, owner caller.Owner, id int64) (db.GetSnippetRow, error) {
+	row, err := q.GetSnippet(ctx, db.GetSnippetParams{ID: id, Reach: []int64{int64(owner)}, Sources: owner > 0})
 	return row, fail.OnNoRows(err, errNotFound)
 }
 
@@ -108,35 +93,36 @@ func (h *Handlers) CreateSnippet(ctx context.Context, request api.CreateSnippetR
 	if err := checkCommand(&body.Command); err != nil {
 		return nil, err
 	}
-	scope, err := library.ForWriting(c, body.OrganizationID)
+	owner, err := library.ForWriting(c, body.OrganizationID)
 	if err != nil {
 		return nil, err
 	}
-	if !scope.May(c, permission.SnippetsManage) {
-		return nil, errForbidden
+	if err := mayManage(c, owner); err != nil {
+		return nil, err
 	}
 	row := db.CreateSnippetParams{
-		Name: body.Name, Command: body.Command, Description: body.Description, OsFilter: library.Filter(body.OsFilter),
+		Scope: int64(owner), Name: body.Name, Command: body.Command, Description: body.Description, OsFilter: library.Filter(body.OsFilter),
 	}
 	if body.OrganizationID != nil {
-		row.OrganizationID, row.CreatorID = body.OrganizationID, &c.AccountID
-	} else {
-		row.AccountID = &c.AccountID
+		row.CreatorID = &c.AccountID
 	}
 	var id int64
-	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
-		q := h.queries.WithTx(tx)
-		if err := scope.Lock(ctx, q, kind); err != nil {
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if err := library.Lock(ctx, tx, kind, owner); err != nil {
 			return err
 		}
-		id, err = q.CreateSnippet(ctx, row)
-		return fail.OnConstraint(err, "snippets_organization_exists", library.ErrOrganizationNotFound)
+		id, err = tx.CreateSnippet(ctx, row)
+		tx.Record(event.Event{Action: event.SnippetCreate, Owner: owner, ResourceID: id, Details: event.Details{"name": body.Name}})
+		return fail.OnConstraint(err, "snippets_organization_exists", caller.ErrOrganizationNotFound)
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.publish(ctx, body.OrganizationID)
 	return api.CreateSnippet200JSONResponse{ID: id, Message: "Snippet created successfully"}, nil
+}
+
+func mayManage(c *caller.Caller, owner caller.Owner) error {
+	return c.Need(permission.SnippetsManage, owner, errForbidden, errForbidden)
 }
 
 func checkCommand(command *string) error {

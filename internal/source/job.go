@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
 )
 
@@ -97,12 +98,16 @@ func (w *syncOneWorker) Work(ctx context.Context, one *river.Job[SyncOne]) error
 
 // EnsureDefault makes sure that the source which comes with the product exists
 // and has its URL. It does not enable it again.
-func EnsureDefault(ctx context.Context, pool *pgxpool.Pool) error {
-	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		q := db.New(tx)
-		if err := q.MoveDefaultSource(ctx, defaultURL); err != nil {
+func EnsureDefault(ctx context.Context, changes *change.Changes) error {
+	return changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		moved, err := tx.MoveDefaultSource(ctx, defaultURL)
+		if err != nil {
 			return err
 		}
-		return q.EnsureDefaultSource(ctx, db.EnsureDefaultSourceParams{Name: defaultName, URL: defaultURL})
+		made, err := tx.EnsureDefaultSource(ctx, db.EnsureDefaultSourceParams{Name: defaultName, URL: defaultURL})
+		if moved+made > 0 {
+			tx.Record(event.Event{Action: event.SourceUpdate, Details: event.Details{"name": defaultName, "url": defaultURL}})
+		}
+		return err
 	})
 }

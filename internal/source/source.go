@@ -12,6 +12,9 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
 )
@@ -84,9 +87,16 @@ func (h *Handlers) CreateSource(ctx context.Context, request api.CreateSourceReq
 	if err != nil {
 		return nil, fail.BadRequest("Invalid source URL: " + err.Error())
 	}
-	id, err := h.queries.CreateSource(ctx, db.CreateSourceParams{Name: request.Body.Name, URL: url})
+	var id int64
+	err = h.syncer.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		id, err = tx.CreateSource(ctx, db.CreateSourceParams{Name: request.Body.Name, URL: url})
+		tx.Record(event.Event{
+			Action: event.SourceCreate, ResourceID: id, Details: event.Details{"name": request.Body.Name, "url": url},
+		})
+		return fail.OnConstraint(err, "sources_url_unique", errURLTaken)
+	})
 	if err != nil {
-		return nil, fail.OnConstraint(err, "sources_url_unique", errURLTaken)
+		return nil, err
 	}
 	if err := h.trySync(ctx, id); err != nil {
 		return nil, err
@@ -112,27 +122,28 @@ func (h *Handlers) UpdateSource(ctx context.Context, request api.UpdateSourceReq
 	if err != nil {
 		return nil, err
 	}
-	change := db.UpdateSourceParams{ID: before.ID, Name: body.Name, Enabled: body.Enabled}
+	changed := db.UpdateSourceParams{ID: before.ID, Name: body.Name, Enabled: body.Enabled}
 	if body.URL != nil {
-		if change.URL, err = h.changedURL(ctx, before, *body.URL); err != nil {
+		if changed.URL, err = h.changedURL(ctx, before, *body.URL); err != nil {
 			return nil, err
 		}
 	}
 	if before.IsDefault && body.Name != nil && *body.Name != before.Name {
 		return nil, errChangeDefault
 	}
-	updated, err := h.queries.UpdateSource(ctx, change)
+	var updated db.UpdateSourceRow
+	err = h.syncer.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		updated, err = tx.UpdateSource(ctx, changed)
+		tx.Record(event.Event{
+			Action: event.SourceUpdate, ResourceID: before.ID,
+			Details: event.Details{"name": updated.Name, "updatedFields": caller.Members(ctx)},
+		})
+		return fail.OnNoRows(fail.OnConstraint(err, "sources_url_unique", errURLTaken), errNotFound)
+	})
 	if err != nil {
-		return nil, fail.OnConstraint(err, "sources_url_unique", errURLTaken)
+		return nil, err
 	}
-	if updated == 0 {
-		return nil, errNotFound
-	}
-	enabled := before.Enabled
-	if body.Enabled != nil {
-		enabled = *body.Enabled
-	}
-	if enabled && (change.URL != nil || !before.Enabled) {
+	if updated.Enabled && (changed.URL != nil || !before.Enabled) {
 		if err := h.trySync(ctx, before.ID); err != nil {
 			return nil, err
 		}
@@ -162,15 +173,22 @@ func (h *Handlers) changedURL(ctx context.Context, before db.Source, text string
 
 // DeleteSource removes a source with what it has delivered.
 func (h *Handlers) DeleteSource(ctx context.Context, request api.DeleteSourceRequestObject) (api.DeleteSourceResponseObject, error) {
-	deleted, err := h.queries.DeleteSource(ctx, request.SourceID)
+	err := h.syncer.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		row, err := tx.GetSource(ctx, request.SourceID)
+		if err != nil {
+			return fail.OnNoRows(err, errNotFound)
+		}
+		deleted, err := tx.DeleteSource(ctx, row.ID)
+		if err == nil && deleted == 0 {
+			err = errDeleteDefault
+		}
+		tx.Record(event.Event{
+			Action: event.SourceDelete, ResourceID: row.ID, Details: event.Details{"name": row.Name, "url": row.URL},
+		})
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	if deleted == 0 {
-		if _, err := h.find(ctx, request.SourceID); err != nil {
-			return nil, err
-		}
-		return nil, errDeleteDefault
 	}
 	return api.DeleteSource200JSONResponse{Message: "Source deleted successfully"}, nil
 }

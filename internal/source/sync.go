@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 )
@@ -41,16 +42,18 @@ var (
 
 // Syncer brings what is stored of a source in line with what it delivers.
 type Syncer struct {
-	pool     *pgxpool.Pool
 	queries  *db.Queries
+	changes  *change.Changes
+	connect  func(context.Context) (*pgx.Conn, error)
 	outbound *outbound.Client
 	log      *slog.Logger
 	slots    chan struct{}
 }
 
-// NewSyncer returns a syncer that fetches through the given client.
-func NewSyncer(pool *pgxpool.Pool, client *outbound.Client, log *slog.Logger) *Syncer {
-	return &Syncer{pool: pool, queries: db.New(pool), outbound: client, log: log, slots: make(chan struct{}, syncs)}
+// NewSyncer returns a syncer that fetches through the given client. connect opens
+// a connection on which a statement may wait without a limit.
+func NewSyncer(queries *db.Queries, changes *change.Changes, connect func(context.Context) (*pgx.Conn, error), client *outbound.Client, log *slog.Logger) *Syncer {
+	return &Syncer{queries: queries, changes: changes, connect: connect, outbound: client, log: log, slots: make(chan struct{}, syncs)}
 }
 
 // Sync waits for a running synchronization of the same source, on whatever
@@ -77,7 +80,12 @@ func (s *Syncer) Sync(ctx context.Context, id int64) error {
 	}
 	if err != nil {
 		s.log.DebugContext(ctx, "source is unusable", "source", id, "url", row.URL, "reason", err)
-		return errors.Join(err, s.queries.FailSync(ctx, db.FailSyncParams{ID: id, URL: row.URL}))
+		return errors.Join(err, s.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+			tx.Record(event.Event{
+				Action: event.SourceSyncFail, ResourceID: id, Details: event.Details{"name": row.Name, "reason": err.Error()},
+			})
+			return tx.FailSync(ctx, db.FailSyncParams{ID: id, URL: row.URL})
+		}))
 	}
 	stored, err := s.queries.ListSourceFiles(ctx, id)
 	if err != nil {
@@ -109,10 +117,7 @@ func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) 
 			s.leave()
 		}
 	}()
-	config := s.pool.Config().ConnConfig
-	// The wait may be longer than a statement may otherwise take.
-	config.RuntimeParams["statement_timeout"] = "0"
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -204,28 +209,28 @@ func (s *Syncer) read(ctx context.Context, id int64, found listing, f file, left
 // the meantime.
 func (s *Syncer) store(ctx context.Context, row db.Source, found listing, items []*item) error {
 	scripts, snippets := gather(scriptKind, row.ID, found, items), gather(snippetKind, row.ID, found, items)
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		q := s.queries.WithTx(tx)
-		url, err := q.LockSource(ctx, row.ID)
+	return s.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		url, err := tx.LockSource(ctx, row.ID)
 		if err != nil {
 			return fail.OnNoRows(err, errNotFound)
 		}
 		if url != row.URL {
 			return nil
 		}
-		if err := q.StoreSourceScripts(ctx, scripts.changed); err != nil {
+		if err := tx.StoreSourceScripts(ctx, scripts.changed); err != nil {
 			return err
 		}
-		if err := q.ArrangeSourceScripts(ctx, db.ArrangeSourceScriptsParams{SourceID: row.ID, Paths: scripts.listed}); err != nil {
+		if err := tx.ArrangeSourceScripts(ctx, db.ArrangeSourceScriptsParams{SourceID: row.ID, Paths: scripts.listed}); err != nil {
 			return err
 		}
-		if err := q.StoreSourceSnippets(ctx, db.StoreSourceSnippetsParams(snippets.changed)); err != nil {
+		if err := tx.StoreSourceSnippets(ctx, db.StoreSourceSnippetsParams(snippets.changed)); err != nil {
 			return err
 		}
-		if err := q.ArrangeSourceSnippets(ctx, db.ArrangeSourceSnippetsParams{SourceID: row.ID, Paths: snippets.listed}); err != nil {
+		if err := tx.ArrangeSourceSnippets(ctx, db.ArrangeSourceSnippetsParams{SourceID: row.ID, Paths: snippets.listed}); err != nil {
 			return err
 		}
-		return q.FinishSync(ctx, db.FinishSyncParams{ID: row.ID, ThemeCount: found.count(themeKind)})
+		tx.Record(event.Event{Action: event.SourceSync, ResourceID: row.ID, Details: event.Details{"name": row.Name}})
+		return tx.FinishSync(ctx, db.FinishSyncParams{ID: row.ID, ThemeCount: found.count(themeKind)})
 	})
 }
 

@@ -190,7 +190,7 @@ func (h *Hub) send(j job, c *caller.Caller, held map[int64]bool) (failed topicSe
 }
 
 // frame is one message with the list of the caller in the context.
-func (h *Hub) frame(ctx context.Context, topic event.Topic) (frame []byte, err error) {
+func (h *Hub) frame(ctx context.Context, topic event.List) (frame []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
@@ -203,8 +203,8 @@ func (h *Hub) frame(ctx context.Context, topic event.Topic) (frame []byte, err e
 		}
 	}
 	return json.Marshal(struct {
-		Type event.Topic `json:"type"`
-		Data any         `json:"data"`
+		Type event.List `json:"type"`
+		Data any        `json:"data"`
 	}{topic, data})
 }
 

@@ -24,8 +24,6 @@ const (
 	DefaultPingInterval = 30 * time.Second
 	// DefaultWriteTimeout is how long one message may take to be read.
 	DefaultWriteTimeout = 10 * time.Second
-	// backlog bounds the changes that wait to be looked at.
-	backlog = 1024
 	// retryInterval is the pause before what has failed is repeated.
 	retryInterval = 500 * time.Millisecond
 )
@@ -33,11 +31,11 @@ const (
 // Options are what a hub is made of.
 type Options struct {
 	Pool   *pgxpool.Pool
-	Events *event.Bus
+	Events *event.Log
 	Log    *slog.Logger
 	// Lists compute what the caller in the context can see; a topic without one
 	// is an empty list.
-	Lists map[event.Topic]func(context.Context) (any, error)
+	Lists map[event.List]func(context.Context) (any, error)
 	// PingInterval and WriteTimeout override the defaults when they are not 0.
 	PingInterval, WriteTimeout time.Duration
 }
@@ -76,16 +74,12 @@ func New(options Options) *Hub {
 // Run delivers changes until the context ends. Then it closes all sockets and
 // waits for them.
 func (h *Hub) Run(ctx context.Context) {
-	changes := h.options.Events.Subscribe(ctx, backlog)
-	for change := range changes {
-		batch := []event.Change{change}
-		for len(changes) > 0 {
-			if next, open := <-changes; open {
-				batch = append(batch, next)
-			}
+	h.options.Events.Follow(ctx, func(events []event.Committed, missed bool) {
+		if missed {
+			h.markAll()
 		}
-		h.apply(ctx, batch)
-	}
+		h.apply(ctx, events)
+	})
 	h.mu.Lock()
 	h.closing = true
 	for _, sockets := range h.sessions {
@@ -165,29 +159,36 @@ func (h *Hub) refresh(s *socket, wanted topicSet) {
 	h.schedule(s.account, 0)
 }
 
-// apply finds out whom changes concern: the accounts that they name, and those
+// markAll makes every list of every account out of date, and so finds out which
+// sessions still hold.
+func (h *Hub) markAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, a := range h.accounts {
+		h.mark(a, everything)
+	}
+}
+
+// apply finds out whom events concern: the accounts that they name, and those
 // connected accounts that are members of the organizations, with one query for
 // all of them.
-func (h *Hub) apply(ctx context.Context, changes []event.Change) {
+func (h *Hub) apply(ctx context.Context, events []event.Committed) {
 	h.mu.Lock()
 	organizations := map[int64]topicSet{}
-	for _, change := range changes {
-		topics := setOf(change.Topics)
-		if change.Missed {
-			for _, a := range h.accounts {
-				h.mark(a, everything)
-			}
-		}
-		for _, id := range change.EndedSessions {
+	for _, e := range events {
+		for _, id := range e.EndedSessions {
 			for _, s := range h.sessions[id] {
 				s.end(loggedOut)
 			}
 		}
-		for _, id := range change.Accounts {
-			h.mark(h.accounts[id], topics)
+		for _, id := range e.Accounts {
+			h.mark(h.accounts[id], setOf(e.AccountLists))
 		}
-		for _, id := range change.Organizations {
-			organizations[id] |= topics
+		if id := e.Owner.AccountID(); id != nil {
+			h.mark(h.accounts[*id], setOf(e.Lists))
+		}
+		if id := e.Owner.OrganizationID(); id != nil && len(e.Lists) > 0 {
+			organizations[*id] |= setOf(e.Lists)
 		}
 	}
 	connected := slices.Collect(maps.Keys(h.accounts))

@@ -88,8 +88,8 @@ func (s *socket) serve(refresh func(topicSet)) {
 // says anything else.
 func parse(message []byte) topicSet {
 	var m struct {
-		Action string       `json:"action"`
-		Type   *event.Topic `json:"type"`
+		Action string      `json:"action"`
+		Type   *event.List `json:"type"`
 	}
 	switch err := json.Unmarshal(message, &m); {
 	case err != nil || m.Action != "refresh":
@@ -97,7 +97,7 @@ func parse(message []byte) topicSet {
 	case m.Type == nil:
 		return everything
 	default:
-		return setOf([]event.Topic{*m.Type})
+		return setOf([]event.List{*m.Type})
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // topics are the lists of the feed, in the order in which they are sent.
-var topics = [...]event.Topic{event.Entries, event.Identities, event.Snippets, event.Connections, event.LiveSessions}
+var topics = [...]event.List{event.Entries, event.Identities, event.Snippets, event.Connections, event.LiveSessions}
 
 // topicSet holds topics, one bit for each place.
 type topicSet uint8
@@ -15,7 +15,7 @@ type topicSet uint8
 const everything topicSet = 1<<len(topics) - 1
 
 // setOf collects topics; those of another version are skipped.
-func setOf(names []event.Topic) topicSet {
+func setOf(names []event.List) topicSet {
 	var set topicSet
 	for _, name := range names {
 		if i := slices.Index(topics[:], name); i >= 0 {

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/job"
 )
 
@@ -26,6 +26,7 @@ var statements = []func(*db.Queries, context.Context) error{
 	(*db.Queries).DeleteExpiredChallenges,
 	(*db.Queries).DeleteOldDeviceCodes,
 	(*db.Queries).DeleteExpiredOidcLogins,
+	(*db.Queries).DeleteOldEvents,
 }
 
 // Expired is the job of clearing every table.
@@ -40,12 +41,12 @@ func (Expired) InsertOpts() river.InsertOpts {
 }
 
 // Jobs are the one of clearing every table of a database.
-func Jobs(pool *pgxpool.Pool) job.Work {
+func Jobs(changes *change.Changes) job.Work {
 	return job.Work{
 		Queue:      queue,
 		MaxWorkers: 1,
 		AddWorkers: func(workers *river.Workers) {
-			river.AddWorker(workers, &worker{queries: db.New(pool)})
+			river.AddWorker(workers, &worker{changes: changes})
 		},
 		PeriodicJobs: []job.PeriodicJob{{Interval: interval, Args: Expired{}}},
 	}
@@ -53,14 +54,14 @@ func Jobs(pool *pgxpool.Pool) job.Work {
 
 type worker struct {
 	river.WorkerDefaults[Expired]
-	queries *db.Queries
+	changes *change.Changes
 }
 
 // Work clears what it can: a table that fails does not spare the others.
 func (w *worker) Work(ctx context.Context, _ *river.Job[Expired]) error {
 	var failed []error
 	for _, statement := range statements {
-		failed = append(failed, statement(w.queries, ctx))
+		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx.Queries, ctx) }))
 	}
 	return errors.Join(failed...)
 }

@@ -4,15 +4,12 @@ package tag
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -36,19 +33,16 @@ var (
 
 // Handlers are the operations of the tag tag.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
-	events  *event.Bus
+	changes *change.Changes
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool, events *event.Bus) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), events: events}
-}
+func New(queries *db.Queries, changes *change.Changes) *Handlers { return &Handlers{queries, changes} }
 
-// publish announces a changed tree to the caller, who alone sees the tags.
-func (h *Handlers) publish(c *caller.Caller) {
-	h.events.Tell(c.AccountID, nil, event.Entries)
+// record tells the caller, who alone sees the tags.
+func record(tx *change.Tx, c *caller.Caller, action event.Action, tagID int64, details event.Details) {
+	tx.Record(event.Event{Action: action, Owner: caller.Account(c.AccountID), ResourceID: tagID, Details: details})
 }
 
 // ListTags answers the caller's tags by name.
@@ -64,14 +58,14 @@ func (h *Handlers) CreateTag(ctx context.Context, request api.CreateTagRequestOb
 		return nil, errForbidden
 	}
 	var id int64
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) (err error) {
-		q := h.queries.WithTx(tx)
-		if err := q.LockOrder(ctx, fmt.Sprint("tags ", c.AccountID)); err != nil {
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if err := tx.LockOrder(ctx, fmt.Sprint("tags ", c.AccountID)); err != nil {
 			return err
 		}
-		id, err = q.CreateTag(ctx, db.CreateTagParams{
+		id, err = tx.CreateTag(ctx, db.CreateTagParams{
 			AccountID: c.AccountID, Name: request.Body.Name, Color: request.Body.Color, Most: maxTags,
 		})
+		record(tx, c, event.TagCreate, id, event.Details{"name": request.Body.Name, "color": request.Body.Color})
 		return fail.OnNoRows(fail.OnConstraint(err, "tags_name_unique", errNameTaken), errTooMany)
 	})
 	if err != nil {
@@ -83,52 +77,52 @@ func (h *Handlers) CreateTag(ctx context.Context, request api.CreateTagRequestOb
 // UpdateTag changes name and color.
 func (h *Handlers) UpdateTag(ctx context.Context, request api.UpdateTagRequestObject) (api.UpdateTagResponseObject, error) {
 	c := caller.From(ctx)
-	if err := h.mayManage(ctx, c, request.TagID); err != nil {
-		return nil, err
-	}
-	updated, err := h.queries.UpdateTag(ctx, db.UpdateTagParams{
-		ID: request.TagID, AccountID: c.AccountID, Name: request.Body.Name, Color: request.Body.Color,
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := mayManage(ctx, tx, c, request.TagID); err != nil {
+			return err
+		}
+		name, err := tx.UpdateTag(ctx, db.UpdateTagParams{
+			ID: request.TagID, AccountID: c.AccountID, Name: request.Body.Name, Color: request.Body.Color,
+		})
+		record(tx, c, event.TagUpdate, request.TagID, event.Details{"name": name, "updatedFields": caller.Members(ctx)})
+		return fail.OnNoRows(fail.OnConstraint(err, "tags_name_unique", errNameTaken), errNotFound)
 	})
 	if err != nil {
-		return nil, fail.OnConstraint(err, "tags_name_unique", errNameTaken)
+		return nil, err
 	}
-	if updated == 0 {
-		return nil, errNotFound
-	}
-	h.publish(c)
 	return api.UpdateTag200JSONResponse{Message: "Tag successfully updated"}, nil
 }
 
 // DeleteTag removes a tag from everywhere.
 func (h *Handlers) DeleteTag(ctx context.Context, request api.DeleteTagRequestObject) (api.DeleteTagResponseObject, error) {
 	c := caller.From(ctx)
-	if err := h.mayManage(ctx, c, request.TagID); err != nil {
-		return nil, err
-	}
-	deleted, err := h.queries.DeleteTag(ctx, db.DeleteTagParams{ID: request.TagID, AccountID: c.AccountID})
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := mayManage(ctx, tx, c, request.TagID); err != nil {
+			return err
+		}
+		name, err := tx.DeleteTag(ctx, db.DeleteTagParams{ID: request.TagID, AccountID: c.AccountID})
+		record(tx, c, event.TagDelete, request.TagID, event.Details{"name": name})
+		return fail.OnNoRows(err, errNotFound)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if deleted == 0 {
-		return nil, errNotFound
-	}
-	h.publish(c)
 	return api.DeleteTag200JSONResponse{Message: "Tag successfully deleted"}, nil
 }
 
 // mayManage lets only callers who know the tag hear what they may not do to it.
-func (h *Handlers) mayManage(ctx context.Context, c *caller.Caller, tagID int64) error {
+func mayManage(ctx context.Context, tx *change.Tx, c *caller.Caller, tagID int64) error {
 	if c.Holds(permission.ResourcesManage) {
 		return nil
 	}
-	if err := h.find(ctx, c, tagID); err != nil {
+	if err := find(ctx, tx, c, tagID); err != nil {
 		return err
 	}
 	return errForbidden
 }
 
-func (h *Handlers) find(ctx context.Context, c *caller.Caller, tagID int64) error {
-	found, err := h.queries.FindTag(ctx, db.FindTagParams{ID: tagID, AccountID: c.AccountID})
+func find(ctx context.Context, tx *change.Tx, c *caller.Caller, tagID int64) error {
+	found, err := tx.HasTag(ctx, db.HasTagParams{ID: tagID, AccountID: c.AccountID})
 	if err == nil && !found {
 		return errNotFound
 	}
@@ -138,67 +132,66 @@ func (h *Handlers) find(ctx context.Context, c *caller.Caller, tagID int64) erro
 // AssignTag puts a tag on an entry that the caller may change.
 func (h *Handlers) AssignTag(ctx context.Context, request api.AssignTagRequestObject) (api.AssignTagResponseObject, error) {
 	c := caller.From(ctx)
-	if err := h.mayTag(ctx, c, request.EntryID, request.TagID, errTagEntry); err != nil {
-		return nil, err
-	}
-	assigned, err := h.queries.AssignTag(ctx, db.AssignTagParams{
-		EntryID: request.EntryID, TagID: request.TagID,
-		AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := mayTag(ctx, tx, c, request.EntryID, request.TagID, errTagEntry); err != nil {
+			return err
+		}
+		assigned, err := tx.AssignTag(ctx, db.AssignTagParams{
+			EntryID: request.EntryID, TagID: request.TagID, Reach: c.Reach, ManagesAll: c.ManagesAll(),
+		})
+		err = fail.OnConstraint(err, "entry_tags_once", errTagged)
+		if err := fail.OnConstraint(err, "entry_tags_tag_exists", errNotFound); err != nil {
+			return err
+		}
+		if assigned == 0 {
+			return errEntryNotFound
+		}
+		record(tx, c, event.TagAssign, request.TagID, event.Details{"entryId": request.EntryID})
+		return nil
 	})
-	err = fail.OnConstraint(err, "entry_tags_once", errTagged)
-	if err := fail.OnConstraint(err, "entry_tags_tag_exists", errNotFound); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if assigned == 0 {
-		return nil, errEntryNotFound
-	}
-	h.publish(c)
 	return api.AssignTag200JSONResponse{Message: "Tag successfully assigned to entry"}, nil
 }
 
 // UnassignTag takes a tag off an entry, if it is there.
 func (h *Handlers) UnassignTag(ctx context.Context, request api.UnassignTagRequestObject) (api.UnassignTagResponseObject, error) {
 	c := caller.From(ctx)
-	if err := h.mayTag(ctx, c, request.EntryID, request.TagID, errUntagEntry); err != nil {
-		return nil, err
-	}
-	removed, err := h.queries.UnassignTag(ctx, db.UnassignTagParams{EntryID: request.EntryID, TagID: request.TagID})
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := mayTag(ctx, tx, c, request.EntryID, request.TagID, errUntagEntry); err != nil {
+			return err
+		}
+		removed, err := tx.UnassignTag(ctx, db.UnassignTagParams{EntryID: request.EntryID, TagID: request.TagID})
+		if err == nil && removed > 0 {
+			record(tx, c, event.TagUnassign, request.TagID, event.Details{"entryId": request.EntryID})
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
-	}
-	if removed > 0 {
-		h.publish(c)
 	}
 	return api.UnassignTag200JSONResponse{Message: "Tag successfully removed from entry"}, nil
 }
 
 // mayTag checks the right to change the entry, and that the tag is the caller's.
-func (h *Handlers) mayTag(ctx context.Context, c *caller.Caller, entryID, tagID int64, personal error) error {
-	organizationID, err := h.queries.FindTaggable(ctx, db.FindTaggableParams{
-		ID: entryID, AccountID: c.AccountID, OrganizationIds: c.Organizations, EveryOrganization: c.ManagesAll(),
-	})
-	switch {
-	case err != nil:
+func mayTag(ctx context.Context, tx *change.Tx, c *caller.Caller, entryID, tagID int64, personal error) error {
+	scope, err := tx.GetTaggable(ctx, db.GetTaggableParams{ID: entryID, Reach: c.Reach, ManagesAll: c.ManagesAll()})
+	if err != nil {
 		return fail.OnNoRows(err, errEntryNotFound)
-	case organizationID == nil && !c.Holds(permission.ResourcesManage):
-		return personal
-	case organizationID != nil && !c.In(*organizationID).Has(permission.ResourcesManage):
-		return errSharedEntry
 	}
-	return h.find(ctx, c, tagID)
+	if err := c.Need(permission.ResourcesManage, caller.Owner(scope), personal, errSharedEntry); err != nil {
+		return err
+	}
+	return find(ctx, tx, c, tagID)
 }
 
 // ListEntryTags answers the caller's tags on an entry.
 func (h *Handlers) ListEntryTags(ctx context.Context, request api.ListEntryTagsRequestObject) (api.ListEntryTagsResponseObject, error) {
 	c := caller.From(ctx)
-	_, err := h.queries.FindTaggable(ctx, db.FindTaggableParams{
-		ID: request.EntryID, AccountID: c.AccountID, OrganizationIds: c.Organizations,
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, errEntryNotFound
-	}
+	_, err := h.queries.GetTaggable(ctx, db.GetTaggableParams{ID: request.EntryID, Reach: c.Reach})
 	if err != nil {
-		return nil, err
+		return nil, fail.OnNoRows(err, errEntryNotFound)
 	}
 	rows, err := h.queries.ListEntryTags(ctx, db.ListEntryTagsParams{EntryID: request.EntryID, AccountID: c.AccountID})
 	return api.ListEntryTags200JSONResponse(toAPI(rows)), err

@@ -2,20 +2,25 @@ package testserver
 
 import (
 	"flag"
+	"os"
+	"runtime"
+	"strconv"
 	"testing"
 )
 
-// parallel is how many tests run at a time, unless the flag says otherwise.
-// Mostly they wait for the database, which leaves the processors to others.
-const parallel = "8"
+// parallel is how many tests run at a time. Mostly they wait for the database,
+// which leaves the processors to others.
+const parallel = 8
 
-// Main is what TestMain does in the packages of internal/apitest.
+// Main is what TestMain does in the packages of internal/apitest. The number of
+// tests at a time stays what it is if the flag says so, and on a server of
+// somebody else's, whose connections may be few.
 func Main(m *testing.M) {
 	flag.Parse()
-	given := false
+	given := os.Getenv("TEST_DATABASE_URL") != ""
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		if err := flag.Set("test.parallel", parallel); err != nil {
+		if err := flag.Set("test.parallel", strconv.Itoa(max(parallel, runtime.GOMAXPROCS(0)))); err != nil {
 			panic(err)
 		}
 	}

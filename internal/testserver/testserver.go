@@ -51,7 +51,7 @@ type Server struct {
 	// Anonymous has no credential.
 	Anonymous *Client
 
-	events *event.Bus
+	events *event.Log
 }
 
 // New starts a server on a fresh database for the duration of the test.
@@ -98,18 +98,37 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 }
 
 // Run does what goes on besides an app's requests for the rest of the test, and
-// returns when changes arrive.
+// returns when events arrive.
 func Run(t testing.TB, a *app.App) {
 	var background sync.WaitGroup
 	t.Cleanup(background.Wait)
-	arrived := a.Events.Subscribe(t.Context(), 1)
 	background.Go(func() {
 		assert.NoError(t, a.Run(t.Context(), func(ctx context.Context) error {
 			<-ctx.Done()
 			return nil
 		}))
 	})
-	<-arrived
+	follow(t, a.Events)
+}
+
+// follow returns what is committed from now on.
+func follow(t testing.TB, log *event.Log) <-chan event.Committed {
+	t.Helper()
+	seen, ready := make(chan event.Committed, 10_000), make(chan struct{})
+	var reading sync.WaitGroup
+	t.Cleanup(reading.Wait)
+	reading.Go(func() {
+		log.Follow(t.Context(), func(events []event.Committed, missed bool) {
+			if missed {
+				close(ready)
+			}
+			for _, e := range events {
+				seen <- e
+			}
+		})
+	})
+	<-ready
+	return seen
 }
 
 // NewAccount adds an account with Password and a session, and returns its client.
@@ -147,22 +166,19 @@ func (s *Server) NewOrganization(t testing.TB, owner *Client, members ...*Client
 	return id
 }
 
-// Changes returns a function that waits for the next change of somebody's lists
-// which the server announces from now on.
-func (s *Server) Changes(t testing.TB) func() event.Change {
+// Events returns a function that waits for the next event that somebody is told
+// of, from now on.
+func (s *Server) Events(t testing.TB) func() event.Committed {
 	t.Helper()
-	changes := s.events.Subscribe(t.Context(), 1000)
-	return func() event.Change {
+	seen := follow(t, s.events)
+	return func() event.Committed {
 		t.Helper()
-		for {
-			select {
-			case change := <-changes:
-				if len(change.Topics) > 0 {
-					return change
-				}
-			case <-time.After(patience):
-				require.Fail(t, "nothing is announced")
-			}
+		select {
+		case e := <-seen:
+			return e
+		case <-time.After(patience):
+			require.Fail(t, "nothing is told")
+			return event.Committed{}
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
@@ -25,12 +27,13 @@ var (
 // Handlers are the operations of the tag totp.
 type Handlers struct {
 	queries *db.Queries
+	changes *change.Changes
 	vault   *vault.Vault
 }
 
 // New returns the operations over a database.
-func New(conn db.DBTX, keys *vault.Vault) *Handlers {
-	return &Handlers{queries: db.New(conn), vault: keys}
+func New(queries *db.Queries, changes *change.Changes, keys *vault.Vault) *Handlers {
+	return &Handlers{queries: queries, changes: changes, vault: keys}
 }
 
 // GetTotpSecret answers the pending secret, and creates it with the first call.
@@ -61,8 +64,10 @@ func (h *Handlers) createPending(ctx context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
-	return h.queries.InsertPendingTotpSecret(ctx, db.InsertPendingTotpSecretParams{
-		AccountID: id, KeyID: sealed.KeyID, Ciphertext: sealed.Ciphertext,
+	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		return tx.CreatePendingTotpSecret(ctx, db.CreatePendingTotpSecretParams{
+			AccountID: id, KeyID: sealed.KeyID, Ciphertext: sealed.Ciphertext,
+		})
 	})
 }
 
@@ -77,27 +82,29 @@ func (h *Handlers) EnableTotp(ctx context.Context, request api.EnableTotpRequest
 	if row.TOTPEnabled {
 		return nil, errEnabled
 	}
-	standing, err := signin.TOTPLimit.Count(ctx, h.queries, signin.TOTPSubject(id))
-	if err != nil {
-		return nil, err
-	}
-	if err := standing.Refusal(); err != nil {
+	if err := signin.CountCode(ctx, h.changes, id); err != nil {
 		return nil, err
 	}
 	sealed, err := h.prove(id, row.Ciphertext, request.Body.Code)
 	if err != nil {
 		return nil, err
 	}
-	enabled, err := h.queries.EnableTotp(ctx, db.EnableTotpParams{
-		AccountID: id, PendingCiphertext: row.Ciphertext, KeyID: sealed.KeyID, Ciphertext: sealed.Ciphertext,
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		enabled, err := tx.EnableTotp(ctx, db.EnableTotpParams{
+			AccountID: id, PendingCiphertext: row.Ciphertext, KeyID: sealed.KeyID, Ciphertext: sealed.Ciphertext,
+		})
+		if err != nil {
+			return err
+		}
+		if enabled == 0 {
+			return errEnabled
+		}
+		tx.Record(event.Event{
+			Action: event.AccountTOTPEnable, Owner: caller.Account(id), ResourceID: id, Details: event.Details{"name": row.Username},
+		})
+		return signin.ForgetCodes(ctx, tx.Queries, id)
 	})
 	if err != nil {
-		return nil, err
-	}
-	if enabled == 0 {
-		return nil, errEnabled
-	}
-	if err := signin.TOTPLimit.Reset(ctx, h.queries, signin.TOTPSubject(id)); err != nil {
 		return nil, err
 	}
 	return api.EnableTotp200JSONResponse{Message: "TOTP has been successfully enabled on your account."}, nil
@@ -133,12 +140,19 @@ func wrongCode() error {
 
 // DisableTotp forgets the active secret.
 func (h *Handlers) DisableTotp(ctx context.Context, _ api.DisableTotpRequestObject) (api.DisableTotpResponseObject, error) {
-	disabled, err := h.queries.DisableTotp(ctx, caller.From(ctx).AccountID)
+	id := caller.From(ctx).AccountID
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		username, err := tx.DisableTotp(ctx, id)
+		if err != nil {
+			return fail.OnNoRows(err, errDisabled)
+		}
+		tx.Record(event.Event{
+			Action: event.AccountTOTPDisable, Owner: caller.Account(id), ResourceID: id, Details: event.Details{"name": username},
+		})
+		return nil
+	})
 	if err != nil {
 		return nil, err
-	}
-	if disabled == 0 {
-		return nil, errDisabled
 	}
 	return api.DisableTotp200JSONResponse{Message: "TOTP has been successfully disabled on your account."}, nil
 }

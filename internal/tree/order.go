@@ -26,7 +26,7 @@ func ContainerOf(organizationID, folderID *int64) Container {
 // passes through the containers: what is the caller's own, then organization by
 // organization, and the folders in a container before itself.
 func LoadOrder(ctx context.Context, q *db.Queries, c *caller.Caller) ([]Container, error) {
-	folders, err := q.ListFolders(ctx, db.ListFoldersParams{AccountID: c.AccountID, OrganizationIds: c.Organizations})
+	folders, err := q.ListFolders(ctx, c.Reach)
 	if err != nil {
 		return nil, err
 	}

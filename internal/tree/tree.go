@@ -1,3 +1,5 @@
+// Package tree owns the shape that folders and entries share: where they lie, in
+// which order, and the nodes that clients draw. It decides no rights.
 package tree
 
 import (
@@ -21,11 +23,11 @@ type Tree struct {
 
 // Load reads the folders and organizations of a caller.
 func Load(ctx context.Context, q *db.Queries, c *caller.Caller) (*Tree, error) {
-	organizations, err := q.ListFolderTree(ctx, c.Organizations)
+	organizations, err := q.ListTreeOrganizations(ctx, c.Organizations)
 	if err != nil {
 		return nil, err
 	}
-	folders, err := q.ListFolders(ctx, db.ListFoldersParams{AccountID: c.AccountID, OrganizationIds: c.Organizations})
+	folders, err := q.ListFolders(ctx, c.Reach)
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,10 @@ package user
 
 import (
 	"context"
-	"slices"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/api"
-	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -18,44 +16,57 @@ var errLastAdmin = fail.BadRequest("You cannot delete the last administrator acc
 // DeleteUser removes an account and all that it owns; foreign keys take most of
 // it. Its organizations pass on to a member, or go too.
 func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequestObject) (api.DeleteUserResponseObject, error) {
-	var sessions, passedOn []int64
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		// Changes of the account's tree come before, not half way into each other.
-		if _, err := q.LockScopes(ctx, db.LockScopesParams{Scopes: []int64{request.AccountID}}); err != nil {
-			return err
-		}
-		target, _, err := lock(ctx, q, request.AccountID, permission.UsersManage)
+	account := caller.Account(request.AccountID)
+	// Changes of the account's tree come before, not half way into each other.
+	err := h.changes.Do(ctx, change.Touch{Owners: []caller.Owner{account}}, func(tx *change.Tx) error {
+		target, _, err := lock(ctx, tx.Queries, request.AccountID, permission.UsersManage)
 		if err != nil {
 			return err
 		}
 		if target.IsAdmin && !target.OtherAdmins {
 			return errLastAdmin
 		}
-		owned, err := q.LockOwnedOrganizations(ctx, target.ID)
+		owned, err := tx.LockOwnedOrganizations(ctx, target.ID)
 		if err != nil {
 			return err
 		}
-		if sessions, err = q.EndSessions(ctx, target.ID); err != nil {
+		sessions, err := tx.EndSessions(ctx, target.ID)
+		if err != nil {
 			return err
 		}
 		// The owner goes first: an organization never has two.
-		if err := q.DeleteUser(ctx, target.ID); err != nil {
+		if err := tx.DeleteUser(ctx, target.ID); err != nil {
 			return err
 		}
-		if err := q.PassOnOrganizations(ctx, owned); err != nil {
+		tx.Record(event.Event{
+			Action: event.AccountDelete, Owner: account, ResourceID: target.ID,
+			Details: event.Details{"name": target.Username}, EndedSessions: sessions,
+		})
+		passedOn, err := tx.PassOnOrganizations(ctx, owned)
+		if err != nil {
 			return err
 		}
-		deleted, err := q.DeleteOwnerlessOrganizations(ctx, owned)
-		passedOn = slices.DeleteFunc(owned, func(id int64) bool { return slices.Contains(deleted, id) })
-		return err
+		for _, o := range passedOn {
+			tx.Record(event.Event{
+				Action: event.OrganizationUpdate, Owner: caller.Organization(o.OrganizationID), ResourceID: o.OrganizationID,
+				Details: event.Details{"name": o.Name, "ownerId": o.AccountID},
+				Lists:   []event.List{event.Entries, event.LiveSessions},
+			})
+		}
+		deleted, err := tx.DeleteOwnerlessOrganizations(ctx, owned)
+		if err != nil {
+			return err
+		}
+		for _, o := range deleted {
+			tx.Record(event.Event{
+				Action: event.OrganizationDelete, Owner: caller.Organization(o.ID), ResourceID: o.ID,
+				Details: event.Details{"name": o.Name},
+			})
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
-	}
-	h.events.Publish(event.Change{EndedSessions: sessions})
-	for _, id := range passedOn {
-		h.events.Publish(event.Change{Topics: []event.Topic{event.Entries, event.LiveSessions}, Organizations: []int64{id}})
 	}
 	return api.DeleteUser200JSONResponse{Message: "Account got successfully deleted"}, nil
 }

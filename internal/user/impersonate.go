@@ -1,13 +1,14 @@
 package user
 
 import (
+	"cmp"
 	"context"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -15,22 +16,31 @@ import (
 // ImpersonateUser opens a session of another account, which sees it among its own.
 func (h *Handlers) ImpersonateUser(ctx context.Context, request api.ImpersonateUserRequestObject) (api.ImpersonateUserResponseObject, error) {
 	token := vault.NewSessionToken()
-	err := pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		target, err := lockWithin(ctx, q, request.AccountID, permission.UsersImpersonate)
+	c := caller.From(ctx)
+	// Whoever acts as an administrator stays who they are.
+	impersonator := cmp.Or(c.ImpersonatorID, c.AccountID)
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		target, err := lockWithin(ctx, tx.Queries, request.AccountID, permission.UsersImpersonate)
 		if err != nil {
 			return err
 		}
-		_, err = q.InsertSession(ctx, db.InsertSessionParams{
-			AccountID: target.ID, TokenHash: vault.HashToken(token),
-			IP: caller.Impersonated, UserAgent: caller.ClientFrom(ctx).Agent("None"),
+		id, err := tx.CreateSession(ctx, db.CreateSessionParams{
+			AccountID: target.ID, ImpersonatorID: &impersonator, TokenHash: vault.HashToken(token),
+			UserAgent: caller.ClientFrom(ctx).Agent("None"),
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		tx.Record(event.Event{
+			Action: event.ImpersonationBegin, Owner: caller.Account(target.ID), ResourceID: id,
+			Details: event.Details{"name": target.Username},
+		})
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	h.log.InfoContext(ctx, "session opened for another account",
-		"account", caller.From(ctx).AccountID, "target", request.AccountID, "ip", caller.ClientFrom(ctx).IP)
+		"account", impersonator, "target", request.AccountID, "ip", caller.ClientFrom(ctx).IP)
 	return api.ImpersonateUser200JSONResponse{Token: token, Message: "Session got successfully created"}, nil
 }

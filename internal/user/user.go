@@ -9,12 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -31,15 +29,14 @@ var (
 
 // Handlers are the operations of the tag user.
 type Handlers struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
-	events  *event.Bus
+	changes *change.Changes
 	log     *slog.Logger
 }
 
 // New returns the operations over a database.
-func New(pool *pgxpool.Pool, events *event.Bus, log *slog.Logger) *Handlers {
-	return &Handlers{pool: pool, queries: db.New(pool), events: events, log: log}
+func New(queries *db.Queries, changes *change.Changes, log *slog.Logger) *Handlers {
+	return &Handlers{queries: queries, changes: changes, log: log}
 }
 
 // ListUsers answers a page of the accounts, the newest first.
@@ -77,12 +74,23 @@ func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequest
 	if err != nil {
 		return nil, err
 	}
-	id, err := h.queries.InsertAccount(ctx, db.InsertAccountParams{
-		Username: request.Body.Username, PasswordHash: hash,
-		FirstName: request.Body.FirstName, LastName: request.Body.LastName,
+	var id int64
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		id, err = tx.CreateAccount(ctx, db.CreateAccountParams{
+			Username: request.Body.Username, PasswordHash: hash,
+			FirstName: request.Body.FirstName, LastName: request.Body.LastName,
+		})
+		if err != nil {
+			return fail.OnConstraint(err, "accounts_username_unique", fail.Conflict("This account already exists"))
+		}
+		tx.Record(event.Event{
+			Action: event.AccountCreate, Owner: caller.Account(id), ResourceID: id,
+			Details: event.Details{"name": request.Body.Username, "isAdmin": false},
+		})
+		return nil
 	})
 	if err != nil {
-		return nil, fail.OnConstraint(err, "accounts_username_unique", fail.Conflict("This account already exists"))
+		return nil, err
 	}
 	return api.CreateUser200JSONResponse{ID: id, Message: "Account got successfully created"}, nil
 }
@@ -94,13 +102,16 @@ func (h *Handlers) UpdateUserPassword(ctx context.Context, request api.UpdateUse
 	if err != nil {
 		return nil, err
 	}
-	err = pgx.BeginFunc(ctx, h.pool, func(tx pgx.Tx) error {
-		q := h.queries.WithTx(tx)
-		target, err := lockWithin(ctx, q, request.AccountID, permission.UsersManage)
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		target, err := lockWithin(ctx, tx.Queries, request.AccountID, permission.UsersManage)
 		if err != nil {
 			return err
 		}
-		_, err = q.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: target.ID})
+		tx.Record(event.Event{
+			Action: event.AccountPasswordReset, Owner: caller.Account(target.ID), ResourceID: target.ID,
+			Details: event.Details{"name": target.Username},
+		})
+		_, err = tx.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: target.ID})
 		return err
 	})
 	if err != nil {

@@ -54,10 +54,10 @@ func Open(ctx context.Context, q *db.Queries, master MasterKey) (*Vault, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := q.InsertKeyset(ctx, db.InsertKeysetParams{Fingerprint: master.Fingerprint(), Keyset: created}); err != nil {
+	if err := q.CreateKeyset(ctx, db.CreateKeysetParams{Fingerprint: master.Fingerprint(), Keyset: created}); err != nil {
 		return nil, fmt.Errorf("store data keys: %w", err)
 	}
-	stored, err := q.FindKeyset(ctx)
+	stored, err := q.GetKeyset(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read data keys: %w", err)
 	}

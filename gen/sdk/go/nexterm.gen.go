@@ -19,6 +19,36 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditLogActor.
+const (
+	AuditLogActorAPIKey        AuditLogActor = "api_key"
+	AuditLogActorImpersonation AuditLogActor = "impersonation"
+	AuditLogActorJob           AuditLogActor = "job"
+	AuditLogActorOperator      AuditLogActor = "operator"
+	AuditLogActorSession       AuditLogActor = "session"
+	AuditLogActorSystem        AuditLogActor = "system"
+)
+
+// Valid indicates whether the value is a known member of the AuditLogActor enum.
+func (e AuditLogActor) Valid() bool {
+	switch e {
+	case AuditLogActorAPIKey:
+		return true
+	case AuditLogActorImpersonation:
+		return true
+	case AuditLogActorJob:
+		return true
+	case AuditLogActorOperator:
+		return true
+	case AuditLogActorSession:
+		return true
+	case AuditLogActorSystem:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ConnectionConnectionType.
 const (
 	ConnectionConnectionTypeEntryDemoConnect ConnectionConnectionType = "entry.demo_connect"
@@ -971,11 +1001,15 @@ type AuditActionCategory struct {
 	Label string `json:"label"`
 }
 
-// AuditLog Example: {"accountId":1,"action":"identity.create","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}
+// AuditLog Example: {"accountId":1,"action":"identity.create","actor":"session","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"impersonatorId":null,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","subjectId":null,"timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}
 type AuditLog struct {
-	// AccountID Who did it. The account may be gone.
-	AccountID int64  `json:"accountId"`
+	// AccountID Who did it; null where it was no account. The account may be gone.
+	AccountID *int64 `json:"accountId"`
 	Action    string `json:"action"`
+
+	// Actor What acted: an account with a login session, with an API key or through a session that somebody else has
+	// opened; background work; the command line; or the server itself, also for those who have not proved who they are.
+	Actor AuditLogActor `json:"actor"`
 
 	// ActorFirstName Null when the account is gone.
 	ActorFirstName *string `json:"actorFirstName"`
@@ -984,11 +1018,14 @@ type AuditLog struct {
 	ActorLastName *string `json:"actorLastName"`
 
 	// Details Depends on the action; flat, and never a secret.
-	Details   json.RawMessage `json:"details"`
-	ID        int64           `json:"id"`
-	IPAddress *string         `json:"ipAddress"`
+	Details json.RawMessage `json:"details"`
+	ID      int64           `json:"id"`
 
-	// OrganizationID Whose resource it was; null for the actor's own. The organization may be gone.
+	// ImpersonatorID Who really acted as the account, if that was somebody else.
+	ImpersonatorID *int64  `json:"impersonatorId"`
+	IPAddress      *string `json:"ipAddress"`
+
+	// OrganizationID Whose resource it was; null for what belongs to an account. The organization may be gone.
 	OrganizationID *int64 `json:"organizationId"`
 
 	// OrganizationName Null when the organization is gone.
@@ -1002,12 +1039,19 @@ type AuditLog struct {
 	// ResourceName The resource's name now, or the name in `details` when the resource is gone or out of the caller's reach.
 	ResourceName *string `json:"resourceName"`
 
+	// SubjectID The account that it was done to, where no organization is concerned; 0 for the server itself.
+	SubjectID *int64 `json:"subjectId"`
+
 	// Timestamp ISO 8601 in UTC with milliseconds.
 	//
 	// Example: 2026-01-31T12:00:00.000Z
 	Timestamp Timestamp `json:"timestamp"`
 	UserAgent *string   `json:"userAgent"`
 }
+
+// AuditLogActor What acted: an account with a login session, with an API key or through a session that somebody else has
+// opened; background work; the command line; or the server itself, also for those who have not proved who they are.
+type AuditLogActor string
 
 // AuditLogFilters The filters of the search, as given.
 //
@@ -1024,7 +1068,7 @@ type AuditLogFilters struct {
 	StartDate      *string `json:"startDate"`
 }
 
-// AuditLogPage Example: {"filters":{"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"},"logs":[{"accountId":1,"action":"identity.create","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}],"total":1}
+// AuditLogPage Example: {"filters":{"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"},"logs":[{"accountId":1,"action":"identity.create","actor":"session","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"impersonatorId":null,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","subjectId":null,"timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}],"total":1}
 type AuditLogPage struct {
 	// Filters The filters of the search, as given.
 	//
@@ -3165,7 +3209,7 @@ type SearchAccountsParams struct {
 
 // ListAuditLogsParams defines parameters for ListAuditLogs.
 type ListAuditLogsParams struct {
-	// OrganizationID An organization's id for everything in it, or `personal` for what the caller did outside of organizations.
+	// OrganizationID An organization's id for everything in it, or `personal` for what the caller did outside of organizations and what was done to its account.
 	OrganizationID *string `form:"organizationId,omitempty" json:"organizationId,omitempty"`
 
 	// Action An action, or a category followed by `.*`; other wildcards are refused.
@@ -4607,8 +4651,9 @@ type ClientInterface interface {
 
 	// ListAuditLogs Search the audit log
 	//
-	// Without `organizationId`: what the caller did, anywhere, and everything that happened in those
-	// of its organizations whose audit log it may view. Newest first.
+	// Without `organizationId`: what the caller did, anywhere, what was done to its account, and everything that
+	// happened in those of its organizations whose audit log it may view; for administrators also what was done to
+	// the server. Newest first.
 	//
 	// Corresponds with GET /api/audit/logs (the `ListAuditLogs` operationId).
 	ListAuditLogs(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6639,8 +6684,9 @@ func (c *Client) GetAvatar(ctx context.Context, accountID int64, reqEditors ...R
 
 // ListAuditLogs Search the audit log
 //
-// Without `organizationId`: what the caller did, anywhere, and everything that happened in those
-// of its organizations whose audit log it may view. Newest first.
+// Without `organizationId`: what the caller did, anywhere, what was done to its account, and everything that
+// happened in those of its organizations whose audit log it may view; for administrators also what was done to
+// the server. Newest first.
 //
 // Corresponds with GET /api/audit/logs (the `ListAuditLogs` operationId).
 func (c *Client) ListAuditLogs(ctx context.Context, params *ListAuditLogsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -15265,8 +15311,9 @@ type ClientWithResponsesInterface interface {
 
 	// ListAuditLogsWithResponse Search the audit log
 	//
-	// Without `organizationId`: what the caller did, anywhere, and everything that happened in those
-	// of its organizations whose audit log it may view. Newest first.
+	// Without `organizationId`: what the caller did, anywhere, what was done to its account, and everything that
+	// happened in those of its organizations whose audit log it may view; for administrators also what was done to
+	// the server. Newest first.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -28133,8 +28180,9 @@ func (c *ClientWithResponses) GetAvatarWithResponse(ctx context.Context, account
 
 // ListAuditLogsWithResponse Search the audit log
 //
-// Without `organizationId`: what the caller did, anywhere, and everything that happened in those
-// of its organizations whose audit log it may view. Newest first.
+// Without `organizationId`: what the caller did, anywhere, what was done to its account, and everything that
+// happened in those of its organizations whose audit log it may view; for administrators also what was done to
+// the server. Newest first.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -42,7 +44,7 @@ func TestDeleteTakesAllThatTheAccountOwns(t *testing.T) {
 	}
 	require.Equal(t, 1, s.Count(t, "identities where id = $1", contributed), "an organization keeps what members gave it")
 	require.Equal(t, 1, s.Count(t, "credentials"))
-	require.Equal(t, 2, s.Count(t, "audit_logs where account_id = $1", target.AccountID), "the trail stays")
+	require.Equal(t, 1, s.Count(t, "audit_logs where account_id = $1", target.AccountID), "the trail stays")
 	require.Equal(t, s.Owner.AccountID, ownerOf(t, s, shared))
 	target.Get("/api/account/me").WantError(401, "The provided token is not valid")
 	s.Admin.Delete(userPath(target.AccountID)).WantError(404, "The provided account does not exist")
@@ -114,7 +116,7 @@ func TestDeleteTakesOrganizationsWithoutAnotherActiveMember(t *testing.T) {
 	require.Zero(t, s.Count(t, "organization_members where organization_id = $1", alone))
 	require.Zero(t, s.Count(t, "identities"))
 	require.Zero(t, s.Count(t, "credentials"))
-	require.Equal(t, 1, s.Count(t, "audit_logs where organization_id = $1", alone))
+	require.Equal(t, 2, s.Count(t, "audit_logs where organization_id = $1", alone), "the identity and the deletion")
 	require.Equal(t, 1, s.Count(t, "organizations"))
 }
 
@@ -200,23 +202,21 @@ func TestDeleteWaitsForAnOrganizationThatIsBeingFounded(t *testing.T) {
 	require.Zero(t, s.Count(t, "organizations where name = 'New'"))
 }
 
-func TestDeleteAnnouncesEndedSessionsAndNewOwners(t *testing.T) {
+func TestDeleteTellsOfEndedSessionsAndNewOwners(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	var session int64
 	s.Scan(t, &session, `select id from sessions where account_id = $1`, s.Owner.AccountID)
-	conn, err := s.Pool.Acquire(t.Context())
-	require.NoError(t, err)
-	defer conn.Release()
-	_, err = conn.Exec(t.Context(), "listen nexterm")
-	require.NoError(t, err)
-
+	next := s.Events(t)
 	s.Admin.Delete(userPath(s.Owner.AccountID)).Want(200)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	notification, err := conn.Conn().WaitForNotification(ctx)
-	require.NoError(t, err)
-	require.JSONEq(t, fmt.Sprintf(`[{"endedSessions": [%d]}, {"topics": ["ENTRIES", "LIVE_SESSIONS"], "organizations": [%d]}]`, session, s.Organization), notification.Payload)
+	told := map[event.Action]event.Committed{}
+	for range 2 {
+		e := next()
+		told[e.Action] = e
+	}
+	require.Equal(t, []int64{session}, told[event.AccountDelete].EndedSessions)
+	require.Equal(t, caller.Organization(s.Organization), told[event.OrganizationUpdate].Owner)
+	require.Equal(t, []event.List{event.Entries, event.LiveSessions}, told[event.OrganizationUpdate].Lists)
 }
 
 // Whatever an account is doing while it is deleted, it only learns that it is gone.

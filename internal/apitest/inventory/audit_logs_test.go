@@ -277,6 +277,7 @@ func TestLogsTellWhoDidWhatWhere(t *testing.T) {
 	delete(log, "timestamp")
 	delete(log, "id")
 	require.Equal(t, body{
+		"actor": "session", "impersonatorId": nil, "subjectId": nil,
 		"accountId": float64(s.Colleague.AccountID), "organizationId": float64(s.Organization),
 		"action": "identity.create", "resource": "identity", "resourceId": float64(identity), "resourceName": "Shared",
 		"ipAddress": "127.0.0.1", "userAgent": "curl/8", "reason": nil,

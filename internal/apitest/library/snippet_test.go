@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
@@ -40,32 +41,36 @@ func TestSnippetCommandIsBounded(t *testing.T) {
 	}
 }
 
-func TestSnippetChangesArePublished(t *testing.T) {
+func TestSnippetChangesTellWhoSeesThem(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	next := s.Changes(t)
+	next := s.Events(t)
 	organization := fmt.Sprintf("?organizationId=%d", s.Organization)
-	personal := event.Change{Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Owner.AccountID}}
-	shared := event.Change{Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Colleague.AccountID}, Organizations: []int64{s.Organization}}
+	told := func(owner caller.Owner, action event.Action) {
+		t.Helper()
+		e := next()
+		require.Equal(t, action, e.Action)
+		require.Equal(t, owner, e.Owner)
+		require.Equal(t, []event.List{event.Snippets}, e.Lists)
+	}
+	personal, shared := caller.Account(s.Owner.AccountID), caller.Organization(s.Organization)
 
 	id := newSnippet(s.Owner, "Personal", nil)
-	require.Equal(t, personal, next())
+	told(personal, event.SnippetCreate)
 	other := newSnippet(s.Owner, "Other", nil)
-	require.Equal(t, personal, next())
+	told(personal, event.SnippetCreate)
 	s.Owner.Patch(snippetPath(id), body{"name": "Changed"}).Want(200)
-	require.Equal(t, personal, next())
+	told(personal, event.SnippetUpdate)
 	s.Owner.Patch(snippetPath(id)+"/reposition", body{"targetId": other}).Want(200)
-	require.Equal(t, personal, next())
+	told(personal, event.SnippetUpdate)
 	s.Owner.Delete(snippetPath(id)).Want(200)
-	require.Equal(t, personal, next())
+	told(personal, event.SnippetDelete)
 	id = newSnippet(s.Colleague, "Shared", s.Organization)
-	require.Equal(t, shared, next())
+	told(shared, event.SnippetCreate)
 	s.Colleague.Patch(snippetPath(id)+organization, body{"name": "Changed"}).Want(200)
-	require.Equal(t, shared, next())
+	told(shared, event.SnippetUpdate)
 	s.Admin.Patch(snippetPath(id)+organization, body{"name": "Again"}).Want(200)
-	require.Equal(t, event.Change{
-		Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Admin.AccountID}, Organizations: []int64{s.Organization},
-	}, next())
+	told(shared, event.SnippetUpdate)
 	s.Colleague.Delete(snippetPath(id) + organization).Want(200)
-	require.Equal(t, shared, next())
+	told(shared, event.SnippetDelete)
 }

@@ -41,7 +41,7 @@ func TestACredentialCostsOneQueryAndAWriteAMinute(t *testing.T) {
 		for _, kind := range []struct {
 			caller     *testserver.Client
 			find, late string
-		}{{s.Owner, "FindCallerBySession", "TouchSession"}, {key, "FindCallerByAPIKey", "TouchAPIKey"}} {
+		}{{s.Owner, "GetCallerBySession", "TouchSession"}, {key, "GetCallerByAPIKey", "TouchAPIKey"}} {
 			want := []string{kind.find, kind.find, kind.find, kind.find, kind.find}
 			if age != "" {
 				s.Exec(t, `update sessions set last_activity = now() - $1::interval`, age)

@@ -35,7 +35,7 @@ func TestForeignKeysToAccountsAreNamedSo(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	rows, err := s.Pool.Query(t.Context(), `select conname from pg_constraint
-		where contype = 'f' and (confrelid = 'accounts'::regclass) <> (conname ~ '_(account|creator|authorizer)_exists$')`)
+		where contype = 'f' and (confrelid = 'accounts'::regclass) <> (conname ~ '_(account|creator|authorizer|impersonator)_exists$')`)
 	require.NoError(t, err)
 	otherwise, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)

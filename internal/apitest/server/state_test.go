@@ -10,6 +10,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
@@ -64,14 +66,15 @@ func createPersonal(c *testserver.Client, name string) {
 	c.Put("/api/identity", object{"name": name, "type": "password"}).Want(200)
 }
 
-// publish announces a change as another server would.
-func publish(t *testing.T, s *testserver.Server, changes ...event.Change) {
+// tell records events as another server would.
+func tell(t *testing.T, s *testserver.Server, events ...event.Event) {
 	t.Helper()
-	bus := event.NewBus(s.Pool, slog.New(slog.DiscardHandler))
-	for _, change := range changes {
-		bus.Publish(change)
-	}
-	require.NoError(t, bus.Flush(t.Context()))
+	log := event.NewLog(s.Pool, slog.New(slog.DiscardHandler))
+	require.NoError(t, change.New(s.Pool, log).Do(t.Context(), change.Touch{}, func(tx *change.Tx) error {
+		tx.Record(events...)
+		return nil
+	}))
+	log.Flush(t.Context())
 }
 
 func TestOpeningStateSendsAllListsInOrder(t *testing.T) {
@@ -122,13 +125,13 @@ func TestBurstIsAnsweredOnce(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	socket := openState(t, s.Owner)
-	var burst []event.Change
+	var burst []event.Event
 	for range 50 {
 		burst = append(burst,
-			event.Change{Topics: []event.Topic{event.Snippets}, Accounts: []int64{s.Owner.AccountID}},
-			event.Change{Topics: []event.Topic{event.Snippets}, Organizations: []int64{s.Organization}})
+			event.Event{Action: event.SnippetUpdate, Owner: caller.Account(s.Owner.AccountID)},
+			event.Event{Action: event.SnippetUpdate, Owner: caller.Organization(s.Organization)})
 	}
-	publish(t, s, burst...)
+	tell(t, s, burst...)
 	require.Equal(t, "SNIPPETS", socket.Next().Type)
 	socket.Send(`{"action": "refresh", "type": "CONNECTIONS"}`)
 	require.Equal(t, "CONNECTIONS", socket.Next().Type)
@@ -227,25 +230,25 @@ func TestListThatFailsComesLater(t *testing.T) {
 	require.Empty(t, nextIdentities(t, socket))
 }
 
-func TestMissedChangesAreMadeUpFor(t *testing.T) {
+func TestALostConnectionLosesNoChange(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	socket := openState(t, s.Owner)
-	s.Exec(t, `insert into identities (account_id, name, type) values ($1, 'Unannounced', 'password')`, s.Owner.AccountID)
 	loseConnection(t, s)
-	require.Equal(t, []string{"Unannounced"}, nextIdentities(t, socket))
+	createPersonal(s.Owner, "Own")
+	require.Equal(t, []string{"Own"}, nextIdentities(t, socket))
 }
 
 func TestThousandsOfFormerMembersHearOfOneChange(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	socket := openState(t, s.Stranger)
-	change := event.Change{Topics: []event.Topic{event.LiveSessions}}
+	gone := event.Event{Action: event.OrganizationDelete, Owner: caller.Organization(987654), AccountLists: []event.List{event.LiveSessions}}
 	for id := range int64(3_000) {
-		change.Accounts = append(change.Accounts, 1_000_000+id)
+		gone.Accounts = append(gone.Accounts, 1_000_000+id)
 	}
-	change.Accounts = append(change.Accounts, s.Stranger.AccountID)
-	publish(t, s, change)
+	gone.Accounts = append(gone.Accounts, s.Stranger.AccountID)
+	tell(t, s, gone)
 	require.Equal(t, "LIVE_SESSIONS", socket.Next().Type)
 }
 

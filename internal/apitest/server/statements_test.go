@@ -3,7 +3,7 @@ package server_test
 import (
 	"context"
 	"fmt"
-	"strings"
+	"regexp"
 	"sync"
 	"testing"
 
@@ -112,15 +112,17 @@ func fillInventory(t *testing.T, s *testserver.Server, rows int) (folder, entry 
 	return folder, entry
 }
 
-// statements collects what a pool sends, without the notifications that follow
-// a commit in their own time.
+var beside = regexp.MustCompile(`-- name: (Notify|ReadEvents|GetEventsHorizon) `)
+
+// statements collects what a pool sends, without what goes on beside requests:
+// announcing events and reading them.
 type statements struct {
 	mu   sync.Mutex
 	sent []string
 }
 
 func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	if !strings.Contains(data.SQL, "pg_notify") {
+	if !beside.MatchString(data.SQL) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.sent = append(s.sent, data.SQL)
@@ -138,6 +140,18 @@ func (s *statements) take() []string {
 }
 
 func (s *statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+func (s *statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent = append(s.sent, data.SQL)
+}
+
+func (s *statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // counted is a server of its own whose statements are counted.
 func counted(t *testing.T) (*testserver.Server, *statements) {
