@@ -35,9 +35,9 @@ create view events_horizon as
 select coalesce(min(running.transaction_id), pg_snapshot_xmax(pg_current_snapshot())) as transaction_id
 from pg_snapshot_xip(pg_current_snapshot()) as running (transaction_id)
 where not exists (select
-                  from pg_stat_activity other
+                  from pg_stat_get_activity(null) other
                   where other.backend_xid = running.transaction_id::xid
-                    and other.datname <> current_database());
+                    and other.datid <> (select oid from pg_database where datname = current_database()));
 
 -- +goose Down
 drop view events_horizon;

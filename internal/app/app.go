@@ -23,6 +23,8 @@ import (
 const (
 	// stopTime is how long running jobs have to end after they are cancelled.
 	stopTime = 15 * time.Second
+	// followTime is how long the first request waits for the live feed to begin.
+	followTime = 2 * time.Second
 	// flushTime is how long the other servers' news may take after that.
 	flushTime = 5 * time.Second
 )
@@ -90,6 +92,13 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 	background.Go(func() { a.Events.Run(running) })
 	background.Go(func() { a.Server.Run(running) })
 
+	// Sockets that open from now on miss nothing. A database that is away just now
+	// is no reason not to answer that.
+	select {
+	case <-a.Server.Following():
+	case <-time.After(followTime):
+	case <-ctx.Done():
+	}
 	err := serve(ctx)
 	stop()
 	background.Wait()

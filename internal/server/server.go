@@ -83,6 +83,9 @@ func (s *Server) Run(ctx context.Context) {
 	s.sockets.drain()
 }
 
+// Following is closed when the live feed has begun to hear of changes.
+func (s *Server) Following() <-chan struct{} { return s.feed.Following }
+
 type server struct {
 	pool    *pgxpool.Pool
 	queries *db.Queries

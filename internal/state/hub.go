@@ -47,6 +47,10 @@ type Hub struct {
 	// open counts the sockets that are being served.
 	open sync.WaitGroup
 
+	// Following is closed when the hub has begun to hear of changes.
+	Following chan struct{}
+	follow    func()
+
 	// mu is taken before a socket's own lock, never after it.
 	mu       sync.Mutex
 	accounts map[int64]*account
@@ -65,8 +69,10 @@ func New(options Options) *Hub {
 	if options.WriteTimeout == 0 {
 		options.WriteTimeout = DefaultWriteTimeout
 	}
+	following := make(chan struct{})
 	return &Hub{
 		options: options, queries: db.New(options.Pool),
+		Following: following, follow: sync.OnceFunc(func() { close(following) }),
 		accounts: map[int64]*account{}, sessions: map[int64][]*socket{},
 	}
 }
@@ -77,6 +83,7 @@ func (h *Hub) Run(ctx context.Context) {
 	h.options.Events.Follow(ctx, func(events []event.Committed, missed bool) {
 		if missed {
 			h.markAll()
+			h.follow()
 		}
 		h.apply(ctx, events)
 	})

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"testing"
 )
@@ -16,6 +17,8 @@ const parallel = 8
 // tests at a time stays what it is if the flag says so, and on a server of
 // somebody else's, whose connections may be few.
 func Main(m *testing.M) {
+	// Collected as seldom as in a server.
+	debug.SetGCPercent(400)
 	flag.Parse()
 	given := os.Getenv("TEST_DATABASE_URL") != ""
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })

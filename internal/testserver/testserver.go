@@ -98,17 +98,19 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 }
 
 // Run does what goes on besides an app's requests for the rest of the test, and
-// returns when events arrive.
+// returns when it has begun.
 func Run(t testing.TB, a *app.App) {
 	var background sync.WaitGroup
 	t.Cleanup(background.Wait)
+	begun := make(chan struct{})
 	background.Go(func() {
 		assert.NoError(t, a.Run(t.Context(), func(ctx context.Context) error {
+			close(begun)
 			<-ctx.Done()
 			return nil
 		}))
 	})
-	follow(t, a.Events)
+	<-begun
 }
 
 // follow returns what is committed from now on.
@@ -135,11 +137,12 @@ func follow(t testing.TB, log *event.Log) <-chan event.Committed {
 func (s *Server) NewAccount(t testing.TB, username string) *Client {
 	t.Helper()
 	var id int64
-	s.Scan(t, &id, `insert into accounts (username, first_name, last_name, password_hash)
-		values ($1, initcap($1), 'Test', $2) returning id`, username, passwordHash())
 	token := vault.NewSessionToken()
-	s.Exec(t, `insert into sessions (account_id, token_hash, ip, user_agent) values ($1, $2, '127.0.0.1', 'seed')`,
-		id, vault.HashToken(token))
+	s.Scan(t, &id, `with created as (
+			insert into accounts (username, first_name, last_name, password_hash)
+				values ($1, initcap($1), 'Test', $2) returning id)
+		insert into sessions (account_id, token_hash, ip, user_agent)
+		select id, $3, '127.0.0.1', 'seed' from created returning account_id`, username, passwordHash(), vault.HashToken(token))
 	return s.client(t, id, username, token)
 }
 
