@@ -3,6 +3,7 @@
 package server_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
@@ -10,4 +11,12 @@ import (
 
 type object = map[string]any
 
-func TestMain(m *testing.M) { testserver.Main(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(serveVariable); url != "" {
+		if err := serveUntilKilled(url); err != nil {
+			panic(err)
+		}
+		return
+	}
+	testserver.Main(m)
+}
