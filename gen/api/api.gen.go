@@ -1378,6 +1378,77 @@ type GeneralPreferences struct {
 	Language *string `json:"language,omitempty"`
 }
 
+// Group Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"name":"Operators","sortOrder":2}
+type Group struct {
+	Color string `json:"color"`
+	ID    int64  `json:"id"`
+
+	// IsAdmin Whether this group has every permission.
+	IsAdmin bool `json:"isAdmin"`
+
+	// IsDefault Whether everybody has this group.
+	IsDefault bool   `json:"isDefault"`
+	Name      string `json:"name"`
+
+	// SortOrder The lower, the earlier it decides.
+	SortOrder int32 `json:"sortOrder"`
+}
+
+// GroupDetails Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"members":[{"avatarHash":null,"firstName":"Ada","id":7,"lastName":"Lovelace","username":"ada"}],"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
+type GroupDetails struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+
+	// IsSystem Whether this group is built in.
+	IsSystem bool `json:"isSystem"`
+
+	// Members Accounts that were given this group, by username.
+	Members []AccountView `json:"members"`
+	Name    string        `json:"name"`
+
+	// Permissions What this group decides; other permissions are left to groups of lower priority.
+	Permissions map[string]PermissionOverride `json:"permissions"`
+	SortOrder   int32                         `json:"sortOrder"`
+}
+
+// GroupOrder Example: {"order":[5,3,4]}
+type GroupOrder struct {
+	// Order Ids of groups, the highest priority first.
+	Order []int64 `json:"order"`
+}
+
+// GroupPatch Example: {"color":"#314BD3","name":"Night operators","sortOrder":1}
+type GroupPatch struct {
+	Color *string `json:"color,omitempty"`
+
+	// Name Surrounding white space is taken off.
+	Name *string `json:"name,omitempty"`
+
+	// SortOrder The lower, the earlier it decides.
+	SortOrder *int32 `json:"sortOrder,omitempty"`
+}
+
+// GroupSummary Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"memberCount":4,"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
+type GroupSummary struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+
+	// IsSystem Whether this group is built in.
+	IsSystem bool `json:"isSystem"`
+
+	// MemberCount Accounts that were given this group.
+	MemberCount int64  `json:"memberCount"`
+	Name        string `json:"name"`
+
+	// Permissions What this group decides; other permissions are left to groups of lower priority.
+	Permissions map[string]PermissionOverride `json:"permissions"`
+	SortOrder   int32                         `json:"sortOrder"`
+}
+
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
 type Identity struct {
 	// AccountID The owner of a personal identity; null for an organization's.
@@ -1683,6 +1754,14 @@ type NewFolder struct {
 	ParentID *int64 `json:"parentId,omitempty"`
 }
 
+// NewGroup Example: {"color":"#314BD3","name":"Operators"}
+type NewGroup struct {
+	Color *string `json:"color,omitempty"`
+
+	// Name Surrounding white space is taken off.
+	Name string `json:"name"`
+}
+
 // NewIdentity Example: {"name":"Deploy key","sshKey":"-----BEGIN OPENSSH PRIVATE KEY-----\n...","type":"ssh","username":"deploy"}
 type NewIdentity struct {
 	// Name Display name, not unique.
@@ -1749,14 +1828,6 @@ type NewOrganization struct {
 // NewPassword Example: {"password":"correct horse battery staple"}
 type NewPassword struct {
 	Password string `json:"password"`
-}
-
-// NewRole Example: {"color":"#314BD3","name":"Operators"}
-type NewRole struct {
-	Color *string `json:"color,omitempty"`
-
-	// Name Surrounding white space is taken off.
-	Name string `json:"name"`
 }
 
 // NewRoleMember Example: {"accountId":7}
@@ -2305,77 +2376,6 @@ type RecentEntry struct {
 // RecentEntryConnectionType defines model for RecentEntry.ConnectionType.
 type RecentEntryConnectionType string
 
-// Role Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"name":"Operators","sortOrder":2}
-type Role struct {
-	Color string `json:"color"`
-	ID    int64  `json:"id"`
-
-	// IsAdmin Whether this role has every permission.
-	IsAdmin bool `json:"isAdmin"`
-
-	// IsDefault Whether everybody has this role.
-	IsDefault bool   `json:"isDefault"`
-	Name      string `json:"name"`
-
-	// SortOrder The lower, the earlier it decides.
-	SortOrder int32 `json:"sortOrder"`
-}
-
-// RoleDetails Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"members":[{"avatarHash":null,"firstName":"Ada","id":7,"lastName":"Lovelace","username":"ada"}],"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
-type RoleDetails struct {
-	Color     string `json:"color"`
-	ID        int64  `json:"id"`
-	IsAdmin   bool   `json:"isAdmin"`
-	IsDefault bool   `json:"isDefault"`
-
-	// IsSystem Whether this role is built in.
-	IsSystem bool `json:"isSystem"`
-
-	// Members Accounts that were given this role, by username.
-	Members []AccountView `json:"members"`
-	Name    string        `json:"name"`
-
-	// Permissions What this role decides; other permissions are left to roles of lower priority.
-	Permissions map[string]PermissionOverride `json:"permissions"`
-	SortOrder   int32                         `json:"sortOrder"`
-}
-
-// RoleOrder Example: {"order":[5,3,4]}
-type RoleOrder struct {
-	// Order Ids of roles, the highest priority first.
-	Order []int64 `json:"order"`
-}
-
-// RolePatch Example: {"color":"#314BD3","name":"Night operators","sortOrder":1}
-type RolePatch struct {
-	Color *string `json:"color,omitempty"`
-
-	// Name Surrounding white space is taken off.
-	Name *string `json:"name,omitempty"`
-
-	// SortOrder The lower, the earlier it decides.
-	SortOrder *int32 `json:"sortOrder,omitempty"`
-}
-
-// RoleSummary Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"memberCount":4,"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
-type RoleSummary struct {
-	Color     string `json:"color"`
-	ID        int64  `json:"id"`
-	IsAdmin   bool   `json:"isAdmin"`
-	IsDefault bool   `json:"isDefault"`
-
-	// IsSystem Whether this role is built in.
-	IsSystem bool `json:"isSystem"`
-
-	// MemberCount Accounts that were given this role.
-	MemberCount int64  `json:"memberCount"`
-	Name        string `json:"name"`
-
-	// Permissions What this role decides; other permissions are left to roles of lower priority.
-	Permissions map[string]PermissionOverride `json:"permissions"`
-	SortOrder   int32                         `json:"sortOrder"`
-}
-
 // SSHConfigImport Example: {"folderId":4,"servers":[{"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}]}
 type SSHConfigImport struct {
 	// FolderID The folder that the entries are appended to.
@@ -2716,7 +2716,7 @@ type User struct {
 	AvatarHash    *string `json:"avatarHash"`
 	FirstName     string  `json:"firstName"`
 
-	// Groups The account's roles in order of priority; the default role, which everybody has, is the last.
+	// Groups The account's groups in order of priority; the default group, which everybody has, is the last.
 	Groups      []UserGroup `json:"groups"`
 	ID          int64       `json:"id"`
 	LastName    string      `json:"lastName"`
@@ -2754,7 +2754,7 @@ type UserPermissions struct {
 	Effective EffectiveSystemPermissions `json:"effective"`
 	FirstName string                     `json:"firstName"`
 
-	// GroupIds Roles that the account was given, ascending.
+	// GroupIds Groups that the account was given, ascending.
 	GroupIds  []int64                       `json:"groupIds"`
 	ID        int64                         `json:"id"`
 	LastName  string                        `json:"lastName"`
@@ -2764,7 +2764,7 @@ type UserPermissions struct {
 
 // UserRoles Example: {"groupIds":[3,5]}
 type UserRoles struct {
-	// GroupIds All roles that the account shall have besides the default one.
+	// GroupIds All groups that the account shall have besides the default one.
 	GroupIds []int64 `json:"groupIds"`
 }
 
@@ -2780,6 +2780,12 @@ type EntryID = int64
 // FolderID defines model for FolderId.
 type FolderID = int64
 
+// GroupAccountID defines model for GroupAccountId.
+type GroupAccountID = int64
+
+// GroupID defines model for GroupId.
+type GroupID = int64
+
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
 
@@ -2794,12 +2800,6 @@ type PasskeyID = int64
 
 // ProviderID defines model for ProviderId.
 type ProviderID = int64
-
-// RoleAccountID defines model for RoleAccountId.
-type RoleAccountID = int64
-
-// RoleID defines model for RoleId.
-type RoleID = int64
 
 // ScriptID defines model for ScriptId.
 type ScriptID = int64
@@ -3063,23 +3063,23 @@ type UpdateMemberPermissionsJSONRequestBody = PermissionChanges
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
 
-// CreateRoleJSONRequestBody defines body for CreateRole for application/json ContentType.
-type CreateRoleJSONRequestBody = NewRole
+// CreateGroupJSONRequestBody defines body for CreateGroup for application/json ContentType.
+type CreateGroupJSONRequestBody = NewGroup
 
-// OrderRolesJSONRequestBody defines body for OrderRoles for application/json ContentType.
-type OrderRolesJSONRequestBody = RoleOrder
+// OrderGroupsJSONRequestBody defines body for OrderGroups for application/json ContentType.
+type OrderGroupsJSONRequestBody = GroupOrder
 
-// UpdateRoleJSONRequestBody defines body for UpdateRole for application/json ContentType.
-type UpdateRoleJSONRequestBody = RolePatch
+// UpdateGroupJSONRequestBody defines body for UpdateGroup for application/json ContentType.
+type UpdateGroupJSONRequestBody = GroupPatch
 
-// AddRoleMemberJSONRequestBody defines body for AddRoleMember for application/json ContentType.
-type AddRoleMemberJSONRequestBody = NewRoleMember
+// AddGroupMemberJSONRequestBody defines body for AddGroupMember for application/json ContentType.
+type AddGroupMemberJSONRequestBody = NewRoleMember
 
-// UpdateRolePermissionsJSONRequestBody defines body for UpdateRolePermissions for application/json ContentType.
-type UpdateRolePermissionsJSONRequestBody = PermissionChanges
+// UpdateGroupPermissionsJSONRequestBody defines body for UpdateGroupPermissions for application/json ContentType.
+type UpdateGroupPermissionsJSONRequestBody = PermissionChanges
 
-// UpdateUserRolesJSONRequestBody defines body for UpdateUserRoles for application/json ContentType.
-type UpdateUserRolesJSONRequestBody = UserRoles
+// UpdateUserGroupsJSONRequestBody defines body for UpdateUserGroups for application/json ContentType.
+type UpdateUserGroupsJSONRequestBody = UserRoles
 
 // UpdateUserPermissionsJSONRequestBody defines body for UpdateUserPermissions for application/json ContentType.
 type UpdateUserPermissionsJSONRequestBody = PermissionChanges
@@ -3424,42 +3424,42 @@ type ServerInterface interface {
 	// GetPermissionCatalog Describe all permissions
 	// (GET /api/permissions/catalog)
 	GetPermissionCatalog(ctx echo.Context) error
-	// ListRoles List roles
+	// ListGroups List groups
 	// (GET /api/permissions/groups)
-	ListRoles(ctx echo.Context) error
-	// CreateRole Create a role
+	ListGroups(ctx echo.Context) error
+	// CreateGroup Create a group
 	// (POST /api/permissions/groups)
-	CreateRole(ctx echo.Context) error
-	// OrderRoles Set the priority of roles
+	CreateGroup(ctx echo.Context) error
+	// OrderGroups Set the priority of groups
 	// (PUT /api/permissions/groups/order)
-	OrderRoles(ctx echo.Context) error
-	// DeleteRole Delete a role
+	OrderGroups(ctx echo.Context) error
+	// DeleteGroup Delete a group
 	// (DELETE /api/permissions/groups/{id})
-	DeleteRole(ctx echo.Context, id RoleID) error
-	// GetRole Show a role
+	DeleteGroup(ctx echo.Context, id GroupID) error
+	// GetGroup Show a group
 	// (GET /api/permissions/groups/{id})
-	GetRole(ctx echo.Context, id RoleID) error
-	// UpdateRole Change a role
+	GetGroup(ctx echo.Context, id GroupID) error
+	// UpdateGroup Change a group
 	// (PATCH /api/permissions/groups/{id})
-	UpdateRole(ctx echo.Context, id RoleID) error
-	// AddRoleMember Give a role to an account
+	UpdateGroup(ctx echo.Context, id GroupID) error
+	// AddGroupMember Give a group to an account
 	// (POST /api/permissions/groups/{id}/members)
-	AddRoleMember(ctx echo.Context, id RoleID) error
-	// RemoveRoleMember Take a role from an account
+	AddGroupMember(ctx echo.Context, id GroupID) error
+	// RemoveGroupMember Take a group from an account
 	// (DELETE /api/permissions/groups/{id}/members/{accountId})
-	RemoveRoleMember(ctx echo.Context, id RoleID, accountID RoleAccountID) error
-	// UpdateRolePermissions Change what a role allows
+	RemoveGroupMember(ctx echo.Context, id GroupID, accountID GroupAccountID) error
+	// UpdateGroupPermissions Change what a group allows
 	// (PUT /api/permissions/groups/{id}/permissions)
-	UpdateRolePermissions(ctx echo.Context, id RoleID) error
+	UpdateGroupPermissions(ctx echo.Context, id GroupID) error
 	// GetUserPermissions Show what an account may do
 	// (GET /api/permissions/users/{accountId})
-	GetUserPermissions(ctx echo.Context, accountID RoleAccountID) error
-	// UpdateUserRoles Set the roles of an account
+	GetUserPermissions(ctx echo.Context, accountID GroupAccountID) error
+	// UpdateUserGroups Set the groups of an account
 	// (PUT /api/permissions/users/{accountId}/groups)
-	UpdateUserRoles(ctx echo.Context, accountID RoleAccountID) error
+	UpdateUserGroups(ctx echo.Context, accountID GroupAccountID) error
 	// UpdateUserPermissions Change the overrides of an account
 	// (PUT /api/permissions/users/{accountId}/permissions)
-	UpdateUserPermissions(ctx echo.Context, accountID RoleAccountID) error
+	UpdateUserPermissions(ctx echo.Context, accountID GroupAccountID) error
 	// ListScripts List or search scripts
 	// (GET /api/scripts)
 	ListScripts(ctx echo.Context, params ListScriptsParams) error
@@ -4649,38 +4649,38 @@ func (w *ServerInterfaceWrapper) GetPermissionCatalog(ctx echo.Context) error {
 	return err
 }
 
-// ListRoles converts echo context to params.
-func (w *ServerInterfaceWrapper) ListRoles(ctx echo.Context) error {
+// ListGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) ListGroups(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.ListRoles(ctx)
+	err = w.Handler.ListGroups(ctx)
 	return err
 }
 
-// CreateRole converts echo context to params.
-func (w *ServerInterfaceWrapper) CreateRole(ctx echo.Context) error {
+// CreateGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateGroup(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.CreateRole(ctx)
+	err = w.Handler.CreateGroup(ctx)
 	return err
 }
 
-// OrderRoles converts echo context to params.
-func (w *ServerInterfaceWrapper) OrderRoles(ctx echo.Context) error {
+// OrderGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) OrderGroups(ctx echo.Context) error {
 	var err error
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.OrderRoles(ctx)
+	err = w.Handler.OrderGroups(ctx)
 	return err
 }
 
-// DeleteRole converts echo context to params.
-func (w *ServerInterfaceWrapper) DeleteRole(ctx echo.Context) error {
+// DeleteGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteGroup(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id RoleID
+	var id GroupID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4688,15 +4688,15 @@ func (w *ServerInterfaceWrapper) DeleteRole(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.DeleteRole(ctx, id)
+	err = w.Handler.DeleteGroup(ctx, id)
 	return err
 }
 
-// GetRole converts echo context to params.
-func (w *ServerInterfaceWrapper) GetRole(ctx echo.Context) error {
+// GetGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) GetGroup(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id RoleID
+	var id GroupID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4704,15 +4704,15 @@ func (w *ServerInterfaceWrapper) GetRole(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetRole(ctx, id)
+	err = w.Handler.GetGroup(ctx, id)
 	return err
 }
 
-// UpdateRole converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateRole(ctx echo.Context) error {
+// UpdateGroup converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateGroup(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id RoleID
+	var id GroupID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4720,15 +4720,15 @@ func (w *ServerInterfaceWrapper) UpdateRole(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateRole(ctx, id)
+	err = w.Handler.UpdateGroup(ctx, id)
 	return err
 }
 
-// AddRoleMember converts echo context to params.
-func (w *ServerInterfaceWrapper) AddRoleMember(ctx echo.Context) error {
+// AddGroupMember converts echo context to params.
+func (w *ServerInterfaceWrapper) AddGroupMember(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id RoleID
+	var id GroupID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4736,15 +4736,15 @@ func (w *ServerInterfaceWrapper) AddRoleMember(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.AddRoleMember(ctx, id)
+	err = w.Handler.AddGroupMember(ctx, id)
 	return err
 }
 
-// RemoveRoleMember converts echo context to params.
-func (w *ServerInterfaceWrapper) RemoveRoleMember(ctx echo.Context) error {
+// RemoveGroupMember converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveGroupMember(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id RoleID
+	var id GroupID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4752,7 +4752,7 @@ func (w *ServerInterfaceWrapper) RemoveRoleMember(ctx echo.Context) error {
 	}
 
 	// ------------- Path parameter "accountId" -------------
-	var accountID RoleAccountID
+	var accountID GroupAccountID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4760,15 +4760,15 @@ func (w *ServerInterfaceWrapper) RemoveRoleMember(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.RemoveRoleMember(ctx, id, accountID)
+	err = w.Handler.RemoveGroupMember(ctx, id, accountID)
 	return err
 }
 
-// UpdateRolePermissions converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateRolePermissions(ctx echo.Context) error {
+// UpdateGroupPermissions converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateGroupPermissions(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
-	var id RoleID
+	var id GroupID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4776,7 +4776,7 @@ func (w *ServerInterfaceWrapper) UpdateRolePermissions(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateRolePermissions(ctx, id)
+	err = w.Handler.UpdateGroupPermissions(ctx, id)
 	return err
 }
 
@@ -4784,7 +4784,7 @@ func (w *ServerInterfaceWrapper) UpdateRolePermissions(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) GetUserPermissions(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "accountId" -------------
-	var accountID RoleAccountID
+	var accountID GroupAccountID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4796,11 +4796,11 @@ func (w *ServerInterfaceWrapper) GetUserPermissions(ctx echo.Context) error {
 	return err
 }
 
-// UpdateUserRoles converts echo context to params.
-func (w *ServerInterfaceWrapper) UpdateUserRoles(ctx echo.Context) error {
+// UpdateUserGroups converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateUserGroups(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "accountId" -------------
-	var accountID RoleAccountID
+	var accountID GroupAccountID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -4808,7 +4808,7 @@ func (w *ServerInterfaceWrapper) UpdateUserRoles(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.UpdateUserRoles(ctx, accountID)
+	err = w.Handler.UpdateUserGroups(ctx, accountID)
 	return err
 }
 
@@ -4816,7 +4816,7 @@ func (w *ServerInterfaceWrapper) UpdateUserRoles(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) UpdateUserPermissions(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "accountId" -------------
-	var accountID RoleAccountID
+	var accountID GroupAccountID
 
 	err = runtime.BindStyledParameterWithOptions("simple", "accountId", ctx.Param("accountId"), &accountID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
 	if err != nil {
@@ -5579,17 +5579,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/organization/invitations/:id/respond", wrapper.RespondToInvitation, options.OperationMiddlewares["respondToInvitation"]...)
 	router.GET(options.BaseURL+"/api/organization/invitations/pending", wrapper.ListPendingInvitations, options.OperationMiddlewares["listPendingInvitations"]...)
 	router.GET(options.BaseURL+"/api/permissions/catalog", wrapper.GetPermissionCatalog, options.OperationMiddlewares["getPermissionCatalog"]...)
-	router.GET(options.BaseURL+"/api/permissions/groups", wrapper.ListRoles, options.OperationMiddlewares["listRoles"]...)
-	router.POST(options.BaseURL+"/api/permissions/groups", wrapper.CreateRole, options.OperationMiddlewares["createRole"]...)
-	router.DELETE(options.BaseURL+"/api/permissions/groups/:id", wrapper.DeleteRole, options.OperationMiddlewares["deleteRole"]...)
-	router.GET(options.BaseURL+"/api/permissions/groups/:id", wrapper.GetRole, options.OperationMiddlewares["getRole"]...)
-	router.PATCH(options.BaseURL+"/api/permissions/groups/:id", wrapper.UpdateRole, options.OperationMiddlewares["updateRole"]...)
-	router.POST(options.BaseURL+"/api/permissions/groups/:id/members", wrapper.AddRoleMember, options.OperationMiddlewares["addRoleMember"]...)
-	router.DELETE(options.BaseURL+"/api/permissions/groups/:id/members/:accountId", wrapper.RemoveRoleMember, options.OperationMiddlewares["removeRoleMember"]...)
-	router.PUT(options.BaseURL+"/api/permissions/groups/:id/permissions", wrapper.UpdateRolePermissions, options.OperationMiddlewares["updateRolePermissions"]...)
-	router.PUT(options.BaseURL+"/api/permissions/groups/order", wrapper.OrderRoles, options.OperationMiddlewares["orderRoles"]...)
+	router.GET(options.BaseURL+"/api/permissions/groups", wrapper.ListGroups, options.OperationMiddlewares["listGroups"]...)
+	router.POST(options.BaseURL+"/api/permissions/groups", wrapper.CreateGroup, options.OperationMiddlewares["createGroup"]...)
+	router.DELETE(options.BaseURL+"/api/permissions/groups/:id", wrapper.DeleteGroup, options.OperationMiddlewares["deleteGroup"]...)
+	router.GET(options.BaseURL+"/api/permissions/groups/:id", wrapper.GetGroup, options.OperationMiddlewares["getGroup"]...)
+	router.PATCH(options.BaseURL+"/api/permissions/groups/:id", wrapper.UpdateGroup, options.OperationMiddlewares["updateGroup"]...)
+	router.POST(options.BaseURL+"/api/permissions/groups/:id/members", wrapper.AddGroupMember, options.OperationMiddlewares["addGroupMember"]...)
+	router.DELETE(options.BaseURL+"/api/permissions/groups/:id/members/:accountId", wrapper.RemoveGroupMember, options.OperationMiddlewares["removeGroupMember"]...)
+	router.PUT(options.BaseURL+"/api/permissions/groups/:id/permissions", wrapper.UpdateGroupPermissions, options.OperationMiddlewares["updateGroupPermissions"]...)
+	router.PUT(options.BaseURL+"/api/permissions/groups/order", wrapper.OrderGroups, options.OperationMiddlewares["orderGroups"]...)
 	router.GET(options.BaseURL+"/api/permissions/users/:accountId", wrapper.GetUserPermissions, options.OperationMiddlewares["getUserPermissions"]...)
-	router.PUT(options.BaseURL+"/api/permissions/users/:accountId/groups", wrapper.UpdateUserRoles, options.OperationMiddlewares["updateUserRoles"]...)
+	router.PUT(options.BaseURL+"/api/permissions/users/:accountId/groups", wrapper.UpdateUserGroups, options.OperationMiddlewares["updateUserGroups"]...)
 	router.PUT(options.BaseURL+"/api/permissions/users/:accountId/permissions", wrapper.UpdateUserPermissions, options.OperationMiddlewares["updateUserPermissions"]...)
 	router.GET(options.BaseURL+"/api/scripts", wrapper.ListScripts, options.OperationMiddlewares["listScripts"]...)
 	router.POST(options.BaseURL+"/api/scripts", wrapper.CreateScript, options.OperationMiddlewares["createScript"]...)
@@ -7401,16 +7401,16 @@ func (response GetPermissionCatalog200JSONResponse) VisitGetPermissionCatalogRes
 	return err
 }
 
-type ListRolesRequestObject struct {
+type ListGroupsRequestObject struct {
 }
 
-type ListRolesResponseObject interface {
-	VisitListRolesResponse(w http.ResponseWriter) error
+type ListGroupsResponseObject interface {
+	VisitListGroupsResponse(w http.ResponseWriter) error
 }
 
-type ListRoles200JSONResponse []RoleSummary
+type ListGroups200JSONResponse []GroupSummary
 
-func (response ListRoles200JSONResponse) VisitListRolesResponse(w http.ResponseWriter) error {
+func (response ListGroups200JSONResponse) VisitListGroupsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7422,17 +7422,17 @@ func (response ListRoles200JSONResponse) VisitListRolesResponse(w http.ResponseW
 	return err
 }
 
-type CreateRoleRequestObject struct {
-	Body *CreateRoleJSONRequestBody
+type CreateGroupRequestObject struct {
+	Body *CreateGroupJSONRequestBody
 }
 
-type CreateRoleResponseObject interface {
-	VisitCreateRoleResponse(w http.ResponseWriter) error
+type CreateGroupResponseObject interface {
+	VisitCreateGroupResponse(w http.ResponseWriter) error
 }
 
-type CreateRole200JSONResponse Role
+type CreateGroup200JSONResponse Group
 
-func (response CreateRole200JSONResponse) VisitCreateRoleResponse(w http.ResponseWriter) error {
+func (response CreateGroup200JSONResponse) VisitCreateGroupResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7444,17 +7444,17 @@ func (response CreateRole200JSONResponse) VisitCreateRoleResponse(w http.Respons
 	return err
 }
 
-type OrderRolesRequestObject struct {
-	Body *OrderRolesJSONRequestBody
+type OrderGroupsRequestObject struct {
+	Body *OrderGroupsJSONRequestBody
 }
 
-type OrderRolesResponseObject interface {
-	VisitOrderRolesResponse(w http.ResponseWriter) error
+type OrderGroupsResponseObject interface {
+	VisitOrderGroupsResponse(w http.ResponseWriter) error
 }
 
-type OrderRoles200JSONResponse []RoleSummary
+type OrderGroups200JSONResponse []GroupSummary
 
-func (response OrderRoles200JSONResponse) VisitOrderRolesResponse(w http.ResponseWriter) error {
+func (response OrderGroups200JSONResponse) VisitOrderGroupsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7466,17 +7466,17 @@ func (response OrderRoles200JSONResponse) VisitOrderRolesResponse(w http.Respons
 	return err
 }
 
-type DeleteRoleRequestObject struct {
-	ID RoleID `json:"id"`
+type DeleteGroupRequestObject struct {
+	ID GroupID `json:"id"`
 }
 
-type DeleteRoleResponseObject interface {
-	VisitDeleteRoleResponse(w http.ResponseWriter) error
+type DeleteGroupResponseObject interface {
+	VisitDeleteGroupResponse(w http.ResponseWriter) error
 }
 
-type DeleteRole200JSONResponse Done
+type DeleteGroup200JSONResponse Done
 
-func (response DeleteRole200JSONResponse) VisitDeleteRoleResponse(w http.ResponseWriter) error {
+func (response DeleteGroup200JSONResponse) VisitDeleteGroupResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7488,17 +7488,17 @@ func (response DeleteRole200JSONResponse) VisitDeleteRoleResponse(w http.Respons
 	return err
 }
 
-type GetRoleRequestObject struct {
-	ID RoleID `json:"id"`
+type GetGroupRequestObject struct {
+	ID GroupID `json:"id"`
 }
 
-type GetRoleResponseObject interface {
-	VisitGetRoleResponse(w http.ResponseWriter) error
+type GetGroupResponseObject interface {
+	VisitGetGroupResponse(w http.ResponseWriter) error
 }
 
-type GetRole200JSONResponse RoleDetails
+type GetGroup200JSONResponse GroupDetails
 
-func (response GetRole200JSONResponse) VisitGetRoleResponse(w http.ResponseWriter) error {
+func (response GetGroup200JSONResponse) VisitGetGroupResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7510,18 +7510,18 @@ func (response GetRole200JSONResponse) VisitGetRoleResponse(w http.ResponseWrite
 	return err
 }
 
-type UpdateRoleRequestObject struct {
-	ID   RoleID `json:"id"`
-	Body *UpdateRoleJSONRequestBody
+type UpdateGroupRequestObject struct {
+	ID   GroupID `json:"id"`
+	Body *UpdateGroupJSONRequestBody
 }
 
-type UpdateRoleResponseObject interface {
-	VisitUpdateRoleResponse(w http.ResponseWriter) error
+type UpdateGroupResponseObject interface {
+	VisitUpdateGroupResponse(w http.ResponseWriter) error
 }
 
-type UpdateRole200JSONResponse Role
+type UpdateGroup200JSONResponse Group
 
-func (response UpdateRole200JSONResponse) VisitUpdateRoleResponse(w http.ResponseWriter) error {
+func (response UpdateGroup200JSONResponse) VisitUpdateGroupResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7533,18 +7533,18 @@ func (response UpdateRole200JSONResponse) VisitUpdateRoleResponse(w http.Respons
 	return err
 }
 
-type AddRoleMemberRequestObject struct {
-	ID   RoleID `json:"id"`
-	Body *AddRoleMemberJSONRequestBody
+type AddGroupMemberRequestObject struct {
+	ID   GroupID `json:"id"`
+	Body *AddGroupMemberJSONRequestBody
 }
 
-type AddRoleMemberResponseObject interface {
-	VisitAddRoleMemberResponse(w http.ResponseWriter) error
+type AddGroupMemberResponseObject interface {
+	VisitAddGroupMemberResponse(w http.ResponseWriter) error
 }
 
-type AddRoleMember200JSONResponse Done
+type AddGroupMember200JSONResponse Done
 
-func (response AddRoleMember200JSONResponse) VisitAddRoleMemberResponse(w http.ResponseWriter) error {
+func (response AddGroupMember200JSONResponse) VisitAddGroupMemberResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7556,18 +7556,18 @@ func (response AddRoleMember200JSONResponse) VisitAddRoleMemberResponse(w http.R
 	return err
 }
 
-type RemoveRoleMemberRequestObject struct {
-	ID        RoleID        `json:"id"`
-	AccountID RoleAccountID `json:"accountId"`
+type RemoveGroupMemberRequestObject struct {
+	ID        GroupID        `json:"id"`
+	AccountID GroupAccountID `json:"accountId"`
 }
 
-type RemoveRoleMemberResponseObject interface {
-	VisitRemoveRoleMemberResponse(w http.ResponseWriter) error
+type RemoveGroupMemberResponseObject interface {
+	VisitRemoveGroupMemberResponse(w http.ResponseWriter) error
 }
 
-type RemoveRoleMember200JSONResponse Done
+type RemoveGroupMember200JSONResponse Done
 
-func (response RemoveRoleMember200JSONResponse) VisitRemoveRoleMemberResponse(w http.ResponseWriter) error {
+func (response RemoveGroupMember200JSONResponse) VisitRemoveGroupMemberResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7579,18 +7579,18 @@ func (response RemoveRoleMember200JSONResponse) VisitRemoveRoleMemberResponse(w 
 	return err
 }
 
-type UpdateRolePermissionsRequestObject struct {
-	ID   RoleID `json:"id"`
-	Body *UpdateRolePermissionsJSONRequestBody
+type UpdateGroupPermissionsRequestObject struct {
+	ID   GroupID `json:"id"`
+	Body *UpdateGroupPermissionsJSONRequestBody
 }
 
-type UpdateRolePermissionsResponseObject interface {
-	VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error
+type UpdateGroupPermissionsResponseObject interface {
+	VisitUpdateGroupPermissionsResponse(w http.ResponseWriter) error
 }
 
-type UpdateRolePermissions200JSONResponse RoleDetails
+type UpdateGroupPermissions200JSONResponse GroupDetails
 
-func (response UpdateRolePermissions200JSONResponse) VisitUpdateRolePermissionsResponse(w http.ResponseWriter) error {
+func (response UpdateGroupPermissions200JSONResponse) VisitUpdateGroupPermissionsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7603,7 +7603,7 @@ func (response UpdateRolePermissions200JSONResponse) VisitUpdateRolePermissionsR
 }
 
 type GetUserPermissionsRequestObject struct {
-	AccountID RoleAccountID `json:"accountId"`
+	AccountID GroupAccountID `json:"accountId"`
 }
 
 type GetUserPermissionsResponseObject interface {
@@ -7624,18 +7624,18 @@ func (response GetUserPermissions200JSONResponse) VisitGetUserPermissionsRespons
 	return err
 }
 
-type UpdateUserRolesRequestObject struct {
-	AccountID RoleAccountID `json:"accountId"`
-	Body      *UpdateUserRolesJSONRequestBody
+type UpdateUserGroupsRequestObject struct {
+	AccountID GroupAccountID `json:"accountId"`
+	Body      *UpdateUserGroupsJSONRequestBody
 }
 
-type UpdateUserRolesResponseObject interface {
-	VisitUpdateUserRolesResponse(w http.ResponseWriter) error
+type UpdateUserGroupsResponseObject interface {
+	VisitUpdateUserGroupsResponse(w http.ResponseWriter) error
 }
 
-type UpdateUserRoles200JSONResponse UserPermissions
+type UpdateUserGroups200JSONResponse UserPermissions
 
-func (response UpdateUserRoles200JSONResponse) VisitUpdateUserRolesResponse(w http.ResponseWriter) error {
+func (response UpdateUserGroups200JSONResponse) VisitUpdateUserGroupsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -7648,7 +7648,7 @@ func (response UpdateUserRoles200JSONResponse) VisitUpdateUserRolesResponse(w ht
 }
 
 type UpdateUserPermissionsRequestObject struct {
-	AccountID RoleAccountID `json:"accountId"`
+	AccountID GroupAccountID `json:"accountId"`
 	Body      *UpdateUserPermissionsJSONRequestBody
 }
 
@@ -8774,39 +8774,39 @@ type StrictServerInterface interface {
 	// GetPermissionCatalog Describe all permissions
 	// (GET /api/permissions/catalog)
 	GetPermissionCatalog(ctx context.Context, request GetPermissionCatalogRequestObject) (GetPermissionCatalogResponseObject, error)
-	// ListRoles List roles
+	// ListGroups List groups
 	// (GET /api/permissions/groups)
-	ListRoles(ctx context.Context, request ListRolesRequestObject) (ListRolesResponseObject, error)
-	// CreateRole Create a role
+	ListGroups(ctx context.Context, request ListGroupsRequestObject) (ListGroupsResponseObject, error)
+	// CreateGroup Create a group
 	// (POST /api/permissions/groups)
-	CreateRole(ctx context.Context, request CreateRoleRequestObject) (CreateRoleResponseObject, error)
-	// OrderRoles Set the priority of roles
+	CreateGroup(ctx context.Context, request CreateGroupRequestObject) (CreateGroupResponseObject, error)
+	// OrderGroups Set the priority of groups
 	// (PUT /api/permissions/groups/order)
-	OrderRoles(ctx context.Context, request OrderRolesRequestObject) (OrderRolesResponseObject, error)
-	// DeleteRole Delete a role
+	OrderGroups(ctx context.Context, request OrderGroupsRequestObject) (OrderGroupsResponseObject, error)
+	// DeleteGroup Delete a group
 	// (DELETE /api/permissions/groups/{id})
-	DeleteRole(ctx context.Context, request DeleteRoleRequestObject) (DeleteRoleResponseObject, error)
-	// GetRole Show a role
+	DeleteGroup(ctx context.Context, request DeleteGroupRequestObject) (DeleteGroupResponseObject, error)
+	// GetGroup Show a group
 	// (GET /api/permissions/groups/{id})
-	GetRole(ctx context.Context, request GetRoleRequestObject) (GetRoleResponseObject, error)
-	// UpdateRole Change a role
+	GetGroup(ctx context.Context, request GetGroupRequestObject) (GetGroupResponseObject, error)
+	// UpdateGroup Change a group
 	// (PATCH /api/permissions/groups/{id})
-	UpdateRole(ctx context.Context, request UpdateRoleRequestObject) (UpdateRoleResponseObject, error)
-	// AddRoleMember Give a role to an account
+	UpdateGroup(ctx context.Context, request UpdateGroupRequestObject) (UpdateGroupResponseObject, error)
+	// AddGroupMember Give a group to an account
 	// (POST /api/permissions/groups/{id}/members)
-	AddRoleMember(ctx context.Context, request AddRoleMemberRequestObject) (AddRoleMemberResponseObject, error)
-	// RemoveRoleMember Take a role from an account
+	AddGroupMember(ctx context.Context, request AddGroupMemberRequestObject) (AddGroupMemberResponseObject, error)
+	// RemoveGroupMember Take a group from an account
 	// (DELETE /api/permissions/groups/{id}/members/{accountId})
-	RemoveRoleMember(ctx context.Context, request RemoveRoleMemberRequestObject) (RemoveRoleMemberResponseObject, error)
-	// UpdateRolePermissions Change what a role allows
+	RemoveGroupMember(ctx context.Context, request RemoveGroupMemberRequestObject) (RemoveGroupMemberResponseObject, error)
+	// UpdateGroupPermissions Change what a group allows
 	// (PUT /api/permissions/groups/{id}/permissions)
-	UpdateRolePermissions(ctx context.Context, request UpdateRolePermissionsRequestObject) (UpdateRolePermissionsResponseObject, error)
+	UpdateGroupPermissions(ctx context.Context, request UpdateGroupPermissionsRequestObject) (UpdateGroupPermissionsResponseObject, error)
 	// GetUserPermissions Show what an account may do
 	// (GET /api/permissions/users/{accountId})
 	GetUserPermissions(ctx context.Context, request GetUserPermissionsRequestObject) (GetUserPermissionsResponseObject, error)
-	// UpdateUserRoles Set the roles of an account
+	// UpdateUserGroups Set the groups of an account
 	// (PUT /api/permissions/users/{accountId}/groups)
-	UpdateUserRoles(ctx context.Context, request UpdateUserRolesRequestObject) (UpdateUserRolesResponseObject, error)
+	UpdateUserGroups(ctx context.Context, request UpdateUserGroupsRequestObject) (UpdateUserGroupsResponseObject, error)
 	// UpdateUserPermissions Change the overrides of an account
 	// (PUT /api/permissions/users/{accountId}/permissions)
 	UpdateUserPermissions(ctx context.Context, request UpdateUserPermissionsRequestObject) (UpdateUserPermissionsResponseObject, error)
@@ -11717,34 +11717,34 @@ func (sh *strictHandler) GetPermissionCatalog(ctx echo.Context) error {
 	return nil
 }
 
-// ListRoles operation middleware
-func (sh *strictHandler) ListRoles(ctx echo.Context) error {
-	var request ListRolesRequestObject
+// ListGroups operation middleware
+func (sh *strictHandler) ListGroups(ctx echo.Context) error {
+	var request ListGroupsRequestObject
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.ListRoles(ctx.Request().Context(), request.(ListRolesRequestObject))
+		return sh.ssi.ListGroups(ctx.Request().Context(), request.(ListGroupsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "ListRoles")
+		handler = middleware(handler, "ListGroups")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(ListRolesResponseObject); ok {
-		return validResponse.VisitListRolesResponse(ctx.Response())
+	} else if validResponse, ok := response.(ListGroupsResponseObject); ok {
+		return validResponse.VisitListGroupsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// CreateRole operation middleware
-func (sh *strictHandler) CreateRole(ctx echo.Context) error {
-	var request CreateRoleRequestObject
+// CreateGroup operation middleware
+func (sh *strictHandler) CreateGroup(ctx echo.Context) error {
+	var request CreateGroupRequestObject
 
-	var body CreateRoleJSONRequestBody
+	var body CreateGroupJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -11768,29 +11768,29 @@ func (sh *strictHandler) CreateRole(ctx echo.Context) error {
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CreateRole(ctx.Request().Context(), request.(CreateRoleRequestObject))
+		return sh.ssi.CreateGroup(ctx.Request().Context(), request.(CreateGroupRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CreateRole")
+		handler = middleware(handler, "CreateGroup")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(CreateRoleResponseObject); ok {
-		return validResponse.VisitCreateRoleResponse(ctx.Response())
+	} else if validResponse, ok := response.(CreateGroupResponseObject); ok {
+		return validResponse.VisitCreateGroupResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// OrderRoles operation middleware
-func (sh *strictHandler) OrderRoles(ctx echo.Context) error {
-	var request OrderRolesRequestObject
+// OrderGroups operation middleware
+func (sh *strictHandler) OrderGroups(ctx echo.Context) error {
+	var request OrderGroupsRequestObject
 
-	var body OrderRolesJSONRequestBody
+	var body OrderGroupsJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -11814,81 +11814,81 @@ func (sh *strictHandler) OrderRoles(ctx echo.Context) error {
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.OrderRoles(ctx.Request().Context(), request.(OrderRolesRequestObject))
+		return sh.ssi.OrderGroups(ctx.Request().Context(), request.(OrderGroupsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "OrderRoles")
+		handler = middleware(handler, "OrderGroups")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(OrderRolesResponseObject); ok {
-		return validResponse.VisitOrderRolesResponse(ctx.Response())
+	} else if validResponse, ok := response.(OrderGroupsResponseObject); ok {
+		return validResponse.VisitOrderGroupsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// DeleteRole operation middleware
-func (sh *strictHandler) DeleteRole(ctx echo.Context, id RoleID) error {
-	var request DeleteRoleRequestObject
+// DeleteGroup operation middleware
+func (sh *strictHandler) DeleteGroup(ctx echo.Context, id GroupID) error {
+	var request DeleteGroupRequestObject
 
 	request.ID = id
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.DeleteRole(ctx.Request().Context(), request.(DeleteRoleRequestObject))
+		return sh.ssi.DeleteGroup(ctx.Request().Context(), request.(DeleteGroupRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "DeleteRole")
+		handler = middleware(handler, "DeleteGroup")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(DeleteRoleResponseObject); ok {
-		return validResponse.VisitDeleteRoleResponse(ctx.Response())
+	} else if validResponse, ok := response.(DeleteGroupResponseObject); ok {
+		return validResponse.VisitDeleteGroupResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// GetRole operation middleware
-func (sh *strictHandler) GetRole(ctx echo.Context, id RoleID) error {
-	var request GetRoleRequestObject
+// GetGroup operation middleware
+func (sh *strictHandler) GetGroup(ctx echo.Context, id GroupID) error {
+	var request GetGroupRequestObject
 
 	request.ID = id
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetRole(ctx.Request().Context(), request.(GetRoleRequestObject))
+		return sh.ssi.GetGroup(ctx.Request().Context(), request.(GetGroupRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetRole")
+		handler = middleware(handler, "GetGroup")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetRoleResponseObject); ok {
-		return validResponse.VisitGetRoleResponse(ctx.Response())
+	} else if validResponse, ok := response.(GetGroupResponseObject); ok {
+		return validResponse.VisitGetGroupResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// UpdateRole operation middleware
-func (sh *strictHandler) UpdateRole(ctx echo.Context, id RoleID) error {
-	var request UpdateRoleRequestObject
+// UpdateGroup operation middleware
+func (sh *strictHandler) UpdateGroup(ctx echo.Context, id GroupID) error {
+	var request UpdateGroupRequestObject
 
 	request.ID = id
 
-	var body UpdateRoleJSONRequestBody
+	var body UpdateGroupJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -11912,31 +11912,31 @@ func (sh *strictHandler) UpdateRole(ctx echo.Context, id RoleID) error {
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateRole(ctx.Request().Context(), request.(UpdateRoleRequestObject))
+		return sh.ssi.UpdateGroup(ctx.Request().Context(), request.(UpdateGroupRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateRole")
+		handler = middleware(handler, "UpdateGroup")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(UpdateRoleResponseObject); ok {
-		return validResponse.VisitUpdateRoleResponse(ctx.Response())
+	} else if validResponse, ok := response.(UpdateGroupResponseObject); ok {
+		return validResponse.VisitUpdateGroupResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// AddRoleMember operation middleware
-func (sh *strictHandler) AddRoleMember(ctx echo.Context, id RoleID) error {
-	var request AddRoleMemberRequestObject
+// AddGroupMember operation middleware
+func (sh *strictHandler) AddGroupMember(ctx echo.Context, id GroupID) error {
+	var request AddGroupMemberRequestObject
 
 	request.ID = id
 
-	var body AddRoleMemberJSONRequestBody
+	var body AddGroupMemberJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -11960,57 +11960,57 @@ func (sh *strictHandler) AddRoleMember(ctx echo.Context, id RoleID) error {
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.AddRoleMember(ctx.Request().Context(), request.(AddRoleMemberRequestObject))
+		return sh.ssi.AddGroupMember(ctx.Request().Context(), request.(AddGroupMemberRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "AddRoleMember")
+		handler = middleware(handler, "AddGroupMember")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(AddRoleMemberResponseObject); ok {
-		return validResponse.VisitAddRoleMemberResponse(ctx.Response())
+	} else if validResponse, ok := response.(AddGroupMemberResponseObject); ok {
+		return validResponse.VisitAddGroupMemberResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// RemoveRoleMember operation middleware
-func (sh *strictHandler) RemoveRoleMember(ctx echo.Context, id RoleID, accountID RoleAccountID) error {
-	var request RemoveRoleMemberRequestObject
+// RemoveGroupMember operation middleware
+func (sh *strictHandler) RemoveGroupMember(ctx echo.Context, id GroupID, accountID GroupAccountID) error {
+	var request RemoveGroupMemberRequestObject
 
 	request.ID = id
 	request.AccountID = accountID
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.RemoveRoleMember(ctx.Request().Context(), request.(RemoveRoleMemberRequestObject))
+		return sh.ssi.RemoveGroupMember(ctx.Request().Context(), request.(RemoveGroupMemberRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "RemoveRoleMember")
+		handler = middleware(handler, "RemoveGroupMember")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(RemoveRoleMemberResponseObject); ok {
-		return validResponse.VisitRemoveRoleMemberResponse(ctx.Response())
+	} else if validResponse, ok := response.(RemoveGroupMemberResponseObject); ok {
+		return validResponse.VisitRemoveGroupMemberResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
 	return nil
 }
 
-// UpdateRolePermissions operation middleware
-func (sh *strictHandler) UpdateRolePermissions(ctx echo.Context, id RoleID) error {
-	var request UpdateRolePermissionsRequestObject
+// UpdateGroupPermissions operation middleware
+func (sh *strictHandler) UpdateGroupPermissions(ctx echo.Context, id GroupID) error {
+	var request UpdateGroupPermissionsRequestObject
 
 	request.ID = id
 
-	var body UpdateRolePermissionsJSONRequestBody
+	var body UpdateGroupPermissionsJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -12034,18 +12034,18 @@ func (sh *strictHandler) UpdateRolePermissions(ctx echo.Context, id RoleID) erro
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateRolePermissions(ctx.Request().Context(), request.(UpdateRolePermissionsRequestObject))
+		return sh.ssi.UpdateGroupPermissions(ctx.Request().Context(), request.(UpdateGroupPermissionsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateRolePermissions")
+		handler = middleware(handler, "UpdateGroupPermissions")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(UpdateRolePermissionsResponseObject); ok {
-		return validResponse.VisitUpdateRolePermissionsResponse(ctx.Response())
+	} else if validResponse, ok := response.(UpdateGroupPermissionsResponseObject); ok {
+		return validResponse.VisitUpdateGroupPermissionsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -12053,7 +12053,7 @@ func (sh *strictHandler) UpdateRolePermissions(ctx echo.Context, id RoleID) erro
 }
 
 // GetUserPermissions operation middleware
-func (sh *strictHandler) GetUserPermissions(ctx echo.Context, accountID RoleAccountID) error {
+func (sh *strictHandler) GetUserPermissions(ctx echo.Context, accountID GroupAccountID) error {
 	var request GetUserPermissionsRequestObject
 
 	request.AccountID = accountID
@@ -12077,13 +12077,13 @@ func (sh *strictHandler) GetUserPermissions(ctx echo.Context, accountID RoleAcco
 	return nil
 }
 
-// UpdateUserRoles operation middleware
-func (sh *strictHandler) UpdateUserRoles(ctx echo.Context, accountID RoleAccountID) error {
-	var request UpdateUserRolesRequestObject
+// UpdateUserGroups operation middleware
+func (sh *strictHandler) UpdateUserGroups(ctx echo.Context, accountID GroupAccountID) error {
+	var request UpdateUserGroupsRequestObject
 
 	request.AccountID = accountID
 
-	var body UpdateUserRolesJSONRequestBody
+	var body UpdateUserGroupsJSONRequestBody
 	var err error
 	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
 		// A request validator built on kin-openapi's openapi3filter with
@@ -12107,18 +12107,18 @@ func (sh *strictHandler) UpdateUserRoles(ctx echo.Context, accountID RoleAccount
 	request.Body = &body
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.UpdateUserRoles(ctx.Request().Context(), request.(UpdateUserRolesRequestObject))
+		return sh.ssi.UpdateUserGroups(ctx.Request().Context(), request.(UpdateUserGroupsRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "UpdateUserRoles")
+		handler = middleware(handler, "UpdateUserGroups")
 	}
 
 	response, err := handler(ctx, request)
 
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(UpdateUserRolesResponseObject); ok {
-		return validResponse.VisitUpdateUserRolesResponse(ctx.Response())
+	} else if validResponse, ok := response.(UpdateUserGroupsResponseObject); ok {
+		return validResponse.VisitUpdateUserGroupsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -12126,7 +12126,7 @@ func (sh *strictHandler) UpdateUserRoles(ctx echo.Context, accountID RoleAccount
 }
 
 // UpdateUserPermissions operation middleware
-func (sh *strictHandler) UpdateUserPermissions(ctx echo.Context, accountID RoleAccountID) error {
+func (sh *strictHandler) UpdateUserPermissions(ctx echo.Context, accountID GroupAccountID) error {
 	var request UpdateUserPermissionsRequestObject
 
 	request.AccountID = accountID

@@ -12,11 +12,11 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
-	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/sweep"
 )
 
@@ -58,10 +58,10 @@ func New(o Options) (*App, error) {
 	}
 	o.Events = event.NewLog(o.Pool, o.Log)
 	o.Changes = change.New(o.Pool, o.Events)
-	o.Syncer = source.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log)
+	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log)
 	var err error
 	o.Jobs, err = job.New(o.Pool, o.Log, o.JobDelay,
-		source.Jobs(o.Syncer),
+		contentsource.Jobs(o.Syncer),
 		sweep.Jobs(o.Changes),
 	)
 	if err != nil {
@@ -79,7 +79,7 @@ func New(o Options) (*App, error) {
 // stops after it.
 func (a *App) Run(ctx context.Context, serve func(context.Context) error) error {
 	if !a.insertOnly {
-		if err := source.EnsureDefault(ctx, a.changes); err != nil {
+		if err := contentsource.EnsureDefault(ctx, a.changes); err != nil {
 			return fmt.Errorf("start background work: %w", err)
 		}
 		if err := a.Jobs.Start(context.WithoutCancel(ctx)); err != nil {

@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
-	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -64,7 +64,7 @@ func TestJobsAndRequestsShareTheSyncersPlaces(t *testing.T) {
 	for range places {
 		<-asked
 	}
-	_, err = a.Jobs.Insert(t.Context(), source.SyncOne{SourceID: ids[places]}, nil)
+	_, err = a.Jobs.Insert(t.Context(), contentsource.SyncOne{SourceID: ids[places]}, nil)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		var running bool

@@ -14,12 +14,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
-	"github.com/nexterm-go/nexterm/internal/operator"
 	"github.com/nexterm-go/nexterm/internal/postgres"
+	"github.com/nexterm-go/nexterm/internal/recovery"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -41,7 +41,7 @@ func accountCommand() *cobra.Command {
 }
 
 func createAccount() *cobra.Command {
-	var a operator.Account
+	var a recovery.Account
 	var fromStdin bool
 	command := &cobra.Command{
 		Use:   "create USERNAME",
@@ -63,7 +63,7 @@ func createAccount() *cobra.Command {
 				return err
 			}
 			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
-				admin, err := operator.Create(ctx, changes, a)
+				admin, err := recovery.Create(ctx, changes, a)
 				if err != nil {
 					return err
 				}
@@ -83,7 +83,7 @@ func createAccount() *cobra.Command {
 	return command
 }
 
-func newAccount(a operator.Account, password vault.Secret) map[string]any {
+func newAccount(a recovery.Account, password vault.Secret) map[string]any {
 	return map[string]any{
 		"username": a.Username, "firstName": a.FirstName, "lastName": a.LastName, "password": string(password),
 	}
@@ -104,7 +104,7 @@ func setPassword() *cobra.Command {
 				return err
 			}
 			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
-				if err := operator.SetPassword(ctx, changes, args[0], password); err != nil {
+				if err := recovery.SetPassword(ctx, changes, args[0], password); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s has a new password\n", args[0])
@@ -123,7 +123,7 @@ func listAccounts() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return operate(cmd.Context(), func(ctx context.Context, q *db.Queries, _ *change.Changes) error {
-				accounts, err := operator.List(ctx, q)
+				accounts, err := recovery.List(ctx, q)
 				if err != nil {
 					return err
 				}
@@ -153,7 +153,7 @@ func disableTOTP() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
-				enabled, err := operator.DisableTOTP(ctx, changes, args[0])
+				enabled, err := recovery.DisableTOTP(ctx, changes, args[0])
 				if err != nil {
 					return err
 				}
@@ -175,7 +175,7 @@ func enablePasswords() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
-				changed, err := operator.EnablePasswords(ctx, changes)
+				changed, err := recovery.EnablePasswords(ctx, changes)
 				if err != nil {
 					return err
 				}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/db/migrations"
 )
 
 func migrateCommand() *cobra.Command {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/outbound"
@@ -68,7 +68,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	if err != nil {
 		return err
 	}
-	keys, err := vault.Open(ctx, db.New(database.pool), master)
+	keys, err := vault.Load(ctx, db.New(database.pool), master)
 	if err != nil {
 		return err
 	}

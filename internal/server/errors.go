@@ -126,8 +126,8 @@ func callerIsGone(err error) bool {
 
 // namesAccount reports whether a foreign key refers to accounts, by its name.
 func namesAccount(constraint string) bool {
-	return slices.ContainsFunc([]string{"_account_exists", "_creator_exists", "_authorizer_exists", "_impersonator_exists"}, func(role string) bool {
-		return strings.HasSuffix(constraint, role)
+	return slices.ContainsFunc([]string{"_account_exists", "_creator_exists", "_authorizer_exists", "_impersonator_exists"}, func(suffix string) bool {
+		return strings.HasSuffix(constraint, suffix)
 	})
 }
 

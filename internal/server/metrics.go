@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/nexterm-go/nexterm/internal/state"
+	"github.com/nexterm-go/nexterm/internal/feed"
 )
 
 type metrics struct {
@@ -42,7 +42,7 @@ func newMetrics(pool *pgxpool.Pool) *metrics {
 }
 
 // count shows how many sockets are open.
-func (m *metrics) count(sockets *state.Hub) {
+func (m *metrics) count(sockets *feed.Hub) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "nexterm_state_sockets", Help: "Open sockets of the live feed.",
 	}, func() float64 { return float64(sockets.Sockets()) }))

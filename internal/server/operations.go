@@ -10,22 +10,22 @@ import (
 	"github.com/nexterm-go/nexterm/internal/account"
 	"github.com/nexterm-go/nexterm/internal/apikey"
 	"github.com/nexterm-go/nexterm/internal/audit"
+	"github.com/nexterm-go/nexterm/internal/authprovider"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/device"
 	"github.com/nexterm-go/nexterm/internal/entry"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/feed"
 	"github.com/nexterm-go/nexterm/internal/folder"
+	"github.com/nexterm-go/nexterm/internal/group"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
-	"github.com/nexterm-go/nexterm/internal/provider"
-	"github.com/nexterm-go/nexterm/internal/role"
 	"github.com/nexterm-go/nexterm/internal/script"
-	"github.com/nexterm-go/nexterm/internal/service"
+	"github.com/nexterm-go/nexterm/internal/serverinfo"
 	"github.com/nexterm-go/nexterm/internal/session"
 	"github.com/nexterm-go/nexterm/internal/snippet"
-	"github.com/nexterm-go/nexterm/internal/source"
-	"github.com/nexterm-go/nexterm/internal/state"
 	"github.com/nexterm-go/nexterm/internal/tag"
 	"github.com/nexterm-go/nexterm/internal/totp"
 	"github.com/nexterm-go/nexterm/internal/user"
@@ -33,25 +33,25 @@ import (
 )
 
 type (
-	accountHandlers      = account.Handlers
-	apikeyHandlers       = apikey.Handlers
-	auditHandlers        = audit.Handlers
-	deviceHandlers       = device.Handlers
-	entryHandlers        = entry.Handlers
-	folderHandlers       = folder.Handlers
-	identityHandlers     = identity.Handlers
-	organizationHandlers = organization.Handlers
-	passkeyHandlers      = passkey.Handlers
-	providerHandlers     = provider.Handlers
-	roleHandlers         = role.Handlers
-	scriptHandlers       = script.Handlers
-	serviceHandlers      = service.Handlers
-	sessionHandlers      = session.Handlers
-	snippetHandlers      = snippet.Handlers
-	sourceHandlers       = source.Handlers
-	tagHandlers          = tag.Handlers
-	totpHandlers         = totp.Handlers
-	userHandlers         = user.Handlers
+	accountHandlers       = account.Handlers
+	apikeyHandlers        = apikey.Handlers
+	auditHandlers         = audit.Handlers
+	deviceHandlers        = device.Handlers
+	entryHandlers         = entry.Handlers
+	folderHandlers        = folder.Handlers
+	identityHandlers      = identity.Handlers
+	organizationHandlers  = organization.Handlers
+	passkeyHandlers       = passkey.Handlers
+	authproviderHandlers  = authprovider.Handlers
+	groupHandlers         = group.Handlers
+	scriptHandlers        = script.Handlers
+	serverinfoHandlers    = serverinfo.Handlers
+	sessionHandlers       = session.Handlers
+	snippetHandlers       = snippet.Handlers
+	contentsourceHandlers = contentsource.Handlers
+	tagHandlers           = tag.Handlers
+	totpHandlers          = totp.Handlers
+	userHandlers          = user.Handlers
 )
 
 // operations is the whole API. An operation that is missing, or that two tags
@@ -66,13 +66,13 @@ type operations struct {
 	*identityHandlers
 	*organizationHandlers
 	*passkeyHandlers
-	*providerHandlers
-	*roleHandlers
+	*authproviderHandlers
+	*groupHandlers
 	*scriptHandlers
-	*serviceHandlers
+	*serverinfoHandlers
 	*sessionHandlers
 	*snippetHandlers
-	*sourceHandlers
+	*contentsourceHandlers
 	*tagHandlers
 	*totpHandlers
 	*userHandlers
@@ -92,13 +92,13 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		identity.New(q, changes, o.Vault),
 		organization.New(q, changes),
 		passkey.New(q, changes, o.PublicURLs),
-		provider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),
-		role.New(q, changes),
+		authprovider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),
+		group.New(q, changes),
 		script.New(q, changes),
-		service.New(q, o.Version),
+		serverinfo.New(q, o.Version),
 		session.New(q, changes, o.Vault),
 		snippet.New(q, changes),
-		source.New(o.Syncer, o.Jobs),
+		contentsource.New(o.Syncer, o.Jobs),
 		tag.New(q, changes),
 		totp.New(q, changes, o.Vault),
 		user.New(q, changes, o.Log),
@@ -107,7 +107,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 
 // socketHandlers serve the operations that are WebSockets, by operationId. One that
 // is missing, or that the contract does not have, keeps the server from starting.
-func socketHandlers(feed *state.Hub) map[string]ws.Handler {
+func socketHandlers(feed *feed.Hub) map[string]ws.Handler {
 	return map[string]ws.Handler{
 		"openStateSocket": func(_ context.Context, conn *ws.Conn, who *caller.Caller, _ ws.Parameters) { feed.Serve(conn, who) },
 	}

@@ -20,13 +20,13 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/docs"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/feed"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
-	"github.com/nexterm-go/nexterm/internal/source"
-	"github.com/nexterm-go/nexterm/internal/state"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -51,7 +51,7 @@ type Options struct {
 	// Outbound is for requests to addresses that people type in.
 	Outbound *outbound.Client
 	// Syncer is shared with what works the jobs that Jobs enqueues.
-	Syncer  *source.Syncer
+	Syncer  *contentsource.Syncer
 	Jobs    *job.Client
 	Log     *slog.Logger
 	Version string
@@ -71,7 +71,7 @@ type Options struct {
 // Server is the handler of all requests, and what runs besides them.
 type Server struct {
 	http.Handler
-	feed    *state.Hub
+	feed    *feed.Hub
 	sockets *sockets
 }
 
@@ -107,7 +107,7 @@ func New(options Options) (*Server, error) {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
 	all := newOperations(options, contract)
-	feed := state.New(state.Options{
+	feed := feed.New(feed.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout,
 	})

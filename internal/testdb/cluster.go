@@ -20,7 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 )
 

@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
-	migrations "github.com/nexterm-go/nexterm/db"
+	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 )
 

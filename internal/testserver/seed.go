@@ -20,7 +20,7 @@ func (s *Server) Grant(t testing.TB, c *Client, names ...permission.Name) {
 	s.override(t, c, "allow", names)
 }
 
-// Deny takes permissions from the account, whatever its roles give.
+// Deny takes permissions from the account, whatever its groups give.
 func (s *Server) Deny(t testing.TB, c *Client, names ...permission.Name) {
 	t.Helper()
 	s.override(t, c, "deny", names)

@@ -71,7 +71,7 @@ func New(t testing.TB, changes ...func(*server.Options)) *Server {
 func NewEmpty(t testing.TB, changes ...func(*server.Options)) *Server {
 	t.Helper()
 	pool := testdb.New(t)
-	keys, err := vault.Open(t.Context(), db.New(pool), vault.MasterKey{1, 2, 3})
+	keys, err := vault.Load(t.Context(), db.New(pool), vault.MasterKey{1, 2, 3})
 	require.NoError(t, err)
 	return Serve(t, pool, keys, changes...)
 }

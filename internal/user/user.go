@@ -1,6 +1,6 @@
 // Package user owns the administration of accounts: listing, creating and
 // deleting them, setting their passwords and acting as them. It does not own
-// their roles, nor what accounts change about themselves.
+// their groups, nor what accounts change about themselves.
 package user
 
 import (
@@ -68,7 +68,7 @@ func (h *Handlers) ListUsers(ctx context.Context, request api.ListUsersRequestOb
 	return page, nil
 }
 
-// CreateUser adds an account with the default role.
+// CreateUser adds an account with the default group.
 func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequestObject) (api.CreateUserResponseObject, error) {
 	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
 	if err != nil {

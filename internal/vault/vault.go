@@ -42,10 +42,10 @@ type Sealed struct {
 	Ciphertext []byte
 }
 
-// Open reads the data keys with the master key, and creates them in a new
+// Load reads the data keys with the master key, and creates them in a new
 // database. Of several servers that start at once on one database, all end up
 // with the same keys. A wrong master key is refused by its fingerprint.
-func Open(ctx context.Context, q *db.Queries, master MasterKey) (*Vault, error) {
+func Load(ctx context.Context, q *db.Queries, master MasterKey) (*Vault, error) {
 	wrapper, err := subtle.NewAESGCM(master[:])
 	if err != nil {
 		return nil, fmt.Errorf("master key: %w", err)

@@ -16,7 +16,7 @@ var master = vault.MasterKey{1, 2, 3}
 
 func open(t *testing.T) *vault.Vault {
 	t.Helper()
-	v, err := vault.Open(t.Context(), db.New(testdb.New(t)), master)
+	v, err := vault.Load(t.Context(), db.New(testdb.New(t)), master)
 	require.NoError(t, err)
 	return v
 }
@@ -82,11 +82,11 @@ func TestMovedOrChangedSecretsDoNotOpen(t *testing.T) {
 func TestKeysSurviveARestart(t *testing.T) {
 	t.Parallel()
 	q := db.New(testdb.New(t))
-	before, err := vault.Open(t.Context(), q, master)
+	before, err := vault.Load(t.Context(), q, master)
 	require.NoError(t, err)
 	sealed, err := before.Seal("credentials", 7, "password", "secret")
 	require.NoError(t, err)
-	after, err := vault.Open(t.Context(), q, master)
+	after, err := vault.Load(t.Context(), q, master)
 	require.NoError(t, err)
 	opened, err := after.Open("credentials", 7, "password", sealed.Ciphertext)
 	require.NoError(t, err)
@@ -96,21 +96,21 @@ func TestKeysSurviveARestart(t *testing.T) {
 func TestWrongMasterKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	pool := testdb.New(t)
-	_, err := vault.Open(t.Context(), db.New(pool), master)
+	_, err := vault.Load(t.Context(), db.New(pool), master)
 	require.NoError(t, err)
 	other := vault.MasterKey{4, 5, 6}
-	_, err = vault.Open(t.Context(), db.New(pool), other)
+	_, err = vault.Load(t.Context(), db.New(pool), other)
 	require.ErrorContains(t, err, master.Fingerprint())
 	require.ErrorContains(t, err, other.Fingerprint())
 
 	// Somebody has written the wanted fingerprint next to keys of another one.
 	_, err = pool.Exec(t.Context(), `update encryption_keysets set fingerprint = $1`, other.Fingerprint())
 	require.NoError(t, err)
-	_, err = vault.Open(t.Context(), db.New(pool), other)
+	_, err = vault.Load(t.Context(), db.New(pool), other)
 	require.ErrorContains(t, err, "open data keys")
 	_, err = pool.Exec(t.Context(), `update encryption_keysets set keyset = 'x', fingerprint = $1`, master.Fingerprint())
 	require.NoError(t, err)
-	_, err = vault.Open(t.Context(), db.New(pool), master)
+	_, err = vault.Load(t.Context(), db.New(pool), master)
 	require.ErrorContains(t, err, "open data keys")
 }
 
@@ -122,7 +122,7 @@ func TestServersAgreeOnKeys(t *testing.T) {
 	var group errgroup.Group
 	for i := range vaults {
 		group.Go(func() (err error) {
-			vaults[i], err = vault.Open(t.Context(), db.New(pool), master)
+			vaults[i], err = vault.Load(t.Context(), db.New(pool), master)
 			return err
 		})
 	}
@@ -142,7 +142,7 @@ func TestServersAgreeOnKeys(t *testing.T) {
 func TestDatabaseHoldsNoKey(t *testing.T) {
 	t.Parallel()
 	pool := testdb.New(t)
-	_, err := vault.Open(t.Context(), db.New(pool), master)
+	_, err := vault.Load(t.Context(), db.New(pool), master)
 	require.NoError(t, err)
 	var stored []byte
 	require.NoError(t, pool.QueryRow(t.Context(), `select convert_to(fingerprint, 'UTF8') || keyset from encryption_keysets`).Scan(&stored))

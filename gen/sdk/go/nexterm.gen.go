@@ -1672,6 +1672,77 @@ type GeneralPreferences struct {
 	Language *string `json:"language,omitempty"`
 }
 
+// Group Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"name":"Operators","sortOrder":2}
+type Group struct {
+	Color string `json:"color"`
+	ID    int64  `json:"id"`
+
+	// IsAdmin Whether this group has every permission.
+	IsAdmin bool `json:"isAdmin"`
+
+	// IsDefault Whether everybody has this group.
+	IsDefault bool   `json:"isDefault"`
+	Name      string `json:"name"`
+
+	// SortOrder The lower, the earlier it decides.
+	SortOrder int32 `json:"sortOrder"`
+}
+
+// GroupDetails Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"members":[{"avatarHash":null,"firstName":"Ada","id":7,"lastName":"Lovelace","username":"ada"}],"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
+type GroupDetails struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+
+	// IsSystem Whether this group is built in.
+	IsSystem bool `json:"isSystem"`
+
+	// Members Accounts that were given this group, by username.
+	Members []AccountView `json:"members"`
+	Name    string        `json:"name"`
+
+	// Permissions What this group decides; other permissions are left to groups of lower priority.
+	Permissions map[string]PermissionOverride `json:"permissions"`
+	SortOrder   int32                         `json:"sortOrder"`
+}
+
+// GroupOrder Example: {"order":[5,3,4]}
+type GroupOrder struct {
+	// Order Ids of groups, the highest priority first.
+	Order []int64 `json:"order"`
+}
+
+// GroupPatch Example: {"color":"#314BD3","name":"Night operators","sortOrder":1}
+type GroupPatch struct {
+	Color *string `json:"color,omitempty"`
+
+	// Name Surrounding white space is taken off.
+	Name *string `json:"name,omitempty"`
+
+	// SortOrder The lower, the earlier it decides.
+	SortOrder *int32 `json:"sortOrder,omitempty"`
+}
+
+// GroupSummary Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"memberCount":4,"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
+type GroupSummary struct {
+	Color     string `json:"color"`
+	ID        int64  `json:"id"`
+	IsAdmin   bool   `json:"isAdmin"`
+	IsDefault bool   `json:"isDefault"`
+
+	// IsSystem Whether this group is built in.
+	IsSystem bool `json:"isSystem"`
+
+	// MemberCount Accounts that were given this group.
+	MemberCount int64  `json:"memberCount"`
+	Name        string `json:"name"`
+
+	// Permissions What this group decides; other permissions are left to groups of lower priority.
+	Permissions map[string]PermissionOverride `json:"permissions"`
+	SortOrder   int32                         `json:"sortOrder"`
+}
+
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
 type Identity struct {
 	// AccountID The owner of a personal identity; null for an organization's.
@@ -1992,6 +2063,14 @@ type NewFolder struct {
 	ParentID *int64 `json:"parentId,omitempty"`
 }
 
+// NewGroup Example: {"color":"#314BD3","name":"Operators"}
+type NewGroup struct {
+	Color *string `json:"color,omitempty"`
+
+	// Name Surrounding white space is taken off.
+	Name string `json:"name"`
+}
+
 // NewIdentity Example: {"name":"Deploy key","sshKey":"-----BEGIN OPENSSH PRIVATE KEY-----\n...","type":"ssh","username":"deploy"}
 type NewIdentity struct {
 	// Name Display name, not unique.
@@ -2058,14 +2137,6 @@ type NewOrganization struct {
 // NewPassword Example: {"password":"correct horse battery staple"}
 type NewPassword struct {
 	Password string `json:"password"`
-}
-
-// NewRole Example: {"color":"#314BD3","name":"Operators"}
-type NewRole struct {
-	Color *string `json:"color,omitempty"`
-
-	// Name Surrounding white space is taken off.
-	Name string `json:"name"`
 }
 
 // NewRoleMember Example: {"accountId":7}
@@ -2648,77 +2719,6 @@ type RecentEntry struct {
 // RecentEntryConnectionType defines model for RecentEntry.ConnectionType.
 type RecentEntryConnectionType string
 
-// Role Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"name":"Operators","sortOrder":2}
-type Role struct {
-	Color string `json:"color"`
-	ID    int64  `json:"id"`
-
-	// IsAdmin Whether this role has every permission.
-	IsAdmin bool `json:"isAdmin"`
-
-	// IsDefault Whether everybody has this role.
-	IsDefault bool   `json:"isDefault"`
-	Name      string `json:"name"`
-
-	// SortOrder The lower, the earlier it decides.
-	SortOrder int32 `json:"sortOrder"`
-}
-
-// RoleDetails Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"members":[{"avatarHash":null,"firstName":"Ada","id":7,"lastName":"Lovelace","username":"ada"}],"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
-type RoleDetails struct {
-	Color     string `json:"color"`
-	ID        int64  `json:"id"`
-	IsAdmin   bool   `json:"isAdmin"`
-	IsDefault bool   `json:"isDefault"`
-
-	// IsSystem Whether this role is built in.
-	IsSystem bool `json:"isSystem"`
-
-	// Members Accounts that were given this role, by username.
-	Members []AccountView `json:"members"`
-	Name    string        `json:"name"`
-
-	// Permissions What this role decides; other permissions are left to roles of lower priority.
-	Permissions map[string]PermissionOverride `json:"permissions"`
-	SortOrder   int32                         `json:"sortOrder"`
-}
-
-// RoleOrder Example: {"order":[5,3,4]}
-type RoleOrder struct {
-	// Order Ids of roles, the highest priority first.
-	Order []int64 `json:"order"`
-}
-
-// RolePatch Example: {"color":"#314BD3","name":"Night operators","sortOrder":1}
-type RolePatch struct {
-	Color *string `json:"color,omitempty"`
-
-	// Name Surrounding white space is taken off.
-	Name *string `json:"name,omitempty"`
-
-	// SortOrder The lower, the earlier it decides.
-	SortOrder *int32 `json:"sortOrder,omitempty"`
-}
-
-// RoleSummary Example: {"color":"#314BD3","id":3,"isAdmin":false,"isDefault":false,"isSystem":false,"memberCount":4,"name":"Operators","permissions":{"connect.rdp":"deny","settings.monitoring":"allow"},"sortOrder":2}
-type RoleSummary struct {
-	Color     string `json:"color"`
-	ID        int64  `json:"id"`
-	IsAdmin   bool   `json:"isAdmin"`
-	IsDefault bool   `json:"isDefault"`
-
-	// IsSystem Whether this role is built in.
-	IsSystem bool `json:"isSystem"`
-
-	// MemberCount Accounts that were given this role.
-	MemberCount int64  `json:"memberCount"`
-	Name        string `json:"name"`
-
-	// Permissions What this role decides; other permissions are left to roles of lower priority.
-	Permissions map[string]PermissionOverride `json:"permissions"`
-	SortOrder   int32                         `json:"sortOrder"`
-}
-
 // SSHConfigImport Example: {"folderId":4,"servers":[{"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}]}
 type SSHConfigImport struct {
 	// FolderID The folder that the entries are appended to.
@@ -3059,7 +3059,7 @@ type User struct {
 	AvatarHash    *string `json:"avatarHash"`
 	FirstName     string  `json:"firstName"`
 
-	// Groups The account's roles in order of priority; the default role, which everybody has, is the last.
+	// Groups The account's groups in order of priority; the default group, which everybody has, is the last.
 	Groups      []UserGroup `json:"groups"`
 	ID          int64       `json:"id"`
 	LastName    string      `json:"lastName"`
@@ -3097,7 +3097,7 @@ type UserPermissions struct {
 	Effective EffectiveSystemPermissions `json:"effective"`
 	FirstName string                     `json:"firstName"`
 
-	// GroupIds Roles that the account was given, ascending.
+	// GroupIds Groups that the account was given, ascending.
 	GroupIds  []int64                       `json:"groupIds"`
 	ID        int64                         `json:"id"`
 	LastName  string                        `json:"lastName"`
@@ -3107,7 +3107,7 @@ type UserPermissions struct {
 
 // UserRoles Example: {"groupIds":[3,5]}
 type UserRoles struct {
-	// GroupIds All roles that the account shall have besides the default one.
+	// GroupIds All groups that the account shall have besides the default one.
 	GroupIds []int64 `json:"groupIds"`
 }
 
@@ -3123,6 +3123,12 @@ type EntryID = int64
 // FolderID defines model for FolderId.
 type FolderID = int64
 
+// GroupAccountID defines model for GroupAccountId.
+type GroupAccountID = int64
+
+// GroupID defines model for GroupId.
+type GroupID = int64
+
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
 
@@ -3137,12 +3143,6 @@ type PasskeyID = int64
 
 // ProviderID defines model for ProviderId.
 type ProviderID = int64
-
-// RoleAccountID defines model for RoleAccountId.
-type RoleAccountID = int64
-
-// RoleID defines model for RoleId.
-type RoleID = int64
 
 // ScriptID defines model for ScriptId.
 type ScriptID = int64
@@ -3436,23 +3436,23 @@ type UpdateMemberPermissionsJSONRequestBody = PermissionChanges
 // UpdateOrganizationSessionSettingsJSONRequestBody defines body for UpdateOrganizationSessionSettings for application/json ContentType.
 type UpdateOrganizationSessionSettingsJSONRequestBody = OrganizationSessionSettings
 
-// CreateRoleJSONRequestBody defines body for CreateRole for application/json ContentType.
-type CreateRoleJSONRequestBody = NewRole
+// CreateGroupJSONRequestBody defines body for CreateGroup for application/json ContentType.
+type CreateGroupJSONRequestBody = NewGroup
 
-// OrderRolesJSONRequestBody defines body for OrderRoles for application/json ContentType.
-type OrderRolesJSONRequestBody = RoleOrder
+// OrderGroupsJSONRequestBody defines body for OrderGroups for application/json ContentType.
+type OrderGroupsJSONRequestBody = GroupOrder
 
-// UpdateRoleJSONRequestBody defines body for UpdateRole for application/json ContentType.
-type UpdateRoleJSONRequestBody = RolePatch
+// UpdateGroupJSONRequestBody defines body for UpdateGroup for application/json ContentType.
+type UpdateGroupJSONRequestBody = GroupPatch
 
-// AddRoleMemberJSONRequestBody defines body for AddRoleMember for application/json ContentType.
-type AddRoleMemberJSONRequestBody = NewRoleMember
+// AddGroupMemberJSONRequestBody defines body for AddGroupMember for application/json ContentType.
+type AddGroupMemberJSONRequestBody = NewRoleMember
 
-// UpdateRolePermissionsJSONRequestBody defines body for UpdateRolePermissions for application/json ContentType.
-type UpdateRolePermissionsJSONRequestBody = PermissionChanges
+// UpdateGroupPermissionsJSONRequestBody defines body for UpdateGroupPermissions for application/json ContentType.
+type UpdateGroupPermissionsJSONRequestBody = PermissionChanges
 
-// UpdateUserRolesJSONRequestBody defines body for UpdateUserRoles for application/json ContentType.
-type UpdateUserRolesJSONRequestBody = UserRoles
+// UpdateUserGroupsJSONRequestBody defines body for UpdateUserGroups for application/json ContentType.
+type UpdateUserGroupsJSONRequestBody = UserRoles
 
 // UpdateUserPermissionsJSONRequestBody defines body for UpdateUserPermissions for application/json ContentType.
 type UpdateUserPermissionsJSONRequestBody = PermissionChanges
@@ -5454,194 +5454,194 @@ type ClientInterface interface {
 
 	// GetPermissionCatalog Describe all permissions
 	//
-	// What can be granted to roles and accounts, and what to members of organizations, in display order.
+	// What can be granted to groups and accounts, and what to members of organizations, in display order.
 	//
 	// Corresponds with GET /api/permissions/catalog (the `GetPermissionCatalog` operationId).
 	GetPermissionCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListRoles List roles
+	// ListGroups List groups
 	//
-	// In order of priority; the default role, which everybody has, is the last.
+	// In order of priority; the default group, which everybody has, is the last.
 	//
-	// Corresponds with GET /api/permissions/groups (the `ListRoles` operationId).
-	ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /api/permissions/groups (the `ListGroups` operationId).
+	ListGroups(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateRoleWithBody Create a role
+	// CreateGroupWithBody Create a group
 	//
-	// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+	// It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
-	CreateRoleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /api/permissions/groups (the `CreateGroup` operationId).
+	CreateGroupWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// CreateRole Create a role
+	// CreateGroup Create a group
 	//
-	// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+	// It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
-	CreateRole(ctx context.Context, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /api/permissions/groups (the `CreateGroup` operationId).
+	CreateGroup(ctx context.Context, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// OrderRolesWithBody Set the priority of roles
+	// OrderGroupsWithBody Set the priority of groups
 	//
-	// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
-	// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+	// The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
+	// ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
 	// an account gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
-	OrderRolesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with PUT /api/permissions/groups/order (the `OrderGroups` operationId).
+	OrderGroupsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// OrderRoles Set the priority of roles
+	// OrderGroups Set the priority of groups
 	//
-	// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
-	// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+	// The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
+	// ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
 	// an account gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
-	OrderRoles(ctx context.Context, body OrderRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with PUT /api/permissions/groups/order (the `OrderGroups` operationId).
+	OrderGroups(ctx context.Context, body OrderGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// DeleteRole Delete a role
+	// DeleteGroup Delete a group
 	//
-	// Takes it from all its members. Built-in roles cannot be deleted. Nobody but administrators can bring
+	// Takes it from all its members. Built-in groups cannot be deleted. Nobody but administrators can bring
 	// about that an account gains a permission that they do not hold, as it does when a denial goes.
 	//
-	// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteRole` operationId).
-	DeleteRole(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteGroup` operationId).
+	DeleteGroup(ctx context.Context, id GroupID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetRole Show a role
+	// GetGroup Show a group
 	//
 	// With its permissions and those who were given it.
 	//
-	// Corresponds with GET /api/permissions/groups/{id} (the `GetRole` operationId).
-	GetRole(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /api/permissions/groups/{id} (the `GetGroup` operationId).
+	GetGroup(ctx context.Context, id GroupID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateRoleWithBody Change a role
+	// UpdateGroupWithBody Change a group
 	//
-	// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+	// Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 	// but administrators can bring about that an account gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
-	UpdateRoleWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateGroup` operationId).
+	UpdateGroupWithBody(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateRole Change a role
+	// UpdateGroup Change a group
 	//
-	// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+	// Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 	// but administrators can bring about that an account gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
-	UpdateRole(ctx context.Context, id RoleID, body UpdateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateGroup` operationId).
+	UpdateGroup(ctx context.Context, id GroupID, body UpdateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AddRoleMemberWithBody Give a role to an account
+	// AddGroupMemberWithBody Give a group to an account
 	//
-	// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+	// Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 	// can bring about that an account gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
-	AddRoleMemberWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddGroupMember` operationId).
+	AddGroupMemberWithBody(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// AddRoleMember Give a role to an account
+	// AddGroupMember Give a group to an account
 	//
-	// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+	// Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 	// can bring about that an account gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
-	AddRoleMember(ctx context.Context, id RoleID, body AddRoleMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddGroupMember` operationId).
+	AddGroupMember(ctx context.Context, id GroupID, body AddGroupMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// RemoveRoleMember Take a role from an account
+	// RemoveGroupMember Take a group from an account
 	//
-	// Repeating it changes nothing. The administrator role is taken by administrators only, and never
+	// Repeating it changes nothing. The administrator group is taken by administrators only, and never
 	// from the last one; nobody else can bring about that an account gains a permission that they do
 	// not hold.
 	//
-	// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveRoleMember` operationId).
-	RemoveRoleMember(ctx context.Context, id RoleID, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveGroupMember` operationId).
+	RemoveGroupMember(ctx context.Context, id GroupID, accountID GroupAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateRolePermissionsWithBody Change what a role allows
+	// UpdateGroupPermissionsWithBody Change what a group allows
 	//
 	// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
-	// role has every permission for good. Nobody but administrators can bring about that an account gains
+	// group has every permission for good. Nobody but administrators can bring about that an account gains
 	// a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
-	UpdateRolePermissionsWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateGroupPermissions` operationId).
+	UpdateGroupPermissionsWithBody(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateRolePermissions Change what a role allows
+	// UpdateGroupPermissions Change what a group allows
 	//
 	// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
-	// role has every permission for good. Nobody but administrators can bring about that an account gains
+	// group has every permission for good. Nobody but administrators can bring about that an account gains
 	// a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
-	UpdateRolePermissions(ctx context.Context, id RoleID, body UpdateRolePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateGroupPermissions` operationId).
+	UpdateGroupPermissions(ctx context.Context, id GroupID, body UpdateGroupPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetUserPermissions Show what an account may do
 	//
-	// Its roles, its overrides, and the system permissions that both lead to.
+	// Its groups, its overrides, and the system permissions that both lead to.
 	//
 	// Corresponds with GET /api/permissions/users/{accountId} (the `GetUserPermissions` operationId).
-	GetUserPermissions(ctx context.Context, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetUserPermissions(ctx context.Context, accountID GroupAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateUserRolesWithBody Set the roles of an account
+	// UpdateUserGroupsWithBody Set the groups of an account
 	//
-	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 	// of administrators or make one, and one always remains. Nobody else can bring about that an account
 	// gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type.
 	//
-	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
-	UpdateUserRolesWithBody(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserGroups` operationId).
+	UpdateUserGroupsWithBody(ctx context.Context, accountID GroupAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UpdateUserRoles Set the roles of an account
+	// UpdateUserGroups Set the groups of an account
 	//
-	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 	// of administrators or make one, and one always remains. Nobody else can bring about that an account
 	// gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type.
 	//
-	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
-	UpdateUserRoles(ctx context.Context, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserGroups` operationId).
+	UpdateUserGroups(ctx context.Context, accountID GroupAccountID, body UpdateUserGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateUserPermissionsWithBody Change the overrides of an account
 	//
 	// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
-	// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+	// before all groups, but takes nothing from administrators. Nobody but administrators can bring about
 	// that an account gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
-	UpdateUserPermissionsWithBody(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateUserPermissionsWithBody(ctx context.Context, accountID GroupAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateUserPermissions Change the overrides of an account
 	//
 	// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
-	// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+	// before all groups, but takes nothing from administrators. Nobody but administrators can bring about
 	// that an account gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
-	UpdateUserPermissions(ctx context.Context, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UpdateUserPermissions(ctx context.Context, accountID GroupAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListScripts List or search scripts
 	//
@@ -6033,7 +6033,7 @@ type ClientInterface interface {
 
 	// CreateUserWithBody Create an account
 	//
-	// The account has the default role only.
+	// The account has the default group only.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -6042,7 +6042,7 @@ type ClientInterface interface {
 
 	// CreateUser Create an account
 	//
-	// The account has the default role only.
+	// The account has the default group only.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6051,7 +6051,7 @@ type ClientInterface interface {
 
 	// ListUsers List accounts
 	//
-	// The accounts of this server with their roles, the newest first.
+	// The accounts of this server with their groups, the newest first.
 	//
 	// Corresponds with GET /api/users/list (the `ListUsers` operationId).
 	ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8337,7 +8337,7 @@ func (c *Client) UpdateOrganizationSessionSettings(ctx context.Context, id Organ
 
 // GetPermissionCatalog Describe all permissions
 //
-// What can be granted to roles and accounts, and what to members of organizations, in display order.
+// What can be granted to groups and accounts, and what to members of organizations, in display order.
 //
 // Corresponds with GET /api/permissions/catalog (the `GetPermissionCatalog` operationId).
 func (c *Client) GetPermissionCatalog(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8352,13 +8352,13 @@ func (c *Client) GetPermissionCatalog(ctx context.Context, reqEditors ...Request
 	return c.Client.Do(req)
 }
 
-// ListRoles List roles
+// ListGroups List groups
 //
-// In order of priority; the default role, which everybody has, is the last.
+// In order of priority; the default group, which everybody has, is the last.
 //
-// Corresponds with GET /api/permissions/groups (the `ListRoles` operationId).
-func (c *Client) ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListRolesRequest(c.Server)
+// Corresponds with GET /api/permissions/groups (the `ListGroups` operationId).
+func (c *Client) ListGroups(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGroupsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -8369,15 +8369,15 @@ func (c *Client) ListRoles(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
-// CreateRoleWithBody Create a role
+// CreateGroupWithBody Create a group
 //
-// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+// It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
-func (c *Client) CreateRoleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateRoleRequestWithBody(c.Server, contentType, body)
+// Corresponds with POST /api/permissions/groups (the `CreateGroup` operationId).
+func (c *Client) CreateGroupWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGroupRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8388,15 +8388,15 @@ func (c *Client) CreateRoleWithBody(ctx context.Context, contentType string, bod
 	return c.Client.Do(req)
 }
 
-// CreateRole Create a role
+// CreateGroup Create a group
 //
-// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+// It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
-func (c *Client) CreateRole(ctx context.Context, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateRoleRequest(c.Server, body)
+// Corresponds with POST /api/permissions/groups (the `CreateGroup` operationId).
+func (c *Client) CreateGroup(ctx context.Context, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGroupRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8407,17 +8407,17 @@ func (c *Client) CreateRole(ctx context.Context, body CreateRoleJSONRequestBody,
 	return c.Client.Do(req)
 }
 
-// OrderRolesWithBody Set the priority of roles
+// OrderGroupsWithBody Set the priority of groups
 //
-// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
-// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+// The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
+// ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
 // an account gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
-func (c *Client) OrderRolesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewOrderRolesRequestWithBody(c.Server, contentType, body)
+// Corresponds with PUT /api/permissions/groups/order (the `OrderGroups` operationId).
+func (c *Client) OrderGroupsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOrderGroupsRequestWithBody(c.Server, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8428,17 +8428,17 @@ func (c *Client) OrderRolesWithBody(ctx context.Context, contentType string, bod
 	return c.Client.Do(req)
 }
 
-// OrderRoles Set the priority of roles
+// OrderGroups Set the priority of groups
 //
-// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
-// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+// The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
+// ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
 // an account gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
-func (c *Client) OrderRoles(ctx context.Context, body OrderRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewOrderRolesRequest(c.Server, body)
+// Corresponds with PUT /api/permissions/groups/order (the `OrderGroups` operationId).
+func (c *Client) OrderGroups(ctx context.Context, body OrderGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOrderGroupsRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8449,14 +8449,14 @@ func (c *Client) OrderRoles(ctx context.Context, body OrderRolesJSONRequestBody,
 	return c.Client.Do(req)
 }
 
-// DeleteRole Delete a role
+// DeleteGroup Delete a group
 //
-// Takes it from all its members. Built-in roles cannot be deleted. Nobody but administrators can bring
+// Takes it from all its members. Built-in groups cannot be deleted. Nobody but administrators can bring
 // about that an account gains a permission that they do not hold, as it does when a denial goes.
 //
-// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteRole` operationId).
-func (c *Client) DeleteRole(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewDeleteRoleRequest(c.Server, id)
+// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteGroup` operationId).
+func (c *Client) DeleteGroup(ctx context.Context, id GroupID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteGroupRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -8467,13 +8467,13 @@ func (c *Client) DeleteRole(ctx context.Context, id RoleID, reqEditors ...Reques
 	return c.Client.Do(req)
 }
 
-// GetRole Show a role
+// GetGroup Show a group
 //
 // With its permissions and those who were given it.
 //
-// Corresponds with GET /api/permissions/groups/{id} (the `GetRole` operationId).
-func (c *Client) GetRole(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetRoleRequest(c.Server, id)
+// Corresponds with GET /api/permissions/groups/{id} (the `GetGroup` operationId).
+func (c *Client) GetGroup(ctx context.Context, id GroupID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGroupRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -8484,16 +8484,16 @@ func (c *Client) GetRole(ctx context.Context, id RoleID, reqEditors ...RequestEd
 	return c.Client.Do(req)
 }
 
-// UpdateRoleWithBody Change a role
+// UpdateGroupWithBody Change a group
 //
-// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+// Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 // but administrators can bring about that an account gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
-func (c *Client) UpdateRoleWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateRoleRequestWithBody(c.Server, id, contentType, body)
+// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateGroup` operationId).
+func (c *Client) UpdateGroupWithBody(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGroupRequestWithBody(c.Server, id, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8504,16 +8504,16 @@ func (c *Client) UpdateRoleWithBody(ctx context.Context, id RoleID, contentType 
 	return c.Client.Do(req)
 }
 
-// UpdateRole Change a role
+// UpdateGroup Change a group
 //
-// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+// Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 // but administrators can bring about that an account gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
-func (c *Client) UpdateRole(ctx context.Context, id RoleID, body UpdateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateRoleRequest(c.Server, id, body)
+// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateGroup` operationId).
+func (c *Client) UpdateGroup(ctx context.Context, id GroupID, body UpdateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGroupRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8524,16 +8524,16 @@ func (c *Client) UpdateRole(ctx context.Context, id RoleID, body UpdateRoleJSONR
 	return c.Client.Do(req)
 }
 
-// AddRoleMemberWithBody Give a role to an account
+// AddGroupMemberWithBody Give a group to an account
 //
-// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+// Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 // can bring about that an account gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
-func (c *Client) AddRoleMemberWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewAddRoleMemberRequestWithBody(c.Server, id, contentType, body)
+// Corresponds with POST /api/permissions/groups/{id}/members (the `AddGroupMember` operationId).
+func (c *Client) AddGroupMemberWithBody(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddGroupMemberRequestWithBody(c.Server, id, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8544,16 +8544,16 @@ func (c *Client) AddRoleMemberWithBody(ctx context.Context, id RoleID, contentTy
 	return c.Client.Do(req)
 }
 
-// AddRoleMember Give a role to an account
+// AddGroupMember Give a group to an account
 //
-// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+// Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 // can bring about that an account gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
-func (c *Client) AddRoleMember(ctx context.Context, id RoleID, body AddRoleMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewAddRoleMemberRequest(c.Server, id, body)
+// Corresponds with POST /api/permissions/groups/{id}/members (the `AddGroupMember` operationId).
+func (c *Client) AddGroupMember(ctx context.Context, id GroupID, body AddGroupMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddGroupMemberRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8564,15 +8564,15 @@ func (c *Client) AddRoleMember(ctx context.Context, id RoleID, body AddRoleMembe
 	return c.Client.Do(req)
 }
 
-// RemoveRoleMember Take a role from an account
+// RemoveGroupMember Take a group from an account
 //
-// Repeating it changes nothing. The administrator role is taken by administrators only, and never
+// Repeating it changes nothing. The administrator group is taken by administrators only, and never
 // from the last one; nobody else can bring about that an account gains a permission that they do
 // not hold.
 //
-// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveRoleMember` operationId).
-func (c *Client) RemoveRoleMember(ctx context.Context, id RoleID, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRemoveRoleMemberRequest(c.Server, id, accountID)
+// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveGroupMember` operationId).
+func (c *Client) RemoveGroupMember(ctx context.Context, id GroupID, accountID GroupAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRemoveGroupMemberRequest(c.Server, id, accountID)
 	if err != nil {
 		return nil, err
 	}
@@ -8583,17 +8583,17 @@ func (c *Client) RemoveRoleMember(ctx context.Context, id RoleID, accountID Role
 	return c.Client.Do(req)
 }
 
-// UpdateRolePermissionsWithBody Change what a role allows
+// UpdateGroupPermissionsWithBody Change what a group allows
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. The administrator
-// role has every permission for good. Nobody but administrators can bring about that an account gains
+// group has every permission for good. Nobody but administrators can bring about that an account gains
 // a permission that they do not hold.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
-func (c *Client) UpdateRolePermissionsWithBody(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateRolePermissionsRequestWithBody(c.Server, id, contentType, body)
+// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateGroupPermissions` operationId).
+func (c *Client) UpdateGroupPermissionsWithBody(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGroupPermissionsRequestWithBody(c.Server, id, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8604,17 +8604,17 @@ func (c *Client) UpdateRolePermissionsWithBody(ctx context.Context, id RoleID, c
 	return c.Client.Do(req)
 }
 
-// UpdateRolePermissions Change what a role allows
+// UpdateGroupPermissions Change what a group allows
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. The administrator
-// role has every permission for good. Nobody but administrators can bring about that an account gains
+// group has every permission for good. Nobody but administrators can bring about that an account gains
 // a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
-func (c *Client) UpdateRolePermissions(ctx context.Context, id RoleID, body UpdateRolePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateRolePermissionsRequest(c.Server, id, body)
+// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateGroupPermissions` operationId).
+func (c *Client) UpdateGroupPermissions(ctx context.Context, id GroupID, body UpdateGroupPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGroupPermissionsRequest(c.Server, id, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8627,10 +8627,10 @@ func (c *Client) UpdateRolePermissions(ctx context.Context, id RoleID, body Upda
 
 // GetUserPermissions Show what an account may do
 //
-// Its roles, its overrides, and the system permissions that both lead to.
+// Its groups, its overrides, and the system permissions that both lead to.
 //
 // Corresponds with GET /api/permissions/users/{accountId} (the `GetUserPermissions` operationId).
-func (c *Client) GetUserPermissions(ctx context.Context, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) GetUserPermissions(ctx context.Context, accountID GroupAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetUserPermissionsRequest(c.Server, accountID)
 	if err != nil {
 		return nil, err
@@ -8642,17 +8642,17 @@ func (c *Client) GetUserPermissions(ctx context.Context, accountID RoleAccountID
 	return c.Client.Do(req)
 }
 
-// UpdateUserRolesWithBody Set the roles of an account
+// UpdateUserGroupsWithBody Set the groups of an account
 //
-// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 // of administrators or make one, and one always remains. Nobody else can bring about that an account
 // gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type.
 //
-// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
-func (c *Client) UpdateUserRolesWithBody(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateUserRolesRequestWithBody(c.Server, accountID, contentType, body)
+// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserGroups` operationId).
+func (c *Client) UpdateUserGroupsWithBody(ctx context.Context, accountID GroupAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserGroupsRequestWithBody(c.Server, accountID, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8663,17 +8663,17 @@ func (c *Client) UpdateUserRolesWithBody(ctx context.Context, accountID RoleAcco
 	return c.Client.Do(req)
 }
 
-// UpdateUserRoles Set the roles of an account
+// UpdateUserGroups Set the groups of an account
 //
-// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 // of administrators or make one, and one always remains. Nobody else can bring about that an account
 // gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type.
 //
-// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
-func (c *Client) UpdateUserRoles(ctx context.Context, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUpdateUserRolesRequest(c.Server, accountID, body)
+// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserGroups` operationId).
+func (c *Client) UpdateUserGroups(ctx context.Context, accountID GroupAccountID, body UpdateUserGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateUserGroupsRequest(c.Server, accountID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8687,13 +8687,13 @@ func (c *Client) UpdateUserRoles(ctx context.Context, accountID RoleAccountID, b
 // UpdateUserPermissionsWithBody Change the overrides of an account
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. An override decides
-// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+// before all groups, but takes nothing from administrators. Nobody but administrators can bring about
 // that an account gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
-func (c *Client) UpdateUserPermissionsWithBody(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) UpdateUserPermissionsWithBody(ctx context.Context, accountID GroupAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateUserPermissionsRequestWithBody(c.Server, accountID, contentType, body)
 	if err != nil {
 		return nil, err
@@ -8708,13 +8708,13 @@ func (c *Client) UpdateUserPermissionsWithBody(ctx context.Context, accountID Ro
 // UpdateUserPermissions Change the overrides of an account
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. An override decides
-// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+// before all groups, but takes nothing from administrators. Nobody but administrators can bring about
 // that an account gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
-func (c *Client) UpdateUserPermissions(ctx context.Context, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+func (c *Client) UpdateUserPermissions(ctx context.Context, accountID GroupAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateUserPermissionsRequest(c.Server, accountID, body)
 	if err != nil {
 		return nil, err
@@ -9566,7 +9566,7 @@ func (c *Client) AssignTag(ctx context.Context, tagID TagID, entryID EntryID, re
 
 // CreateUserWithBody Create an account
 //
-// The account has the default role only.
+// The account has the default group only.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9585,7 +9585,7 @@ func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, bod
 
 // CreateUser Create an account
 //
-// The account has the default role only.
+// The account has the default group only.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9604,7 +9604,7 @@ func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody,
 
 // ListUsers List accounts
 //
-// The accounts of this server with their roles, the newest first.
+// The accounts of this server with their groups, the newest first.
 //
 // Corresponds with GET /api/users/list (the `ListUsers` operationId).
 func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -12794,8 +12794,8 @@ func NewGetPermissionCatalogRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
-// NewListRolesRequest constructs an http.Request for the ListRoles method
-func NewListRolesRequest(server string) (*http.Request, error) {
+// NewListGroupsRequest constructs an http.Request for the ListGroups method
+func NewListGroupsRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -12821,19 +12821,19 @@ func NewListRolesRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
-// NewCreateRoleRequest calls the generic CreateRole builder with application/json body
-func NewCreateRoleRequest(server string, body CreateRoleJSONRequestBody) (*http.Request, error) {
+// NewCreateGroupRequest calls the generic CreateGroup builder with application/json body
+func NewCreateGroupRequest(server string, body CreateGroupJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateRoleRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateGroupRequestWithBody(server, "application/json", bodyReader)
 }
 
-// NewCreateRoleRequestWithBody constructs an http.Request for the CreateRole method, with any body, and a specified content type
-func NewCreateRoleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewCreateGroupRequestWithBody constructs an http.Request for the CreateGroup method, with any body, and a specified content type
+func NewCreateGroupRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -12861,19 +12861,19 @@ func NewCreateRoleRequestWithBody(server string, contentType string, body io.Rea
 	return req, nil
 }
 
-// NewOrderRolesRequest calls the generic OrderRoles builder with application/json body
-func NewOrderRolesRequest(server string, body OrderRolesJSONRequestBody) (*http.Request, error) {
+// NewOrderGroupsRequest calls the generic OrderGroups builder with application/json body
+func NewOrderGroupsRequest(server string, body OrderGroupsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewOrderRolesRequestWithBody(server, "application/json", bodyReader)
+	return NewOrderGroupsRequestWithBody(server, "application/json", bodyReader)
 }
 
-// NewOrderRolesRequestWithBody constructs an http.Request for the OrderRoles method, with any body, and a specified content type
-func NewOrderRolesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+// NewOrderGroupsRequestWithBody constructs an http.Request for the OrderGroups method, with any body, and a specified content type
+func NewOrderGroupsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -12901,8 +12901,8 @@ func NewOrderRolesRequestWithBody(server string, contentType string, body io.Rea
 	return req, nil
 }
 
-// NewDeleteRoleRequest constructs an http.Request for the DeleteRole method
-func NewDeleteRoleRequest(server string, id RoleID) (*http.Request, error) {
+// NewDeleteGroupRequest constructs an http.Request for the DeleteGroup method
+func NewDeleteGroupRequest(server string, id GroupID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -12935,8 +12935,8 @@ func NewDeleteRoleRequest(server string, id RoleID) (*http.Request, error) {
 	return req, nil
 }
 
-// NewGetRoleRequest constructs an http.Request for the GetRole method
-func NewGetRoleRequest(server string, id RoleID) (*http.Request, error) {
+// NewGetGroupRequest constructs an http.Request for the GetGroup method
+func NewGetGroupRequest(server string, id GroupID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -12969,19 +12969,19 @@ func NewGetRoleRequest(server string, id RoleID) (*http.Request, error) {
 	return req, nil
 }
 
-// NewUpdateRoleRequest calls the generic UpdateRole builder with application/json body
-func NewUpdateRoleRequest(server string, id RoleID, body UpdateRoleJSONRequestBody) (*http.Request, error) {
+// NewUpdateGroupRequest calls the generic UpdateGroup builder with application/json body
+func NewUpdateGroupRequest(server string, id GroupID, body UpdateGroupJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewUpdateRoleRequestWithBody(server, id, "application/json", bodyReader)
+	return NewUpdateGroupRequestWithBody(server, id, "application/json", bodyReader)
 }
 
-// NewUpdateRoleRequestWithBody constructs an http.Request for the UpdateRole method, with any body, and a specified content type
-func NewUpdateRoleRequestWithBody(server string, id RoleID, contentType string, body io.Reader) (*http.Request, error) {
+// NewUpdateGroupRequestWithBody constructs an http.Request for the UpdateGroup method, with any body, and a specified content type
+func NewUpdateGroupRequestWithBody(server string, id GroupID, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -13016,19 +13016,19 @@ func NewUpdateRoleRequestWithBody(server string, id RoleID, contentType string, 
 	return req, nil
 }
 
-// NewAddRoleMemberRequest calls the generic AddRoleMember builder with application/json body
-func NewAddRoleMemberRequest(server string, id RoleID, body AddRoleMemberJSONRequestBody) (*http.Request, error) {
+// NewAddGroupMemberRequest calls the generic AddGroupMember builder with application/json body
+func NewAddGroupMemberRequest(server string, id GroupID, body AddGroupMemberJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewAddRoleMemberRequestWithBody(server, id, "application/json", bodyReader)
+	return NewAddGroupMemberRequestWithBody(server, id, "application/json", bodyReader)
 }
 
-// NewAddRoleMemberRequestWithBody constructs an http.Request for the AddRoleMember method, with any body, and a specified content type
-func NewAddRoleMemberRequestWithBody(server string, id RoleID, contentType string, body io.Reader) (*http.Request, error) {
+// NewAddGroupMemberRequestWithBody constructs an http.Request for the AddGroupMember method, with any body, and a specified content type
+func NewAddGroupMemberRequestWithBody(server string, id GroupID, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -13063,8 +13063,8 @@ func NewAddRoleMemberRequestWithBody(server string, id RoleID, contentType strin
 	return req, nil
 }
 
-// NewRemoveRoleMemberRequest constructs an http.Request for the RemoveRoleMember method
-func NewRemoveRoleMemberRequest(server string, id RoleID, accountID RoleAccountID) (*http.Request, error) {
+// NewRemoveGroupMemberRequest constructs an http.Request for the RemoveGroupMember method
+func NewRemoveGroupMemberRequest(server string, id GroupID, accountID GroupAccountID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -13104,19 +13104,19 @@ func NewRemoveRoleMemberRequest(server string, id RoleID, accountID RoleAccountI
 	return req, nil
 }
 
-// NewUpdateRolePermissionsRequest calls the generic UpdateRolePermissions builder with application/json body
-func NewUpdateRolePermissionsRequest(server string, id RoleID, body UpdateRolePermissionsJSONRequestBody) (*http.Request, error) {
+// NewUpdateGroupPermissionsRequest calls the generic UpdateGroupPermissions builder with application/json body
+func NewUpdateGroupPermissionsRequest(server string, id GroupID, body UpdateGroupPermissionsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewUpdateRolePermissionsRequestWithBody(server, id, "application/json", bodyReader)
+	return NewUpdateGroupPermissionsRequestWithBody(server, id, "application/json", bodyReader)
 }
 
-// NewUpdateRolePermissionsRequestWithBody constructs an http.Request for the UpdateRolePermissions method, with any body, and a specified content type
-func NewUpdateRolePermissionsRequestWithBody(server string, id RoleID, contentType string, body io.Reader) (*http.Request, error) {
+// NewUpdateGroupPermissionsRequestWithBody constructs an http.Request for the UpdateGroupPermissions method, with any body, and a specified content type
+func NewUpdateGroupPermissionsRequestWithBody(server string, id GroupID, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -13152,7 +13152,7 @@ func NewUpdateRolePermissionsRequestWithBody(server string, id RoleID, contentTy
 }
 
 // NewGetUserPermissionsRequest constructs an http.Request for the GetUserPermissions method
-func NewGetUserPermissionsRequest(server string, accountID RoleAccountID) (*http.Request, error) {
+func NewGetUserPermissionsRequest(server string, accountID GroupAccountID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -13185,19 +13185,19 @@ func NewGetUserPermissionsRequest(server string, accountID RoleAccountID) (*http
 	return req, nil
 }
 
-// NewUpdateUserRolesRequest calls the generic UpdateUserRoles builder with application/json body
-func NewUpdateUserRolesRequest(server string, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody) (*http.Request, error) {
+// NewUpdateUserGroupsRequest calls the generic UpdateUserGroups builder with application/json body
+func NewUpdateUserGroupsRequest(server string, accountID GroupAccountID, body UpdateUserGroupsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewUpdateUserRolesRequestWithBody(server, accountID, "application/json", bodyReader)
+	return NewUpdateUserGroupsRequestWithBody(server, accountID, "application/json", bodyReader)
 }
 
-// NewUpdateUserRolesRequestWithBody constructs an http.Request for the UpdateUserRoles method, with any body, and a specified content type
-func NewUpdateUserRolesRequestWithBody(server string, accountID RoleAccountID, contentType string, body io.Reader) (*http.Request, error) {
+// NewUpdateUserGroupsRequestWithBody constructs an http.Request for the UpdateUserGroups method, with any body, and a specified content type
+func NewUpdateUserGroupsRequestWithBody(server string, accountID GroupAccountID, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -13233,7 +13233,7 @@ func NewUpdateUserRolesRequestWithBody(server string, accountID RoleAccountID, c
 }
 
 // NewUpdateUserPermissionsRequest calls the generic UpdateUserPermissions builder with application/json body
-func NewUpdateUserPermissionsRequest(server string, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody) (*http.Request, error) {
+func NewUpdateUserPermissionsRequest(server string, accountID GroupAccountID, body UpdateUserPermissionsJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
@@ -13244,7 +13244,7 @@ func NewUpdateUserPermissionsRequest(server string, accountID RoleAccountID, bod
 }
 
 // NewUpdateUserPermissionsRequestWithBody constructs an http.Request for the UpdateUserPermissions method, with any body, and a specified content type
-func NewUpdateUserPermissionsRequestWithBody(server string, accountID RoleAccountID, contentType string, body io.Reader) (*http.Request, error) {
+func NewUpdateUserPermissionsRequestWithBody(server string, accountID GroupAccountID, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -16172,206 +16172,206 @@ type ClientWithResponsesInterface interface {
 
 	// GetPermissionCatalogWithResponse Describe all permissions
 	//
-	// What can be granted to roles and accounts, and what to members of organizations, in display order.
+	// What can be granted to groups and accounts, and what to members of organizations, in display order.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/permissions/catalog (the `GetPermissionCatalog` operationId).
 	GetPermissionCatalogWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPermissionCatalogResponse, error)
 
-	// ListRolesWithResponse List roles
+	// ListGroupsWithResponse List groups
 	//
-	// In order of priority; the default role, which everybody has, is the last.
+	// In order of priority; the default group, which everybody has, is the last.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /api/permissions/groups (the `ListRoles` operationId).
-	ListRolesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRolesResponse, error)
+	// Corresponds with GET /api/permissions/groups (the `ListGroups` operationId).
+	ListGroupsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListGroupsResponse, error)
 
-	// CreateRoleWithBodyWithResponse Create a role
+	// CreateGroupWithBodyWithResponse Create a group
 	//
-	// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+	// It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
-	CreateRoleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error)
+	// Corresponds with POST /api/permissions/groups (the `CreateGroup` operationId).
+	CreateGroupWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error)
 
-	// CreateRoleWithResponse Create a role
+	// CreateGroupWithResponse Create a group
 	//
-	// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+	// It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
-	CreateRoleWithResponse(ctx context.Context, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error)
+	// Corresponds with POST /api/permissions/groups (the `CreateGroup` operationId).
+	CreateGroupWithResponse(ctx context.Context, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error)
 
-	// OrderRolesWithBodyWithResponse Set the priority of roles
+	// OrderGroupsWithBodyWithResponse Set the priority of groups
 	//
-	// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
-	// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+	// The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
+	// ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
 	// an account gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
-	OrderRolesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OrderRolesResponse, error)
+	// Corresponds with PUT /api/permissions/groups/order (the `OrderGroups` operationId).
+	OrderGroupsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OrderGroupsResponse, error)
 
-	// OrderRolesWithResponse Set the priority of roles
+	// OrderGroupsWithResponse Set the priority of groups
 	//
-	// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
-	// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+	// The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
+	// ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
 	// an account gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
-	OrderRolesWithResponse(ctx context.Context, body OrderRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*OrderRolesResponse, error)
+	// Corresponds with PUT /api/permissions/groups/order (the `OrderGroups` operationId).
+	OrderGroupsWithResponse(ctx context.Context, body OrderGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*OrderGroupsResponse, error)
 
-	// DeleteRoleWithResponse Delete a role
+	// DeleteGroupWithResponse Delete a group
 	//
-	// Takes it from all its members. Built-in roles cannot be deleted. Nobody but administrators can bring
+	// Takes it from all its members. Built-in groups cannot be deleted. Nobody but administrators can bring
 	// about that an account gains a permission that they do not hold, as it does when a denial goes.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteRole` operationId).
-	DeleteRoleWithResponse(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*DeleteRoleResponse, error)
+	// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteGroup` operationId).
+	DeleteGroupWithResponse(ctx context.Context, id GroupID, reqEditors ...RequestEditorFn) (*DeleteGroupResponse, error)
 
-	// GetRoleWithResponse Show a role
+	// GetGroupWithResponse Show a group
 	//
 	// With its permissions and those who were given it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /api/permissions/groups/{id} (the `GetRole` operationId).
-	GetRoleWithResponse(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*GetRoleResponse, error)
+	// Corresponds with GET /api/permissions/groups/{id} (the `GetGroup` operationId).
+	GetGroupWithResponse(ctx context.Context, id GroupID, reqEditors ...RequestEditorFn) (*GetGroupResponse, error)
 
-	// UpdateRoleWithBodyWithResponse Change a role
+	// UpdateGroupWithBodyWithResponse Change a group
 	//
-	// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+	// Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 	// but administrators can bring about that an account gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
-	UpdateRoleWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRoleResponse, error)
+	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateGroup` operationId).
+	UpdateGroupWithBodyWithResponse(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGroupResponse, error)
 
-	// UpdateRoleWithResponse Change a role
+	// UpdateGroupWithResponse Change a group
 	//
-	// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+	// Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 	// but administrators can bring about that an account gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
-	UpdateRoleWithResponse(ctx context.Context, id RoleID, body UpdateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRoleResponse, error)
+	// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateGroup` operationId).
+	UpdateGroupWithResponse(ctx context.Context, id GroupID, body UpdateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGroupResponse, error)
 
-	// AddRoleMemberWithBodyWithResponse Give a role to an account
+	// AddGroupMemberWithBodyWithResponse Give a group to an account
 	//
-	// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+	// Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 	// can bring about that an account gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
-	AddRoleMemberWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddRoleMemberResponse, error)
+	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddGroupMember` operationId).
+	AddGroupMemberWithBodyWithResponse(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddGroupMemberResponse, error)
 
-	// AddRoleMemberWithResponse Give a role to an account
+	// AddGroupMemberWithResponse Give a group to an account
 	//
-	// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+	// Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 	// can bring about that an account gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
-	AddRoleMemberWithResponse(ctx context.Context, id RoleID, body AddRoleMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddRoleMemberResponse, error)
+	// Corresponds with POST /api/permissions/groups/{id}/members (the `AddGroupMember` operationId).
+	AddGroupMemberWithResponse(ctx context.Context, id GroupID, body AddGroupMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddGroupMemberResponse, error)
 
-	// RemoveRoleMemberWithResponse Take a role from an account
+	// RemoveGroupMemberWithResponse Take a group from an account
 	//
-	// Repeating it changes nothing. The administrator role is taken by administrators only, and never
+	// Repeating it changes nothing. The administrator group is taken by administrators only, and never
 	// from the last one; nobody else can bring about that an account gains a permission that they do
 	// not hold.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveRoleMember` operationId).
-	RemoveRoleMemberWithResponse(ctx context.Context, id RoleID, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*RemoveRoleMemberResponse, error)
+	// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveGroupMember` operationId).
+	RemoveGroupMemberWithResponse(ctx context.Context, id GroupID, accountID GroupAccountID, reqEditors ...RequestEditorFn) (*RemoveGroupMemberResponse, error)
 
-	// UpdateRolePermissionsWithBodyWithResponse Change what a role allows
+	// UpdateGroupPermissionsWithBodyWithResponse Change what a group allows
 	//
 	// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
-	// role has every permission for good. Nobody but administrators can bring about that an account gains
+	// group has every permission for good. Nobody but administrators can bring about that an account gains
 	// a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
-	UpdateRolePermissionsWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRolePermissionsResponse, error)
+	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateGroupPermissions` operationId).
+	UpdateGroupPermissionsWithBodyWithResponse(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGroupPermissionsResponse, error)
 
-	// UpdateRolePermissionsWithResponse Change what a role allows
+	// UpdateGroupPermissionsWithResponse Change what a group allows
 	//
 	// Permissions that are not named stay as they are, and unknown names are ignored. The administrator
-	// role has every permission for good. Nobody but administrators can bring about that an account gains
+	// group has every permission for good. Nobody but administrators can bring about that an account gains
 	// a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
-	UpdateRolePermissionsWithResponse(ctx context.Context, id RoleID, body UpdateRolePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRolePermissionsResponse, error)
+	// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateGroupPermissions` operationId).
+	UpdateGroupPermissionsWithResponse(ctx context.Context, id GroupID, body UpdateGroupPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGroupPermissionsResponse, error)
 
 	// GetUserPermissionsWithResponse Show what an account may do
 	//
-	// Its roles, its overrides, and the system permissions that both lead to.
+	// Its groups, its overrides, and the system permissions that both lead to.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/permissions/users/{accountId} (the `GetUserPermissions` operationId).
-	GetUserPermissionsWithResponse(ctx context.Context, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*GetUserPermissionsResponse, error)
+	GetUserPermissionsWithResponse(ctx context.Context, accountID GroupAccountID, reqEditors ...RequestEditorFn) (*GetUserPermissionsResponse, error)
 
-	// UpdateUserRolesWithBodyWithResponse Set the roles of an account
+	// UpdateUserGroupsWithBodyWithResponse Set the groups of an account
 	//
-	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 	// of administrators or make one, and one always remains. Nobody else can bring about that an account
 	// gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
-	UpdateUserRolesWithBodyWithResponse(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserRolesResponse, error)
+	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserGroups` operationId).
+	UpdateUserGroupsWithBodyWithResponse(ctx context.Context, accountID GroupAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserGroupsResponse, error)
 
-	// UpdateUserRolesWithResponse Set the roles of an account
+	// UpdateUserGroupsWithResponse Set the groups of an account
 	//
-	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+	// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 	// of administrators or make one, and one always remains. Nobody else can bring about that an account
 	// gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
-	UpdateUserRolesWithResponse(ctx context.Context, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserRolesResponse, error)
+	// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserGroups` operationId).
+	UpdateUserGroupsWithResponse(ctx context.Context, accountID GroupAccountID, body UpdateUserGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserGroupsResponse, error)
 
 	// UpdateUserPermissionsWithBodyWithResponse Change the overrides of an account
 	//
 	// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
-	// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+	// before all groups, but takes nothing from administrators. Nobody but administrators can bring about
 	// that an account gains a permission that they do not hold.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
-	UpdateUserPermissionsWithBodyWithResponse(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error)
+	UpdateUserPermissionsWithBodyWithResponse(ctx context.Context, accountID GroupAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error)
 
 	// UpdateUserPermissionsWithResponse Change the overrides of an account
 	//
 	// Permissions that are not named stay as they are, and unknown names are ignored. An override decides
-	// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+	// before all groups, but takes nothing from administrators. Nobody but administrators can bring about
 	// that an account gains a permission that they do not hold.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
-	UpdateUserPermissionsWithResponse(ctx context.Context, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error)
+	UpdateUserPermissionsWithResponse(ctx context.Context, accountID GroupAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error)
 
 	// ListScriptsWithResponse List or search scripts
 	//
@@ -16809,7 +16809,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateUserWithBodyWithResponse Create an account
 	//
-	// The account has the default role only.
+	// The account has the default group only.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16818,7 +16818,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateUserWithResponse Create an account
 	//
-	// The account has the default role only.
+	// The account has the default group only.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16827,7 +16827,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListUsersWithResponse List accounts
 	//
-	// The accounts of this server with their roles, the newest first.
+	// The accounts of this server with their groups, the newest first.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -23473,11 +23473,11 @@ func (r GetPermissionCatalogResponse) ContentType() string {
 	return ""
 }
 
-type ListRolesResponse struct {
+type ListGroupsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]RoleSummary
+	JSON200 *[]GroupSummary
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -23489,37 +23489,37 @@ type ListRolesResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListRolesResponse) GetJSON200() *[]RoleSummary {
+func (r ListGroupsResponse) GetJSON200() *[]GroupSummary {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r ListRolesResponse) GetJSON400() *BadRequest {
+func (r ListGroupsResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r ListRolesResponse) GetJSON401() *Unauthorized {
+func (r ListGroupsResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r ListRolesResponse) GetJSON403() *Forbidden {
+func (r ListGroupsResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r ListRolesResponse) GetJSON503() *ServiceUnavailable {
+func (r ListGroupsResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r ListRolesResponse) GetBody() []byte {
+func (r ListGroupsResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r ListRolesResponse) Status() string {
+func (r ListGroupsResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -23527,7 +23527,7 @@ func (r ListRolesResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r ListRolesResponse) StatusCode() int {
+func (r ListGroupsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -23535,111 +23535,23 @@ func (r ListRolesResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r ListRolesResponse) Bytes() []byte {
+func (r ListGroupsResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r ListRolesResponse) ContentType() string {
+func (r ListGroupsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-type CreateRoleResponse struct {
+type CreateGroupResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Role
-	// JSON400 the response for an HTTP 400 `application/json` response
-	JSON400 *BadRequest
-	// JSON401 the response for an HTTP 401 `application/json` response
-	JSON401 *Unauthorized
-	// JSON403 the response for an HTTP 403 `application/json` response
-	JSON403 *Forbidden
-	// JSON413 the response for an HTTP 413 `application/json` response
-	JSON413 *PayloadTooLarge
-	// JSON415 the response for an HTTP 415 `application/json` response
-	JSON415 *UnsupportedMediaType
-	// JSON503 the response for an HTTP 503 `application/json` response
-	JSON503 *ServiceUnavailable
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r CreateRoleResponse) GetJSON200() *Role {
-	return r.JSON200
-}
-
-// GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r CreateRoleResponse) GetJSON400() *BadRequest {
-	return r.JSON400
-}
-
-// GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r CreateRoleResponse) GetJSON401() *Unauthorized {
-	return r.JSON401
-}
-
-// GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r CreateRoleResponse) GetJSON403() *Forbidden {
-	return r.JSON403
-}
-
-// GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r CreateRoleResponse) GetJSON413() *PayloadTooLarge {
-	return r.JSON413
-}
-
-// GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r CreateRoleResponse) GetJSON415() *UnsupportedMediaType {
-	return r.JSON415
-}
-
-// GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r CreateRoleResponse) GetJSON503() *ServiceUnavailable {
-	return r.JSON503
-}
-
-// GetBody returns the raw response body bytes
-func (r CreateRoleResponse) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r CreateRoleResponse) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r CreateRoleResponse) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r CreateRoleResponse) Bytes() []byte {
-	return r.Body
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r CreateRoleResponse) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-type OrderRolesResponse struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]RoleSummary
+	JSON200 *Group
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -23655,47 +23567,47 @@ type OrderRolesResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r OrderRolesResponse) GetJSON200() *[]RoleSummary {
+func (r CreateGroupResponse) GetJSON200() *Group {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r OrderRolesResponse) GetJSON400() *BadRequest {
+func (r CreateGroupResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r OrderRolesResponse) GetJSON401() *Unauthorized {
+func (r CreateGroupResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r OrderRolesResponse) GetJSON403() *Forbidden {
+func (r CreateGroupResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r OrderRolesResponse) GetJSON413() *PayloadTooLarge {
+func (r CreateGroupResponse) GetJSON413() *PayloadTooLarge {
 	return r.JSON413
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r OrderRolesResponse) GetJSON415() *UnsupportedMediaType {
+func (r CreateGroupResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r OrderRolesResponse) GetJSON503() *ServiceUnavailable {
+func (r CreateGroupResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r OrderRolesResponse) GetBody() []byte {
+func (r CreateGroupResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r OrderRolesResponse) Status() string {
+func (r CreateGroupResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -23703,7 +23615,7 @@ func (r OrderRolesResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r OrderRolesResponse) StatusCode() int {
+func (r CreateGroupResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -23711,19 +23623,107 @@ func (r OrderRolesResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r OrderRolesResponse) Bytes() []byte {
+func (r CreateGroupResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r OrderRolesResponse) ContentType() string {
+func (r CreateGroupResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-type DeleteRoleResponse struct {
+type OrderGroupsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]GroupSummary
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r OrderGroupsResponse) GetJSON200() *[]GroupSummary {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r OrderGroupsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r OrderGroupsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r OrderGroupsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r OrderGroupsResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r OrderGroupsResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r OrderGroupsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r OrderGroupsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OrderGroupsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OrderGroupsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r OrderGroupsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OrderGroupsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteGroupResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
@@ -23741,42 +23741,42 @@ type DeleteRoleResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r DeleteRoleResponse) GetJSON200() *Done {
+func (r DeleteGroupResponse) GetJSON200() *Done {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r DeleteRoleResponse) GetJSON400() *BadRequest {
+func (r DeleteGroupResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r DeleteRoleResponse) GetJSON401() *Unauthorized {
+func (r DeleteGroupResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r DeleteRoleResponse) GetJSON403() *Forbidden {
+func (r DeleteGroupResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r DeleteRoleResponse) GetJSON404() *NotFound {
+func (r DeleteGroupResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r DeleteRoleResponse) GetJSON503() *ServiceUnavailable {
+func (r DeleteGroupResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r DeleteRoleResponse) GetBody() []byte {
+func (r DeleteGroupResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r DeleteRoleResponse) Status() string {
+func (r DeleteGroupResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -23784,7 +23784,7 @@ func (r DeleteRoleResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r DeleteRoleResponse) StatusCode() int {
+func (r DeleteGroupResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -23792,23 +23792,23 @@ func (r DeleteRoleResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r DeleteRoleResponse) Bytes() []byte {
+func (r DeleteGroupResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r DeleteRoleResponse) ContentType() string {
+func (r DeleteGroupResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-type GetRoleResponse struct {
+type GetGroupResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *RoleDetails
+	JSON200 *GroupDetails
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -23822,42 +23822,42 @@ type GetRoleResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetRoleResponse) GetJSON200() *RoleDetails {
+func (r GetGroupResponse) GetJSON200() *GroupDetails {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r GetRoleResponse) GetJSON400() *BadRequest {
+func (r GetGroupResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r GetRoleResponse) GetJSON401() *Unauthorized {
+func (r GetGroupResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r GetRoleResponse) GetJSON403() *Forbidden {
+func (r GetGroupResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r GetRoleResponse) GetJSON404() *NotFound {
+func (r GetGroupResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r GetRoleResponse) GetJSON503() *ServiceUnavailable {
+func (r GetGroupResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r GetRoleResponse) GetBody() []byte {
+func (r GetGroupResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r GetRoleResponse) Status() string {
+func (r GetGroupResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -23865,7 +23865,7 @@ func (r GetRoleResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r GetRoleResponse) StatusCode() int {
+func (r GetGroupResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -23873,23 +23873,23 @@ func (r GetRoleResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r GetRoleResponse) Bytes() []byte {
+func (r GetGroupResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetRoleResponse) ContentType() string {
+func (r GetGroupResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-type UpdateRoleResponse struct {
+type UpdateGroupResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Role
+	JSON200 *Group
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -23907,52 +23907,52 @@ type UpdateRoleResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r UpdateRoleResponse) GetJSON200() *Role {
+func (r UpdateGroupResponse) GetJSON200() *Group {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UpdateRoleResponse) GetJSON400() *BadRequest {
+func (r UpdateGroupResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r UpdateRoleResponse) GetJSON401() *Unauthorized {
+func (r UpdateGroupResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateRoleResponse) GetJSON403() *Forbidden {
+func (r UpdateGroupResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r UpdateRoleResponse) GetJSON404() *NotFound {
+func (r UpdateGroupResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r UpdateRoleResponse) GetJSON413() *PayloadTooLarge {
+func (r UpdateGroupResponse) GetJSON413() *PayloadTooLarge {
 	return r.JSON413
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r UpdateRoleResponse) GetJSON415() *UnsupportedMediaType {
+func (r UpdateGroupResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r UpdateRoleResponse) GetJSON503() *ServiceUnavailable {
+func (r UpdateGroupResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r UpdateRoleResponse) GetBody() []byte {
+func (r UpdateGroupResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r UpdateRoleResponse) Status() string {
+func (r UpdateGroupResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -23960,7 +23960,7 @@ func (r UpdateRoleResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r UpdateRoleResponse) StatusCode() int {
+func (r UpdateGroupResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -23968,19 +23968,19 @@ func (r UpdateRoleResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r UpdateRoleResponse) Bytes() []byte {
+func (r UpdateGroupResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r UpdateRoleResponse) ContentType() string {
+func (r UpdateGroupResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-type AddRoleMemberResponse struct {
+type AddGroupMemberResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
@@ -24002,52 +24002,52 @@ type AddRoleMemberResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r AddRoleMemberResponse) GetJSON200() *Done {
+func (r AddGroupMemberResponse) GetJSON200() *Done {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r AddRoleMemberResponse) GetJSON400() *BadRequest {
+func (r AddGroupMemberResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r AddRoleMemberResponse) GetJSON401() *Unauthorized {
+func (r AddGroupMemberResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r AddRoleMemberResponse) GetJSON403() *Forbidden {
+func (r AddGroupMemberResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r AddRoleMemberResponse) GetJSON404() *NotFound {
+func (r AddGroupMemberResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r AddRoleMemberResponse) GetJSON413() *PayloadTooLarge {
+func (r AddGroupMemberResponse) GetJSON413() *PayloadTooLarge {
 	return r.JSON413
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r AddRoleMemberResponse) GetJSON415() *UnsupportedMediaType {
+func (r AddGroupMemberResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r AddRoleMemberResponse) GetJSON503() *ServiceUnavailable {
+func (r AddGroupMemberResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r AddRoleMemberResponse) GetBody() []byte {
+func (r AddGroupMemberResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r AddRoleMemberResponse) Status() string {
+func (r AddGroupMemberResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -24055,7 +24055,7 @@ func (r AddRoleMemberResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r AddRoleMemberResponse) StatusCode() int {
+func (r AddGroupMemberResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -24063,19 +24063,19 @@ func (r AddRoleMemberResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r AddRoleMemberResponse) Bytes() []byte {
+func (r AddGroupMemberResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r AddRoleMemberResponse) ContentType() string {
+func (r AddGroupMemberResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-type RemoveRoleMemberResponse struct {
+type RemoveGroupMemberResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
@@ -24093,42 +24093,42 @@ type RemoveRoleMemberResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r RemoveRoleMemberResponse) GetJSON200() *Done {
+func (r RemoveGroupMemberResponse) GetJSON200() *Done {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r RemoveRoleMemberResponse) GetJSON400() *BadRequest {
+func (r RemoveGroupMemberResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r RemoveRoleMemberResponse) GetJSON401() *Unauthorized {
+func (r RemoveGroupMemberResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r RemoveRoleMemberResponse) GetJSON403() *Forbidden {
+func (r RemoveGroupMemberResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r RemoveRoleMemberResponse) GetJSON404() *NotFound {
+func (r RemoveGroupMemberResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r RemoveRoleMemberResponse) GetJSON503() *ServiceUnavailable {
+func (r RemoveGroupMemberResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r RemoveRoleMemberResponse) GetBody() []byte {
+func (r RemoveGroupMemberResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r RemoveRoleMemberResponse) Status() string {
+func (r RemoveGroupMemberResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -24136,7 +24136,7 @@ func (r RemoveRoleMemberResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r RemoveRoleMemberResponse) StatusCode() int {
+func (r RemoveGroupMemberResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -24144,23 +24144,23 @@ func (r RemoveRoleMemberResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r RemoveRoleMemberResponse) Bytes() []byte {
+func (r RemoveGroupMemberResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r RemoveRoleMemberResponse) ContentType() string {
+func (r RemoveGroupMemberResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
 	return ""
 }
 
-type UpdateRolePermissionsResponse struct {
+type UpdateGroupPermissionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *RoleDetails
+	JSON200 *GroupDetails
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -24178,52 +24178,52 @@ type UpdateRolePermissionsResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r UpdateRolePermissionsResponse) GetJSON200() *RoleDetails {
+func (r UpdateGroupPermissionsResponse) GetJSON200() *GroupDetails {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UpdateRolePermissionsResponse) GetJSON400() *BadRequest {
+func (r UpdateGroupPermissionsResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r UpdateRolePermissionsResponse) GetJSON401() *Unauthorized {
+func (r UpdateGroupPermissionsResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateRolePermissionsResponse) GetJSON403() *Forbidden {
+func (r UpdateGroupPermissionsResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r UpdateRolePermissionsResponse) GetJSON404() *NotFound {
+func (r UpdateGroupPermissionsResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r UpdateRolePermissionsResponse) GetJSON413() *PayloadTooLarge {
+func (r UpdateGroupPermissionsResponse) GetJSON413() *PayloadTooLarge {
 	return r.JSON413
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r UpdateRolePermissionsResponse) GetJSON415() *UnsupportedMediaType {
+func (r UpdateGroupPermissionsResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r UpdateRolePermissionsResponse) GetJSON503() *ServiceUnavailable {
+func (r UpdateGroupPermissionsResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r UpdateRolePermissionsResponse) GetBody() []byte {
+func (r UpdateGroupPermissionsResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r UpdateRolePermissionsResponse) Status() string {
+func (r UpdateGroupPermissionsResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -24231,7 +24231,7 @@ func (r UpdateRolePermissionsResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r UpdateRolePermissionsResponse) StatusCode() int {
+func (r UpdateGroupPermissionsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -24239,12 +24239,12 @@ func (r UpdateRolePermissionsResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r UpdateRolePermissionsResponse) Bytes() []byte {
+func (r UpdateGroupPermissionsResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r UpdateRolePermissionsResponse) ContentType() string {
+func (r UpdateGroupPermissionsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -24332,7 +24332,7 @@ func (r GetUserPermissionsResponse) ContentType() string {
 	return ""
 }
 
-type UpdateUserRolesResponse struct {
+type UpdateUserGroupsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
@@ -24354,52 +24354,52 @@ type UpdateUserRolesResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r UpdateUserRolesResponse) GetJSON200() *UserPermissions {
+func (r UpdateUserGroupsResponse) GetJSON200() *UserPermissions {
 	return r.JSON200
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
-func (r UpdateUserRolesResponse) GetJSON400() *BadRequest {
+func (r UpdateUserGroupsResponse) GetJSON400() *BadRequest {
 	return r.JSON400
 }
 
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
-func (r UpdateUserRolesResponse) GetJSON401() *Unauthorized {
+func (r UpdateUserGroupsResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
 }
 
 // GetJSON403 returns the response for an HTTP 403 `application/json` response
-func (r UpdateUserRolesResponse) GetJSON403() *Forbidden {
+func (r UpdateUserGroupsResponse) GetJSON403() *Forbidden {
 	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
-func (r UpdateUserRolesResponse) GetJSON404() *NotFound {
+func (r UpdateUserGroupsResponse) GetJSON404() *NotFound {
 	return r.JSON404
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
-func (r UpdateUserRolesResponse) GetJSON413() *PayloadTooLarge {
+func (r UpdateUserGroupsResponse) GetJSON413() *PayloadTooLarge {
 	return r.JSON413
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
-func (r UpdateUserRolesResponse) GetJSON415() *UnsupportedMediaType {
+func (r UpdateUserGroupsResponse) GetJSON415() *UnsupportedMediaType {
 	return r.JSON415
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
-func (r UpdateUserRolesResponse) GetJSON503() *ServiceUnavailable {
+func (r UpdateUserGroupsResponse) GetJSON503() *ServiceUnavailable {
 	return r.JSON503
 }
 
 // GetBody returns the raw response body bytes
-func (r UpdateUserRolesResponse) GetBody() []byte {
+func (r UpdateUserGroupsResponse) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r UpdateUserRolesResponse) Status() string {
+func (r UpdateUserGroupsResponse) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -24407,7 +24407,7 @@ func (r UpdateUserRolesResponse) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r UpdateUserRolesResponse) StatusCode() int {
+func (r UpdateUserGroupsResponse) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -24415,12 +24415,12 @@ func (r UpdateUserRolesResponse) StatusCode() int {
 }
 
 // Bytes is a convenience method to retrieve the raw bytes from the HTTP response
-func (r UpdateUserRolesResponse) Bytes() []byte {
+func (r UpdateUserGroupsResponse) Bytes() []byte {
 	return r.Body
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r UpdateUserRolesResponse) ContentType() string {
+func (r UpdateUserGroupsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -29551,7 +29551,7 @@ func (c *ClientWithResponses) UpdateOrganizationSessionSettingsWithResponse(ctx 
 
 // GetPermissionCatalogWithResponse Describe all permissions
 //
-// What can be granted to roles and accounts, and what to members of organizations, in display order.
+// What can be granted to groups and accounts, and what to members of organizations, in display order.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -29564,239 +29564,239 @@ func (c *ClientWithResponses) GetPermissionCatalogWithResponse(ctx context.Conte
 	return ParseGetPermissionCatalogResponse(rsp)
 }
 
-// ListRolesWithResponse List roles
+// ListGroupsWithResponse List groups
 //
-// In order of priority; the default role, which everybody has, is the last.
+// In order of priority; the default group, which everybody has, is the last.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /api/permissions/groups (the `ListRoles` operationId).
-func (c *ClientWithResponses) ListRolesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListRolesResponse, error) {
-	rsp, err := c.ListRoles(ctx, reqEditors...)
+// Corresponds with GET /api/permissions/groups (the `ListGroups` operationId).
+func (c *ClientWithResponses) ListGroupsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListGroupsResponse, error) {
+	rsp, err := c.ListGroups(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseListRolesResponse(rsp)
+	return ParseListGroupsResponse(rsp)
 }
 
-// CreateRoleWithBodyWithResponse Create a role
+// CreateGroupWithBodyWithResponse Create a group
 //
-// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+// It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
-func (c *ClientWithResponses) CreateRoleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error) {
-	rsp, err := c.CreateRoleWithBody(ctx, contentType, body, reqEditors...)
+// Corresponds with POST /api/permissions/groups (the `CreateGroup` operationId).
+func (c *ClientWithResponses) CreateGroupWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error) {
+	rsp, err := c.CreateGroupWithBody(ctx, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseCreateRoleResponse(rsp)
+	return ParseCreateGroupResponse(rsp)
 }
 
-// CreateRoleWithResponse Create a role
+// CreateGroupWithResponse Create a group
 //
-// It has the lowest priority of all roles, no permissions and no members. Names need not be unique.
+// It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /api/permissions/groups (the `CreateRole` operationId).
-func (c *ClientWithResponses) CreateRoleWithResponse(ctx context.Context, body CreateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRoleResponse, error) {
-	rsp, err := c.CreateRole(ctx, body, reqEditors...)
+// Corresponds with POST /api/permissions/groups (the `CreateGroup` operationId).
+func (c *ClientWithResponses) CreateGroupWithResponse(ctx context.Context, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error) {
+	rsp, err := c.CreateGroup(ctx, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseCreateRoleResponse(rsp)
+	return ParseCreateGroupResponse(rsp)
 }
 
-// OrderRolesWithBodyWithResponse Set the priority of roles
+// OrderGroupsWithBodyWithResponse Set the priority of groups
 //
-// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
-// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+// The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
+// ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
 // an account gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
-func (c *ClientWithResponses) OrderRolesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OrderRolesResponse, error) {
-	rsp, err := c.OrderRolesWithBody(ctx, contentType, body, reqEditors...)
+// Corresponds with PUT /api/permissions/groups/order (the `OrderGroups` operationId).
+func (c *ClientWithResponses) OrderGroupsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*OrderGroupsResponse, error) {
+	rsp, err := c.OrderGroupsWithBody(ctx, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseOrderRolesResponse(rsp)
+	return ParseOrderGroupsResponse(rsp)
 }
 
-// OrderRolesWithResponse Set the priority of roles
+// OrderGroupsWithResponse Set the priority of groups
 //
-// The roles that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in roles,
-// ids that no role has and repetitions are ignored. Nobody but administrators can bring about that
+// The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
+// ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
 // an account gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with PUT /api/permissions/groups/order (the `OrderRoles` operationId).
-func (c *ClientWithResponses) OrderRolesWithResponse(ctx context.Context, body OrderRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*OrderRolesResponse, error) {
-	rsp, err := c.OrderRoles(ctx, body, reqEditors...)
+// Corresponds with PUT /api/permissions/groups/order (the `OrderGroups` operationId).
+func (c *ClientWithResponses) OrderGroupsWithResponse(ctx context.Context, body OrderGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*OrderGroupsResponse, error) {
+	rsp, err := c.OrderGroups(ctx, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseOrderRolesResponse(rsp)
+	return ParseOrderGroupsResponse(rsp)
 }
 
-// DeleteRoleWithResponse Delete a role
+// DeleteGroupWithResponse Delete a group
 //
-// Takes it from all its members. Built-in roles cannot be deleted. Nobody but administrators can bring
+// Takes it from all its members. Built-in groups cannot be deleted. Nobody but administrators can bring
 // about that an account gains a permission that they do not hold, as it does when a denial goes.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteRole` operationId).
-func (c *ClientWithResponses) DeleteRoleWithResponse(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*DeleteRoleResponse, error) {
-	rsp, err := c.DeleteRole(ctx, id, reqEditors...)
+// Corresponds with DELETE /api/permissions/groups/{id} (the `DeleteGroup` operationId).
+func (c *ClientWithResponses) DeleteGroupWithResponse(ctx context.Context, id GroupID, reqEditors ...RequestEditorFn) (*DeleteGroupResponse, error) {
+	rsp, err := c.DeleteGroup(ctx, id, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseDeleteRoleResponse(rsp)
+	return ParseDeleteGroupResponse(rsp)
 }
 
-// GetRoleWithResponse Show a role
+// GetGroupWithResponse Show a group
 //
 // With its permissions and those who were given it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /api/permissions/groups/{id} (the `GetRole` operationId).
-func (c *ClientWithResponses) GetRoleWithResponse(ctx context.Context, id RoleID, reqEditors ...RequestEditorFn) (*GetRoleResponse, error) {
-	rsp, err := c.GetRole(ctx, id, reqEditors...)
+// Corresponds with GET /api/permissions/groups/{id} (the `GetGroup` operationId).
+func (c *ClientWithResponses) GetGroupWithResponse(ctx context.Context, id GroupID, reqEditors ...RequestEditorFn) (*GetGroupResponse, error) {
+	rsp, err := c.GetGroup(ctx, id, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseGetRoleResponse(rsp)
+	return ParseGetGroupResponse(rsp)
 }
 
-// UpdateRoleWithBodyWithResponse Change a role
+// UpdateGroupWithBodyWithResponse Change a group
 //
-// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+// Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 // but administrators can bring about that an account gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
-func (c *ClientWithResponses) UpdateRoleWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRoleResponse, error) {
-	rsp, err := c.UpdateRoleWithBody(ctx, id, contentType, body, reqEditors...)
+// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateGroup` operationId).
+func (c *ClientWithResponses) UpdateGroupWithBodyWithResponse(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGroupResponse, error) {
+	rsp, err := c.UpdateGroupWithBody(ctx, id, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUpdateRoleResponse(rsp)
+	return ParseUpdateGroupResponse(rsp)
 }
 
-// UpdateRoleWithResponse Change a role
+// UpdateGroupWithResponse Change a group
 //
-// Changes its name, color or priority; what is absent stays. Built-in roles cannot be changed. Nobody
+// Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 // but administrators can bring about that an account gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateRole` operationId).
-func (c *ClientWithResponses) UpdateRoleWithResponse(ctx context.Context, id RoleID, body UpdateRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRoleResponse, error) {
-	rsp, err := c.UpdateRole(ctx, id, body, reqEditors...)
+// Corresponds with PATCH /api/permissions/groups/{id} (the `UpdateGroup` operationId).
+func (c *ClientWithResponses) UpdateGroupWithResponse(ctx context.Context, id GroupID, body UpdateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGroupResponse, error) {
+	rsp, err := c.UpdateGroup(ctx, id, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUpdateRoleResponse(rsp)
+	return ParseUpdateGroupResponse(rsp)
 }
 
-// AddRoleMemberWithBodyWithResponse Give a role to an account
+// AddGroupMemberWithBodyWithResponse Give a group to an account
 //
-// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+// Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 // can bring about that an account gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
-func (c *ClientWithResponses) AddRoleMemberWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddRoleMemberResponse, error) {
-	rsp, err := c.AddRoleMemberWithBody(ctx, id, contentType, body, reqEditors...)
+// Corresponds with POST /api/permissions/groups/{id}/members (the `AddGroupMember` operationId).
+func (c *ClientWithResponses) AddGroupMemberWithBodyWithResponse(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddGroupMemberResponse, error) {
+	rsp, err := c.AddGroupMemberWithBody(ctx, id, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseAddRoleMemberResponse(rsp)
+	return ParseAddGroupMemberResponse(rsp)
 }
 
-// AddRoleMemberWithResponse Give a role to an account
+// AddGroupMemberWithResponse Give a group to an account
 //
-// Repeating it changes nothing. The administrator role is given by administrators only; nobody else
+// Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 // can bring about that an account gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with POST /api/permissions/groups/{id}/members (the `AddRoleMember` operationId).
-func (c *ClientWithResponses) AddRoleMemberWithResponse(ctx context.Context, id RoleID, body AddRoleMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddRoleMemberResponse, error) {
-	rsp, err := c.AddRoleMember(ctx, id, body, reqEditors...)
+// Corresponds with POST /api/permissions/groups/{id}/members (the `AddGroupMember` operationId).
+func (c *ClientWithResponses) AddGroupMemberWithResponse(ctx context.Context, id GroupID, body AddGroupMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*AddGroupMemberResponse, error) {
+	rsp, err := c.AddGroupMember(ctx, id, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseAddRoleMemberResponse(rsp)
+	return ParseAddGroupMemberResponse(rsp)
 }
 
-// RemoveRoleMemberWithResponse Take a role from an account
+// RemoveGroupMemberWithResponse Take a group from an account
 //
-// Repeating it changes nothing. The administrator role is taken by administrators only, and never
+// Repeating it changes nothing. The administrator group is taken by administrators only, and never
 // from the last one; nobody else can bring about that an account gains a permission that they do
 // not hold.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveRoleMember` operationId).
-func (c *ClientWithResponses) RemoveRoleMemberWithResponse(ctx context.Context, id RoleID, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*RemoveRoleMemberResponse, error) {
-	rsp, err := c.RemoveRoleMember(ctx, id, accountID, reqEditors...)
+// Corresponds with DELETE /api/permissions/groups/{id}/members/{accountId} (the `RemoveGroupMember` operationId).
+func (c *ClientWithResponses) RemoveGroupMemberWithResponse(ctx context.Context, id GroupID, accountID GroupAccountID, reqEditors ...RequestEditorFn) (*RemoveGroupMemberResponse, error) {
+	rsp, err := c.RemoveGroupMember(ctx, id, accountID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseRemoveRoleMemberResponse(rsp)
+	return ParseRemoveGroupMemberResponse(rsp)
 }
 
-// UpdateRolePermissionsWithBodyWithResponse Change what a role allows
+// UpdateGroupPermissionsWithBodyWithResponse Change what a group allows
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. The administrator
-// role has every permission for good. Nobody but administrators can bring about that an account gains
+// group has every permission for good. Nobody but administrators can bring about that an account gains
 // a permission that they do not hold.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
-func (c *ClientWithResponses) UpdateRolePermissionsWithBodyWithResponse(ctx context.Context, id RoleID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRolePermissionsResponse, error) {
-	rsp, err := c.UpdateRolePermissionsWithBody(ctx, id, contentType, body, reqEditors...)
+// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateGroupPermissions` operationId).
+func (c *ClientWithResponses) UpdateGroupPermissionsWithBodyWithResponse(ctx context.Context, id GroupID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGroupPermissionsResponse, error) {
+	rsp, err := c.UpdateGroupPermissionsWithBody(ctx, id, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUpdateRolePermissionsResponse(rsp)
+	return ParseUpdateGroupPermissionsResponse(rsp)
 }
 
-// UpdateRolePermissionsWithResponse Change what a role allows
+// UpdateGroupPermissionsWithResponse Change what a group allows
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. The administrator
-// role has every permission for good. Nobody but administrators can bring about that an account gains
+// group has every permission for good. Nobody but administrators can bring about that an account gains
 // a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateRolePermissions` operationId).
-func (c *ClientWithResponses) UpdateRolePermissionsWithResponse(ctx context.Context, id RoleID, body UpdateRolePermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRolePermissionsResponse, error) {
-	rsp, err := c.UpdateRolePermissions(ctx, id, body, reqEditors...)
+// Corresponds with PUT /api/permissions/groups/{id}/permissions (the `UpdateGroupPermissions` operationId).
+func (c *ClientWithResponses) UpdateGroupPermissionsWithResponse(ctx context.Context, id GroupID, body UpdateGroupPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGroupPermissionsResponse, error) {
+	rsp, err := c.UpdateGroupPermissions(ctx, id, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUpdateRolePermissionsResponse(rsp)
+	return ParseUpdateGroupPermissionsResponse(rsp)
 }
 
 // GetUserPermissionsWithResponse Show what an account may do
 //
-// Its roles, its overrides, and the system permissions that both lead to.
+// Its groups, its overrides, and the system permissions that both lead to.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/permissions/users/{accountId} (the `GetUserPermissions` operationId).
-func (c *ClientWithResponses) GetUserPermissionsWithResponse(ctx context.Context, accountID RoleAccountID, reqEditors ...RequestEditorFn) (*GetUserPermissionsResponse, error) {
+func (c *ClientWithResponses) GetUserPermissionsWithResponse(ctx context.Context, accountID GroupAccountID, reqEditors ...RequestEditorFn) (*GetUserPermissionsResponse, error) {
 	rsp, err := c.GetUserPermissions(ctx, accountID, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -29804,50 +29804,50 @@ func (c *ClientWithResponses) GetUserPermissionsWithResponse(ctx context.Context
 	return ParseGetUserPermissionsResponse(rsp)
 }
 
-// UpdateUserRolesWithBodyWithResponse Set the roles of an account
+// UpdateUserGroupsWithBodyWithResponse Set the groups of an account
 //
-// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 // of administrators or make one, and one always remains. Nobody else can bring about that an account
 // gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
-func (c *ClientWithResponses) UpdateUserRolesWithBodyWithResponse(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserRolesResponse, error) {
-	rsp, err := c.UpdateUserRolesWithBody(ctx, accountID, contentType, body, reqEditors...)
+// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserGroups` operationId).
+func (c *ClientWithResponses) UpdateUserGroupsWithBodyWithResponse(ctx context.Context, accountID GroupAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserGroupsResponse, error) {
+	rsp, err := c.UpdateUserGroupsWithBody(ctx, accountID, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUpdateUserRolesResponse(rsp)
+	return ParseUpdateUserGroupsResponse(rsp)
 }
 
-// UpdateUserRolesWithResponse Set the roles of an account
+// UpdateUserGroupsWithResponse Set the groups of an account
 //
-// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the roles
+// Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 // of administrators or make one, and one always remains. Nobody else can bring about that an account
 // gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
-// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserRoles` operationId).
-func (c *ClientWithResponses) UpdateUserRolesWithResponse(ctx context.Context, accountID RoleAccountID, body UpdateUserRolesJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserRolesResponse, error) {
-	rsp, err := c.UpdateUserRoles(ctx, accountID, body, reqEditors...)
+// Corresponds with PUT /api/permissions/users/{accountId}/groups (the `UpdateUserGroups` operationId).
+func (c *ClientWithResponses) UpdateUserGroupsWithResponse(ctx context.Context, accountID GroupAccountID, body UpdateUserGroupsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserGroupsResponse, error) {
+	rsp, err := c.UpdateUserGroups(ctx, accountID, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseUpdateUserRolesResponse(rsp)
+	return ParseUpdateUserGroupsResponse(rsp)
 }
 
 // UpdateUserPermissionsWithBodyWithResponse Change the overrides of an account
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. An override decides
-// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+// before all groups, but takes nothing from administrators. Nobody but administrators can bring about
 // that an account gains a permission that they do not hold.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
-func (c *ClientWithResponses) UpdateUserPermissionsWithBodyWithResponse(ctx context.Context, accountID RoleAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error) {
+func (c *ClientWithResponses) UpdateUserPermissionsWithBodyWithResponse(ctx context.Context, accountID GroupAccountID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error) {
 	rsp, err := c.UpdateUserPermissionsWithBody(ctx, accountID, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -29858,13 +29858,13 @@ func (c *ClientWithResponses) UpdateUserPermissionsWithBodyWithResponse(ctx cont
 // UpdateUserPermissionsWithResponse Change the overrides of an account
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. An override decides
-// before all roles, but takes nothing from administrators. Nobody but administrators can bring about
+// before all groups, but takes nothing from administrators. Nobody but administrators can bring about
 // that an account gains a permission that they do not hold.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/permissions/users/{accountId}/permissions (the `UpdateUserPermissions` operationId).
-func (c *ClientWithResponses) UpdateUserPermissionsWithResponse(ctx context.Context, accountID RoleAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error) {
+func (c *ClientWithResponses) UpdateUserPermissionsWithResponse(ctx context.Context, accountID GroupAccountID, body UpdateUserPermissionsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateUserPermissionsResponse, error) {
 	rsp, err := c.UpdateUserPermissions(ctx, accountID, body, reqEditors...)
 	if err != nil {
 		return nil, err
@@ -30578,7 +30578,7 @@ func (c *ClientWithResponses) AssignTagWithResponse(ctx context.Context, tagID T
 
 // CreateUserWithBodyWithResponse Create an account
 //
-// The account has the default role only.
+// The account has the default group only.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30593,7 +30593,7 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 
 // CreateUserWithResponse Create an account
 //
-// The account has the default role only.
+// The account has the default group only.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30608,7 +30608,7 @@ func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body C
 
 // ListUsersWithResponse List accounts
 //
-// The accounts of this server with their roles, the newest first.
+// The accounts of this server with their groups, the newest first.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -35940,22 +35940,22 @@ func ParseGetPermissionCatalogResponse(rsp *http.Response) (*GetPermissionCatalo
 	return response, nil
 }
 
-// ParseListRolesResponse parses an HTTP response from a ListRolesWithResponse call
-func ParseListRolesResponse(rsp *http.Response) (*ListRolesResponse, error) {
+// ParseListGroupsResponse parses an HTTP response from a ListGroupsWithResponse call
+func ParseListGroupsResponse(rsp *http.Response) (*ListGroupsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &ListRolesResponse{
+	response := &ListGroupsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []RoleSummary
+		var dest []GroupSummary
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -35994,90 +35994,22 @@ func ParseListRolesResponse(rsp *http.Response) (*ListRolesResponse, error) {
 	return response, nil
 }
 
-// ParseCreateRoleResponse parses an HTTP response from a CreateRoleWithResponse call
-func ParseCreateRoleResponse(rsp *http.Response) (*CreateRoleResponse, error) {
+// ParseCreateGroupResponse parses an HTTP response from a CreateGroupWithResponse call
+func ParseCreateGroupResponse(rsp *http.Response) (*CreateGroupResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &CreateRoleResponse{
+	response := &CreateGroupResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Role
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
-		var dest BadRequest
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON400 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
-		var dest Unauthorized
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON401 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
-		var dest Forbidden
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON403 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
-		var dest PayloadTooLarge
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON413 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
-		var dest UnsupportedMediaType
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON415 = &dest
-
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
-		var dest ServiceUnavailable
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON503 = &dest
-
-	}
-
-	return response, nil
-}
-
-// ParseOrderRolesResponse parses an HTTP response from a OrderRolesWithResponse call
-func ParseOrderRolesResponse(rsp *http.Response) (*OrderRolesResponse, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &OrderRolesResponse{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []RoleSummary
+		var dest Group
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -36130,15 +36062,83 @@ func ParseOrderRolesResponse(rsp *http.Response) (*OrderRolesResponse, error) {
 	return response, nil
 }
 
-// ParseDeleteRoleResponse parses an HTTP response from a DeleteRoleWithResponse call
-func ParseDeleteRoleResponse(rsp *http.Response) (*DeleteRoleResponse, error) {
+// ParseOrderGroupsResponse parses an HTTP response from a OrderGroupsWithResponse call
+func ParseOrderGroupsResponse(rsp *http.Response) (*OrderGroupsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &DeleteRoleResponse{
+	response := &OrderGroupsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []GroupSummary
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteGroupResponse parses an HTTP response from a DeleteGroupWithResponse call
+func ParseDeleteGroupResponse(rsp *http.Response) (*DeleteGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteGroupResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -36191,22 +36191,22 @@ func ParseDeleteRoleResponse(rsp *http.Response) (*DeleteRoleResponse, error) {
 	return response, nil
 }
 
-// ParseGetRoleResponse parses an HTTP response from a GetRoleWithResponse call
-func ParseGetRoleResponse(rsp *http.Response) (*GetRoleResponse, error) {
+// ParseGetGroupResponse parses an HTTP response from a GetGroupWithResponse call
+func ParseGetGroupResponse(rsp *http.Response) (*GetGroupResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &GetRoleResponse{
+	response := &GetGroupResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest RoleDetails
+		var dest GroupDetails
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -36252,22 +36252,22 @@ func ParseGetRoleResponse(rsp *http.Response) (*GetRoleResponse, error) {
 	return response, nil
 }
 
-// ParseUpdateRoleResponse parses an HTTP response from a UpdateRoleWithResponse call
-func ParseUpdateRoleResponse(rsp *http.Response) (*UpdateRoleResponse, error) {
+// ParseUpdateGroupResponse parses an HTTP response from a UpdateGroupWithResponse call
+func ParseUpdateGroupResponse(rsp *http.Response) (*UpdateGroupResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &UpdateRoleResponse{
+	response := &UpdateGroupResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Role
+		var dest Group
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -36327,15 +36327,15 @@ func ParseUpdateRoleResponse(rsp *http.Response) (*UpdateRoleResponse, error) {
 	return response, nil
 }
 
-// ParseAddRoleMemberResponse parses an HTTP response from a AddRoleMemberWithResponse call
-func ParseAddRoleMemberResponse(rsp *http.Response) (*AddRoleMemberResponse, error) {
+// ParseAddGroupMemberResponse parses an HTTP response from a AddGroupMemberWithResponse call
+func ParseAddGroupMemberResponse(rsp *http.Response) (*AddGroupMemberResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &AddRoleMemberResponse{
+	response := &AddGroupMemberResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -36402,15 +36402,15 @@ func ParseAddRoleMemberResponse(rsp *http.Response) (*AddRoleMemberResponse, err
 	return response, nil
 }
 
-// ParseRemoveRoleMemberResponse parses an HTTP response from a RemoveRoleMemberWithResponse call
-func ParseRemoveRoleMemberResponse(rsp *http.Response) (*RemoveRoleMemberResponse, error) {
+// ParseRemoveGroupMemberResponse parses an HTTP response from a RemoveGroupMemberWithResponse call
+func ParseRemoveGroupMemberResponse(rsp *http.Response) (*RemoveGroupMemberResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &RemoveRoleMemberResponse{
+	response := &RemoveGroupMemberResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -36463,22 +36463,22 @@ func ParseRemoveRoleMemberResponse(rsp *http.Response) (*RemoveRoleMemberRespons
 	return response, nil
 }
 
-// ParseUpdateRolePermissionsResponse parses an HTTP response from a UpdateRolePermissionsWithResponse call
-func ParseUpdateRolePermissionsResponse(rsp *http.Response) (*UpdateRolePermissionsResponse, error) {
+// ParseUpdateGroupPermissionsResponse parses an HTTP response from a UpdateGroupPermissionsWithResponse call
+func ParseUpdateGroupPermissionsResponse(rsp *http.Response) (*UpdateGroupPermissionsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &UpdateRolePermissionsResponse{
+	response := &UpdateGroupPermissionsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest RoleDetails
+		var dest GroupDetails
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -36599,15 +36599,15 @@ func ParseGetUserPermissionsResponse(rsp *http.Response) (*GetUserPermissionsRes
 	return response, nil
 }
 
-// ParseUpdateUserRolesResponse parses an HTTP response from a UpdateUserRolesWithResponse call
-func ParseUpdateUserRolesResponse(rsp *http.Response) (*UpdateUserRolesResponse, error) {
+// ParseUpdateUserGroupsResponse parses an HTTP response from a UpdateUserGroupsWithResponse call
+func ParseUpdateUserGroupsResponse(rsp *http.Response) (*UpdateUserGroupsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &UpdateUserRolesResponse{
+	response := &UpdateUserGroupsResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}

@@ -41,7 +41,7 @@ func TestDeleteUserLeavesNothingBehind(t *testing.T) {
 	id := c.AccountID
 	s.NewAPIKey(t, c)
 	s.Grant(t, c, "users.view")
-	addRole(t, s, "Operators", 3, c)
+	addGroup(t, s, "Operators", 3, c)
 	shared := s.NewOrganization(t, s.Owner, c)
 	s.Exec(t, `insert into organization_member_permissions values ($1, $2, 'org.audit.view', 'allow')`, shared, id)
 	s.Invite(t, c)

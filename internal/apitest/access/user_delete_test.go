@@ -31,7 +31,7 @@ func TestDeleteTakesAllThatTheAccountOwns(t *testing.T) {
 	shared := s.NewOrganization(t, s.Owner, target)
 	s.NewAPIKey(t, target)
 	s.Grant(t, target, "users.view")
-	addRole(t, s, "Operators", 3, target)
+	addGroup(t, s, "Operators", 3, target)
 	s.Exec(t, `insert into organization_member_permissions values ($1, $2, 'org.audit.view', 'allow')`, shared, target.AccountID)
 	s.Invite(t, target)
 	target.Put("/api/identity", body{"name": "Personal", "type": "password", "password": "secret"}).Want(200)

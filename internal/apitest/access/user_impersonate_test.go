@@ -108,7 +108,7 @@ func TestImpersonationGivesNothingBeyondTheCallersOwn(t *testing.T) {
 	impersonate(s.Owner, s.Owner).Want(200)
 	impersonate(s.Owner, s.Admin).WantError(403, adminAccountsOnly)
 
-	strong := addRole(t, s, "Backup", 3, s.Stranger)
+	strong := addGroup(t, s, "Backup", 3, s.Stranger)
 	s.Exec(t, `insert into group_permissions values ($1, 'settings.backup', 'allow')`, strong)
 	impersonate(s.Owner, s.Stranger).WantError(403, beyondOwn)
 	s.Grant(t, s.Owner, "settings.backup")

@@ -18,7 +18,7 @@ type userPage struct {
 func userPath(id int64) string { return fmt.Sprintf("/api/users/%d", id) }
 
 // addRole adds a role with members, of the priority of order.
-func addRole(t *testing.T, s *testserver.Server, name string, order int, members ...*testserver.Client) int64 {
+func addGroup(t *testing.T, s *testserver.Server, name string, order int, members ...*testserver.Client) int64 {
 	t.Helper()
 	var id int64
 	s.Scan(t, &id, `insert into permission_groups (name, sort_order) values ($1, $2) returning id`, name, order)
@@ -66,7 +66,7 @@ func TestEveryUserOperationNeedsItsPermissions(t *testing.T) {
 func TestListShowsAccountsNewestFirstWithTheirRoles(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	custom := addRole(t, s, "Operators", 5, s.Owner, s.Admin)
+	custom := addGroup(t, s, "Operators", 5, s.Owner, s.Admin)
 	s.Exec(t, `update accounts set totp_enabled = true, avatar_hash = '0123456789abcdef', active_theme_id = 4 where id = $1`, s.Owner.AccountID)
 
 	var p userPage
@@ -209,7 +209,7 @@ func TestPasswordIsSetByThoseWhoHoldAtLeastAsMuch(t *testing.T) {
 	set(s.Owner, s.Owner).Want(200)
 	set(s.Owner, s.Admin).WantError(403, adminAccountsOnly)
 
-	strong := addRole(t, s, "Backup", 3, s.Colleague)
+	strong := addGroup(t, s, "Backup", 3, s.Colleague)
 	s.Exec(t, `insert into group_permissions values ($1, 'settings.backup', 'allow')`, strong)
 	set(s.Owner, s.Colleague).WantError(403, beyondOwn)
 	s.Grant(t, s.Owner, "settings.backup")

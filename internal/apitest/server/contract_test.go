@@ -178,7 +178,7 @@ var things = map[string]thing{
 	"/api/tag/{}/assign/{}":                 {newEntry, http.StatusNotFound},
 	"/api/tag/entry/{}":                     {newEntry, http.StatusNotFound},
 	"/api/permissions/users/{}":             {newAccount, http.StatusForbidden},
-	"/api/permissions/groups/{}":            {newRole, http.StatusForbidden},
+	"/api/permissions/groups/{}":            {newGroup, http.StatusForbidden},
 	"/api/permissions/groups/{}/members/{}": {newRoleMember, http.StatusForbidden},
 	"/api/scripts/{}":                       {newScript, http.StatusNotFound},
 	"/api/snippet/{}":                       {newSnippet, http.StatusNotFound},
@@ -265,7 +265,7 @@ func newTag(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Owner.Put("/api/tag", map[string]any{"name": name, "color": "#fff"}).Want(200).ID()
 }
 
-func newRole(_ testing.TB, s *testserver.Server, _ []int64) int64 {
+func newGroup(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Admin.Post("/api/permissions/groups", map[string]any{"name": "Some role"}).Want(200).ID()
 }
 

@@ -14,10 +14,10 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
-	"github.com/nexterm-go/nexterm/internal/source"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -193,7 +193,7 @@ func TestTheDefaultSourceIsEnsured(t *testing.T) {
 				s.Exec(t, `insert into sources (name, url, is_default, enabled) values `+test.before)
 			}
 			for range 2 {
-				require.NoError(t, source.EnsureDefault(t.Context(), change.New(s.Pool, event.NewLog(s.Pool, slog.New(slog.DiscardHandler)))))
+				require.NoError(t, contentsource.EnsureDefault(t.Context(), change.New(s.Pool, event.NewLog(s.Pool, slog.New(slog.DiscardHandler)))))
 				var after string
 				s.Scan(t, &after, `select string_agg(concat_ws(' ', name, url, is_default::text, enabled::text), ',' order by name) from sources`)
 				require.Equal(t, test.after, after)

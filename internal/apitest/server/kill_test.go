@@ -34,7 +34,7 @@ func serveUntilKilled(url string) error {
 	if err != nil {
 		return err
 	}
-	keys, err := vault.Open(ctx, db.New(pool), vault.MasterKey{1, 2, 3})
+	keys, err := vault.Load(ctx, db.New(pool), vault.MasterKey{1, 2, 3})
 	if err != nil {
 		return err
 	}

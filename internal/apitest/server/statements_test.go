@@ -164,7 +164,7 @@ func counted(t *testing.T) (*testserver.Server, *statements) {
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	keys, err := vault.Open(t.Context(), db.New(pool), vault.MasterKey{1, 2, 3})
+	keys, err := vault.Load(t.Context(), db.New(pool), vault.MasterKey{1, 2, 3})
 	require.NoError(t, err)
 	s := testserver.Serve(t, pool, keys)
 	s.Owner, s.Colleague = s.NewAccount(t, "owner"), s.NewAccount(t, "colleague")

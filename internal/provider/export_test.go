@@ -1,7 +1,0 @@
-package provider
-
-// What reads a provider's words, for tests that choose them.
-var (
-	CheckEndpoints = checkEndpoints
-	Reason         = reason
-)
