@@ -813,10 +813,13 @@ type APIKeyCreated struct {
 
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
+	// Category The part of the value before the dot.
 	Category string `json:"category"`
 	Key      string `json:"key"`
 	Label    string `json:"label"`
-	Value    string `json:"value"`
+
+	// Value The action as rows name it. Later versions may know more.
+	Value string `json:"value"`
 }
 
 // AuditActionCategory Example: {"description":"Identities and the use of their secrets","key":"identity","label":"Identities"}

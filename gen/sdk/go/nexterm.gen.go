@@ -19,6 +19,273 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AuditActionValue.
+const (
+	AuditActionValueAPIKeyCreate                  AuditActionValue = "api_key.create"
+	AuditActionValueAPIKeyDelete                  AuditActionValue = "api_key.delete"
+	AuditActionValueAccountCreate                 AuditActionValue = "account.create"
+	AuditActionValueAccountDelete                 AuditActionValue = "account.delete"
+	AuditActionValueAccountGroups                 AuditActionValue = "account.groups"
+	AuditActionValueAccountPasswordChange         AuditActionValue = "account.password_change"
+	AuditActionValueAccountPasswordReset          AuditActionValue = "account.password_reset"
+	AuditActionValueAccountPermissions            AuditActionValue = "account.permissions"
+	AuditActionValueAccountTotpDisable            AuditActionValue = "account.totp_disable"
+	AuditActionValueAccountTotpEnable             AuditActionValue = "account.totp_enable"
+	AuditActionValueAccountUpdate                 AuditActionValue = "account.update"
+	AuditActionValueAiCommand                     AuditActionValue = "ai.command"
+	AuditActionValueAiFileChmod                   AuditActionValue = "ai.file_chmod"
+	AuditActionValueAiFileDelete                  AuditActionValue = "ai.file_delete"
+	AuditActionValueAiFileRename                  AuditActionValue = "ai.file_rename"
+	AuditActionValueAiFileWrite                   AuditActionValue = "ai.file_write"
+	AuditActionValueAiFolderCreate                AuditActionValue = "ai.folder_create"
+	AuditActionValueAuthProviderCreate            AuditActionValue = "auth_provider.create"
+	AuditActionValueAuthProviderDelete            AuditActionValue = "auth_provider.delete"
+	AuditActionValueAuthProviderUpdate            AuditActionValue = "auth_provider.update"
+	AuditActionValueDeviceAuthorize               AuditActionValue = "device.authorize"
+	AuditActionValueEntryCreate                   AuditActionValue = "entry.create"
+	AuditActionValueEntryDelete                   AuditActionValue = "entry.delete"
+	AuditActionValueEntryDemoConnect              AuditActionValue = "entry.demo_connect"
+	AuditActionValueEntryPveConnect               AuditActionValue = "entry.pve_connect"
+	AuditActionValueEntryRdpConnect               AuditActionValue = "entry.rdp_connect"
+	AuditActionValueEntrySSHConnect               AuditActionValue = "entry.ssh_connect"
+	AuditActionValueEntrySftpConnect              AuditActionValue = "entry.sftp_connect"
+	AuditActionValueEntryUpdate                   AuditActionValue = "entry.update"
+	AuditActionValueEntryVncConnect               AuditActionValue = "entry.vnc_connect"
+	AuditActionValueFileChmod                     AuditActionValue = "file.chmod"
+	AuditActionValueFileCreate                    AuditActionValue = "file.create"
+	AuditActionValueFileDelete                    AuditActionValue = "file.delete"
+	AuditActionValueFileDownload                  AuditActionValue = "file.download"
+	AuditActionValueFileRename                    AuditActionValue = "file.rename"
+	AuditActionValueFileUpload                    AuditActionValue = "file.upload"
+	AuditActionValueFolderCreate                  AuditActionValue = "folder.create"
+	AuditActionValueFolderDelete                  AuditActionValue = "folder.delete"
+	AuditActionValueFolderDownload                AuditActionValue = "folder.download"
+	AuditActionValueFolderMgmtCreate              AuditActionValue = "folder_mgmt.create"
+	AuditActionValueFolderMgmtDelete              AuditActionValue = "folder_mgmt.delete"
+	AuditActionValueFolderMgmtUpdate              AuditActionValue = "folder_mgmt.update"
+	AuditActionValueGroupCreate                   AuditActionValue = "group.create"
+	AuditActionValueGroupDelete                   AuditActionValue = "group.delete"
+	AuditActionValueGroupMemberAdd                AuditActionValue = "group.member_add"
+	AuditActionValueGroupMemberRemove             AuditActionValue = "group.member_remove"
+	AuditActionValueGroupPermissions              AuditActionValue = "group.permissions"
+	AuditActionValueGroupUpdate                   AuditActionValue = "group.update"
+	AuditActionValueIdentityCreate                AuditActionValue = "identity.create"
+	AuditActionValueIdentityCredentialsAccess     AuditActionValue = "identity.credentials_access"
+	AuditActionValueIdentityDelete                AuditActionValue = "identity.delete"
+	AuditActionValueIdentityUpdate                AuditActionValue = "identity.update"
+	AuditActionValueImpersonationBegin            AuditActionValue = "impersonation.begin"
+	AuditActionValueImpersonationEnd              AuditActionValue = "impersonation.end"
+	AuditActionValueOrganizationAccept            AuditActionValue = "organization.accept"
+	AuditActionValueOrganizationCreate            AuditActionValue = "organization.create"
+	AuditActionValueOrganizationDecline           AuditActionValue = "organization.decline"
+	AuditActionValueOrganizationDelete            AuditActionValue = "organization.delete"
+	AuditActionValueOrganizationInvite            AuditActionValue = "organization.invite"
+	AuditActionValueOrganizationLeave             AuditActionValue = "organization.leave"
+	AuditActionValueOrganizationMemberPermissions AuditActionValue = "organization.member_permissions"
+	AuditActionValueOrganizationMemberRemove      AuditActionValue = "organization.member_remove"
+	AuditActionValueOrganizationUpdate            AuditActionValue = "organization.update"
+	AuditActionValuePasskeyCreate                 AuditActionValue = "passkey.create"
+	AuditActionValuePasskeyDelete                 AuditActionValue = "passkey.delete"
+	AuditActionValuePasskeyUpdate                 AuditActionValue = "passkey.update"
+	AuditActionValueScriptCreate                  AuditActionValue = "script.create"
+	AuditActionValueScriptDelete                  AuditActionValue = "script.delete"
+	AuditActionValueScriptExecute                 AuditActionValue = "script.execute"
+	AuditActionValueScriptUpdate                  AuditActionValue = "script.update"
+	AuditActionValueSessionCreate                 AuditActionValue = "session.create"
+	AuditActionValueSessionDelete                 AuditActionValue = "session.delete"
+	AuditActionValueSessionRefuse                 AuditActionValue = "session.refuse"
+	AuditActionValueSnippetCreate                 AuditActionValue = "snippet.create"
+	AuditActionValueSnippetDelete                 AuditActionValue = "snippet.delete"
+	AuditActionValueSnippetUpdate                 AuditActionValue = "snippet.update"
+	AuditActionValueSourceCreate                  AuditActionValue = "source.create"
+	AuditActionValueSourceDelete                  AuditActionValue = "source.delete"
+	AuditActionValueSourceSyncFail                AuditActionValue = "source.sync_fail"
+	AuditActionValueSourceUpdate                  AuditActionValue = "source.update"
+	AuditActionValueTagAssign                     AuditActionValue = "tag.assign"
+	AuditActionValueTagCreate                     AuditActionValue = "tag.create"
+	AuditActionValueTagDelete                     AuditActionValue = "tag.delete"
+	AuditActionValueTagUnassign                   AuditActionValue = "tag.unassign"
+	AuditActionValueTagUpdate                     AuditActionValue = "tag.update"
+)
+
+// Valid indicates whether the value is a known member of the AuditActionValue enum.
+func (e AuditActionValue) Valid() bool {
+	switch e {
+	case AuditActionValueAPIKeyCreate:
+		return true
+	case AuditActionValueAPIKeyDelete:
+		return true
+	case AuditActionValueAccountCreate:
+		return true
+	case AuditActionValueAccountDelete:
+		return true
+	case AuditActionValueAccountGroups:
+		return true
+	case AuditActionValueAccountPasswordChange:
+		return true
+	case AuditActionValueAccountPasswordReset:
+		return true
+	case AuditActionValueAccountPermissions:
+		return true
+	case AuditActionValueAccountTotpDisable:
+		return true
+	case AuditActionValueAccountTotpEnable:
+		return true
+	case AuditActionValueAccountUpdate:
+		return true
+	case AuditActionValueAiCommand:
+		return true
+	case AuditActionValueAiFileChmod:
+		return true
+	case AuditActionValueAiFileDelete:
+		return true
+	case AuditActionValueAiFileRename:
+		return true
+	case AuditActionValueAiFileWrite:
+		return true
+	case AuditActionValueAiFolderCreate:
+		return true
+	case AuditActionValueAuthProviderCreate:
+		return true
+	case AuditActionValueAuthProviderDelete:
+		return true
+	case AuditActionValueAuthProviderUpdate:
+		return true
+	case AuditActionValueDeviceAuthorize:
+		return true
+	case AuditActionValueEntryCreate:
+		return true
+	case AuditActionValueEntryDelete:
+		return true
+	case AuditActionValueEntryDemoConnect:
+		return true
+	case AuditActionValueEntryPveConnect:
+		return true
+	case AuditActionValueEntryRdpConnect:
+		return true
+	case AuditActionValueEntrySSHConnect:
+		return true
+	case AuditActionValueEntrySftpConnect:
+		return true
+	case AuditActionValueEntryUpdate:
+		return true
+	case AuditActionValueEntryVncConnect:
+		return true
+	case AuditActionValueFileChmod:
+		return true
+	case AuditActionValueFileCreate:
+		return true
+	case AuditActionValueFileDelete:
+		return true
+	case AuditActionValueFileDownload:
+		return true
+	case AuditActionValueFileRename:
+		return true
+	case AuditActionValueFileUpload:
+		return true
+	case AuditActionValueFolderCreate:
+		return true
+	case AuditActionValueFolderDelete:
+		return true
+	case AuditActionValueFolderDownload:
+		return true
+	case AuditActionValueFolderMgmtCreate:
+		return true
+	case AuditActionValueFolderMgmtDelete:
+		return true
+	case AuditActionValueFolderMgmtUpdate:
+		return true
+	case AuditActionValueGroupCreate:
+		return true
+	case AuditActionValueGroupDelete:
+		return true
+	case AuditActionValueGroupMemberAdd:
+		return true
+	case AuditActionValueGroupMemberRemove:
+		return true
+	case AuditActionValueGroupPermissions:
+		return true
+	case AuditActionValueGroupUpdate:
+		return true
+	case AuditActionValueIdentityCreate:
+		return true
+	case AuditActionValueIdentityCredentialsAccess:
+		return true
+	case AuditActionValueIdentityDelete:
+		return true
+	case AuditActionValueIdentityUpdate:
+		return true
+	case AuditActionValueImpersonationBegin:
+		return true
+	case AuditActionValueImpersonationEnd:
+		return true
+	case AuditActionValueOrganizationAccept:
+		return true
+	case AuditActionValueOrganizationCreate:
+		return true
+	case AuditActionValueOrganizationDecline:
+		return true
+	case AuditActionValueOrganizationDelete:
+		return true
+	case AuditActionValueOrganizationInvite:
+		return true
+	case AuditActionValueOrganizationLeave:
+		return true
+	case AuditActionValueOrganizationMemberPermissions:
+		return true
+	case AuditActionValueOrganizationMemberRemove:
+		return true
+	case AuditActionValueOrganizationUpdate:
+		return true
+	case AuditActionValuePasskeyCreate:
+		return true
+	case AuditActionValuePasskeyDelete:
+		return true
+	case AuditActionValuePasskeyUpdate:
+		return true
+	case AuditActionValueScriptCreate:
+		return true
+	case AuditActionValueScriptDelete:
+		return true
+	case AuditActionValueScriptExecute:
+		return true
+	case AuditActionValueScriptUpdate:
+		return true
+	case AuditActionValueSessionCreate:
+		return true
+	case AuditActionValueSessionDelete:
+		return true
+	case AuditActionValueSessionRefuse:
+		return true
+	case AuditActionValueSnippetCreate:
+		return true
+	case AuditActionValueSnippetDelete:
+		return true
+	case AuditActionValueSnippetUpdate:
+		return true
+	case AuditActionValueSourceCreate:
+		return true
+	case AuditActionValueSourceDelete:
+		return true
+	case AuditActionValueSourceSyncFail:
+		return true
+	case AuditActionValueSourceUpdate:
+		return true
+	case AuditActionValueTagAssign:
+		return true
+	case AuditActionValueTagCreate:
+		return true
+	case AuditActionValueTagDelete:
+		return true
+	case AuditActionValueTagUnassign:
+		return true
+	case AuditActionValueTagUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AuditLogActor.
 const (
 	AuditLogActorAPIKey        AuditLogActor = "api_key"
@@ -986,11 +1253,17 @@ type APIKeyCreated struct {
 
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
+	// Category The part of the value before the dot.
 	Category string `json:"category"`
 	Key      string `json:"key"`
 	Label    string `json:"label"`
-	Value    string `json:"value"`
+
+	// Value The action as rows name it. Later versions may know more.
+	Value AuditActionValue `json:"value"`
 }
+
+// AuditActionValue The action as rows name it. Later versions may know more.
+type AuditActionValue string
 
 // AuditActionCategory Example: {"description":"Identities and the use of their secrets","key":"identity","label":"Identities"}
 type AuditActionCategory struct {
