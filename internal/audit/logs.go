@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"math"
@@ -171,8 +172,10 @@ func logToAPI(c *caller.Caller, row db.ListAuditLogsRow) api.AuditLog {
 	if row.ResourceName != "" {
 		log.ResourceName = &row.ResourceName
 	}
-	// Where somebody was who acted on the caller's account is not the caller's business.
-	if row.OrganizationID == nil && row.AccountID != nil && *row.AccountID != c.AccountID && !c.Admin {
+	// Where somebody was who acted on the caller's account, or as it, is not the
+	// caller's business.
+	actor := cmp.Or(row.ImpersonatorID, row.AccountID)
+	if row.OrganizationID == nil && actor != nil && *actor != c.AccountID && !c.Admin {
 		log.IPAddress, log.UserAgent = nil, nil
 	}
 	return log

@@ -1,0 +1,92 @@
+package server_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// accountTellings are those of accounts, their own and administered.
+var accountTellings = map[string][]telling{
+	"registerAccount": {{"account.create", func(s stage) request {
+		s.Exec(s.t, `update auth_providers set allow_registration = true where is_internal`)
+		return request{}
+	}}},
+	"updateName":        {{"account.update", usual}},
+	"updatePassword":    {{"account.password_change", usual}},
+	"updatePreferences": {{"account.settings", usual}},
+	"updateSessionSync": {{"account.settings", usual}},
+	"setAvatar":         {{"account.settings", func(s stage) request { return request{body: picture(s.t)} }}},
+	"deleteAvatar":      {{"account.settings", usual}},
+	// The example's key ends some day.
+	"createApiKey": {{"api_key.create", func(stage) request { return request{body: object{"name": "Backup job"}} }}},
+	"deleteApiKey": {{"api_key.delete", usual}},
+	"createUser": {{"account.create", func(stage) request {
+		return request{body: object{"username": "grace", "password": "secret", "firstName": "Grace", "lastName": "Hopper"}}
+	}}},
+	"deleteUser": {
+		{"account.delete", usual},
+		// Organizations pass on to members, and end without any.
+		{"account.delete organization.update organization.delete", func(s stage) request {
+			owner := s.NewAccount(s.t, "departing")
+			s.NewOrganization(s.t, owner, s.Stranger)
+			s.NewOrganization(s.t, owner)
+			return request{ids: []int64{owner.AccountID}}
+		}},
+	},
+	"updateUserPassword": {{"account.password_reset", usual}},
+	"impersonateUser":    {{"impersonation.begin", usual}},
+}
+
+// accessTellings are those of permissions and of login providers.
+var accessTellings = map[string][]telling{
+	"createRole": {{"group.create", usual}},
+	"orderRoles": {{"group.update", func(s stage) request {
+		return request{body: object{"order": []int64{newRole(s.t, s.Server, nil), newRole(s.t, s.Server, nil)}}}
+	}}},
+	"updateRole":            {{"group.update", usual}},
+	"deleteRole":            {{"group.delete", usual}},
+	"updateRolePermissions": {{"group.permissions", usual}},
+	"addRoleMember": {{"group.member_add", func(s stage) request {
+		return request{body: object{"accountId": newAccount(s.t, s.Server, nil)}}
+	}}},
+	"removeRoleMember": {{"group.member_remove", usual}},
+	"updateUserRoles": {{"account.groups", func(s stage) request {
+		return request{body: object{"groupIds": []int64{newRole(s.t, s.Server, nil)}}}
+	}}},
+	"updateUserPermissions": {{"account.permissions", usual}},
+	"createOidcProvider":    {{"auth_provider.create", usual}},
+	"updateOidcProvider":    {{"auth_provider.update", usual}},
+	"deleteOidcProvider":    {{"auth_provider.delete", usual}},
+	"beginOidcLogin": {{"", func(s stage) request {
+		provider := s.Admin.Put("/api/auth/providers/admin/oidc", object{
+			"name": "Login", "issuer": newIssuer(s.t), "clientId": "nexterm", "redirectUri": "https://nexterm.example.com/callback", "enabled": true,
+		})
+		return request{ids: []int64{provider.Want(201).ID()}}
+	}}},
+}
+
+// newIssuer is as much of a login provider as the beginning of a sign-in asks for.
+func newIssuer(t *testing.T) (url string) {
+	t.Helper()
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"issuer": %[1]q, "authorization_endpoint": "%[1]s/authorize", "token_endpoint": "%[1]s/token", "jwks_uri": "%[1]s/keys",
+			"id_token_signing_alg_values_supported": ["RS256"]}`, url)
+	}))
+	t.Cleanup(listener.Close)
+	url = listener.URL
+	return url
+}
+
+// picture is a WebP image of one pixel.
+func picture(t *testing.T) []byte {
+	t.Helper()
+	image, err := base64.StdEncoding.DecodeString("UklGRiQAAABXRUJQVlA4IBgAAAAwAQCdASoBAAEAAgA0JaQAA3AA/vuUAAA=")
+	require.NoError(t, err)
+	return image
+}
