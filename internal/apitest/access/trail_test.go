@@ -12,7 +12,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/app"
 	writing "github.com/nexterm-go/nexterm/internal/change" // change is a body here
 	"github.com/nexterm-go/nexterm/internal/event"
-	"github.com/nexterm-go/nexterm/internal/operator"
+	"github.com/nexterm-go/nexterm/internal/recovery"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
@@ -121,8 +121,8 @@ func TestWhatTheCommandLineDoesIsInTheLogsOfThoseItConcerns(t *testing.T) {
 	s := testserver.New(t)
 	s.Exec(t, `update auth_providers set enabled = false where is_internal`)
 	changes := writing.New(s.Pool, event.NewLog(s.Pool, slog.New(slog.DiscardHandler)))
-	require.NoError(t, operator.SetPassword(t.Context(), changes, "owner", "another"))
-	_, err := operator.EnablePasswords(t.Context(), changes)
+	require.NoError(t, recovery.SetPassword(t.Context(), changes, "owner", "another"))
+	_, err := recovery.EnablePasswords(t.Context(), changes)
 	require.NoError(t, err)
 	require.Equal(t, []string{"account.password_reset operator on owner"}, trail(t, s, s.Owner, ""))
 	require.Equal(t, []string{"auth_provider.update operator on the server"}, trail(t, s, s.Admin, ""))
@@ -152,10 +152,10 @@ func TestGroupsAreTheServersOwn(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	s.Grant(t, s.Colleague, "permissions.manage")
-	id := s.Colleague.Post(groups, body{"name": "Operators"}).Want(200).ID()
-	s.Colleague.Patch(group(id, ""), body{"name": "Night operators"}).Want(200)
-	s.Colleague.Post(group(id, "/members"), body{"accountId": s.Stranger.AccountID}).Want(200)
-	s.Colleague.Delete(group(id, "")).Want(200)
+	id := s.Colleague.Post(groupsPath, body{"name": "Operators"}).Want(200).ID()
+	s.Colleague.Patch(groupPath(id, ""), body{"name": "Night operators"}).Want(200)
+	s.Colleague.Post(groupPath(id, "/members"), body{"accountId": s.Stranger.AccountID}).Want(200)
+	s.Colleague.Delete(groupPath(id, "")).Want(200)
 	const from = " from 127.0.0.1"
 	created, updated, deleted := "group.create session by colleague on the server", "group.update session by colleague on the server", "group.delete session by colleague on the server"
 	added := "group.member_add session by colleague on stranger"

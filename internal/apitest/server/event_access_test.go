@@ -44,19 +44,19 @@ var accountTellings = map[string][]telling{
 
 // accessTellings are those of permissions and of login providers.
 var accessTellings = map[string][]telling{
-	"createRole": {{"group.create", usual}},
-	"orderRoles": {{"group.update", func(s stage) request {
-		return request{body: object{"order": []int64{newRole(s.t, s.Server, nil), newRole(s.t, s.Server, nil)}}}
+	"createGroup": {{"group.create", usual}},
+	"orderGroups": {{"group.update", func(s stage) request {
+		return request{body: object{"order": []int64{newGroup(s.t, s.Server, nil), newGroup(s.t, s.Server, nil)}}}
 	}}},
-	"updateRole":            {{"group.update", usual}},
-	"deleteRole":            {{"group.delete", usual}},
-	"updateRolePermissions": {{"group.permissions", usual}},
-	"addRoleMember": {{"group.member_add", func(s stage) request {
+	"updateGroup":            {{"group.update", usual}},
+	"deleteGroup":            {{"group.delete", usual}},
+	"updateGroupPermissions": {{"group.permissions", usual}},
+	"addGroupMember": {{"group.member_add", func(s stage) request {
 		return request{body: object{"accountId": newAccount(s.t, s.Server, nil)}}
 	}}},
-	"removeRoleMember": {{"group.member_remove", usual}},
-	"updateUserRoles": {{"account.groups", func(s stage) request {
-		return request{body: object{"groupIds": []int64{newRole(s.t, s.Server, nil)}}}
+	"removeGroupMember": {{"group.member_remove", usual}},
+	"updateUserGroups": {{"account.groups", func(s stage) request {
+		return request{body: object{"groupIds": []int64{newGroup(s.t, s.Server, nil)}}}
 	}}},
 	"updateUserPermissions": {{"account.permissions", usual}},
 	"createOidcProvider":    {{"auth_provider.create", usual}},

@@ -110,7 +110,7 @@ func wired(t *testing.T) (*testserver.Server, *wire) {
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	keys, err := vault.Open(t.Context(), db.New(pool), vault.MasterKey{1, 2, 3})
+	keys, err := vault.Load(t.Context(), db.New(pool), vault.MasterKey{1, 2, 3})
 	require.NoError(t, err)
 	s := testserver.Serve(t, pool, keys)
 	s.Owner = s.NewAccount(t, "owner")
