@@ -47,8 +47,8 @@ var rules = map[string]rule{
 	"openapi":           {},
 	"openapi/bundle":    {},
 	"tools/...":         {},
-	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/event", "internal/recovery", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/vault"}, privileges: []string{"net/http", pool}},
-	"internal/app":      {may: []string{"gen/db", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep"}, privileges: []string{pool}},
+	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/event", "internal/recovery", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/vault"}, privileges: []string{"net/http", pool}},
+	"internal/app":      {may: []string{"gen/db", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep", "internal/telemetry"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/docs":     {privileges: []string{"net/http"}},
 	"internal/vault":    {may: []string{"gen/db"}, privileges: []string{"cryptography"}},
@@ -68,6 +68,9 @@ var rules = map[string]rule{
 	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail"}},
 	// What all ways to sign in share.
 	"internal/signin": {may: []string{"gen/api", "gen/db", "internal/caller", "internal/change", "internal/event", "internal/ratelimit", "internal/vault"}},
+
+	// Traces of all that the others do, who know it by OpenTelemetry's interfaces.
+	"internal/telemetry": {},
 
 	// What entries and folders share: one tree.
 	"internal/tree": {may: []string{"gen/api", "gen/db", "internal/caller"}},

@@ -20,6 +20,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/telemetry"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -56,6 +57,16 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	if settings.TrustProxy.Everybody() {
 		log.Warn("TRUST_PROXY=true lets every client choose the address that limits and logs see")
 	}
+	stopTraces, err := telemetry.Start(ctx, version, log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
+	stopDebugging, err := settings.debug(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stopDebugging()
 	database, err := openDatabase(ctx, settings, log)
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ type Settings struct {
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
+	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
 }
 
 // readSettings reads the environment and reports everything that is wrong with it.
@@ -66,6 +67,11 @@ func (s Settings) check() error {
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))
+	}
+	if s.DebugAddr != "" {
+		if err := checkDebugAddr(s.DebugAddr); err != nil {
+			problems = append(problems, fmt.Errorf("DEBUG_ADDR: %w", err))
+		}
 	}
 	if s.EncryptionKey != "" && s.EncryptionKeyFile != "" {
 		problems = append(problems, errors.New("set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both"))

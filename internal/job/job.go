@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+	"github.com/riverqueue/rivercontrib/otelriver"
 
 	"github.com/nexterm-go/nexterm/internal/caller"
 )
@@ -54,11 +55,12 @@ func New(pool *pgxpool.Pool, log *slog.Logger, delay time.Duration, works ...Wor
 	config := &river.Config{
 		Logger:  slog.New(warnings{log.Handler()}),
 		Workers: river.NewWorkers(),
-		Middleware: []rivertype.Middleware{river.WorkerMiddlewareFunc(
-			func(ctx context.Context, _ *rivertype.JobRow, work func(context.Context) error) error {
+		Middleware: []rivertype.Middleware{
+			otelriver.NewMiddleware(&otelriver.MiddlewareConfig{EnableTracePropagation: true, EnableWorkSpanJobKindSuffix: true}),
+			river.WorkerMiddlewareFunc(func(ctx context.Context, _ *rivertype.JobRow, work func(context.Context) error) error {
 				return work(caller.WithActor(ctx, caller.ByJob))
-			},
-		)},
+			}),
+		},
 		Queues: map[string]river.QueueConfig{},
 	}
 	for _, work := range works {

@@ -37,6 +37,7 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Set(routedKey, r)
 		ctx := withRequestID(caller.WithClient(c.Request().Context(), client), requestID)
 		ctx = caller.WithSignIn(ctx, func(accountID int64) { r.account = accountID })
+		ctx, span := s.startSpan(ctx, c.Request())
 		c.SetRequest(c.Request().WithContext(ctx))
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, requestID)
@@ -46,6 +47,7 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := s.recoverPanics(next)(c); err != nil {
 			s.writeError(err, c)
 		}
+		endSpan(span, r, c.Request().Method, c.Response().Status, client.IP)
 
 		line := []slog.Attr{
 			slog.String("method", c.Request().Method),
