@@ -2875,6 +2875,9 @@ type FinishOidcLoginParams struct {
 
 	// Iss Who the provider says it is (RFC 9207).
 	Iss *string `form:"iss,omitempty" json:"iss,omitempty"`
+
+	// Browser What beginning the sign-in has set in the browser.
+	Browser *string `form:"__Host-nexterm-login,omitempty" json:"__Host-nexterm-login,omitempty"`
 }
 
 // ListRecentEntriesParams defines parameters for ListRecentEntries.
@@ -4009,6 +4012,17 @@ func (w *ServerInterfaceWrapper) FinishOidcLogin(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "iss", ctx.QueryParams(), &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iss: %s", err))
+	}
+
+	if cookie, err := ctx.Cookie("__Host-nexterm-login"); err == nil {
+
+		var value string
+		err = runtime.BindStyledParameterWithOptions("simple", "__Host-nexterm-login", cookie.Value, &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationCookie, Explode: true, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter __Host-nexterm-login: %s", err))
+		}
+		params.Browser = &value
+
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -6366,6 +6380,7 @@ type FinishOidcLoginResponseObject interface {
 type FinishOidcLogin302ResponseHeaders struct {
 	Location       string
 	ReferrerPolicy string
+	SetCookie      string
 }
 
 type FinishOidcLogin302Response struct {
@@ -6375,6 +6390,7 @@ type FinishOidcLogin302Response struct {
 func (response FinishOidcLogin302Response) VisitFinishOidcLoginResponse(w http.ResponseWriter) error {
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	w.Header().Set("Referrer-Policy", fmt.Sprint(response.Headers.ReferrerPolicy))
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(302)
 	return nil
 }
@@ -6387,15 +6403,23 @@ type BeginOidcLoginResponseObject interface {
 	VisitBeginOidcLoginResponse(w http.ResponseWriter) error
 }
 
-type BeginOidcLogin200JSONResponse OidcLogin
+type BeginOidcLogin200ResponseHeaders struct {
+	SetCookie string
+}
+
+type BeginOidcLogin200JSONResponse struct {
+	Body    OidcLogin
+	Headers BeginOidcLogin200ResponseHeaders
+}
 
 func (response BeginOidcLogin200JSONResponse) VisitBeginOidcLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err

@@ -39,6 +39,7 @@ type operation struct {
 	path        []*openapi3.Parameter
 	query       []*openapi3.Parameter
 	header      []*openapi3.Parameter
+	cookie      []*openapi3.Parameter
 	// body is the schema of a JSON body; rawBody marks another one.
 	body      *openapi3.Schema
 	rawBody   bool
@@ -93,7 +94,7 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 			}
 			o.header = append(o.header, ref.Value)
 		default:
-			return o, fmt.Errorf("%s has a parameter in the %s", o.id, ref.Value.In)
+			o.cookie = append(o.cookie, ref.Value)
 		}
 	}
 	if limit, set := op.Extensions["x-body-limit"].(float64); set {
@@ -193,6 +194,9 @@ func (s *server) admit(o operation, c echo.Context) error {
 		return err
 	}
 	if err := o.checkQuery(c); err != nil {
+		return err
+	}
+	if err := o.checkCookie(c); err != nil {
 		return err
 	}
 	if err := o.checkHeader(c); err != nil {

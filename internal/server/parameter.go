@@ -67,6 +67,20 @@ func (o operation) checkQuery(c echo.Context) error {
 	return nil
 }
 
+// checkCookie validates the cookies that the contract names, all of them texts.
+func (o operation) checkCookie(c echo.Context) error {
+	for _, p := range o.cookie {
+		cookie, err := c.Cookie(p.Name)
+		if err != nil {
+			continue
+		}
+		if _, err := checkText(p, []string{cookie.Value}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // checkHeader does with headers what checkQuery does with the query.
 func (o operation) checkHeader(c echo.Context) error {
 	header := c.Request().Header

@@ -3518,6 +3518,9 @@ type FinishOidcLoginParams struct {
 
 	// Iss Who the provider says it is (RFC 9207).
 	Iss *string `form:"iss,omitempty" json:"iss,omitempty"`
+
+	// UnderscoreUnderscoreHostNextermLogin What beginning the sign-in has set in the browser.
+	UnderscoreUnderscoreHostNextermLogin *string `form:"__Host-nexterm-login,omitempty" json:"__Host-nexterm-login,omitempty"`
 }
 
 // ListRecentEntriesParams defines parameters for ListRecentEntries.
@@ -5119,7 +5122,9 @@ type ClientInterface interface {
 	// BeginOidcLogin Begin to sign in with a provider
 	//
 	// Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
-	// finished within ten minutes. A provider that does not answer as it should is a 503.
+	// finished within ten minutes, by the browser that got this answer: a cookie tells, so browsers
+	// have to reach this server by HTTPS or as localhost. A provider that does not answer as it should
+	// is a 503.
 	//
 	// Corresponds with POST /api/auth/oidc/login/{providerId} (the `BeginOidcLogin` operationId).
 	BeginOidcLogin(ctx context.Context, providerID int64, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7352,7 +7357,9 @@ func (c *Client) FinishOidcLogin(ctx context.Context, params *FinishOidcLoginPar
 // BeginOidcLogin Begin to sign in with a provider
 //
 // Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
-// finished within ten minutes. A provider that does not answer as it should is a 503.
+// finished within ten minutes, by the browser that got this answer: a cookie tells, so browsers
+// have to reach this server by HTTPS or as localhost. A provider that does not answer as it should
+// is a 503.
 //
 // Corresponds with POST /api/auth/oidc/login/{providerId} (the `BeginOidcLogin` operationId).
 func (c *Client) BeginOidcLogin(ctx context.Context, providerID int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -11325,6 +11332,23 @@ func NewFinishOidcLoginRequest(server string, params *FinishOidcLoginParams) (*h
 		return nil, err
 	}
 
+	if params != nil {
+
+		if params.UnderscoreUnderscoreHostNextermLogin != nil {
+			var cookieParam0 string
+
+			cookieParam0, err = runtime.StyleParamWithOptions("simple", true, "__Host-nexterm-login", *params.UnderscoreUnderscoreHostNextermLogin, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationCookie, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			cookie0 := &http.Cookie{
+				Name:  "__Host-nexterm-login",
+				Value: cookieParam0,
+			}
+			req.AddCookie(cookie0)
+		}
+	}
 	return req, nil
 }
 
@@ -15787,7 +15811,9 @@ type ClientWithResponsesInterface interface {
 	// BeginOidcLoginWithResponse Begin to sign in with a provider
 	//
 	// Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
-	// finished within ten minutes. A provider that does not answer as it should is a 503.
+	// finished within ten minutes, by the browser that got this answer: a cookie tells, so browsers
+	// have to reach this server by HTTPS or as localhost. A provider that does not answer as it should
+	// is a 503.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -19839,6 +19865,7 @@ func (r LogoutResponse) ContentType() string {
 type FinishOidcLoginResponse302Headers struct {
 	Location       string
 	ReferrerPolicy string
+	SetCookie      string
 }
 
 type FinishOidcLoginResponse struct {
@@ -19896,6 +19923,11 @@ func (r FinishOidcLoginResponse) ContentType() string {
 	return ""
 }
 
+// BeginOidcLoginResponse200Headers the declared response headers of an HTTP 200 response for BeginOidcLogin
+type BeginOidcLoginResponse200Headers struct {
+	SetCookie string
+}
+
 // BeginOidcLoginResponse429Headers the declared response headers of an HTTP 429 response for BeginOidcLogin
 type BeginOidcLoginResponse429Headers struct {
 	RateLimitLimit     int
@@ -19918,6 +19950,8 @@ type BeginOidcLoginResponse struct {
 	JSON429 *TooManyRequests
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *BeginOidcLoginResponse200Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *BeginOidcLoginResponse429Headers
 }
@@ -28776,7 +28810,9 @@ func (c *ClientWithResponses) FinishOidcLoginWithResponse(ctx context.Context, p
 // BeginOidcLoginWithResponse Begin to sign in with a provider
 //
 // Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
-// finished within ten minutes. A provider that does not answer as it should is a 503.
+// finished within ten minutes, by the browser that got this answer: a cookie tells, so browsers
+// have to reach this server by HTTPS or as localhost. A provider that does not answer as it should
+// is a 503.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -33184,6 +33220,13 @@ func ParseFinishOidcLoginResponse(rsp *http.Response) (*FinishOidcLoginResponse,
 			}
 			headers.ReferrerPolicy = value
 		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = value
+		}
 		response.Headers302 = &headers
 	}
 
@@ -33242,6 +33285,16 @@ func ParseBeginOidcLoginResponse(rsp *http.Response) (*BeginOidcLoginResponse, e
 	}
 
 	switch {
+	case rsp.StatusCode == 200:
+		var headers BeginOidcLoginResponse200Headers
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = value
+		}
+		response.Headers200 = &headers
 	case rsp.StatusCode == 429:
 		var headers BeginOidcLoginResponse429Headers
 		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
