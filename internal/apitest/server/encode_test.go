@@ -60,7 +60,6 @@ var answerTypes = map[string]reflect.Type{
 	"OidcProviderCreated":         reflect.TypeFor[api.OidcProviderCreated](),
 	"Organization":                reflect.TypeFor[api.Organization](),
 	"OrganizationSessionSettings": reflect.TypeFor[api.OrganizationSessionSettings](),
-	"OrganizationSummary":         reflect.TypeFor[api.OrganizationSummary](),
 	"Passkey":                     reflect.TypeFor[api.Passkey](),
 	"PasskeyLoginOptions":         reflect.TypeFor[api.PasskeyLoginOptions](),
 	"PasskeyRegistered":           reflect.TypeFor[api.PasskeyRegistered](),
