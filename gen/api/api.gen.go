@@ -1038,6 +1038,14 @@ type AvatarStored struct {
 // Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
 type Base64URL = string
 
+// CodeRequired Example: {"code":202,"message":"TOTP is required for this account","totpRequired":true}
+type CodeRequired struct {
+	// Code The HTTP status of this answer.
+	Code         int    `json:"code"`
+	Message      string `json:"message"`
+	TotpRequired bool   `json:"totpRequired"`
+}
+
 // Confirmation Example: {"message":"Invitation accepted","success":true}
 type Confirmation struct {
 	// Message Confirmation for people.
@@ -6309,6 +6317,20 @@ func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Authorization", fmt.Sprint(response.Headers.Authorization))
 	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Login202JSONResponse CodeRequired
+
+func (response Login202JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
 	_, err := buf.WriteTo(w)
 	return err
 }

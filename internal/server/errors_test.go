@@ -26,12 +26,12 @@ func TestFailuresAreEncodedLikeTheStandardLibrary(t *testing.T) {
 	t.Parallel()
 	for want, failure := range map[string]*fail.Error{
 		`{"code":404,"message":"Tag not found"}`: {Status: 404, Message: "Tag not found"},
-		`{"code":401,"message":"TOTP","serverTime":"2026-01-31T12:00:00.000Z","totpRequired":true}`: {
-			Status: 401, Message: "TOTP", ServerTime: "2026-01-31T12:00:00.000Z", TOTPRequired: true,
+		`{"code":401,"message":"TOTP","serverTime":"2026-01-31T12:00:00.000Z"}`: {
+			Status: 401, Message: "TOTP", ServerTime: "2026-01-31T12:00:00.000Z",
 		},
 		`{"code":400,"message":"\u003ca href=\"x\"\u003e\u0026'\u2028\u0000\ufffd\u003c/a\u003e"}`: {Status: 400, Message: "<a href=\"x\">&'\u2028\x00\xff</a>"},
 	} {
-		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime, failure.TOTPRequired})
+		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime})
 		require.NoError(t, err)
 		require.Equal(t, want, string(standard))
 		answer, _ := failing(t, func(echo.Context) error { return failure })
@@ -99,14 +99,6 @@ func TestErrorShapes(t *testing.T) {
 		require.Equal(t, "application/json; charset=utf-8", recorder.Header().Get("Content-Type"), name)
 		require.Equal(t, c.status == 500, bytes.Contains([]byte(log), []byte(`"level":"ERROR"`)), "%s: %s", name, log)
 	}
-}
-
-func TestTOTPRefusal(t *testing.T) {
-	t.Parallel()
-	recorder, _ := failing(t, func(echo.Context) error {
-		return &fail.Error{Status: 401, Message: "TOTP is required", TOTPRequired: true}
-	})
-	require.JSONEq(t, `{"code":401,"message":"TOTP is required","totpRequired":true}`, recorder.Body.String())
 }
 
 func TestPanics(t *testing.T) {

@@ -1211,6 +1211,14 @@ type AvatarStored struct {
 // Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
 type Base64URL = string
 
+// CodeRequired Example: {"code":202,"message":"TOTP is required for this account","totpRequired":true}
+type CodeRequired struct {
+	// Code The HTTP status of this answer.
+	Code         int    `json:"code"`
+	Message      string `json:"message"`
+	TotpRequired bool   `json:"totpRequired"`
+}
+
 // Confirmation Example: {"message":"Invitation accepted","success":true}
 type Confirmation struct {
 	// Message Confirmation for people.
@@ -1595,9 +1603,6 @@ type Error struct {
 
 	// ServerTime Only when a TOTP code does not fit. The server's clock, to compare with one's own.
 	ServerTime *string `json:"serverTime,omitempty"`
-
-	// TotpRequired Only at sign-in. The account needs a TOTP code besides the password.
-	TotpRequired *bool `json:"totpRequired,omitempty"`
 }
 
 // FilePreferences defines model for FilePreferences.
@@ -4779,8 +4784,8 @@ type ClientInterface interface {
 	//
 	// Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 	// Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-	// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-	// ones count against a limit for the account.
+	// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+	// once, and wrong ones count against a limit for the account.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4791,8 +4796,8 @@ type ClientInterface interface {
 	//
 	// Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 	// Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-	// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-	// ones count against a limit for the account.
+	// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+	// once, and wrong ones count against a limit for the account.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6962,8 +6967,8 @@ func (c *Client) PollDeviceCode(ctx context.Context, body PollDeviceCodeJSONRequ
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-// ones count against a limit for the account.
+// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+// once, and wrong ones count against a limit for the account.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6984,8 +6989,8 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-// ones count against a limit for the account.
+// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+// once, and wrong ones count against a limit for the account.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -15445,8 +15450,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 	// Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-	// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-	// ones count against a limit for the account.
+	// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+	// once, and wrong ones count against a limit for the account.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15457,8 +15462,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 	// Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-	// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-	// ones count against a limit for the account.
+	// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+	// once, and wrong ones count against a limit for the account.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19370,6 +19375,8 @@ type LoginResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Login
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *CodeRequired
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -19393,6 +19400,11 @@ type LoginResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r LoginResponse) GetJSON200() *Login {
 	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r LoginResponse) GetJSON202() *CodeRequired {
+	return r.JSON202
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
@@ -28404,8 +28416,8 @@ func (c *ClientWithResponses) PollDeviceCodeWithResponse(ctx context.Context, bo
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-// ones count against a limit for the account.
+// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+// once, and wrong ones count against a limit for the account.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -28422,8 +28434,8 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-// ones count against a limit for the account.
+// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+// once, and wrong ones count against a limit for the account.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32677,6 +32689,13 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest CodeRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest

@@ -33,6 +33,7 @@ var answerTypes = map[string]reflect.Type{
 	"AuthProviderLists":           reflect.TypeFor[api.AuthProviderLists](),
 	"AuthProviderSettings":        reflect.TypeFor[api.AuthProviderSettings](),
 	"AvatarStored":                reflect.TypeFor[api.AvatarStored](),
+	"CodeRequired":                reflect.TypeFor[api.CodeRequired](),
 	"Confirmation":                reflect.TypeFor[api.Confirmation](),
 	"DeviceAuthorized":            reflect.TypeFor[api.DeviceAuthorized](),
 	"DeviceCode":                  reflect.TypeFor[api.DeviceCode](),
