@@ -39,6 +39,8 @@ type operation struct {
 	path        []*openapi3.Parameter
 	query       []*openapi3.Parameter
 	header      []*openapi3.Parameter
+	// closedQuery refuses query parameters that the contract does not name.
+	closedQuery bool
 	// body is the schema of a JSON body; rawBody marks another one.
 	body      *openapi3.Schema
 	rawBody   bool
@@ -115,6 +117,7 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 		}
 	}
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
+	o.closedQuery = op.Extensions["x-closed-query"] == true
 	if o.websocket && (o.public || o.queryToken == "") {
 		return o, fmt.Errorf("%s is a WebSocket and takes no token in the query", o.id)
 	}
