@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -232,8 +233,12 @@ func (o operation) checkBody(c echo.Context) error {
 	}
 	value := any(map[string]any{})
 	if len(data) > 0 {
-		if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != echo.MIMEApplicationJSON {
+		media, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+		if err != nil || media != echo.MIMEApplicationJSON {
 			return fail.UnsupportedMediaType("The request body must be application/json")
+		}
+		if charset, named := parameters["charset"]; named && !strings.EqualFold(charset, "utf-8") {
+			return fail.UnsupportedMediaType("The request body must be in UTF-8")
 		}
 		if value, err = decodeObject(data); err != nil {
 			return err
