@@ -126,3 +126,18 @@ func TestFailureAfterTheAnswer(t *testing.T) {
 	require.Equal(t, "begun", recorder.Body.String())
 	require.Contains(t, log, "too late")
 }
+
+// A failure while an answer is held back is answered like any other.
+func TestFailureBeforeTheAnswerIsOut(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []func() error{func() error { return errDatabaseAway }, func() error { panic("secret detail") }} {
+		recorder, _ := failing(t, transfer(func(c echo.Context) error {
+			require.NoError(t, c.JSON(http.StatusOK, map[string]any{"half": true}))
+			return fails()
+		}))
+		require.GreaterOrEqual(t, recorder.Code, 500)
+		require.NotContains(t, recorder.Body.String(), "half")
+		require.Contains(t, recorder.Body.String(), fmt.Sprintf(`"code":%d`, recorder.Code))
+		require.Empty(t, recorder.Header().Get("ETag"))
+	}
+}

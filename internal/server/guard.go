@@ -49,6 +49,8 @@ type operation struct {
 	// tooLarge is the refusal of bodies over the limit.
 	tooLarge string
 	limiter  string
+	// transferred answers are compressed and not sent again without need.
+	transferred bool
 	// websocket operations go on as a WebSocket; their failures are close codes.
 	websocket bool
 }
@@ -67,6 +69,7 @@ func readOperations(contract *openapi3.T) ([]operation, error) {
 				return nil, fmt.Errorf("contract: %w", err)
 			}
 			o.route, o.method = route, method
+			o.transferred = op.Responses.Value("304") != nil
 			all = append(all, o)
 		}
 	}

@@ -30,6 +30,9 @@ func TestWrongMethods(t *testing.T) {
 			template := regexp.MustCompile("^" + parameter.ReplaceAllString(o.path, "[^/]+") + "$")
 			if template.MatchString(path) {
 				served = append(served, o.method)
+				if o.method == http.MethodGet && o.Extensions["x-websocket"] != true {
+					served = append(served, http.MethodHead)
+				}
 			}
 		}
 		for _, method := range methods {
