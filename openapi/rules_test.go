@@ -290,7 +290,7 @@ func (c *checker) bounded(place string, s *openapi3.Schema, seen map[*openapi3.S
 }
 
 var shared = map[string]string{
-	"400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "409": "Conflict",
+	"304": "NotModified", "400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "409": "Conflict",
 	"413": "PayloadTooLarge", "415": "UnsupportedMediaType", "426": "UpgradeRequired", "429": "TooManyRequests", "500": "InternalServerError", "503": "ServiceUnavailable",
 }
 

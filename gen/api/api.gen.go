@@ -975,24 +975,30 @@ type AuditSettingsPatch struct {
 	RequireConnectionReason              *bool `json:"requireConnectionReason,omitempty"`
 }
 
-// AuthProvider Example: {"enabled":true,"id":2,"isInternal":false,"issuer":"https://id.example.com","name":"Company login"}
+// AuthProvider Example: {"clientId":"nexterm","enabled":true,"firstNameAttribute":"given_name","id":2,"isInternal":false,"issuer":"https://id.example.com","lastNameAttribute":"family_name","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile","usernameAttribute":"preferred_username"}
 type AuthProvider struct {
 	// AllowRegistration Only of the password form. Whether people may register themselves.
-	AllowRegistration *bool `json:"allowRegistration,omitempty"`
+	AllowRegistration *bool  `json:"allowRegistration,omitempty"`
+	ClientID          string `json:"clientId"`
 
 	// Enabled Whether it can be signed in with.
-	Enabled bool  `json:"enabled"`
-	ID      int64 `json:"id"`
+	Enabled            bool   `json:"enabled"`
+	FirstNameAttribute string `json:"firstNameAttribute"`
+	ID                 int64  `json:"id"`
 
 	// IsInternal Whether this is the password form.
 	IsInternal bool `json:"isInternal"`
 
 	// Issuer The provider's issuer URL, or `internal` for the password form.
-	Issuer string `json:"issuer"`
-	Name   string `json:"name"`
+	Issuer            string `json:"issuer"`
+	LastNameAttribute string `json:"lastNameAttribute"`
+	Name              string `json:"name"`
+	RedirectURI       string `json:"redirectUri"`
+	Scope             string `json:"scope"`
+	UsernameAttribute string `json:"usernameAttribute"`
 }
 
-// AuthProviderLists Example: {"ldap":[],"oidc":[{"allowRegistration":false,"clientId":null,"clientSecret":null,"enabled":true,"firstNameAttribute":null,"id":1,"isInternal":true,"issuer":"internal","lastNameAttribute":null,"name":"Internal Authentication","redirectUri":null,"scope":null,"usernameAttribute":null}]}
+// AuthProviderLists Example: {"ldap":[],"oidc":[{"allowRegistration":false,"clientId":"internal","clientSecret":null,"enabled":true,"firstNameAttribute":"firstName","id":1,"isInternal":true,"issuer":"internal","lastNameAttribute":"lastName","name":"Internal Authentication","redirectUri":"internal","scope":"internal","usernameAttribute":"username"}]}
 type AuthProviderLists struct {
 	// Ldap Directories. There are none.
 	Ldap []AuthProviderSettings `json:"ldap"`
@@ -1004,25 +1010,25 @@ type AuthProviderLists struct {
 // AuthProviderSettings Example: {"clientId":"nexterm","clientSecret":"********","enabled":true,"firstNameAttribute":"given_name","id":2,"isInternal":false,"issuer":"https://id.example.com","lastNameAttribute":"family_name","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile","usernameAttribute":"preferred_username"}
 type AuthProviderSettings struct {
 	// AllowRegistration Only of the password form. Whether people may register themselves.
-	AllowRegistration *bool   `json:"allowRegistration,omitempty"`
-	ClientID          *string `json:"clientId"`
+	AllowRegistration *bool  `json:"allowRegistration,omitempty"`
+	ClientID          string `json:"clientId"`
 
 	// ClientSecret `********` when there is one.
 	ClientSecret       *string `json:"clientSecret"`
 	Enabled            bool    `json:"enabled"`
-	FirstNameAttribute *string `json:"firstNameAttribute"`
+	FirstNameAttribute string  `json:"firstNameAttribute"`
 	ID                 int64   `json:"id"`
 
-	// IsInternal Whether this is the password form, whose settings below are null.
+	// IsInternal Whether this is the password form, whose settings below are fixed words.
 	IsInternal bool `json:"isInternal"`
 
 	// Issuer The provider's issuer URL, or `internal` for the password form.
-	Issuer            string  `json:"issuer"`
-	LastNameAttribute *string `json:"lastNameAttribute"`
-	Name              string  `json:"name"`
-	RedirectURI       *string `json:"redirectUri"`
-	Scope             *string `json:"scope"`
-	UsernameAttribute *string `json:"usernameAttribute"`
+	Issuer            string `json:"issuer"`
+	LastNameAttribute string `json:"lastNameAttribute"`
+	Name              string `json:"name"`
+	RedirectURI       string `json:"redirectUri"`
+	Scope             string `json:"scope"`
+	UsernameAttribute string `json:"usernameAttribute"`
 }
 
 // AvatarStored Example: {"avatarHash":"9f86d081884c7d65","message":"Your profile picture has been successfully updated."}
@@ -1034,6 +1040,14 @@ type AvatarStored struct {
 
 // Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
 type Base64URL = string
+
+// CodeRequired Example: {"code":202,"message":"TOTP is required for this account","totpRequired":true}
+type CodeRequired struct {
+	// Code The HTTP status of this answer.
+	Code         int    `json:"code"`
+	Message      string `json:"message"`
+	TotpRequired bool   `json:"totpRequired"`
+}
 
 // Confirmation Example: {"message":"Invitation accepted","success":true}
 type Confirmation struct {
@@ -1983,29 +1997,6 @@ type OrganizationRole string
 type OrganizationSessionSettings struct {
 	// EnableLiveSessionSharing Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false.
 	EnableLiveSessionSharing bool `json:"enableLiveSessionSharing"`
-}
-
-// OrganizationSummary Example: {"createdAt":"2026-01-31T12:00:00.000Z","description":null,"id":2,"isOwner":false,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","connect.ssh"],"role":"member","updatedAt":"2026-01-31T12:00:00.000Z"}
-type OrganizationSummary struct {
-	// CreatedAt ISO 8601 in UTC with milliseconds.
-	//
-	// Example: 2026-01-31T12:00:00.000Z
-	CreatedAt   Timestamp `json:"createdAt"`
-	Description *string   `json:"description"`
-	ID          int64     `json:"id"`
-	IsOwner     bool      `json:"isOwner"`
-	Name        string    `json:"name"`
-
-	// Permissions What the caller may do in this organization, in the order of the catalog.
-	Permissions []string `json:"permissions"`
-
-	// Role Every organization has one owner.
-	Role OrganizationRole `json:"role"`
-
-	// UpdatedAt ISO 8601 in UTC with milliseconds.
-	//
-	// Example: 2026-01-31T12:00:00.000Z
-	UpdatedAt Timestamp `json:"updatedAt"`
 }
 
 // Passkey Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":5,"name":"Laptop"}
@@ -6347,6 +6338,20 @@ func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
+type Login202JSONResponse CodeRequired
+
+func (response Login202JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LogoutRequestObject struct {
 	Body *LogoutJSONRequestBody
 }
@@ -6901,7 +6906,7 @@ type DeleteFolderResponseObject interface {
 	VisitDeleteFolderResponse(w http.ResponseWriter) error
 }
 
-type DeleteFolder200JSONResponse Message
+type DeleteFolder200JSONResponse Confirmation
 
 func (response DeleteFolder200JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
 
@@ -6924,7 +6929,7 @@ type UpdateFolderResponseObject interface {
 	VisitUpdateFolderResponse(w http.ResponseWriter) error
 }
 
-type UpdateFolder200JSONResponse Message
+type UpdateFolder200JSONResponse Confirmation
 
 func (response UpdateFolder200JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
 
@@ -7077,7 +7082,7 @@ type ListOrganizationsResponseObject interface {
 	VisitListOrganizationsResponse(w http.ResponseWriter) error
 }
 
-type ListOrganizations200JSONResponse []OrganizationSummary
+type ListOrganizations200JSONResponse []Organization
 
 func (response ListOrganizations200JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
 

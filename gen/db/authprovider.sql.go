@@ -10,7 +10,7 @@ import (
 )
 
 const beginOidcLogin = `-- name: BeginOidcLogin :one
-select id, issuer, client_id::text as client_id, redirect_uri::text as redirect_uri, scope::text as scope, revision
+select id, issuer, client_id, redirect_uri, scope, revision
 from auth_providers
 where id = $1
   and enabled
@@ -92,8 +92,8 @@ func (q *Queries) CreateOidcLogin(ctx context.Context, arg CreateOidcLoginParams
 
 const createOidcProvider = `-- name: CreateOidcProvider :one
 insert into auth_providers (name, issuer, client_id, redirect_uri, scope, enabled, username_attribute, first_name_attribute, last_name_attribute)
-values ($1, $2, $3::text, $4::text, $5::text, $6, $7::text,
-        $8::text, $9::text)
+values ($1, $2, $3, $4, $5, $6, $7, $8,
+        $9)
 returning id
 `
 
@@ -158,9 +158,8 @@ with taken as (
     where state_hash = $1
     returning provider_id, provider_revision, nonce_hash, code_verifier, expires_at
 )
-select p.id, p.issuer, p.client_id::text as client_id, p.client_secret, p.redirect_uri::text as redirect_uri,
-       p.username_attribute::text as username_attribute, p.first_name_attribute::text as first_name_attribute,
-       p.last_name_attribute::text as last_name_attribute, t.nonce_hash, t.code_verifier,
+select p.id, p.issuer, p.client_id, p.client_secret, p.redirect_uri, p.username_attribute, p.first_name_attribute,
+       p.last_name_attribute, t.nonce_hash, t.code_verifier,
        (t.expires_at > now())::boolean as open,
        (p.enabled and p.revision = t.provider_revision)::boolean as current
 from taken t
@@ -217,12 +216,12 @@ type GetOidcProviderRow struct {
 	IsInternal         bool
 	Enabled            bool
 	AllowRegistration  bool
-	ClientID           *string
-	RedirectURI        *string
-	Scope              *string
-	UsernameAttribute  *string
-	FirstNameAttribute *string
-	LastNameAttribute  *string
+	ClientID           string
+	RedirectURI        string
+	Scope              string
+	UsernameAttribute  string
+	FirstNameAttribute string
+	LastNameAttribute  string
 	HasSecret          bool
 }
 
@@ -272,12 +271,12 @@ type ListProvidersRow struct {
 	IsInternal         bool
 	Enabled            bool
 	AllowRegistration  bool
-	ClientID           *string
-	RedirectURI        *string
-	Scope              *string
-	UsernameAttribute  *string
-	FirstNameAttribute *string
-	LastNameAttribute  *string
+	ClientID           string
+	RedirectURI        string
+	Scope              string
+	UsernameAttribute  string
+	FirstNameAttribute string
+	LastNameAttribute  string
 	HasSecret          bool
 }
 
@@ -434,12 +433,12 @@ type UpdateOidcProviderRow struct {
 	IsInternal         bool
 	Enabled            bool
 	AllowRegistration  bool
-	ClientID           *string
-	RedirectURI        *string
-	Scope              *string
-	UsernameAttribute  *string
-	FirstNameAttribute *string
-	LastNameAttribute  *string
+	ClientID           string
+	RedirectURI        string
+	Scope              string
+	UsernameAttribute  string
+	FirstNameAttribute string
+	LastNameAttribute  string
 	HasSecret          bool
 }
 

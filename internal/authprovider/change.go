@@ -19,7 +19,7 @@ import (
 
 var (
 	errInternal       = fail.BadRequest("Internal authentication provider can only be enabled or disabled")
-	errDeleteInternal = fail.BadRequest("Internal authentication provider cannot be deleted")
+	errDeleteInternal = fail.BadRequest("Cannot delete internal authentication provider")
 	errLast           = fail.BadRequest("At least one authentication provider must remain enabled")
 	errNothing        = fail.BadRequest("value must contain at least one of [name, issuer, clientId, clientSecret, redirectUri, scope, enabled, usernameAttribute, firstNameAttribute, lastNameAttribute]")
 	errRegistration   = fail.BadRequest("allowRegistration is not allowed")

@@ -16,8 +16,6 @@ import (
 type Error struct {
 	Status  int
 	Message string
-	// TOTPRequired marks the refusal of a sign-in that lacks the TOTP code.
-	TOTPRequired bool
 	// ServerTime tells a client whose code does not fit what time it is here.
 	ServerTime string
 	// Header goes out with the answer, over what is set already.

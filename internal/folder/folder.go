@@ -155,7 +155,7 @@ func (h *Handlers) DeleteFolder(ctx context.Context, request api.DeleteFolderReq
 	if err != nil {
 		return nil, err
 	}
-	return api.DeleteFolder200JSONResponse{Message: "Folder has been successfully deleted"}, nil
+	return api.DeleteFolder200JSONResponse{Success: true, Message: "Folder has been successfully deleted"}, nil
 }
 
 // deletion tells of one folder or entry that goes.

@@ -84,7 +84,7 @@ func (h *Handlers) UpdateFolder(ctx context.Context, request api.UpdateFolderReq
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateFolder200JSONResponse{Message: "Folder has been successfully edited"}, nil
+	return api.UpdateFolder200JSONResponse{Success: true, Message: "Folder has been successfully edited"}, nil
 }
 
 // destination is where the body wants the folder, checked for the caller's

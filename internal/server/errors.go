@@ -30,7 +30,7 @@ func (s *server) writeError(err error, c echo.Context) {
 	for name, value := range failure.Header {
 		c.Response().Header().Set(name, value)
 	}
-	encoded, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime, failure.TOTPRequired})
+	encoded, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime})
 	if err != nil {
 		s.log.ErrorContext(c.Request().Context(), "encode error", "error", err)
 		return
@@ -42,10 +42,9 @@ func (s *server) writeError(err error, c echo.Context) {
 
 // errorBody is the contract's Error, for which no type is generated.
 type errorBody struct {
-	Code         int    `json:"code"`
-	Message      string `json:"message"`
-	ServerTime   string `json:"serverTime,omitempty"`
-	TOTPRequired bool   `json:"totpRequired,omitempty"`
+	Code       int    `json:"code"`
+	Message    string `json:"message"`
+	ServerTime string `json:"serverTime,omitempty"`
 }
 
 // errorContentType names the character set although JSON has only one: the API

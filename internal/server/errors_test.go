@@ -26,12 +26,12 @@ func TestFailuresAreEncodedLikeTheStandardLibrary(t *testing.T) {
 	t.Parallel()
 	for want, failure := range map[string]*fail.Error{
 		`{"code":404,"message":"Tag not found"}`: {Status: 404, Message: "Tag not found"},
-		`{"code":401,"message":"TOTP","serverTime":"2026-01-31T12:00:00.000Z","totpRequired":true}`: {
-			Status: 401, Message: "TOTP", ServerTime: "2026-01-31T12:00:00.000Z", TOTPRequired: true,
+		`{"code":401,"message":"TOTP","serverTime":"2026-01-31T12:00:00.000Z"}`: {
+			Status: 401, Message: "TOTP", ServerTime: "2026-01-31T12:00:00.000Z",
 		},
 		`{"code":400,"message":"\u003ca href=\"x\"\u003e\u0026'\u2028\u0000\ufffd\u003c/a\u003e"}`: {Status: 400, Message: "<a href=\"x\">&'\u2028\x00\xff</a>"},
 	} {
-		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime, failure.TOTPRequired})
+		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime})
 		require.NoError(t, err)
 		require.Equal(t, want, string(standard))
 		answer, _ := failing(t, func(echo.Context) error { return failure })
@@ -101,14 +101,6 @@ func TestErrorShapes(t *testing.T) {
 	}
 }
 
-func TestTOTPRefusal(t *testing.T) {
-	t.Parallel()
-	recorder, _ := failing(t, func(echo.Context) error {
-		return &fail.Error{Status: 401, Message: "TOTP is required", TOTPRequired: true}
-	})
-	require.JSONEq(t, `{"code":401,"message":"TOTP is required","totpRequired":true}`, recorder.Body.String())
-}
-
 func TestPanics(t *testing.T) {
 	t.Parallel()
 	for _, value := range []any{"secret detail", errors.New("secret detail"), nil} {
@@ -133,4 +125,19 @@ func TestFailureAfterTheAnswer(t *testing.T) {
 	require.Equal(t, 200, recorder.Code)
 	require.Equal(t, "begun", recorder.Body.String())
 	require.Contains(t, log, "too late")
+}
+
+// A failure while an answer is held back is answered like any other.
+func TestFailureBeforeTheAnswerIsOut(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []func() error{func() error { return errDatabaseAway }, func() error { panic("secret detail") }} {
+		recorder, _ := failing(t, transfer(func(c echo.Context) error {
+			require.NoError(t, c.JSON(http.StatusOK, map[string]any{"half": true}))
+			return fails()
+		}))
+		require.GreaterOrEqual(t, recorder.Code, 500)
+		require.NotContains(t, recorder.Body.String(), "half")
+		require.Contains(t, recorder.Body.String(), fmt.Sprintf(`"code":%d`, recorder.Code))
+		require.Empty(t, recorder.Header().Get("ETag"))
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -40,6 +41,8 @@ type operation struct {
 	query       []*openapi3.Parameter
 	header      []*openapi3.Parameter
 	cookie      []*openapi3.Parameter
+	// closedQuery refuses query parameters that the contract does not name.
+	closedQuery bool
 	// body is the schema of a JSON body; rawBody marks another one.
 	body      *openapi3.Schema
 	rawBody   bool
@@ -47,6 +50,8 @@ type operation struct {
 	// tooLarge is the refusal of bodies over the limit.
 	tooLarge string
 	limiter  string
+	// transferred answers are compressed and not sent again without need.
+	transferred bool
 	// websocket operations go on as a WebSocket; their failures are close codes.
 	websocket bool
 }
@@ -65,6 +70,7 @@ func readOperations(contract *openapi3.T) ([]operation, error) {
 				return nil, fmt.Errorf("contract: %w", err)
 			}
 			o.route, o.method = route, method
+			o.transferred = op.Responses.Value("304") != nil
 			all = append(all, o)
 		}
 	}
@@ -116,6 +122,7 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 		}
 	}
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
+	o.closedQuery = op.Extensions["x-closed-query"] == true
 	if o.websocket && (o.public || o.queryToken == "") {
 		return o, fmt.Errorf("%s is a WebSocket and takes no token in the query", o.id)
 	}
@@ -233,8 +240,12 @@ func (o operation) checkBody(c echo.Context) error {
 	}
 	value := any(map[string]any{})
 	if len(data) > 0 {
-		if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != echo.MIMEApplicationJSON {
+		media, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+		if err != nil || media != echo.MIMEApplicationJSON {
 			return fail.UnsupportedMediaType("The request body must be application/json")
+		}
+		if charset, named := parameters["charset"]; named && !strings.EqualFold(charset, "utf-8") {
+			return fail.UnsupportedMediaType("The request body must be in UTF-8")
 		}
 		if value, err = decodeObject(data); err != nil {
 			return err

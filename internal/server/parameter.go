@@ -1,7 +1,9 @@
 package server
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -35,7 +37,7 @@ func parameterMessage(p *openapi3.Parameter) string {
 
 // checkQuery validates the query parameters that the contract names, takes out
 // empty ones, and writes the others as the generated code reads them. Unknown
-// parameters are ignored.
+// parameters are ignored, unless the contract closes the query.
 func (o operation) checkQuery(c echo.Context) error {
 	if len(o.query) == 0 {
 		return nil
@@ -60,6 +62,13 @@ func (o operation) checkQuery(c echo.Context) error {
 			values.Set(p.Name, text)
 		}
 		changed = true
+	}
+	if o.closedQuery {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if !slices.ContainsFunc(o.query, func(p *openapi3.Parameter) bool { return p.Name == name }) {
+				return fail.BadRequest(clip(name) + " is not allowed")
+			}
+		}
 	}
 	if changed {
 		u.RawQuery = values.Encode()

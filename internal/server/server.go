@@ -139,14 +139,15 @@ func New(options Options) (*Server, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	e.Pre(s.observe, aliases(contract))
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
-	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
-	e.GET("/api/openapi.json", serveContract)
+	router := heads{e}
+	router.GET("/healthz", s.healthz)
+	router.GET("/readyz", s.readyz)
+	router.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
+	router.GET("/api/openapi.json", serveContract, transfer)
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
-	e.GET("/api/docs", explorer)
-	e.GET("/api/docs/*", explorer)
-	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
+	router.GET("/api/docs", explorer)
+	router.GET("/api/docs/*", explorer)
+	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
 	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(feed)); err != nil {
@@ -178,6 +179,9 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 		}
 		if !o.websocket {
 			chain = append(chain, s.guard(o))
+		}
+		if o.transferred {
+			chain = append(chain, transfer)
 		}
 		all[o.id] = chain
 	}

@@ -1418,24 +1418,30 @@ type AuditSettingsPatch struct {
 	RequireConnectionReason              *bool `json:"requireConnectionReason,omitempty"`
 }
 
-// AuthProvider Example: {"enabled":true,"id":2,"isInternal":false,"issuer":"https://id.example.com","name":"Company login"}
+// AuthProvider Example: {"clientId":"nexterm","enabled":true,"firstNameAttribute":"given_name","id":2,"isInternal":false,"issuer":"https://id.example.com","lastNameAttribute":"family_name","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile","usernameAttribute":"preferred_username"}
 type AuthProvider struct {
 	// AllowRegistration Only of the password form. Whether people may register themselves.
-	AllowRegistration *bool `json:"allowRegistration,omitempty"`
+	AllowRegistration *bool  `json:"allowRegistration,omitempty"`
+	ClientID          string `json:"clientId"`
 
 	// Enabled Whether it can be signed in with.
-	Enabled bool  `json:"enabled"`
-	ID      int64 `json:"id"`
+	Enabled            bool   `json:"enabled"`
+	FirstNameAttribute string `json:"firstNameAttribute"`
+	ID                 int64  `json:"id"`
 
 	// IsInternal Whether this is the password form.
 	IsInternal bool `json:"isInternal"`
 
 	// Issuer The provider's issuer URL, or `internal` for the password form.
-	Issuer string `json:"issuer"`
-	Name   string `json:"name"`
+	Issuer            string `json:"issuer"`
+	LastNameAttribute string `json:"lastNameAttribute"`
+	Name              string `json:"name"`
+	RedirectURI       string `json:"redirectUri"`
+	Scope             string `json:"scope"`
+	UsernameAttribute string `json:"usernameAttribute"`
 }
 
-// AuthProviderLists Example: {"ldap":[],"oidc":[{"allowRegistration":false,"clientId":null,"clientSecret":null,"enabled":true,"firstNameAttribute":null,"id":1,"isInternal":true,"issuer":"internal","lastNameAttribute":null,"name":"Internal Authentication","redirectUri":null,"scope":null,"usernameAttribute":null}]}
+// AuthProviderLists Example: {"ldap":[],"oidc":[{"allowRegistration":false,"clientId":"internal","clientSecret":null,"enabled":true,"firstNameAttribute":"firstName","id":1,"isInternal":true,"issuer":"internal","lastNameAttribute":"lastName","name":"Internal Authentication","redirectUri":"internal","scope":"internal","usernameAttribute":"username"}]}
 type AuthProviderLists struct {
 	// Ldap Directories. There are none.
 	Ldap []AuthProviderSettings `json:"ldap"`
@@ -1447,25 +1453,25 @@ type AuthProviderLists struct {
 // AuthProviderSettings Example: {"clientId":"nexterm","clientSecret":"********","enabled":true,"firstNameAttribute":"given_name","id":2,"isInternal":false,"issuer":"https://id.example.com","lastNameAttribute":"family_name","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile","usernameAttribute":"preferred_username"}
 type AuthProviderSettings struct {
 	// AllowRegistration Only of the password form. Whether people may register themselves.
-	AllowRegistration *bool   `json:"allowRegistration,omitempty"`
-	ClientID          *string `json:"clientId"`
+	AllowRegistration *bool  `json:"allowRegistration,omitempty"`
+	ClientID          string `json:"clientId"`
 
 	// ClientSecret `********` when there is one.
 	ClientSecret       *string `json:"clientSecret"`
 	Enabled            bool    `json:"enabled"`
-	FirstNameAttribute *string `json:"firstNameAttribute"`
+	FirstNameAttribute string  `json:"firstNameAttribute"`
 	ID                 int64   `json:"id"`
 
-	// IsInternal Whether this is the password form, whose settings below are null.
+	// IsInternal Whether this is the password form, whose settings below are fixed words.
 	IsInternal bool `json:"isInternal"`
 
 	// Issuer The provider's issuer URL, or `internal` for the password form.
-	Issuer            string  `json:"issuer"`
-	LastNameAttribute *string `json:"lastNameAttribute"`
-	Name              string  `json:"name"`
-	RedirectURI       *string `json:"redirectUri"`
-	Scope             *string `json:"scope"`
-	UsernameAttribute *string `json:"usernameAttribute"`
+	Issuer            string `json:"issuer"`
+	LastNameAttribute string `json:"lastNameAttribute"`
+	Name              string `json:"name"`
+	RedirectURI       string `json:"redirectUri"`
+	Scope             string `json:"scope"`
+	UsernameAttribute string `json:"usernameAttribute"`
 }
 
 // AvatarStored Example: {"avatarHash":"9f86d081884c7d65","message":"Your profile picture has been successfully updated."}
@@ -1477,6 +1483,14 @@ type AvatarStored struct {
 
 // Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
 type Base64URL = string
+
+// CodeRequired Example: {"code":202,"message":"TOTP is required for this account","totpRequired":true}
+type CodeRequired struct {
+	// Code The HTTP status of this answer.
+	Code         int    `json:"code"`
+	Message      string `json:"message"`
+	TotpRequired bool   `json:"totpRequired"`
+}
 
 // Confirmation Example: {"message":"Invitation accepted","success":true}
 type Confirmation struct {
@@ -1862,9 +1876,6 @@ type Error struct {
 
 	// ServerTime Only when a TOTP code does not fit. The server's clock, to compare with one's own.
 	ServerTime *string `json:"serverTime,omitempty"`
-
-	// TotpRequired Only at sign-in. The account needs a TOTP code besides the password.
-	TotpRequired *bool `json:"totpRequired,omitempty"`
 }
 
 // FilePreferences defines model for FilePreferences.
@@ -2562,29 +2573,6 @@ type OrganizationRole string
 type OrganizationSessionSettings struct {
 	// EnableLiveSessionSharing Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false.
 	EnableLiveSessionSharing bool `json:"enableLiveSessionSharing"`
-}
-
-// OrganizationSummary Example: {"createdAt":"2026-01-31T12:00:00.000Z","description":null,"id":2,"isOwner":false,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","connect.ssh"],"role":"member","updatedAt":"2026-01-31T12:00:00.000Z"}
-type OrganizationSummary struct {
-	// CreatedAt ISO 8601 in UTC with milliseconds.
-	//
-	// Example: 2026-01-31T12:00:00.000Z
-	CreatedAt   Timestamp `json:"createdAt"`
-	Description *string   `json:"description"`
-	ID          int64     `json:"id"`
-	IsOwner     bool      `json:"isOwner"`
-	Name        string    `json:"name"`
-
-	// Permissions What the caller may do in this organization, in the order of the catalog.
-	Permissions []string `json:"permissions"`
-
-	// Role Every organization has one owner.
-	Role OrganizationRole `json:"role"`
-
-	// UpdatedAt ISO 8601 in UTC with milliseconds.
-	//
-	// Example: 2026-01-31T12:00:00.000Z
-	UpdatedAt Timestamp `json:"updatedAt"`
 }
 
 // Passkey Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":5,"name":"Laptop"}
@@ -5072,8 +5060,8 @@ type ClientInterface interface {
 	//
 	// Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 	// Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-	// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-	// ones count against a limit for the account.
+	// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+	// once, and wrong ones count against a limit for the account.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5084,8 +5072,8 @@ type ClientInterface interface {
 	//
 	// Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 	// Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-	// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-	// ones count against a limit for the account.
+	// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+	// once, and wrong ones count against a limit for the account.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7257,8 +7245,8 @@ func (c *Client) PollDeviceCode(ctx context.Context, body PollDeviceCodeJSONRequ
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-// ones count against a limit for the account.
+// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+// once, and wrong ones count against a limit for the account.
 //
 // Takes any type of body and a specified content type.
 //
@@ -7279,8 +7267,8 @@ func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-// ones count against a limit for the account.
+// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+// once, and wrong ones count against a limit for the account.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -15759,8 +15747,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 	// Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-	// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-	// ones count against a limit for the account.
+	// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+	// once, and wrong ones count against a limit for the account.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15771,8 +15759,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 	// Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-	// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-	// ones count against a limit for the account.
+	// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+	// once, and wrong ones count against a limit for the account.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -19686,6 +19674,8 @@ type LoginResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Login
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *CodeRequired
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -19709,6 +19699,11 @@ type LoginResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r LoginResponse) GetJSON200() *Login {
 	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r LoginResponse) GetJSON202() *CodeRequired {
+	return r.JSON202
 }
 
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
@@ -21749,7 +21744,7 @@ type DeleteFolderResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Message
+	JSON200 *Confirmation
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -21765,7 +21760,7 @@ type DeleteFolderResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r DeleteFolderResponse) GetJSON200() *Message {
+func (r DeleteFolderResponse) GetJSON200() *Confirmation {
 	return r.JSON200
 }
 
@@ -21837,7 +21832,7 @@ type UpdateFolderResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *Message
+	JSON200 *Confirmation
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -21855,7 +21850,7 @@ type UpdateFolderResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r UpdateFolderResponse) GetJSON200() *Message {
+func (r UpdateFolderResponse) GetJSON200() *Confirmation {
 	return r.JSON200
 }
 
@@ -22432,7 +22427,7 @@ type ListOrganizationsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]OrganizationSummary
+	JSON200 *[]Organization
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -22442,7 +22437,7 @@ type ListOrganizationsResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListOrganizationsResponse) GetJSON200() *[]OrganizationSummary {
+func (r ListOrganizationsResponse) GetJSON200() *[]Organization {
 	return r.JSON200
 }
 
@@ -28728,8 +28723,8 @@ func (c *ClientWithResponses) PollDeviceCodeWithResponse(ctx context.Context, bo
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-// ones count against a limit for the account.
+// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+// once, and wrong ones count against a limit for the account.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -28746,8 +28741,8 @@ func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, con
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
-// the password: without one the answer is a 401 with `totpRequired`. A code holds once, and wrong
-// ones count against a limit for the account.
+// the password: without one the answer is a 202, which opens nothing and asks for the code. A code holds
+// once, and wrong ones count against a limit for the account.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -31017,6 +31012,9 @@ func ParseListAPIKeysResponse(rsp *http.Response) (*ListAPIKeysResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -31199,6 +31197,9 @@ func ParseGetMeResponse(rsp *http.Response) (*GetMeResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -31469,6 +31470,9 @@ func ParseListPasskeysResponse(rsp *http.Response) (*ListPasskeysResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -31987,6 +31991,9 @@ func ParseSearchAccountsResponse(rsp *http.Response) (*SearchAccountsResponse, e
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -32393,6 +32400,9 @@ func ParseListAuditLogsResponse(rsp *http.Response) (*ListAuditLogsResponse, err
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -32454,6 +32464,9 @@ func ParseGetAuditMetadataResponse(rsp *http.Response) (*GetAuditMetadataRespons
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -32500,6 +32513,9 @@ func ParseGetAuditSettingsResponse(rsp *http.Response) (*GetAuditSettingsRespons
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -33003,6 +33019,13 @@ func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest CodeRequired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -33580,6 +33603,9 @@ func ParseListProvidersResponse(rsp *http.Response) (*ListProvidersResponse, err
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33612,6 +33638,9 @@ func ParseListProviderSettingsResponse(rsp *http.Response) (*ListProviderSetting
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -33796,6 +33825,9 @@ func ParseGetOidcProviderResponse(rsp *http.Response) (*GetOidcProviderResponse,
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -33931,6 +33963,9 @@ func ParseListEntryTreeResponse(rsp *http.Response) (*ListEntryTreeResponse, err
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -34129,6 +34164,9 @@ func ParseListEntriesResponse(rsp *http.Response) (*ListEntriesResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -34175,6 +34213,9 @@ func ParseListRecentEntriesResponse(rsp *http.Response) (*ListRecentEntriesRespo
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -34283,6 +34324,9 @@ func ParseGetEntryResponse(rsp *http.Response) (*GetEntryResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -34685,6 +34729,9 @@ func ParseListFoldersResponse(rsp *http.Response) (*ListFoldersResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -34726,7 +34773,7 @@ func ParseDeleteFolderResponse(rsp *http.Response) (*DeleteFolderResponse, error
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Message
+		var dest Confirmation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -34794,7 +34841,7 @@ func ParseUpdateFolderResponse(rsp *http.Response) (*UpdateFolderResponse, error
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest Message
+		var dest Confirmation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -34874,6 +34921,9 @@ func ParseListFolderTreeResponse(rsp *http.Response) (*ListFolderTreeResponse, e
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -34996,6 +35046,9 @@ func ParseListIdentitiesResponse(rsp *http.Response) (*ListIdentitiesResponse, e
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -35249,11 +35302,14 @@ func ParseListOrganizationsResponse(rsp *http.Response) (*ListOrganizationsRespo
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []OrganizationSummary
+		var dest []Organization
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -35369,6 +35425,9 @@ func ParseListPendingInvitationsResponse(rsp *http.Response) (*ListPendingInvita
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -35545,6 +35604,9 @@ func ParseGetOrganizationResponse(rsp *http.Response) (*GetOrganizationResponse,
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -35839,6 +35901,9 @@ func ParseListMembersResponse(rsp *http.Response) (*ListMembersResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -35960,6 +36025,9 @@ func ParseGetMemberPermissionsResponse(rsp *http.Response) (*GetMemberPermission
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -36097,6 +36165,9 @@ func ParseGetOrganizationSessionSettingsResponse(rsp *http.Response) (*GetOrgani
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36233,6 +36304,9 @@ func ParseGetPermissionCatalogResponse(rsp *http.Response) (*GetPermissionCatalo
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -36286,6 +36360,9 @@ func ParseListGroupsResponse(rsp *http.Response) (*ListGroupsResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -36537,6 +36614,9 @@ func ParseGetGroupResponse(rsp *http.Response) (*GetGroupResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -36885,6 +36965,9 @@ func ParseGetUserPermissionsResponse(rsp *http.Response) (*GetUserPermissionsRes
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37096,6 +37179,9 @@ func ParseListScriptsResponse(rsp *http.Response) (*ListScriptsResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37232,6 +37318,9 @@ func ParseListAllScriptsResponse(rsp *http.Response) (*ListAllScriptsResponse, e
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37278,6 +37367,9 @@ func ParseListSourceScriptsResponse(rsp *http.Response) (*ListSourceScriptsRespo
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -37386,6 +37478,9 @@ func ParseGetScriptResponse(rsp *http.Response) (*GetScriptResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -37598,6 +37693,9 @@ func ParseGetFirstTimeSetupResponse(rsp *http.Response) (*GetFirstTimeSetupRespo
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37631,6 +37729,9 @@ func ParseGetVersionResponse(rsp *http.Response) (*GetVersionResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	}
 
 	return response, nil
@@ -37656,6 +37757,9 @@ func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -37833,6 +37937,9 @@ func ParseListSnippetsResponse(rsp *http.Response) (*ListSnippetsResponse, error
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37879,6 +37986,9 @@ func ParseListSourceSnippetsResponse(rsp *http.Response) (*ListSourceSnippetsRes
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -37987,6 +38097,9 @@ func ParseGetSnippetResponse(rsp *http.Response) (*GetSnippetResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -38198,6 +38311,9 @@ func ParseListSourcesResponse(rsp *http.Response) (*ListSourcesResponse, error) 
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -38511,6 +38627,9 @@ func ParseGetSourceResponse(rsp *http.Response) (*GetSourceResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38790,6 +38909,9 @@ func ParseListEntryTagsResponse(rsp *http.Response) (*ListEntryTagsResponse, err
 		}
 		response.JSON200 = &dest
 
+	case rsp.StatusCode == 304:
+		break // No content-type
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -38843,6 +38965,9 @@ func ParseListTagsResponse(rsp *http.Response) (*ListTagsResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest
@@ -39237,6 +39362,9 @@ func ParseListUsersResponse(rsp *http.Response) (*ListUsersResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
 		var dest BadRequest

@@ -202,6 +202,8 @@ func TestLogsRefuseFilters(t *testing.T) {
 	} {
 		searchLogs(s.Owner, c.name, c.value).WantError(400, c.message)
 	}
+	searchLogs(s.Owner, "actions", "identity.*", "foo", "").WantError(400, "actions is not allowed")
+	s.Owner.Get("/api/audit/logs?foo").WantError(400, "foo is not allowed")
 	searchLogs(s.Owner, "startDate", "2026-01-15T12:00", "endDate", "2026-01-15T12:00Z").WantError(400, "endDate must be later than startDate")
 	searchLogs(s.Owner, "startDate", "2026-01-16", "endDate", "2026-01-15").WantError(400, "endDate must be later than startDate")
 }
