@@ -104,17 +104,21 @@ func (f *folder) makePrivate(path string) error {
 // makeFolders is os.MkdirAll, but the mode does not depend on the umask and folders that
 // exist keep theirs.
 func makeFolders(path string, mode fs.FileMode) error {
-	if err := os.Mkdir(path, mode); err == nil {
-		return os.Chmod(path, mode)
-	} else if errors.Is(err, fs.ErrExist) {
+	err := os.Mkdir(path, mode)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeFolders(filepath.Dir(path), mode); err != nil {
+			return err
+		}
+		// Once: some file systems, such as /proc, take no folder anywhere.
+		err = os.Mkdir(path, mode)
+	}
+	if errors.Is(err, fs.ErrExist) {
 		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	}
+	if err != nil {
 		return err
 	}
-	if err := makeFolders(filepath.Dir(path), mode); err != nil {
-		return err
-	}
-	return makeFolders(path, mode)
+	return os.Chmod(path, mode)
 }
 
 // realPath is the absolute path without links, of which the last parts need not exist yet.
@@ -130,6 +134,9 @@ func realPath(path string) (string, error) {
 		}
 		if !errors.Is(err, fs.ErrNotExist) || exists == filepath.Dir(exists) {
 			return "", err
+		}
+		if _, err := os.Lstat(exists); err == nil {
+			return "", fmt.Errorf("%s is a link that leads nowhere", exists)
 		}
 	}
 }

@@ -78,6 +78,20 @@ func TestDataDirOutOfReach(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(closed, "data"), "a refused start creates nothing")
 }
 
+func TestDataDirThatCannotBeCreated(t *testing.T) {
+	t.Parallel()
+	dangling := filepath.Join(dataDir(t), "link")
+	require.NoError(t, os.Symlink("nowhere", dangling))
+	for dir, message := range map[string]string{
+		dangling:                        dangling + " is a link that leads nowhere",
+		filepath.Join(dangling, "data"): dangling + " is a link that leads nowhere",
+		"/proc/data":                    "create the data directory: mkdir /proc/data",
+	} {
+		_, err := postgres.Start(t.Context(), postgres.Options{DataDir: dir})
+		require.ErrorContains(t, err, message)
+	}
+}
+
 func TestDefaultDataDir(t *testing.T) {
 	open := dataDir(t)
 	t.Chdir(open)
