@@ -63,7 +63,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	f, err := openFolder(o.DataDir)
+	f, err := openFolder(o.DataDir, o.Progress)
 	if err != nil {
 		return nil, err
 	}
