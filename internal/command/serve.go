@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -42,7 +42,7 @@ func serveCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := readSettings()
-			if err != nil {
+			if err := errors.Join(err, settings.checkServe(cmd.Context())); err != nil {
 				return err
 			}
 			return serve(cmd.Context(), settings, cmd.Root().Version)
@@ -56,6 +56,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	if settings.TrustProxy.Everybody() {
 		log.Warn("TRUST_PROXY=true lets every client choose the address that limits and logs see")
 	}
+	fmt.Println(settings.places())
 	database, err := openDatabase(ctx, settings, log)
 	if err != nil {
 		return err
@@ -65,6 +66,9 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		return err
 	}
 	master, err := settings.masterKey()
+	if errors.Is(err, fs.ErrNotExist) && settings.EncryptionKeyFile == "" {
+		master, err = vault.EnsureMasterKey(settings.keyFile())
+	}
 	if err != nil {
 		return err
 	}
@@ -119,9 +123,9 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		if err != nil {
 			return errors.Join(err, s.Close())
 		}
-		certs := filepath.Join(settings.DataDir, "certs")
 		go func() {
-			ended <- s.ServeTLS(secure, filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"))
+			cert, key := settings.certificate()
+			ended <- s.ServeTLS(secure, cert, key)
 		}()
 	}
 	// Starting reads the whole contract, once; an idle server would keep what that

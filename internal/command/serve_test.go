@@ -4,7 +4,13 @@ package command
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,5 +29,59 @@ func TestTrustInEverybodyIsWarnedOf(t *testing.T) {
 		_, stop := ready(t, command)
 		stop()
 		require.Equal(t, warned, strings.Contains(log.String(), "TRUST_PROXY=true lets every client choose"), setting)
+	}
+}
+
+func TestAServerSaysWhatItCannotStartWith(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", ":0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = taken.Close() })
+	port := taken.Addr().(*net.TCPAddr).Port
+	dir := dataDir(t)
+	for settings, message := range map[string]string{
+		// Everything at once, before anything starts.
+		fmt.Sprint("ENCRYPTION_KEY=short HTTPS_PORT=1 LOGIN_LIMIT=x DATABASE_PASSWORD_FILE=/missing LOG_LEVEL=loud SERVER_PORT=", port): `LOGIN_LIMIT: "x" is no whole number
+LOG_LEVEL: "loud" is neither debug, info, warn nor error
+DATABASE_PASSWORD_FILE: open /missing: no such file or directory
+ENCRYPTION_KEY: the encryption key must be 64 hexadecimal characters, such as ` + "`openssl rand -hex 32`" + ` prints
+HTTPS_PORT: open ` + dir + `/certs/cert.pem: no such file or directory
+SERVER_PORT: listen tcp :` + fmt.Sprint(port) + `: bind: address already in use`,
+		"DATABASE_URL=postgres://u:secret@h:x ENCRYPTION_KEY=" + someKey: "DATABASE_URL: cannot parse `postgres://u:xxxxx@h:x`: invalid port",
+		"ENCRYPTION_KEY_FILE=/missing":                                   "read the encryption key: open /missing: no such file or directory",
+		"SERVER_PORT=" + fmt.Sprint(port):                                fmt.Sprintf("SERVER_PORT: listen tcp :%d: bind: address already in use", port),
+	} {
+		command := nexterm(t, dir, "serve")
+		command.Env = append(command.Env, strings.Split(settings, " ")...)
+		var out, errs bytes.Buffer
+		command.Stdout, command.Stderr = &out, &errs
+		require.Error(t, command.Run())
+		require.Equal(t, "nexterm: "+message+"\n", errs.String())
+		require.Empty(t, out.String())
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// A start says first where everything is, in case it is not where somebody looks.
+func TestAServerSaysWhereItsDataIs(t *testing.T) {
+	t.Parallel()
+	dir, database := dataDir(t), testdb.URL(t)
+	for place, said := range map[string]string{
+		dir:      "data in " + dir + ", master key in " + filepath.Join(dir, "encryption.key") + "\n",
+		database: "data in the database of DATABASE_URL, master key in ENCRYPTION_KEY\n",
+	} {
+		command := nexterm(t, place, "serve")
+		output, err := command.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, command.Start())
+		line := make([]byte, len(said))
+		_, err = io.ReadFull(output, line)
+		require.NoError(t, err)
+		require.Equal(t, said, string(line))
+		require.NoError(t, command.Process.Signal(syscall.SIGTERM))
+		_, _ = io.Copy(io.Discard, output)
+		_ = command.Wait() // wherever the signal has met it
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 const someKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -69,7 +70,9 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 	})
 	_, err := readSettings()
 	require.Error(t, err)
-	for _, part := range []string{"SERVER_PORT: 70000", "HTTPSPort", "somebody", "LOGIN_LIMIT", "loud", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both"} {
+	for _, part := range []string{
+		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
+	} {
 		require.ErrorContains(t, err, part)
 	}
 	require.NotContains(t, err.Error(), someKey)
@@ -103,10 +106,14 @@ func TestDatabasePasswordFile(t *testing.T) {
 
 func TestMasterKeyComesFromOnePlace(t *testing.T) {
 	dir := t.TempDir()
-	created, err := Settings{DataDir: dir}.masterKey()
+	_, err := Settings{DataDir: dir}.masterKey()
+	require.ErrorIs(t, err, os.ErrNotExist)
+	created, err := vault.EnsureMasterKey(filepath.Join(dir, "encryption.key"))
 	require.NoError(t, err)
-	require.FileExists(t, filepath.Join(dir, "encryption.key"))
-	read, err := Settings{EncryptionKeyFile: filepath.Join(dir, "encryption.key")}.masterKey()
+	read, err := Settings{DataDir: dir}.masterKey()
+	require.NoError(t, err)
+	require.Equal(t, created, read)
+	read, err = Settings{EncryptionKeyFile: filepath.Join(dir, "encryption.key")}.masterKey()
 	require.NoError(t, err)
 	require.Equal(t, created, read)
 
