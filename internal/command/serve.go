@@ -62,7 +62,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.close()) }()
-	if err := migrations.Up(ctx, database.pool, log); err != nil {
+	if err := migrations.Up(ctx, database.pool, version, log); err != nil {
 		return err
 	}
 	master, err := settings.masterKey()
