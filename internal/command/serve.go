@@ -87,7 +87,14 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.Run(ctx, func(ctx context.Context) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		fmt.Println("stopping")
+		a.Server.Leave()
+		time.AfterFunc(settings.ShutdownDelay, stop)
+	})
+	return a.Run(serving, func(ctx context.Context) error {
 		return listen(ctx, settings, version, a.Server, log, database.failed)
 	})
 }
@@ -140,7 +147,6 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		return errors.Join(errors.New("the private database has ended"), s.Close())
 	case <-ctx.Done():
 	}
-	fmt.Println("stopping")
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	return s.Shutdown(drain)

@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 	"github.com/jackc/pgx/v5"
@@ -41,6 +42,7 @@ type Settings struct {
 	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
+	ShutdownDelay        time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 }
@@ -53,6 +55,10 @@ func readSettings() (Settings, error) {
 			reflect.TypeFor[server.ProxyTrust](): func(text string) (any, error) { return server.ParseProxyTrust(text) },
 			reflect.TypeFor[outbound.Networks](): func(text string) (any, error) { return outbound.ParseNetworks(text) },
 		},
+	}
+	// Another server may share the database and take over.
+	if options.Environment["DATABASE_URL"] != "" && options.Environment["SHUTDOWN_DELAY"] == "" {
+		options.Environment["SHUTDOWN_DELAY"] = "3s"
 	}
 	settings, err := env.ParseAsWithOptions[Settings](options)
 	problems := unreadable(err, options.Environment)
@@ -86,6 +92,8 @@ func unreadable(err error, environment map[string]string) (problems []error) {
 		switch problem.Type {
 		case reflect.TypeFor[int]():
 			reason = fmt.Sprintf("%q is no whole number", environment[name])
+		case reflect.TypeFor[time.Duration]():
+			reason = fmt.Sprintf("%q is no time such as 3s", environment[name])
 		case reflect.TypeFor[slog.Level]():
 			reason = fmt.Sprintf("%q is neither debug, info, warn nor error", environment[name])
 		}
@@ -107,6 +115,9 @@ func (s Settings) check() error {
 	}
 	if s.DeviceLimit < 1 {
 		problems = append(problems, errors.New("DEVICE_LIMIT: at least one code is needed"))
+	}
+	if s.ShutdownDelay < 0 {
+		problems = append(problems, errors.New("SHUTDOWN_DELAY: a time cannot be negative"))
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,6 +35,7 @@ func TestSettingsWithNothingSet(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 6989, settings.ServerPort)
 	require.Zero(t, settings.HTTPSPort)
+	require.Zero(t, settings.ShutdownDelay, "there is no other server")
 	require.NotEmpty(t, settings.DataDir)
 	require.Equal(t, server.DefaultLoginLimit, settings.LoginLimit)
 	require.Equal(t, slog.LevelInfo, settings.LogLevel)
@@ -56,6 +58,7 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, "/srv/nexterm", settings.DataDir)
 	require.True(t, settings.TrustProxy.Everybody())
 	require.Equal(t, 5, settings.LoginLimit)
+	require.Equal(t, 3*time.Second, settings.ShutdownDelay, "for other servers of the database")
 	require.Equal(t, slog.LevelDebug, settings.LogLevel)
 	key, err := settings.masterKey()
 	require.NoError(t, err)
@@ -65,13 +68,13 @@ func TestSettings(t *testing.T) {
 // Whoever sets up a server learns everything at once.
 func TestProblemsAreReportedTogether(t *testing.T) {
 	setenv(t, map[string]string{
-		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
+		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "SHUTDOWN_DELAY": "3", "LOG_FORMAT": "xml",
 		"ENCRYPTION_KEY": someKey, "ENCRYPTION_KEY_FILE": "key",
 	})
 	_, err := readSettings()
 	require.Error(t, err)
 	for _, part := range []string{
-		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
+		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
 	} {
 		require.ErrorContains(t, err, part)
 	}
