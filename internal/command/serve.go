@@ -94,9 +94,20 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		a.Server.Leave()
 		time.AfterFunc(settings.ShutdownDelay, stop)
 	})
-	return a.Run(serving, func(ctx context.Context) error {
-		return listen(ctx, settings, version, a.Server, log, database.failed)
-	})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- a.Run(serving, func(ctx context.Context) error {
+			return listen(ctx, settings, version, a.Server, log)
+		})
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-database.failed:
+		// Nothing can be brought to an end without it. Whoever supervises this process
+		// starts both again, and PostgreSQL recovers what was committed.
+		return errors.New("the private database has ended")
+	}
 }
 
 func tuneGC() {
@@ -109,7 +120,7 @@ func tuneGC() {
 }
 
 // listen serves until the context ends, then lets running requests finish.
-func listen(ctx context.Context, settings Settings, version string, handler http.Handler, log *slog.Logger, databaseFailed <-chan struct{}) error {
+func listen(ctx context.Context, settings Settings, version string, handler http.Handler, log *slog.Logger) error {
 	s := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -143,8 +154,6 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 	select {
 	case err := <-ended:
 		return errors.Join(err, s.Close())
-	case <-databaseFailed:
-		return errors.Join(errors.New("the private database has ended"), s.Close())
 	case <-ctx.Done():
 	}
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
