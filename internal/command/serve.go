@@ -67,10 +67,15 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	}
 	master, err := settings.masterKey()
 	if errors.Is(err, fs.ErrNotExist) && settings.EncryptionKeyFile == "" {
-		master, err = vault.EnsureMasterKey(settings.keyFile())
+		master, err = vault.CreateMasterKey(ctx, db.New(database.pool), settings.keyFile())
 	}
 	if err != nil {
 		return err
+	}
+	if settings.EncryptionKey == "" {
+		if info, err := os.Stat(settings.keyFile()); err == nil && info.Mode().Perm()&0o004 != 0 {
+			log.Warn("every account of this machine can read the master key", "file", settings.keyFile())
+		}
 	}
 	keys, err := vault.Load(ctx, db.New(database.pool), master)
 	if err != nil {

@@ -92,6 +92,27 @@ func TestAServerSaysWhereItsDataIs(t *testing.T) {
 	}
 }
 
+func TestAMissingMasterKeyIsNotReplaced(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	_, stop := start(t, dir)
+	stop()
+	key := filepath.Join(dir, "encryption.key")
+	require.NoError(t, os.Rename(key, key+".away"))
+	_, err := run(t, dir, "", "serve")
+	require.ErrorContains(t, err, "nexterm: "+key+" is missing, and the database is sealed with the master key of fingerprint ")
+	require.NoFileExists(t, key)
+
+	require.NoError(t, os.Rename(key+".away", key))
+	require.NoError(t, os.Chmod(key, 0o644))
+	command := nexterm(t, dir, "serve")
+	var log bytes.Buffer
+	command.Stderr = &log
+	_, stop = ready(t, command)
+	stop()
+	require.Contains(t, log.String(), "every account of this machine can read the master key")
+}
+
 // A supervisor starts all of it again; a server without a database is no use.
 func TestTheEndOfThePrivateDatabaseIsTheServers(t *testing.T) {
 	t.Parallel()
