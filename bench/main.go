@@ -146,7 +146,7 @@ func openDatabase(ctx context.Context, options postgres.Options) (pool *pgxpool.
 		return nil, nil, errors.Join(err, stop())
 	}
 	closeAll = func() error { pool.Close(); return stop() }
-	if err := migrations.Up(ctx, pool, nil); err != nil {
+	if err := migrations.Up(ctx, pool, "bench", nil); err != nil {
 		return nil, nil, errors.Join(err, closeAll())
 	}
 	return pool, closeAll, nil

@@ -39,6 +39,11 @@ where id = @id
 returning id, name, issuer, is_internal, enabled, allow_registration, client_id, redirect_uri, scope, username_attribute,
     first_name_attribute, last_name_attribute, (client_secret is not null)::boolean as has_secret;
 
+-- name: GetClientSecret :one
+select client_secret
+from auth_providers
+where id = @id;
+
 -- name: SetClientSecret :exec
 -- A secret is sealed for the id of its provider, which has to be there before.
 update auth_providers

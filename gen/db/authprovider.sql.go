@@ -202,6 +202,19 @@ func (q *Queries) FinishOidcLogin(ctx context.Context, stateHash []byte) (Finish
 	return i, err
 }
 
+const getClientSecret = `-- name: GetClientSecret :one
+select client_secret
+from auth_providers
+where id = $1
+`
+
+func (q *Queries) GetClientSecret(ctx context.Context, id int64) ([]byte, error) {
+	row := q.db.QueryRow(ctx, getClientSecret, id)
+	var client_secret []byte
+	err := row.Scan(&client_secret)
+	return client_secret, err
+}
+
 const getOidcProvider = `-- name: GetOidcProvider :one
 select id, name, issuer, is_internal, enabled, allow_registration, client_id, redirect_uri, scope, username_attribute,
        first_name_attribute, last_name_attribute, (client_secret is not null)::boolean as has_secret

@@ -196,8 +196,9 @@ func (h *Handlers) redeem(ctx context.Context, login db.FinishOidcLoginRow, stat
 	}
 	var secret vault.Secret
 	if login.ClientSecret != nil {
-		if secret, err = h.vault.Open(secretTable, login.ID, secretKind, login.ClientSecret); err != nil {
-			return person{}, err
+		if secret, err = h.vault.Open(secretTable, login.ID, secretKind, login.ClientSecret, login.Issuer, login.ClientID); err != nil {
+			// Somebody has changed the row past this server, perhaps to receive the secret.
+			return person{}, because(refusedSettings, err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(h.reach(ctx), finishTime)

@@ -1,16 +1,24 @@
 package command
 
 import (
+	"cmp"
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
@@ -23,7 +31,7 @@ import (
 type Settings struct {
 	ServerPort           int               `env:"SERVER_PORT" envDefault:"6989" help:"port of the HTTP server"`
 	HTTPSPort            int               `env:"HTTPS_PORT" help:"also serve HTTPS on this port, with cert.pem and key.pem of DATA_DIR/certs"`
-	DataDir              string            `env:"DATA_DIR" help:"where the private database and the encryption key live (default ./data)"`
+	DataDir              string            `env:"DATA_DIR" help:"where the private database and the encryption key live (default ./data; for root /var/lib/nexterm, where the account that runs PostgreSQL cannot reach ./data)"`
 	DatabaseURL          string            `env:"DATABASE_URL" help:"use this PostgreSQL server instead of a private one"`
 	DatabasePasswordFile string            `env:"DATABASE_PASSWORD_FILE" help:"file with the password for DATABASE_URL"`
 	PostgresBin          string            `env:"POSTGRES_BIN" help:"folder of PostgreSQL's programs for the private database (default: found by itself)"`
@@ -34,6 +42,7 @@ type Settings struct {
 	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
+	ShutdownDelay        time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
@@ -41,15 +50,58 @@ type Settings struct {
 
 // readSettings reads the environment and reports everything that is wrong with it.
 func readSettings() (Settings, error) {
-	settings, err := env.ParseAsWithOptions[Settings](env.Options{FuncMap: map[reflect.Type]env.ParserFunc{
-		reflect.TypeFor[server.ProxyTrust](): func(text string) (any, error) { return server.ParseProxyTrust(text) },
-		reflect.TypeFor[outbound.Networks](): func(text string) (any, error) { return outbound.ParseNetworks(text) },
-	}})
-	problems := []error{err, settings.check()}
+	options := env.Options{
+		Environment: env.ToMap(os.Environ()),
+		FuncMap: map[reflect.Type]env.ParserFunc{
+			reflect.TypeFor[server.ProxyTrust](): func(text string) (any, error) { return server.ParseProxyTrust(text) },
+			reflect.TypeFor[outbound.Networks](): func(text string) (any, error) { return outbound.ParseNetworks(text) },
+		},
+	}
+	// Another server may share the database and take over.
+	if options.Environment["DATABASE_URL"] != "" && options.Environment["SHUTDOWN_DELAY"] == "" {
+		options.Environment["SHUTDOWN_DELAY"] = "3s"
+	}
+	settings, err := env.ParseAsWithOptions[Settings](options)
+	problems := unreadable(err, options.Environment)
+	if err != nil {
+		// What cannot be read is as if it were not set, or the checks would find it again.
+		if settings, err = env.ParseAsWithOptions[Settings](options); err != nil {
+			return settings, err
+		}
+	}
 	if settings.DataDir == "" {
 		settings.DataDir = postgres.DefaultDataDir()
 	}
-	return settings, errors.Join(problems...)
+	return settings, errors.Join(append(problems, settings.check())...)
+}
+
+// unreadable says of each variable that cannot be read what it takes, and
+// removes it from the environment.
+func unreadable(err error, environment map[string]string) (problems []error) {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return nil
+	}
+	for _, err := range all.Errors {
+		var problem env.ParseError
+		if !errors.As(err, &problem) {
+			return append(problems, err)
+		}
+		field, _ := reflect.TypeFor[Settings]().FieldByName(problem.Name)
+		name := field.Tag.Get("env")
+		reason := problem.Err.Error()
+		switch problem.Type {
+		case reflect.TypeFor[int]():
+			reason = fmt.Sprintf("%q is no whole number", environment[name])
+		case reflect.TypeFor[time.Duration]():
+			reason = fmt.Sprintf("%q is no time such as 3s", environment[name])
+		case reflect.TypeFor[slog.Level]():
+			reason = fmt.Sprintf("%q is neither debug, info, warn nor error", environment[name])
+		}
+		problems = append(problems, fmt.Errorf("%s: %s", name, reason))
+		delete(environment, name)
+	}
+	return problems
 }
 
 func (s Settings) check() error {
@@ -65,6 +117,9 @@ func (s Settings) check() error {
 	if s.DeviceLimit < 1 {
 		problems = append(problems, errors.New("DEVICE_LIMIT: at least one code is needed"))
 	}
+	if s.ShutdownDelay < 0 {
+		problems = append(problems, errors.New("SHUTDOWN_DELAY: a time cannot be negative"))
+	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))
 	}
@@ -79,21 +134,77 @@ func (s Settings) check() error {
 	if s.DatabaseURL != "" && s.EncryptionKey == "" && s.EncryptionKeyFile == "" {
 		problems = append(problems, errors.New("with DATABASE_URL, set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE: all servers of one database share it"))
 	}
+	if url, err := s.databaseURL(); err != nil {
+		problems = append(problems, err)
+	} else if _, err := pgx.ParseConfig(url); err != nil {
+		problems = append(problems, fmt.Errorf("DATABASE_URL: %w", err))
+	}
 	return errors.Join(problems...)
 }
 
-func (s Settings) masterKey() (vault.MasterKey, error) {
-	switch {
-	case s.EncryptionKey != "":
-		key, err := vault.ParseMasterKey(s.EncryptionKey)
-		if err != nil {
-			return key, fmt.Errorf("ENCRYPTION_KEY: %w", err)
-		}
-		return key, nil
-	case s.EncryptionKeyFile != "":
-		return vault.ReadMasterKey(s.EncryptionKeyFile)
+// checkServe looks for what would stop a server that has already begun to start.
+func (s Settings) checkServe(ctx context.Context) error {
+	var problems []error
+	if _, err := s.masterKey(); err != nil && (s.EncryptionKeyFile != "" || !errors.Is(err, fs.ErrNotExist)) {
+		problems = append(problems, err)
 	}
-	return vault.EnsureMasterKey(filepath.Join(s.DataDir, "encryption.key"))
+	if s.HTTPSPort != 0 {
+		if _, err := tls.LoadX509KeyPair(s.certificate()); err != nil {
+			problems = append(problems, fmt.Errorf("HTTPS_PORT: %w", err))
+		}
+	}
+	for name, port := range map[string]int{"SERVER_PORT": s.ServerPort, "HTTPS_PORT": s.HTTPSPort} {
+		if port <= 0 || port > 65535 {
+			continue
+		}
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(port))
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+			continue
+		}
+		defer func() { _ = listener.Close() }() // after the other is tried, which may be the same
+	}
+	return errors.Join(problems...)
+}
+
+// certificate names the files that HTTPS is served with.
+func (s Settings) certificate() (cert, key string) {
+	return filepath.Join(s.DataDir, "certs", "cert.pem"), filepath.Join(s.DataDir, "certs", "key.pem")
+}
+
+// keyFile is where the master key lies, if it is not in the environment.
+func (s Settings) keyFile() string {
+	return cmp.Or(s.EncryptionKeyFile, filepath.Join(s.DataDir, "encryption.key"))
+}
+
+// masterKey reads the key; fs.ErrNotExist says that there is none yet.
+func (s Settings) masterKey() (vault.MasterKey, error) {
+	if s.EncryptionKey == "" {
+		return vault.ReadMasterKey(s.keyFile())
+	}
+	key, err := vault.ParseMasterKey(s.EncryptionKey)
+	if err != nil {
+		return key, fmt.Errorf("ENCRYPTION_KEY: %w", err)
+	}
+	return key, nil
+}
+
+// places says where everything is that has to be kept.
+func (s Settings) places() string {
+	absolute := func(path string) string {
+		if absolute, err := filepath.Abs(path); err == nil {
+			return absolute
+		}
+		return path
+	}
+	data, key := "in the database of DATABASE_URL", "in ENCRYPTION_KEY"
+	if s.DatabaseURL == "" {
+		data = "in " + absolute(s.DataDir)
+	}
+	if s.EncryptionKey == "" {
+		key = "in " + absolute(s.keyFile())
+	}
+	return "data " + data + ", master key " + key
 }
 
 // databaseURL is DATABASE_URL with the password from its file.

@@ -32,6 +32,10 @@ type Work struct {
 	PeriodicJobs []PeriodicJob
 }
 
+// rescueAfter is when a running job counts as left by a server that was killed. It
+// is longer than any job may take, and keeps an equal one from waiting for so long.
+const rescueAfter = 5 * time.Minute
+
 // PeriodicJob is due when a server starts to lead, and from then on once in an
 // interval.
 type PeriodicJob struct {
@@ -61,7 +65,8 @@ func New(pool *pgxpool.Pool, log *slog.Logger, delay time.Duration, works ...Wor
 				return work(caller.WithActor(ctx, caller.ByJob))
 			}),
 		},
-		Queues: map[string]river.QueueConfig{},
+		Queues:               map[string]river.QueueConfig{},
+		RescueStuckJobsAfter: rescueAfter,
 	}
 	for _, work := range works {
 		config.Queues[work.Queue] = river.QueueConfig{MaxWorkers: work.MaxWorkers}

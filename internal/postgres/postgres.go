@@ -29,7 +29,7 @@ const (
 	pollEvery   = 10 * time.Millisecond
 	fastStop    = 30 * time.Second // SIGINT disconnects everybody and writes a checkpoint
 	quitStop    = 5 * time.Second  // SIGQUIT leaves the rest to recovery
-	lastOutputs = 5 * time.Second  // backends of a killed postmaster hold its stderr this long at most
+	lastOutputs = time.Second      // backends of a killed postmaster hold its stderr this long at most
 )
 
 // Options say where a cluster lives and how it runs.
@@ -63,7 +63,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	f, err := openFolder(o.DataDir)
+	f, err := openFolder(o.DataDir, o.Progress)
 	if err != nil {
 		return nil, err
 	}

@@ -89,6 +89,7 @@ var (
 	errDatabaseAway = &fail.Error{
 		Status: http.StatusServiceUnavailable, Message: "The database is not available. Please try again later.",
 	}
+	errLeaving = &fail.Error{Status: http.StatusServiceUnavailable, Message: "The server is stopping"}
 )
 
 // statusClientClosedRequest is nginx's name for a request that nobody waits for.

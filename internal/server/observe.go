@@ -43,6 +43,9 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		header.Set(echo.HeaderXRequestID, requestID)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
+		if c.Request().TLS != nil {
+			header.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000")
+		}
 
 		if err := s.recoverPanics(next)(c); err != nil {
 			s.writeError(err, c)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -73,7 +74,12 @@ type Server struct {
 	http.Handler
 	feed    *feed.Hub
 	sockets *sockets
+	leaving *atomic.Bool
 }
+
+// Leave makes /readyz answer 503, for proxies to send requests elsewhere. All of
+// them are served as before.
+func (s *Server) Leave() { s.leaving.Store(true) }
 
 // Run keeps the live feed up to date until the context ends. Then it ends all open
 // sockets and waits for that, because stopping the HTTP server does not.
@@ -93,6 +99,7 @@ type server struct {
 	trust   ProxyTrust
 	metrics *metrics
 	sockets *sockets
+	leaving atomic.Bool
 }
 
 // readContract reads it once: that takes longer than all else that New does, and
@@ -153,7 +160,7 @@ func New(options Options) (*Server, error) {
 	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(feed)); err != nil {
 		return nil, err
 	}
-	return &Server{e, feed, s.sockets}, nil
+	return &Server{e, feed, s.sockets, &s.leaving}, nil
 }
 
 // middlewares builds what stands before each operation: its name in the log,
@@ -196,8 +203,12 @@ func serveContract(c echo.Context) error {
 // healthz says that the process answers.
 func (s *server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
 
-// readyz says that requests can be served: the database answers.
+// readyz says that requests can be served, and will be: the database answers, and
+// the server does not stop soon.
 func (s *server) readyz(c echo.Context) error {
+	if s.leaving.Load() {
+		return errLeaving
+	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
 	if err := s.pool.Ping(ctx); err != nil {

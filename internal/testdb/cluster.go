@@ -130,7 +130,7 @@ func migrateTemplate(ctx context.Context, address string) error {
 		return err
 	}
 	defer pool.Close()
-	return migrations.Up(ctx, pool, nil)
+	return migrations.Up(ctx, pool, "test", nil)
 }
 
 // makeFolder makes a folder for the cluster, locks it for as long as this process lives,

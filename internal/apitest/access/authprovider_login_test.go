@@ -160,6 +160,21 @@ func TestTheFirstSignInCreatesAnAccountAndLaterOnesRefreshIt(t *testing.T) {
 	require.NotContains(t, s.Log.String(), "state=")
 }
 
+// Whoever writes to the database cannot have a secret sent to an issuer of his own.
+func TestASecretGoesToItsOwnIssuerOnly(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	own, evil := s.issuer, newIssuer(t)
+	s.Exec(t, `update auth_providers set issuer = $1 where id = $2`, evil.url, s.id)
+	s.issuer = evil
+	s.refuses(refusedSettings)
+	require.Zero(t, evil.hit("/token"))
+	s.issuer = own
+	s.Exec(t, `update auth_providers set issuer = $1, client_id = 'other' where id = $2`, own.url, s.id)
+	s.refuses(refusedSettings)
+	require.Zero(t, own.hit("/token"))
+}
+
 func TestTheStartAnswersThePageOfTheProvider(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

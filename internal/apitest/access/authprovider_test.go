@@ -196,7 +196,10 @@ func TestProviderSecretsAreKeptReplacedAndRemoved(t *testing.T) {
 		s.Admin.Patch(providerPath(id), body{"issuer": elsewhere, "clientSecret": "********"}).WantError(400, again)
 	}
 	patch(body{"issuer": "https://id.example.com:443/realm"})
-	require.Equal(t, before, stored())
+	patch(body{"clientId": "other", "clientSecret": "********"})
+	opened, err := s.Vault.Open("auth_providers", id, "client-secret", stored(), "https://id.example.com:443/realm", "other")
+	require.NoError(t, err)
+	require.Equal(t, "s3cret", string(opened))
 
 	require.Equal(t, "********", patch(body{"clientSecret": "another", "issuer": "https://other.example.com"})["clientSecret"])
 	require.NotEqual(t, before, stored())
