@@ -5407,8 +5407,8 @@ type ClientInterface interface {
 	//
 	// Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 	// names that no organization knows are ignored. Nobody but the owner and administrators can grant
-	// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-	// by members who are granted `org.members.manage`, and by administrators.
+	// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+	// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5419,8 +5419,8 @@ type ClientInterface interface {
 	//
 	// Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 	// names that no organization knows are ignored. Nobody but the owner and administrators can grant
-	// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-	// by members who are granted `org.members.manage`, and by administrators.
+	// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+	// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -8240,8 +8240,8 @@ func (c *Client) GetMemberPermissions(ctx context.Context, id OrganizationID, ac
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
-// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-// by members who are granted `org.members.manage`, and by administrators.
+// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 //
 // Takes any type of body and a specified content type.
 //
@@ -8262,8 +8262,8 @@ func (c *Client) UpdateMemberPermissionsWithBody(ctx context.Context, id Organiz
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
-// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-// by members who are granted `org.members.manage`, and by administrators.
+// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -16123,8 +16123,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 	// names that no organization knows are ignored. Nobody but the owner and administrators can grant
-	// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-	// by members who are granted `org.members.manage`, and by administrators.
+	// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+	// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16135,8 +16135,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 	// names that no organization knows are ignored. Nobody but the owner and administrators can grant
-	// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-	// by members who are granted `org.members.manage`, and by administrators.
+	// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+	// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -29472,8 +29472,8 @@ func (c *ClientWithResponses) GetMemberPermissionsWithResponse(ctx context.Conte
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
-// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-// by members who are granted `org.members.manage`, and by administrators.
+// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -29490,8 +29490,8 @@ func (c *ClientWithResponses) UpdateMemberPermissionsWithBodyWithResponse(ctx co
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
-// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-// by members who are granted `org.members.manage`, and by administrators.
+// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
