@@ -11,7 +11,7 @@ select s.id as session_id, 0::bigint as api_key_id, coalesce(s.impersonator_id, 
        c.override_permissions::text[] as override_permissions,
        c.override_allows::boolean[] as override_allows,
        array [s.id]::bigint[] as held_sessions
-from sessions s
+from valid_sessions s
          join callers c on c.account_id = s.account_id
 where s.token_hash = @token_hash;
 
@@ -40,7 +40,7 @@ select 0::bigint as session_id, 0::bigint as api_key_id, 0::bigint as impersonat
        c.override_permissions::text[] as override_permissions,
        c.override_allows::boolean[] as override_allows,
        array(select s.id
-             from sessions s
+             from valid_sessions s
              where s.id = any(@session_ids::bigint[]) and s.account_id = c.account_id)::bigint[] as held_sessions
 from callers c
 where c.account_id = any(@account_ids::bigint[]);

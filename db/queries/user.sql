@@ -58,7 +58,7 @@ order by organization_id;
 delete
 from sessions
 where account_id = @account_id or impersonator_id = @account_id
-returning id;
+returning id, account_id, impersonator_id;
 
 -- name: DeleteUser :exec
 delete

@@ -72,23 +72,29 @@ const endSessions = `-- name: EndSessions :many
 delete
 from sessions
 where account_id = $1 or impersonator_id = $1
-returning id
+returning id, account_id, impersonator_id
 `
 
+type EndSessionsRow struct {
+	ID             int64
+	AccountID      int64
+	ImpersonatorID *int64
+}
+
 // The account's own, and those in which it acts as another one.
-func (q *Queries) EndSessions(ctx context.Context, accountID int64) ([]int64, error) {
+func (q *Queries) EndSessions(ctx context.Context, accountID int64) ([]EndSessionsRow, error) {
 	rows, err := q.db.Query(ctx, endSessions, accountID)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []int64{}
+	items := []EndSessionsRow{}
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		var i EndSessionsRow
+		if err := rows.Scan(&i.ID, &i.AccountID, &i.ImpersonatorID); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -25,6 +25,9 @@ func (s *server) authenticate(o operation, c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if o.notImpersonated && who.ImpersonatorID != 0 {
+		return errImpersonated
+	}
 	for _, name := range o.permissions {
 		if !who.Holds(name) {
 			return fail.Forbidden("Forbidden")
@@ -57,6 +60,7 @@ var (
 	errBadToken      = fail.Unauthorized("Invalid token")
 	errNoSocketToken = fail.Unauthorized("Missing sessionToken")
 	errNoSession     = fail.Unauthorized("Invalid session")
+	errImpersonated  = fail.Forbidden("Not while acting as another account")
 )
 
 // fromQuery reads a session token where clients cannot send headers. API keys do

@@ -138,23 +138,13 @@ func (h *Handlers) Logout(ctx context.Context, request api.LogoutRequestObject) 
 		if row.ImpersonatorID != nil {
 			tx.Actor.Kind, tx.Actor.ImpersonatorID = caller.ByImpersonation, *row.ImpersonatorID
 		}
-		tx.Record(ended(row.AccountID, row.ID, row.ImpersonatorID))
+		tx.Record(event.SessionEnd(row.AccountID, row.ID, row.ImpersonatorID))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return api.Logout200JSONResponse{Message: "Your session got deleted successfully"}, nil
-}
-
-func ended(accountID, sessionID int64, impersonatorID *int64) event.Event {
-	e := event.Event{
-		Action: event.SessionDelete, Owner: caller.Account(accountID), ResourceID: sessionID, EndedSessions: []int64{sessionID},
-	}
-	if impersonatorID != nil {
-		e.Action = event.ImpersonationEnd
-	}
-	return e
 }
 
 // ListSessions answers the caller's sessions, the latest activity first.
@@ -189,7 +179,7 @@ func (h *Handlers) DeleteSession(ctx context.Context, request api.DeleteSessionR
 		if err != nil {
 			return fail.OnNoRows(err, fail.NotFound("The provided session does not exist"))
 		}
-		tx.Record(ended(accountID, request.ID, impersonatorID))
+		tx.Record(event.SessionEnd(accountID, request.ID, impersonatorID))
 		return nil
 	})
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
 )
 
@@ -21,12 +21,21 @@ const (
 )
 
 // statements clear one table each.
-var statements = []func(*db.Queries, context.Context) error{
-	(*db.Queries).DeleteClosedWindows,
-	(*db.Queries).DeleteExpiredChallenges,
-	(*db.Queries).DeleteOldDeviceCodes,
-	(*db.Queries).DeleteExpiredOidcLogins,
-	(*db.Queries).DeleteOldEvents,
+var statements = []func(*change.Tx, context.Context) error{
+	(*change.Tx).DeleteClosedWindows,
+	(*change.Tx).DeleteExpiredChallenges,
+	(*change.Tx).DeleteOldDeviceCodes,
+	(*change.Tx).DeleteExpiredOidcLogins,
+	(*change.Tx).DeleteOldEvents,
+	endExpiredSessions,
+}
+
+func endExpiredSessions(tx *change.Tx, ctx context.Context) error {
+	ended, err := tx.EndExpiredSessions(ctx)
+	for _, s := range ended {
+		tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
+	}
+	return err
 }
 
 // Expired is the job of clearing every table.
@@ -61,7 +70,7 @@ type worker struct {
 func (w *worker) Work(ctx context.Context, _ *river.Job[Expired]) error {
 	var failed []error
 	for _, statement := range statements {
-		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx.Queries, ctx) }))
+		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) }))
 	}
 	return errors.Join(failed...)
 }

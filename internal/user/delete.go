@@ -30,9 +30,16 @@ func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequest
 		if err != nil {
 			return err
 		}
-		sessions, err := tx.EndSessions(ctx, target.ID)
+		ended, err := tx.EndSessions(ctx, target.ID)
 		if err != nil {
 			return err
+		}
+		var sessions []int64
+		for _, s := range ended {
+			sessions = append(sessions, s.ID)
+			if s.ImpersonatorID != nil {
+				tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
+			}
 		}
 		// The owner goes first: an organization never has two.
 		if err := tx.DeleteUser(ctx, target.ID); err != nil {

@@ -6069,7 +6069,8 @@ type ClientInterface interface {
 	//
 	// The account sees the session among its own, with `Admin` for an address until the session is used.
 	// Administrators are impersonated by administrators only; others may impersonate only accounts that
-	// have no permission beyond their own. API keys cannot call this.
+	// have no permission beyond their own. The session ends after 60 minutes, and as soon as its opener
+	// may not open it any more; it can do nothing about credentials. API keys cannot call this.
 	//
 	// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
 	ImpersonateUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -9642,7 +9643,8 @@ func (c *Client) DeleteUser(ctx context.Context, accountID UserAccountID, reqEdi
 //
 // The account sees the session among its own, with `Admin` for an address until the session is used.
 // Administrators are impersonated by administrators only; others may impersonate only accounts that
-// have no permission beyond their own. API keys cannot call this.
+// have no permission beyond their own. The session ends after 60 minutes, and as soon as its opener
+// may not open it any more; it can do nothing about credentials. API keys cannot call this.
 //
 // Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
 func (c *Client) ImpersonateUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -16849,7 +16851,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The account sees the session among its own, with `Admin` for an address until the session is used.
 	// Administrators are impersonated by administrators only; others may impersonate only accounts that
-	// have no permission beyond their own. API keys cannot call this.
+	// have no permission beyond their own. The session ends after 60 minutes, and as soon as its opener
+	// may not open it any more; it can do nothing about credentials. API keys cannot call this.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -30642,7 +30645,8 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, accoun
 //
 // The account sees the session among its own, with `Admin` for an address until the session is used.
 // Administrators are impersonated by administrators only; others may impersonate only accounts that
-// have no permission beyond their own. API keys cannot call this.
+// have no permission beyond their own. The session ends after 60 minutes, and as soon as its opener
+// may not open it any more; it can do nothing about credentials. API keys cannot call this.
 //
 // Returns a wrapper object for the known response body format(s).
 //

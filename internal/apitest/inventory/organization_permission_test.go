@@ -237,7 +237,9 @@ func TestWhoWaitsToGrantGrantsWhatIsLeft(t *testing.T) {
 	_, err = tx.Exec(t.Context(), `delete from organization_member_permissions where account_id = $1 and permission = 'org.manage'`, s.Colleague.AccountID)
 	require.NoError(t, err)
 	answer := make(chan *testserver.Response)
-	go func() { answer <- s.Colleague.Put(memberRightsPath(s, guest), changeRights(body{"org.manage": "allow"})) }()
+	go func() {
+		answer <- s.Colleague.Put(memberRightsPath(s, guest), changeRights(body{"org.manage": "allow"}))
+	}()
 	require.Eventually(t, func() bool {
 		return s.Count(t, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 1
 	}, 10*time.Second, 5*time.Millisecond)

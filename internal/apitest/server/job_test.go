@@ -128,7 +128,8 @@ func unswept(t *testing.T, s *testserver.Server) (rows string) {
 		select 'window ' || subject as name from rate_limits
 		union all select 'challenge ' || origin from passkey_challenges
 		union all select 'code ' || code from device_codes
-		union all select 'login ' || convert_from(code_verifier, 'UTF8') from oidc_logins) as kept`)
+		union all select 'login ' || convert_from(code_verifier, 'UTF8') from oidc_logins
+		union all select 'session ' || user_agent from sessions where impersonator_id is not null) as kept`)
 	return rows
 }
 
@@ -144,10 +145,12 @@ func TestWhatHasExpiredIsSweptOnce(t *testing.T) {
 			values ($1, sha256($1::text::bytea), 'web', '', '', $3, now(), now() - $2::interval)`, kind, age, s.Owner.AccountID)
 		s.Exec(t, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier, expires_at)
 			select sha256($1::text::bytea), id, revision, sha256(''), 1, $1::text::bytea, now() - $2::interval from auth_providers`, kind, age)
+		s.Exec(t, `insert into sessions (account_id, impersonator_id, token_hash, user_agent, created_at)
+			values ($3, $4, sha256($1::text::bytea), $1, now() - '1 hour'::interval - $2::interval)`, kind, age, s.Owner.AccountID, s.Admin.AccountID)
 	}
 	one, two := startJobs(t, s, 0), startJobs(t, s, 0)
 	awaitJob(t, "sweep_expired", one, two)
-	require.Equal(t, "challenge open code ended code open login open window open", unswept(t, s), "what became of a code can be told for ten minutes")
+	require.Equal(t, "challenge open code ended code open login open session open window open", unswept(t, s), "what became of a code can be told for ten minutes")
 	var jobs int
 	s.Scan(t, &jobs, `select count(*) from river_job where kind = 'sweep_expired'`)
 	require.Equal(t, 1, jobs)
