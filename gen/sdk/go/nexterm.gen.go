@@ -6078,7 +6078,8 @@ type ClientInterface interface {
 	// UpdateUserPasswordWithBody Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+	// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
+	// cannot call this.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -6088,7 +6089,8 @@ type ClientInterface interface {
 	// UpdateUserPassword Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+	// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
+	// cannot call this.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -9662,7 +9664,8 @@ func (c *Client) ImpersonateUser(ctx context.Context, accountID UserAccountID, r
 // UpdateUserPasswordWithBody Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
+// cannot call this.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9682,7 +9685,8 @@ func (c *Client) UpdateUserPasswordWithBody(ctx context.Context, accountID UserA
 // UpdateUserPassword Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
+// cannot call this.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -16862,7 +16866,8 @@ type ClientWithResponsesInterface interface {
 	// UpdateUserPasswordWithBodyWithResponse Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+	// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
+	// cannot call this.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16872,7 +16877,8 @@ type ClientWithResponsesInterface interface {
 	// UpdateUserPasswordWithResponse Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+	// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
+	// cannot call this.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -30662,7 +30668,8 @@ func (c *ClientWithResponses) ImpersonateUserWithResponse(ctx context.Context, a
 // UpdateUserPasswordWithBodyWithResponse Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
+// cannot call this.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30678,7 +30685,8 @@ func (c *ClientWithResponses) UpdateUserPasswordWithBodyWithResponse(ctx context
 // UpdateUserPasswordWithResponse Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
+// cannot call this.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
