@@ -37,6 +37,7 @@ from sessions
 where id in (select s.id
              from sessions s
              where not exists (select from valid_sessions v where v.id = s.id)
+                or @idle_days::integer > 0 and s.last_activity <= now() - make_interval(days => @idle_days::integer)
              limit 1000)
 returning id, account_id, impersonator_id;
 

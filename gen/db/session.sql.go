@@ -67,6 +67,7 @@ from sessions
 where id in (select s.id
              from sessions s
              where not exists (select from valid_sessions v where v.id = s.id)
+                or $1::integer > 0 and s.last_activity <= now() - make_interval(days => $1::integer)
              limit 1000)
 returning id, account_id, impersonator_id
 `
@@ -78,8 +79,8 @@ type EndExpiredSessionsRow struct {
 }
 
 // What one round clears away is bounded, for each is an event.
-func (q *Queries) EndExpiredSessions(ctx context.Context) ([]EndExpiredSessionsRow, error) {
-	rows, err := q.db.Query(ctx, endExpiredSessions)
+func (q *Queries) EndExpiredSessions(ctx context.Context, idleDays int32) ([]EndExpiredSessionsRow, error) {
+	rows, err := q.db.Query(ctx, endExpiredSessions, idleDays)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type Settings struct {
 	LoginLimit           int               `env:"LOGIN_LIMIT" envDefault:"20" help:"failed sign-ins that one network has in 15 minutes"`
 	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
+	SessionIdleDays      int32             `env:"SESSION_IDLE_DAYS" envDefault:"0" help:"days without use after which a sign-in ends, 0 for never"`
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
@@ -63,6 +64,9 @@ func (s Settings) check() error {
 	}
 	if s.DeviceLimit < 1 {
 		problems = append(problems, errors.New("DEVICE_LIMIT: at least one code is needed"))
+	}
+	if s.SessionIdleDays < 0 || s.SessionIdleDays > 36500 {
+		problems = append(problems, errors.New("SESSION_IDLE_DAYS: a number of days from 0 to 36500 is needed"))
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))

@@ -65,11 +65,12 @@ func TestSettings(t *testing.T) {
 func TestProblemsAreReportedTogether(t *testing.T) {
 	setenv(t, map[string]string{
 		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
+		"SESSION_IDLE_DAYS": "-1",
 		"ENCRYPTION_KEY": someKey, "ENCRYPTION_KEY_FILE": "key",
 	})
 	_, err := readSettings()
 	require.Error(t, err)
-	for _, part := range []string{"SERVER_PORT: 70000", "HTTPSPort", "somebody", "LOGIN_LIMIT", "loud", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both"} {
+	for _, part := range []string{"SERVER_PORT: 70000", "HTTPSPort", "somebody", "LOGIN_LIMIT", "SESSION_IDLE_DAYS", "loud", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both"} {
 		require.ErrorContains(t, err, part)
 	}
 	require.NotContains(t, err.Error(), someKey)

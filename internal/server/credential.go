@@ -48,7 +48,7 @@ func (s *server) fromHeader(ctx context.Context, o operation, r *http.Request) (
 	if err != nil {
 		return nil, err
 	}
-	who, err := caller.Find(ctx, s.queries, token)
+	who, err := caller.Find(ctx, s.queries, token, s.sessionIdleDays)
 	if err == nil && o.sessionOnly != "" && who.SessionID == 0 {
 		return nil, fail.Forbidden(o.sessionOnly)
 	}
@@ -77,7 +77,7 @@ func (s *server) fromQuery(ctx context.Context, o operation, r *http.Request) (*
 	if strings.HasPrefix(token, vault.APIKeyPrefix) {
 		return nil, invalid
 	}
-	who, err := caller.Find(ctx, s.queries, token)
+	who, err := caller.Find(ctx, s.queries, token, s.sessionIdleDays)
 	if refused := (*fail.Error)(nil); errors.As(err, &refused) {
 		return nil, invalid
 	}
@@ -92,7 +92,7 @@ func (s *server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return next(c)
 		}
-		who, err := caller.Find(c.Request().Context(), s.queries, token)
+		who, err := caller.Find(c.Request().Context(), s.queries, token, s.sessionIdleDays)
 		var refused *fail.Error
 		switch {
 		case err == nil:

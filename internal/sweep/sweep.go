@@ -27,15 +27,6 @@ var statements = []func(*change.Tx, context.Context) error{
 	(*change.Tx).DeleteOldDeviceCodes,
 	(*change.Tx).DeleteExpiredOidcLogins,
 	(*change.Tx).DeleteOldEvents,
-	endExpiredSessions,
-}
-
-func endExpiredSessions(tx *change.Tx, ctx context.Context) error {
-	ended, err := tx.EndExpiredSessions(ctx)
-	for _, s := range ended {
-		tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
-	}
-	return err
 }
 
 // Expired is the job of clearing every table.
@@ -49,13 +40,14 @@ func (Expired) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: queue, MaxAttempts: 1, UniqueOpts: job.Unique()}
 }
 
-// Jobs are the one of clearing every table of a database.
-func Jobs(changes *change.Changes) job.Work {
+// Jobs are the one of clearing every table of a database. Sessions go when they are
+// idle for so many days, unless that is 0.
+func Jobs(changes *change.Changes, sessionIdleDays int32) job.Work {
 	return job.Work{
 		Queue:      queue,
 		MaxWorkers: 1,
 		AddWorkers: func(workers *river.Workers) {
-			river.AddWorker(workers, &worker{changes: changes})
+			river.AddWorker(workers, &worker{changes: changes, sessionIdleDays: sessionIdleDays})
 		},
 		PeriodicJobs: []job.PeriodicJob{{Interval: interval, Args: Expired{}}},
 	}
@@ -63,13 +55,22 @@ func Jobs(changes *change.Changes) job.Work {
 
 type worker struct {
 	river.WorkerDefaults[Expired]
-	changes *change.Changes
+	changes         *change.Changes
+	sessionIdleDays int32
+}
+
+func (w *worker) endSessions(tx *change.Tx, ctx context.Context) error {
+	ended, err := tx.EndExpiredSessions(ctx, w.sessionIdleDays)
+	for _, s := range ended {
+		tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
+	}
+	return err
 }
 
 // Work clears what it can: a table that fails does not spare the others.
 func (w *worker) Work(ctx context.Context, _ *river.Job[Expired]) error {
 	var failed []error
-	for _, statement := range statements {
+	for _, statement := range append(statements, w.endSessions) {
 		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) }))
 	}
 	return errors.Join(failed...)

@@ -44,16 +44,15 @@ func disableDefault(t *testing.T, s *testserver.Server) {
 }
 
 // startJobs runs one more server, its jobs included, and tells which jobs end.
-func startJobs(t *testing.T, s *testserver.Server, delay time.Duration) <-chan *river.Event {
+func startJobs(t *testing.T, s *testserver.Server, delay time.Duration, changes ...func(*server.Options)) <-chan *river.Event {
 	t.Helper()
 	networks, err := outbound.ParseNetworks("127.0.0.1")
 	require.NoError(t, err)
-	a, err := app.New(app.Options{
-		Options: server.Options{
-			Pool: s.Pool, Vault: s.Vault, Outbound: outbound.New(networks), Log: slog.New(slog.DiscardHandler),
-		},
-		JobDelay: delay,
-	})
+	options := server.Options{Pool: s.Pool, Vault: s.Vault, Outbound: outbound.New(networks), Log: slog.New(slog.DiscardHandler)}
+	for _, change := range changes {
+		change(&options)
+	}
+	a, err := app.New(app.Options{Options: options, JobDelay: delay})
 	require.NoError(t, err)
 	ended, _ := a.Jobs.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed, river.EventKindJobCancelled)
 	testserver.Run(t, a)
@@ -154,6 +153,19 @@ func TestWhatHasExpiredIsSweptOnce(t *testing.T) {
 	var jobs int
 	s.Scan(t, &jobs, `select count(*) from river_job where kind = 'sweep_expired'`)
 	require.Equal(t, 1, jobs)
+}
+
+func TestSocketsHearThatTheirSessionIsSwept(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	disableDefault(t, s)
+	idle, stays := openState(t, s.Owner), openState(t, s.Colleague)
+	s.Exec(t, `update sessions set last_activity = now() - interval '31 days' where account_id = $1`, s.Owner.AccountID)
+	awaitJob(t, "sweep_expired", startJobs(t, s, 0, func(o *server.Options) { o.SessionIdleDays = 30 }))
+	wantLogout(t, idle)
+	stays.Send(`{"action": "refresh", "type": "SNIPPETS"}`)
+	require.Equal(t, "SNIPPETS", stays.Next().Type)
+	require.Len(t, s.Audits(t, "session.delete"), 1)
 }
 
 // A source that hangs holds up sources, and nothing else.
