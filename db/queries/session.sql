@@ -30,6 +30,26 @@ from valid_sessions
 where account_id = @account_id
 order by last_activity desc, id desc;
 
+-- name: LockSignIns :exec
+select id
+from accounts
+where id = @account_id for update;
+
+-- name: LockPassword :one
+-- No row: the password is another one by now.
+select id
+from accounts
+where id = @id
+  and password_hash = @password_hash for key share;
+
+-- name: EndSessions :many
+-- The account's own, and those in which it acts as another one, but for one.
+delete
+from sessions
+where (account_id = @account_id or impersonator_id = @account_id)
+  and id <> @kept
+returning id, account_id, impersonator_id;
+
 -- name: EndExpiredSessions :many
 -- What one round clears away is bounded, for each is an event.
 delete

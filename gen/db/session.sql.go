@@ -140,6 +140,46 @@ func (q *Queries) EndForbiddenImpersonations(ctx context.Context, permissions []
 	return items, nil
 }
 
+const endSessions = `-- name: EndSessions :many
+delete
+from sessions
+where (account_id = $1 or impersonator_id = $1)
+  and id <> $2
+returning id, account_id, impersonator_id
+`
+
+type EndSessionsParams struct {
+	AccountID int64
+	Kept      int64
+}
+
+type EndSessionsRow struct {
+	ID             int64
+	AccountID      int64
+	ImpersonatorID *int64
+}
+
+// The account's own, and those in which it acts as another one, but for one.
+func (q *Queries) EndSessions(ctx context.Context, arg EndSessionsParams) ([]EndSessionsRow, error) {
+	rows, err := q.db.Query(ctx, endSessions, arg.AccountID, arg.Kept)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EndSessionsRow{}
+	for rows.Next() {
+		var i EndSessionsRow
+		if err := rows.Scan(&i.ID, &i.AccountID, &i.ImpersonatorID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listSessions = `-- name: ListSessions :many
 select id, ip, user_agent, last_activity, created_at
 from valid_sessions
@@ -179,6 +219,37 @@ func (q *Queries) ListSessions(ctx context.Context, accountID int64) ([]ListSess
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockPassword = `-- name: LockPassword :one
+select id
+from accounts
+where id = $1
+  and password_hash = $2 for key share
+`
+
+type LockPasswordParams struct {
+	ID           int64
+	PasswordHash string
+}
+
+// No row: the password is another one by now.
+func (q *Queries) LockPassword(ctx context.Context, arg LockPasswordParams) (int64, error) {
+	row := q.db.QueryRow(ctx, lockPassword, arg.ID, arg.PasswordHash)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const lockSignIns = `-- name: LockSignIns :exec
+select id
+from accounts
+where id = $1 for update
+`
+
+func (q *Queries) LockSignIns(ctx context.Context, accountID int64) error {
+	_, err := q.db.Exec(ctx, lockSignIns, accountID)
+	return err
 }
 
 const login = `-- name: Login :one

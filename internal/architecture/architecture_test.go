@@ -58,7 +58,7 @@ var rules = map[string]rule{
 	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
 	"internal/ws":       {may: []string{"internal/caller"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
-	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/vault"}},
+	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/signin", "internal/vault"}},
 	"internal/postgres": {},
 
 	"internal/origin":     {may: []string{"internal/caller"}},

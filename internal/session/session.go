@@ -86,6 +86,9 @@ func (h *Handlers) open(ctx context.Context, account db.LoginRow, given *api.Log
 				return err
 			}
 		}
+		if _, err := tx.LockPassword(ctx, db.LockPasswordParams{ID: account.ID, PasswordHash: account.PasswordHash}); err != nil {
+			return fail.OnNoRows(err, errRefused)
+		}
 		token, err = signin.Open(ctx, tx, account.ID, signin.ByPassword)
 		return fail.OnNoRows(err, errRefused)
 	})
@@ -169,6 +172,18 @@ func (h *Handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestOb
 		}
 	}
 	return sessions, nil
+}
+
+// DeleteSessions ends all of the caller's sessions but the calling one.
+func (h *Handlers) DeleteSessions(ctx context.Context, _ api.DeleteSessionsRequestObject) (api.DeleteSessionsResponseObject, error) {
+	c := caller.From(ctx)
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		return signin.EndSessions(ctx, tx, c.AccountID, c.SessionID)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.DeleteSessions200JSONResponse{Message: "All other sessions have been successfully destroyed"}, nil
 }
 
 // DeleteSession ends one of the caller's own sessions.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
@@ -30,7 +31,7 @@ func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequest
 		if err != nil {
 			return err
 		}
-		ended, err := tx.EndSessions(ctx, target.ID)
+		ended, err := tx.EndSessions(ctx, db.EndSessionsParams{AccountID: target.ID})
 		if err != nil {
 			return err
 		}

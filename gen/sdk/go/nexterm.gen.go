@@ -2134,9 +2134,12 @@ type NewOrganization struct {
 	Name string `json:"name"`
 }
 
-// NewPassword Example: {"password":"correct horse battery staple"}
+// NewPassword Example: {"password":"correct horse battery staple","revokeSessions":true}
 type NewPassword struct {
 	Password string `json:"password"`
+
+	// RevokeSessions Whether sessions that were opened before end.
+	RevokeSessions *bool `json:"revokeSessions,omitempty"`
 }
 
 // NewRoleMember Example: {"accountId":7}
@@ -4542,7 +4545,8 @@ type ClientInterface interface {
 
 	// UpdatePasswordWithBody Set one's own password
 	//
-	// Sessions and API keys stay valid. API keys cannot call this.
+	// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+	// API keys cannot call this.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4551,7 +4555,8 @@ type ClientInterface interface {
 
 	// UpdatePassword Set one's own password
 	//
-	// Sessions and API keys stay valid. API keys cannot call this.
+	// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+	// API keys cannot call this.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5757,6 +5762,14 @@ type ClientInterface interface {
 	// Corresponds with GET /api/service/version (the `GetVersion` operationId).
 	GetVersion(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteSessions Revoke all other login sessions
+	//
+	// Ends all sessions of the caller but the calling one, those included in which the caller acts as
+	// another account, or somebody else as the caller.
+	//
+	// Corresponds with DELETE /api/session (the `DeleteSessions` operationId).
+	DeleteSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListSessions List the caller's login sessions
 	//
 	// All login sessions of the caller, the calling one included, the latest activity first.
@@ -6078,8 +6091,8 @@ type ClientInterface interface {
 	// UpdateUserPasswordWithBody Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
-	// cannot call this.
+	// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+	// unless `revokeSessions` ends all of them. API keys cannot call this.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -6089,8 +6102,8 @@ type ClientInterface interface {
 	// UpdateUserPassword Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
-	// cannot call this.
+	// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+	// unless `revokeSessions` ends all of them. API keys cannot call this.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6458,7 +6471,8 @@ func (c *Client) UpdatePasskey(ctx context.Context, id PasskeyID, body UpdatePas
 
 // UpdatePasswordWithBody Set one's own password
 //
-// Sessions and API keys stay valid. API keys cannot call this.
+// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+// API keys cannot call this.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6477,7 +6491,8 @@ func (c *Client) UpdatePasswordWithBody(ctx context.Context, contentType string,
 
 // UpdatePassword Set one's own password
 //
-// Sessions and API keys stay valid. API keys cannot call this.
+// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+// API keys cannot call this.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8973,6 +8988,24 @@ func (c *Client) GetVersion(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// DeleteSessions Revoke all other login sessions
+//
+// Ends all sessions of the caller but the calling one, those included in which the caller acts as
+// another account, or somebody else as the caller.
+//
+// Corresponds with DELETE /api/session (the `DeleteSessions` operationId).
+func (c *Client) DeleteSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSessionsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListSessions List the caller's login sessions
 //
 // All login sessions of the caller, the calling one included, the latest activity first.
@@ -9664,8 +9697,8 @@ func (c *Client) ImpersonateUser(ctx context.Context, accountID UserAccountID, r
 // UpdateUserPasswordWithBody Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
-// cannot call this.
+// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+// unless `revokeSessions` ends all of them. API keys cannot call this.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9685,8 +9718,8 @@ func (c *Client) UpdateUserPasswordWithBody(ctx context.Context, accountID UserA
 // UpdateUserPassword Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
-// cannot call this.
+// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+// unless `revokeSessions` ends all of them. API keys cannot call this.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -13769,6 +13802,33 @@ func NewGetVersionRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewDeleteSessionsRequest constructs an http.Request for the DeleteSessions method
+func NewDeleteSessionsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListSessionsRequest constructs an http.Request for the ListSessions method
 func NewListSessionsRequest(server string) (*http.Request, error) {
 	var err error
@@ -15200,7 +15260,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdatePasswordWithBodyWithResponse Set one's own password
 	//
-	// Sessions and API keys stay valid. API keys cannot call this.
+	// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+	// API keys cannot call this.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15209,7 +15270,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdatePasswordWithResponse Set one's own password
 	//
-	// Sessions and API keys stay valid. API keys cannot call this.
+	// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+	// API keys cannot call this.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16507,6 +16569,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/service/version (the `GetVersion` operationId).
 	GetVersionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetVersionResponse, error)
 
+	// DeleteSessionsWithResponse Revoke all other login sessions
+	//
+	// Ends all sessions of the caller but the calling one, those included in which the caller acts as
+	// another account, or somebody else as the caller.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/session (the `DeleteSessions` operationId).
+	DeleteSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteSessionsResponse, error)
+
 	// ListSessionsWithResponse List the caller's login sessions
 	//
 	// All login sessions of the caller, the calling one included, the latest activity first.
@@ -16866,8 +16938,8 @@ type ClientWithResponsesInterface interface {
 	// UpdateUserPasswordWithBodyWithResponse Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
-	// cannot call this.
+	// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+	// unless `revokeSessions` ends all of them. API keys cannot call this.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16877,8 +16949,8 @@ type ClientWithResponsesInterface interface {
 	// UpdateUserPasswordWithResponse Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
-	// cannot call this.
+	// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+	// unless `revokeSessions` ends all of them. API keys cannot call this.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -25292,6 +25364,73 @@ func (r GetVersionResponse) ContentType() string {
 	return ""
 }
 
+type DeleteSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteSessionsResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteSessionsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteSessionsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteSessionsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteSessionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListSessionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -28000,7 +28139,8 @@ func (c *ClientWithResponses) UpdatePasskeyWithResponse(ctx context.Context, id 
 
 // UpdatePasswordWithBodyWithResponse Set one's own password
 //
-// Sessions and API keys stay valid. API keys cannot call this.
+// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+// API keys cannot call this.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -28015,7 +28155,8 @@ func (c *ClientWithResponses) UpdatePasswordWithBodyWithResponse(ctx context.Con
 
 // UpdatePasswordWithResponse Set one's own password
 //
-// Sessions and API keys stay valid. API keys cannot call this.
+// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+// API keys cannot call this.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30087,6 +30228,22 @@ func (c *ClientWithResponses) GetVersionWithResponse(ctx context.Context, reqEdi
 	return ParseGetVersionResponse(rsp)
 }
 
+// DeleteSessionsWithResponse Revoke all other login sessions
+//
+// Ends all sessions of the caller but the calling one, those included in which the caller acts as
+// another account, or somebody else as the caller.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/session (the `DeleteSessions` operationId).
+func (c *ClientWithResponses) DeleteSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteSessionsResponse, error) {
+	rsp, err := c.DeleteSessions(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSessionsResponse(rsp)
+}
+
 // ListSessionsWithResponse List the caller's login sessions
 //
 // All login sessions of the caller, the calling one included, the latest activity first.
@@ -30668,8 +30825,8 @@ func (c *ClientWithResponses) ImpersonateUserWithResponse(ctx context.Context, a
 // UpdateUserPasswordWithBodyWithResponse Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
-// cannot call this.
+// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+// unless `revokeSessions` ends all of them. API keys cannot call this.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30685,8 +30842,8 @@ func (c *ClientWithResponses) UpdateUserPasswordWithBodyWithResponse(ctx context
 // UpdateUserPasswordWithResponse Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid. API keys
-// cannot call this.
+// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+// unless `revokeSessions` ends all of them. API keys cannot call this.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -37316,6 +37473,53 @@ func ParseGetVersionResponse(rsp *http.Response) (*GetVersionResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSessionsResponse parses an HTTP response from a DeleteSessionsWithResponse call
+func ParseDeleteSessionsResponse(rsp *http.Response) (*DeleteSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
 
 	}
 
