@@ -1986,15 +1986,21 @@ type Message struct {
 
 // NamePatch Example: {"firstName":"Augusta"}
 type NamePatch struct {
-	FirstName *string `json:"firstName,omitempty"`
-	LastName  *string `json:"lastName,omitempty"`
+	// FirstName Has something to see in it, and nothing that controls how text is shown.
+	FirstName *PersonName `json:"firstName,omitempty"`
+
+	// LastName Has something to see in it, and nothing that controls how text is shown.
+	LastName *PersonName `json:"lastName,omitempty"`
 }
 
 // NewAccount Example: {"firstName":"Ada","lastName":"Lovelace","password":"correct horse battery staple","username":"ada"}
 type NewAccount struct {
-	FirstName string `json:"firstName"`
-	LastName  string `json:"lastName"`
-	Password  string `json:"password"`
+	// FirstName Has something to see in it, and nothing that controls how text is shown.
+	FirstName PersonName `json:"firstName"`
+
+	// LastName Has something to see in it, and nothing that controls how text is shown.
+	LastName PersonName `json:"lastName"`
+	Password string     `json:"password"`
 
 	// Username ASCII letters and digits, case-sensitive.
 	Username string `json:"username"`
@@ -2619,6 +2625,9 @@ type PermissionOverride string
 
 // PermissionScope Where a permission can be granted.
 type PermissionScope string
+
+// PersonName Has something to see in it, and nothing that controls how text is shown.
+type PersonName = string
 
 // PreferencesPatch Example: {"terminal":{"cursorStyle":"bar","fontSize":16},"theme":{"accentColor":"#314BD3","mode":"dark"}}
 type PreferencesPatch struct {
