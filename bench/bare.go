@@ -109,7 +109,7 @@ func (b *bare) caller(r *http.Request) (*caller, error) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	hash := sha256.Sum256([]byte(token))
 	c := &caller{}
-	err := b.pool.QueryRow(r.Context(), findCaller, hash[:]).Scan(&c.sessionID, &c.apiKeyID, &c.impersonatorID, &c.stale,
+	err := b.pool.QueryRow(r.Context(), findCaller, hash[:], 0).Scan(&c.sessionID, &c.apiKeyID, &c.impersonatorID, &c.stale,
 		&c.accountID, &c.isAdmin, &c.permissions, &c.organizations, &c.owned,
 		&c.overrideOrganizations, &c.overridePermissions, &c.overrideAllows, &c.heldSessions)
 	return c, err

@@ -12,7 +12,7 @@ import (
 
 // The server's own statements, so that both sides always run the same text.
 var (
-	findCaller    = statement(func(q *db.Queries) { _, _ = q.GetCallerBySession(context.Background(), nil) })
+	findCaller    = statement(func(q *db.Queries) { _, _ = q.GetCallerBySession(context.Background(), db.GetCallerBySessionParams{}) })
 	listRows      = statement(func(q *db.Queries) { _, _ = q.ListIdentities(context.Background(), nil) })
 	findMe        = statement(func(q *db.Queries) { _, _ = q.GetMe(context.Background(), 0) })
 	listEntries   = statement(func(q *db.Queries) { _, _ = q.ListEntries(context.Background(), db.ListEntriesParams{}) })

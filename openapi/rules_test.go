@@ -46,6 +46,8 @@ func TestRulesNoticeWhatBreaksThem(t *testing.T) {
 		"GET /api/identity/list: description":                   func(d *openapi3.T) { get(d).Description = " " },
 		"GET /api/identity/list: security is missing":           func(d *openapi3.T) { get(d).Security = nil },
 		"GET /api/identity/list: security accepts nothing":      func(d *openapi3.T) { get(d).Security = &openapi3.SecurityRequirements{{"apiKey": {}}} },
+		"GET /api/identity/list: for sessions only, but":        func(d *openapi3.T) { get(d).Security = &openapi3.SecurityRequirements{{"sessionToken": {}}} },
+		"GET /api/identity/list: status 403 is missing":         func(d *openapi3.T) { get(d).Extensions["x-not-impersonated"] = true },
 		"GET /api/identity/list: x-permission public":           func(d *openapi3.T) { get(d).Extensions["x-permission"] = "public" },
 		"GET /api/identity/list: x-permission is missing":       func(d *openapi3.T) { delete(get(d).Extensions, "x-permission") },
 		"GET /api/identity/list: x-permission users.nothing":    func(d *openapi3.T) { get(d).Extensions["x-permission"] = []any{"users.view", "users.nothing"} },
@@ -208,6 +210,10 @@ func (c *checker) access(place string, op *openapi3.Operation) {
 	}) {
 		c.say("%s: security accepts nothing with a session", place)
 	}
+	// What keeps API keys out is about credentials, which stay the account's own.
+	if !public && len(*op.Security) == 1 && (*op.Security)[0]["sessionToken"] != nil && op.Extensions["x-not-impersonated"] != true {
+		c.say("%s: for sessions only, but not x-not-impersonated", place)
+	}
 	var names []any
 	switch value := op.Extensions["x-permission"].(type) {
 	case nil:
@@ -309,6 +315,9 @@ func (c *checker) responses(place string, op *openapi3.Operation) {
 		}
 	}
 	if names, _ := op.Extensions["x-permission"].(string); permission.Known(permission.Name(names), permission.System) {
+		needed = append(needed, "403")
+	}
+	if op.Extensions["x-not-impersonated"] != nil {
 		needed = append(needed, "403")
 	}
 	if op.Extensions["x-rate-limit"] != nil {

@@ -37,6 +37,14 @@ create table sessions (
 create index sessions_by_account on sessions (account_id, last_activity desc);
 create index sessions_by_impersonator on sessions (impersonator_id) where impersonator_id is not null;
 
+-- The sessions that hold, unless they are idle for too long: acting as another
+-- account ends after an hour. The others wait to be cleared away.
+create view valid_sessions as
+select s.id, s.account_id, s.impersonator_id, s.token_hash, s.ip, s.user_agent, s.last_activity, s.created_at
+from sessions s
+where s.impersonator_id is null
+   or s.created_at > now() - interval '60 minutes';
+
 create table api_keys (
     id           bigint generated always as identity primary key,
     account_id   bigint      not null,
@@ -183,5 +191,6 @@ drop table group_members;
 drop table permission_groups;
 drop table auth_providers;
 drop table api_keys;
+drop view valid_sessions;
 drop table sessions;
 drop table accounts;

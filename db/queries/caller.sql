@@ -1,4 +1,5 @@
--- The three ways to find a caller answer the same columns.
+-- The three ways to find a caller answer the same columns. Sessions that are idle
+-- for so many days do not hold any more; 0 stands for no limit.
 
 -- name: GetCallerBySession :one
 select s.id as session_id, 0::bigint as api_key_id, coalesce(s.impersonator_id, 0)::bigint as impersonator_id,
@@ -11,9 +12,10 @@ select s.id as session_id, 0::bigint as api_key_id, coalesce(s.impersonator_id, 
        c.override_permissions::text[] as override_permissions,
        c.override_allows::boolean[] as override_allows,
        array [s.id]::bigint[] as held_sessions
-from sessions s
+from valid_sessions s
          join callers c on c.account_id = s.account_id
-where s.token_hash = @token_hash;
+where s.token_hash = @token_hash
+  and (@idle_days::integer = 0 or s.last_activity > now() - make_interval(days => @idle_days::integer));
 
 -- name: GetCallerByAPIKey :one
 select 0::bigint as session_id, k.id as api_key_id, 0::bigint as impersonator_id,
@@ -46,8 +48,10 @@ select 0::bigint as session_id, 0::bigint as api_key_id, 0::bigint as impersonat
        c.override_permissions::text[] as override_permissions,
        c.override_allows::boolean[] as override_allows,
        array(select s.id
-             from sessions s
-             where s.id = any(@session_ids::bigint[]) and s.account_id = c.account_id)::bigint[] as held_sessions
+             from valid_sessions s
+             where s.id = any(@session_ids::bigint[])
+               and s.account_id = c.account_id
+               and (@idle_days::integer = 0 or s.last_activity > now() - make_interval(days => @idle_days::integer)))::bigint[] as held_sessions
 from callers c
 where c.account_id = any(@account_ids::bigint[]);
 

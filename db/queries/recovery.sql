@@ -10,6 +10,11 @@ set password_hash = @password_hash
 where username = @username
 returning id;
 
+-- name: GetAccountID :one
+select id
+from accounts
+where username = @username;
+
 -- name: ResetTOTP :one
 -- No row: there is no such account. The answer is what it was before.
 with forgotten as (

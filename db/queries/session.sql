@@ -26,9 +26,54 @@ returning id, account_id, impersonator_id;
 
 -- name: ListSessions :many
 select id, ip, user_agent, last_activity, created_at
-from sessions
+from valid_sessions
 where account_id = @account_id
 order by last_activity desc, id desc;
+
+-- name: LockSignIns :exec
+select id
+from accounts
+where id = @account_id for update;
+
+-- name: LockPassword :one
+-- No row: the password is another one by now.
+select id
+from accounts
+where id = @id
+  and password_hash = @password_hash for key share;
+
+-- name: EndSessions :many
+-- The account's own, and those in which it acts as another one, but for one.
+delete
+from sessions
+where (account_id = @account_id or impersonator_id = @account_id)
+  and id <> @kept
+returning id, account_id, impersonator_id;
+
+-- name: EndExpiredSessions :many
+-- What one round clears away is bounded, for each is an event.
+delete
+from sessions
+where id in (select s.id
+             from sessions s
+             where not exists (select from valid_sessions v where v.id = s.id)
+                or @idle_days::integer > 0 and s.last_activity <= now() - make_interval(days => @idle_days::integer)
+             limit 1000)
+returning id, account_id, impersonator_id;
+
+-- name: EndForbiddenImpersonations :many
+-- Of accounts that their impersonators could not act as now: one of the two has
+-- other permissions than when it began.
+delete
+from sessions s
+using callers i, callers t
+where i.account_id = s.impersonator_id
+  and t.account_id = s.account_id
+  and not i.is_admin
+  and (t.is_admin
+    or 'users.impersonate' <> all (i.permissions)
+    or exists (select from unnest(@permissions::text[]) p where p = any (t.permissions) and p <> all (i.permissions)))
+returning s.id, s.account_id, s.impersonator_id;
 
 -- name: DeleteSession :one
 delete

@@ -53,13 +53,6 @@ select distinct organization_id
 from locked
 order by organization_id;
 
--- name: EndSessions :many
--- The account's own, and those in which it acts as another one.
-delete
-from sessions
-where account_id = @account_id or impersonator_id = @account_id
-returning id;
-
 -- name: DeleteUser :exec
 delete
 from accounts

@@ -1694,15 +1694,21 @@ type Message struct {
 
 // NamePatch Example: {"firstName":"Augusta"}
 type NamePatch struct {
-	FirstName *string `json:"firstName,omitempty"`
-	LastName  *string `json:"lastName,omitempty"`
+	// FirstName Has something to see in it, and nothing that controls how text is shown.
+	FirstName *PersonName `json:"firstName,omitempty"`
+
+	// LastName Has something to see in it, and nothing that controls how text is shown.
+	LastName *PersonName `json:"lastName,omitempty"`
 }
 
 // NewAccount Example: {"firstName":"Ada","lastName":"Lovelace","password":"correct horse battery staple","username":"ada"}
 type NewAccount struct {
-	FirstName string `json:"firstName"`
-	LastName  string `json:"lastName"`
-	Password  string `json:"password"`
+	// FirstName Has something to see in it, and nothing that controls how text is shown.
+	FirstName PersonName `json:"firstName"`
+
+	// LastName Has something to see in it, and nothing that controls how text is shown.
+	LastName PersonName `json:"lastName"`
+	Password string     `json:"password"`
 
 	// Username ASCII letters and digits, case-sensitive.
 	Username string `json:"username"`
@@ -1842,9 +1848,12 @@ type NewOrganization struct {
 	Name string `json:"name"`
 }
 
-// NewPassword Example: {"password":"correct horse battery staple"}
+// NewPassword Example: {"password":"correct horse battery staple","revokeSessions":true}
 type NewPassword struct {
 	Password string `json:"password"`
+
+	// RevokeSessions Whether sessions that were opened before end.
+	RevokeSessions *bool `json:"revokeSessions,omitempty"`
 }
 
 // NewRoleMember Example: {"accountId":7}
@@ -2267,6 +2276,9 @@ type PermissionOverride string
 
 // PermissionScope Where a permission can be granted.
 type PermissionScope string
+
+// PersonName Has something to see in it, and nothing that controls how text is shown.
+type PersonName = string
 
 // PreferencesPatch Example: {"terminal":{"cursorStyle":"bar","fontSize":16},"theme":{"accentColor":"#314BD3","mode":"dark"}}
 type PreferencesPatch struct {
@@ -3487,6 +3499,9 @@ type ServerInterface interface {
 	// GetVersion The server's version
 	// (GET /api/service/version)
 	GetVersion(ctx echo.Context) error
+	// DeleteSessions Revoke all other login sessions
+	// (DELETE /api/session)
+	DeleteSessions(ctx echo.Context) error
 	// ListSessions List the caller's login sessions
 	// (GET /api/session/list)
 	ListSessions(ctx echo.Context) error
@@ -5006,6 +5021,15 @@ func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
 	return err
 }
 
+// DeleteSessions converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteSessions(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteSessions(ctx)
+	return err
+}
+
 // ListSessions converts echo context to params.
 func (w *ServerInterfaceWrapper) ListSessions(ctx echo.Context) error {
 	var err error
@@ -5609,6 +5633,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/scripts/sources", wrapper.ListSourceScripts, options.OperationMiddlewares["listSourceScripts"]...)
 	router.GET(options.BaseURL+"/api/service/is-fts", wrapper.GetFirstTimeSetup, options.OperationMiddlewares["getFirstTimeSetup"]...)
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
+	router.DELETE(options.BaseURL+"/api/session", wrapper.DeleteSessions, options.OperationMiddlewares["deleteSessions"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
 	router.GET(options.BaseURL+"/api/session/list", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
 	router.PUT(options.BaseURL+"/api/snippet", wrapper.CreateSnippet, options.OperationMiddlewares["createSnippet"]...)
@@ -7924,6 +7949,27 @@ func (response GetVersion200JSONResponse) VisitGetVersionResponse(w http.Respons
 	return err
 }
 
+type DeleteSessionsRequestObject struct {
+}
+
+type DeleteSessionsResponseObject interface {
+	VisitDeleteSessionsResponse(w http.ResponseWriter) error
+}
+
+type DeleteSessions200JSONResponse Message
+
+func (response DeleteSessions200JSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSessionsRequestObject struct {
 }
 
@@ -8872,6 +8918,9 @@ type StrictServerInterface interface {
 	// GetVersion The server's version
 	// (GET /api/service/version)
 	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
+	// DeleteSessions Revoke all other login sessions
+	// (DELETE /api/session)
+	DeleteSessions(ctx context.Context, request DeleteSessionsRequestObject) (DeleteSessionsResponseObject, error)
 	// ListSessions List the caller's login sessions
 	// (GET /api/session/list)
 	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
@@ -12512,6 +12561,29 @@ func (sh *strictHandler) GetVersion(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetVersionResponseObject); ok {
 		return validResponse.VisitGetVersionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteSessions operation middleware
+func (sh *strictHandler) DeleteSessions(ctx echo.Context) error {
+	var request DeleteSessionsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSessions(ctx.Request().Context(), request.(DeleteSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSessions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteSessionsResponseObject); ok {
+		return validResponse.VisitDeleteSessionsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

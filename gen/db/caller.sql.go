@@ -86,10 +86,16 @@ select s.id as session_id, 0::bigint as api_key_id, coalesce(s.impersonator_id, 
        c.override_permissions::text[] as override_permissions,
        c.override_allows::boolean[] as override_allows,
        array [s.id]::bigint[] as held_sessions
-from sessions s
+from valid_sessions s
          join callers c on c.account_id = s.account_id
 where s.token_hash = $1
+  and ($2::integer = 0 or s.last_activity > now() - make_interval(days => $2::integer))
 `
+
+type GetCallerBySessionParams struct {
+	TokenHash []byte
+	IdleDays  int32
+}
 
 type GetCallerBySessionRow struct {
 	SessionID               int64
@@ -107,9 +113,10 @@ type GetCallerBySessionRow struct {
 	HeldSessions            []int64
 }
 
-// The three ways to find a caller answer the same columns.
-func (q *Queries) GetCallerBySession(ctx context.Context, tokenHash []byte) (GetCallerBySessionRow, error) {
-	row := q.db.QueryRow(ctx, getCallerBySession, tokenHash)
+// The three ways to find a caller answer the same columns. Sessions that are idle
+// for so many days do not hold any more; 0 stands for no limit.
+func (q *Queries) GetCallerBySession(ctx context.Context, arg GetCallerBySessionParams) (GetCallerBySessionRow, error) {
+	row := q.db.QueryRow(ctx, getCallerBySession, arg.TokenHash, arg.IdleDays)
 	var i GetCallerBySessionRow
 	err := row.Scan(
 		&i.SessionID,
@@ -138,14 +145,17 @@ select 0::bigint as session_id, 0::bigint as api_key_id, 0::bigint as impersonat
        c.override_permissions::text[] as override_permissions,
        c.override_allows::boolean[] as override_allows,
        array(select s.id
-             from sessions s
-             where s.id = any($1::bigint[]) and s.account_id = c.account_id)::bigint[] as held_sessions
+             from valid_sessions s
+             where s.id = any($1::bigint[])
+               and s.account_id = c.account_id
+               and ($2::integer = 0 or s.last_activity > now() - make_interval(days => $2::integer)))::bigint[] as held_sessions
 from callers c
-where c.account_id = any($2::bigint[])
+where c.account_id = any($3::bigint[])
 `
 
 type ListCallersParams struct {
 	SessionIds []int64
+	IdleDays   int32
 	AccountIds []int64
 }
 
@@ -167,7 +177,7 @@ type ListCallersRow struct {
 
 // Accounts as they stand now, and which of the given login sessions are theirs and hold.
 func (q *Queries) ListCallers(ctx context.Context, arg ListCallersParams) ([]ListCallersRow, error) {
-	rows, err := q.db.Query(ctx, listCallers, arg.SessionIds, arg.AccountIds)
+	rows, err := q.db.Query(ctx, listCallers, arg.SessionIds, arg.IdleDays, arg.AccountIds)
 	if err != nil {
 		return nil, err
 	}

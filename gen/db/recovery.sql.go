@@ -30,6 +30,19 @@ func (q *Queries) EnablePasswords(ctx context.Context) (EnablePasswordsRow, erro
 	return i, err
 }
 
+const getAccountID = `-- name: GetAccountID :one
+select id
+from accounts
+where username = $1
+`
+
+func (q *Queries) GetAccountID(ctx context.Context, username string) (int64, error) {
+	row := q.db.QueryRow(ctx, getAccountID, username)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const listAccounts = `-- name: ListAccounts :many
 select a.id, a.username, a.first_name, a.last_name, a.totp_enabled,
        exists (select from administrators d where d.account_id = a.id) as is_admin

@@ -61,9 +61,128 @@ func (q *Queries) DeleteSession(ctx context.Context, arg DeleteSessionParams) (*
 	return impersonator_id, err
 }
 
+const endExpiredSessions = `-- name: EndExpiredSessions :many
+delete
+from sessions
+where id in (select s.id
+             from sessions s
+             where not exists (select from valid_sessions v where v.id = s.id)
+                or $1::integer > 0 and s.last_activity <= now() - make_interval(days => $1::integer)
+             limit 1000)
+returning id, account_id, impersonator_id
+`
+
+type EndExpiredSessionsRow struct {
+	ID             int64
+	AccountID      int64
+	ImpersonatorID *int64
+}
+
+// What one round clears away is bounded, for each is an event.
+func (q *Queries) EndExpiredSessions(ctx context.Context, idleDays int32) ([]EndExpiredSessionsRow, error) {
+	rows, err := q.db.Query(ctx, endExpiredSessions, idleDays)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EndExpiredSessionsRow{}
+	for rows.Next() {
+		var i EndExpiredSessionsRow
+		if err := rows.Scan(&i.ID, &i.AccountID, &i.ImpersonatorID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const endForbiddenImpersonations = `-- name: EndForbiddenImpersonations :many
+delete
+from sessions s
+using callers i, callers t
+where i.account_id = s.impersonator_id
+  and t.account_id = s.account_id
+  and not i.is_admin
+  and (t.is_admin
+    or 'users.impersonate' <> all (i.permissions)
+    or exists (select from unnest($1::text[]) p where p = any (t.permissions) and p <> all (i.permissions)))
+returning s.id, s.account_id, s.impersonator_id
+`
+
+type EndForbiddenImpersonationsRow struct {
+	ID             int64
+	AccountID      int64
+	ImpersonatorID *int64
+}
+
+// Of accounts that their impersonators could not act as now: one of the two has
+// other permissions than when it began.
+func (q *Queries) EndForbiddenImpersonations(ctx context.Context, permissions []string) ([]EndForbiddenImpersonationsRow, error) {
+	rows, err := q.db.Query(ctx, endForbiddenImpersonations, permissions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EndForbiddenImpersonationsRow{}
+	for rows.Next() {
+		var i EndForbiddenImpersonationsRow
+		if err := rows.Scan(&i.ID, &i.AccountID, &i.ImpersonatorID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const endSessions = `-- name: EndSessions :many
+delete
+from sessions
+where (account_id = $1 or impersonator_id = $1)
+  and id <> $2
+returning id, account_id, impersonator_id
+`
+
+type EndSessionsParams struct {
+	AccountID int64
+	Kept      int64
+}
+
+type EndSessionsRow struct {
+	ID             int64
+	AccountID      int64
+	ImpersonatorID *int64
+}
+
+// The account's own, and those in which it acts as another one, but for one.
+func (q *Queries) EndSessions(ctx context.Context, arg EndSessionsParams) ([]EndSessionsRow, error) {
+	rows, err := q.db.Query(ctx, endSessions, arg.AccountID, arg.Kept)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EndSessionsRow{}
+	for rows.Next() {
+		var i EndSessionsRow
+		if err := rows.Scan(&i.ID, &i.AccountID, &i.ImpersonatorID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listSessions = `-- name: ListSessions :many
 select id, ip, user_agent, last_activity, created_at
-from sessions
+from valid_sessions
 where account_id = $1
 order by last_activity desc, id desc
 `
@@ -100,6 +219,37 @@ func (q *Queries) ListSessions(ctx context.Context, accountID int64) ([]ListSess
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockPassword = `-- name: LockPassword :one
+select id
+from accounts
+where id = $1
+  and password_hash = $2 for key share
+`
+
+type LockPasswordParams struct {
+	ID           int64
+	PasswordHash string
+}
+
+// No row: the password is another one by now.
+func (q *Queries) LockPassword(ctx context.Context, arg LockPasswordParams) (int64, error) {
+	row := q.db.QueryRow(ctx, lockPassword, arg.ID, arg.PasswordHash)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const lockSignIns = `-- name: LockSignIns :exec
+select id
+from accounts
+where id = $1 for update
+`
+
+func (q *Queries) LockSignIns(ctx context.Context, accountID int64) error {
+	_, err := q.db.Exec(ctx, lockSignIns, accountID)
+	return err
 }
 
 const login = `-- name: Login :one

@@ -68,34 +68,6 @@ func (q *Queries) DeleteUser(ctx context.Context, id int64) error {
 	return err
 }
 
-const endSessions = `-- name: EndSessions :many
-delete
-from sessions
-where account_id = $1 or impersonator_id = $1
-returning id
-`
-
-// The account's own, and those in which it acts as another one.
-func (q *Queries) EndSessions(ctx context.Context, accountID int64) ([]int64, error) {
-	rows, err := q.db.Query(ctx, endSessions, accountID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []int64{}
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listUsers = `-- name: ListUsers :many
 select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_hash, a.active_theme_id,
        (select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name, 'color', g.color,

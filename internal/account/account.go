@@ -11,6 +11,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/signin"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -130,22 +131,25 @@ func (h *Handlers) UpdateName(ctx context.Context, request api.UpdateNameRequest
 	return api.UpdateName200JSONResponse{Message: "Your name has been successfully updated."}, nil
 }
 
-// UpdatePassword sets the caller's password. Sessions and API keys stay valid.
+// UpdatePassword sets the caller's password and ends other sessions, if so wished.
 func (h *Handlers) UpdatePassword(ctx context.Context, request api.UpdatePasswordRequestObject) (api.UpdatePasswordResponseObject, error) {
 	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}
-	id := caller.From(ctx).AccountID
+	c := caller.From(ctx)
 	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		username, err := tx.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: id})
+		username, err := tx.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: c.AccountID})
 		if err != nil {
 			return fail.OnNoRows(err, caller.ErrGone)
 		}
 		tx.Record(event.Event{
-			Action: event.AccountPasswordChange, Owner: caller.Account(id), ResourceID: id,
+			Action: event.AccountPasswordChange, Owner: caller.Account(c.AccountID), ResourceID: c.AccountID,
 			Details: event.Details{"name": username},
 		})
+		if revoke := request.Body.RevokeSessions; revoke != nil && *revoke {
+			return signin.EndSessions(ctx, tx, c.AccountID, c.SessionID)
+		}
 		return nil
 	})
 	if err != nil {

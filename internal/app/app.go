@@ -62,7 +62,7 @@ func New(o Options) (*App, error) {
 	var err error
 	o.Jobs, err = job.New(o.Pool, o.Log, o.JobDelay,
 		contentsource.Jobs(o.Syncer),
-		sweep.Jobs(o.Changes),
+		sweep.Jobs(o.Changes, o.SessionIdleDays),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("enqueue jobs: %w", err)

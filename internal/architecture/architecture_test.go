@@ -58,7 +58,7 @@ var rules = map[string]rule{
 	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
 	"internal/ws":       {may: []string{"internal/caller"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
-	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/vault"}},
+	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/signin", "internal/vault"}},
 	"internal/postgres": {},
 
 	"internal/origin":     {may: []string{"internal/caller"}},
@@ -108,7 +108,7 @@ var rules = map[string]rule{
 
 	// Whoever has jobs hands them in; the queue knows none of them.
 	"internal/job":   {may: []string{"internal/caller"}, privileges: []string{pool}},
-	"internal/sweep": {may: []string{"gen/db", "internal/change", "internal/job"}},
+	"internal/sweep": {may: []string{"internal/change", "internal/event", "internal/job"}},
 }
 
 const (

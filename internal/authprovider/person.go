@@ -118,10 +118,11 @@ func (c claims) name(attribute string) (*string, error) {
 	if !plain(text) {
 		return nil, because(refusedName, fmt.Errorf("the claim %q is no usable name", attribute))
 	}
-	runes := []rune(strings.TrimSpace(text))
-	if len(runes) == 0 {
+	visible := func(r rune) bool { return r != ' ' && unicode.IsPrint(r) && !ignorable(r) }
+	if !strings.ContainsFunc(text, visible) {
 		return nil, nil
 	}
+	runes := []rune(strings.TrimSpace(text))
 	return new(strings.TrimSpace(string(runes[:min(len(runes), maxName)]))), nil
 }
 
@@ -132,9 +133,17 @@ func (c claims) text(name string) string {
 }
 
 // plain reports whether a text can be stored and shown: no NUL or other control
-// character, and none that stands for what was invalid.
+// character, none that turns what follows around, and none that stands for what
+// was invalid.
 func plain(text string) bool {
-	return !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError })
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control) || r == utf8.RuneError
+	})
+}
+
+// ignorable characters are shown as nothing, or as a blank.
+func ignorable(r rune) bool {
+	return unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) || r == '\u2800'
 }
 
 // signIn opens a session for the account of the person, whom issuer and subject

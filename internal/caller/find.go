@@ -19,9 +19,10 @@ import (
 var ErrGone = fail.Unauthorized("The account associated to the token is not registered")
 
 // Find resolves a bearer token: a session token, or an API key by its prefix.
-// It costs one query, and one write a minute to keep the last activity.
+// It costs one query, and one write a minute to keep the last activity. Sessions
+// without any for so many days do not hold, unless that is 0.
 // A token that does not hold is a 401; an API key that has expired goes with it.
-func Find(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
+func Find(ctx context.Context, q *db.Queries, token string, idleDays int32) (*Caller, error) {
 	if strings.HasPrefix(token, vault.APIKeyPrefix) {
 		hash := vault.HashToken(token)
 		row, err := q.GetCallerByAPIKey(ctx, hash)
@@ -36,7 +37,7 @@ func Find(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
 		}
 		return newCaller(db.GetCallerBySessionRow(row)), err
 	}
-	row, err := q.GetCallerBySession(ctx, vault.HashToken(token))
+	row, err := q.GetCallerBySession(ctx, db.GetCallerBySessionParams{TokenHash: vault.HashToken(token), IdleDays: idleDays})
 	if err != nil {
 		return nil, fail.OnNoRows(err, fail.Unauthorized("The provided token is not valid"))
 	}
@@ -48,8 +49,8 @@ func Find(ctx context.Context, q *db.Queries, token string) (*Caller, error) {
 
 // FindByAccount reads accounts as they stand now, and which of the login
 // sessions still hold. Accounts that are gone are left out.
-func FindByAccount(ctx context.Context, q *db.Queries, accounts, sessions []int64) (callers map[int64]*Caller, held map[int64]bool, err error) {
-	rows, err := q.ListCallers(ctx, db.ListCallersParams{AccountIds: accounts, SessionIds: sessions})
+func FindByAccount(ctx context.Context, q *db.Queries, accounts, sessions []int64, idleDays int32) (callers map[int64]*Caller, held map[int64]bool, err error) {
+	rows, err := q.ListCallers(ctx, db.ListCallersParams{AccountIds: accounts, SessionIds: sessions, IdleDays: idleDays})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -67,7 +68,8 @@ func FindByAccount(ctx context.Context, q *db.Queries, accounts, sessions []int6
 // that waits for a lock may find its caller with fewer rights, or gone, which is
 // a 401. A caller that has lost one of the needed permissions gets a 403.
 func (c *Caller) Renew(ctx context.Context, q *db.Queries, needs ...permission.Name) (*Caller, error) {
-	accounts, sessions, err := FindByAccount(ctx, q, []int64{c.AccountID}, []int64{c.SessionID})
+	// Its session is not idle: it asks.
+	accounts, sessions, err := FindByAccount(ctx, q, []int64{c.AccountID}, []int64{c.SessionID}, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ func accountCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	account.AddCommand(createAccount(), setPassword(), listAccounts(), disableTOTP(), enablePasswords())
+	account.AddCommand(createAccount(), setPassword(), signOut(), listAccounts(), disableTOTP(), enablePasswords())
 	return account
 }
 
@@ -114,6 +114,23 @@ func setPassword() *cobra.Command {
 	}
 	passwordFlag(command, &fromStdin)
 	return command
+}
+
+func signOut() *cobra.Command {
+	return &cobra.Command{
+		Use:   "sign-out USERNAME",
+		Short: "End all sessions of an account; its API keys stay valid",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+				if err := recovery.SignOut(ctx, changes, args[0]); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is signed out\n", args[0])
+				return err
+			})
+		},
+	}
 }
 
 func listAccounts() *cobra.Command {

@@ -67,6 +67,9 @@ func TestTheWayBackInWhileTheServerRuns(t *testing.T) {
 	require.Equal(t, 200, status)
 	require.Equal(t, "admin", role(t, url, token), "sessions stay")
 
+	require.Equal(t, "ada is signed out\n", mustRun(t, dir, "", "account", "sign-out", "ada"))
+	require.Empty(t, role(t, url, token))
+
 	database, err := postgres.Attach(t.Context(), dir)
 	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), database)

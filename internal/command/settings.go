@@ -41,6 +41,7 @@ type Settings struct {
 	LoginLimit           int               `env:"LOGIN_LIMIT" envDefault:"20" help:"failed sign-ins that one network has in 15 minutes"`
 	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
+	SessionIdleDays      int32             `env:"SESSION_IDLE_DAYS" envDefault:"0" help:"days without use after which a sign-in ends, 0 for never"`
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
 	ShutdownDelay        time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
@@ -91,7 +92,7 @@ func unreadable(err error, environment map[string]string) (problems []error) {
 		name := field.Tag.Get("env")
 		reason := problem.Err.Error()
 		switch problem.Type {
-		case reflect.TypeFor[int]():
+		case reflect.TypeFor[int](), reflect.TypeFor[int32](), reflect.TypeFor[int64]():
 			reason = fmt.Sprintf("%q is no whole number", environment[name])
 		case reflect.TypeFor[time.Duration]():
 			reason = fmt.Sprintf("%q is no time such as 3s", environment[name])
@@ -119,6 +120,9 @@ func (s Settings) check() error {
 	}
 	if s.ShutdownDelay < 0 {
 		problems = append(problems, errors.New("SHUTDOWN_DELAY: a time cannot be negative"))
+	}
+	if s.SessionIdleDays < 0 || s.SessionIdleDays > 36500 {
+		problems = append(problems, errors.New("SESSION_IDLE_DAYS: a number of days from 0 to 36500 is needed"))
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))

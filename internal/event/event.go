@@ -47,6 +47,16 @@ type Event struct {
 	EndedSessions []int64 `json:"endedSessions,omitempty"`
 }
 
+// SessionEnd tells that a login session does not hold any more, by whose hand it
+// may be.
+func SessionEnd(accountID, sessionID int64, impersonatorID *int64) Event {
+	e := Event{Action: SessionDelete, Owner: caller.Account(accountID), ResourceID: sessionID, EndedSessions: []int64{sessionID}}
+	if impersonatorID != nil {
+		e.Action = ImpersonationEnd
+	}
+	return e
+}
+
 // Committed is an event as readers see it. Transaction and ID are its place in
 // the one order of all events.
 type Committed struct {

@@ -139,7 +139,7 @@ func (h *Hub) compute(jobs []job) {
 	sessions = slices.Compact(sessions)
 	ctx, cancel := context.WithTimeout(context.Background(), computeTimeout)
 	defer cancel()
-	callers, held, err := caller.FindByAccount(ctx, h.queries, accounts, sessions)
+	callers, held, err := caller.FindByAccount(ctx, h.queries, accounts, sessions, h.options.SessionIdleDays)
 	if err != nil {
 		h.options.Log.WarnContext(ctx, "find the accounts of state sockets", "error", err)
 	}

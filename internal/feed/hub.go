@@ -38,6 +38,8 @@ type Options struct {
 	Lists map[event.List]func(context.Context) (any, error)
 	// PingInterval and WriteTimeout override the defaults when they are not 0.
 	PingInterval, WriteTimeout time.Duration
+	// SessionIdleDays is how long sessions hold without being used, 0 for ever.
+	SessionIdleDays int32
 }
 
 // Hub knows the open sockets of this process and keeps them up to date.

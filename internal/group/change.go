@@ -6,6 +6,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
@@ -46,6 +47,13 @@ func (h *Handlers) change(ctx context.Context, write func(*change.Tx, *caller.Ca
 			if had, existed := before[account]; existed && held&^had != 0 {
 				return errBeyondOwn
 			}
+		}
+		ended, err := tx.EndForbiddenImpersonations(ctx, permission.All(permission.System).Names())
+		if err != nil {
+			return err
+		}
+		for _, s := range ended {
+			tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
 		}
 		remains, err := tx.HasAdministrator(ctx)
 		if err == nil && !remains {

@@ -37,18 +37,29 @@ func (h *Handlers) GetMemberPermissions(ctx context.Context, request api.GetMemb
 	return api.GetMemberPermissions200JSONResponse(m.toAPI()), nil
 }
 
-// UpdateMemberPermissions changes the overrides that the body names.
+// UpdateMemberPermissions changes the overrides that the body names. Whatever lets
+// the member do more is a grant, a denial that goes as well; repeating what is
+// granted already is none.
 func (h *Handlers) UpdateMemberPermissions(ctx context.Context, request api.UpdateMemberPermissionsRequestObject) (api.UpdateMemberPermissionsResponseObject, error) {
-	c := caller.From(ctx)
-	held := c.In(request.ID)
-	if !held.Has(permission.OrgMembersManage) {
+	if !caller.From(ctx).In(request.ID).Has(permission.OrgMembersManage) {
 		return nil, errForbidden
 	}
 	allow, deny, neutral := permission.Sort(request.Body.Permissions, permission.Organization)
 	var m member
 	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if err := tx.LockPermissions(ctx); err != nil {
+			return err
+		}
 		if err := tx.LockMember(ctx, db.LockMemberParams{OrganizationID: request.ID, AccountID: request.AccountID}); err != nil {
 			return err
+		}
+		c, err := caller.From(ctx).Renew(ctx, tx.Queries)
+		if err != nil {
+			return err
+		}
+		held := c.In(request.ID)
+		if !held.Has(permission.OrgMembersManage) {
+			return errForbidden
 		}
 		if m, err = findMember(ctx, tx.Queries, request.ID, request.AccountID); err != nil {
 			return err
@@ -56,12 +67,14 @@ func (h *Handlers) UpdateMemberPermissions(ctx context.Context, request api.Upda
 		if m.owner || request.AccountID == c.AccountID {
 			return errForbidden
 		}
-		// Repeating what is granted already is no grant.
-		if granted := allow &^ m.allowed; granted&^held != 0 {
-			return errGrantTooMuch
-		}
+		granted := allow &^ m.allowed
+		_, before := m.system.InOrganization(m.owner, m.allowed, m.denied)
 		m.allowed = m.allowed&^(deny|neutral) | allow
 		m.denied = m.denied&^(allow|neutral) | deny
+		_, after := m.system.InOrganization(m.owner, m.allowed, m.denied)
+		if (granted|after&^before)&^held != 0 {
+			return errGrantTooMuch
+		}
 		tx.Record(event.Event{
 			Action: event.OrganizationMemberPermissions, Owner: caller.Organization(request.ID), ResourceID: request.ID,
 			Details: event.Details{

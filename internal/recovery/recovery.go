@@ -15,6 +15,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/signin"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -80,6 +81,17 @@ func SetPassword(ctx context.Context, changes *change.Changes, username string, 
 			Action: event.AccountPasswordReset, Owner: caller.Account(id), ResourceID: id, Details: event.Details{"name": username},
 		})
 		return nil
+	})
+}
+
+// SignOut ends all sessions of an account.
+func SignOut(ctx context.Context, changes *change.Changes, username string) error {
+	return do(ctx, changes, func(tx *change.Tx) error {
+		id, err := tx.GetAccountID(ctx, username)
+		if err != nil {
+			return fail.OnNoRows(err, unknown(username))
+		}
+		return signin.EndSessions(ctx, tx, id, 0)
 	})
 }
 

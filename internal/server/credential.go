@@ -25,6 +25,9 @@ func (s *server) authenticate(o operation, c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if o.notImpersonated && who.ImpersonatorID != 0 {
+		return errImpersonated
+	}
 	for _, name := range o.permissions {
 		if !who.Holds(name) {
 			return fail.Forbidden("Forbidden")
@@ -45,7 +48,7 @@ func (s *server) fromHeader(ctx context.Context, o operation, r *http.Request) (
 	if err != nil {
 		return nil, err
 	}
-	who, err := caller.Find(ctx, s.queries, token)
+	who, err := caller.Find(ctx, s.queries, token, s.sessionIdleDays)
 	if err == nil && o.sessionOnly != "" && who.SessionID == 0 {
 		return nil, fail.Forbidden(o.sessionOnly)
 	}
@@ -57,6 +60,7 @@ var (
 	errBadToken      = fail.Unauthorized("Invalid token")
 	errNoSocketToken = fail.Unauthorized("Missing sessionToken")
 	errNoSession     = fail.Unauthorized("Invalid session")
+	errImpersonated  = fail.Forbidden("Not while acting as another account")
 )
 
 // fromQuery reads a session token where clients cannot send headers. API keys do
@@ -73,7 +77,7 @@ func (s *server) fromQuery(ctx context.Context, o operation, r *http.Request) (*
 	if strings.HasPrefix(token, vault.APIKeyPrefix) {
 		return nil, invalid
 	}
-	who, err := caller.Find(ctx, s.queries, token)
+	who, err := caller.Find(ctx, s.queries, token, s.sessionIdleDays)
 	if refused := (*fail.Error)(nil); errors.As(err, &refused) {
 		return nil, invalid
 	}
@@ -88,7 +92,7 @@ func (s *server) identify(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return next(c)
 		}
-		who, err := caller.Find(c.Request().Context(), s.queries, token)
+		who, err := caller.Find(c.Request().Context(), s.queries, token, s.sessionIdleDays)
 		var refused *fail.Error
 		switch {
 		case err == nil:

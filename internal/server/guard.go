@@ -34,6 +34,8 @@ type operation struct {
 	optional bool
 	// sessionOnly is the refusal of API keys, empty where they are accepted.
 	sessionOnly string
+	// notImpersonated operations refuse sessions that act as another account.
+	notImpersonated bool
 	// queryToken names the query parameter that carries the credential, if one does.
 	queryToken  string
 	permissions []permission.Name
@@ -121,6 +123,7 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 			o.tooLarge = message
 		}
 	}
+	o.notImpersonated = op.Extensions["x-not-impersonated"] == true
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
 	o.closedQuery = op.Extensions["x-closed-query"] == true
 	if o.websocket && (o.public || o.queryToken == "") {

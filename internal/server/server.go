@@ -63,6 +63,8 @@ type Options struct {
 	PingInterval, WriteTimeout time.Duration
 	// DeviceLimit overrides DefaultDeviceLimit when it is not 0.
 	DeviceLimit int
+	// SessionIdleDays end login sessions that are not used for so long, unless it is 0.
+	SessionIdleDays int32
 	// PublicURLs are the origins that passkeys are accepted from and OpenID Connect
 	// leads back to. With none, it is the host that a request itself names, and
 	// wherever an administrator says.
@@ -100,6 +102,8 @@ type server struct {
 	metrics *metrics
 	sockets *sockets
 	leaving atomic.Bool
+
+	sessionIdleDays int32
 }
 
 // readContract reads it once: that takes longer than all else that New does, and
@@ -116,7 +120,7 @@ func New(options Options) (*Server, error) {
 	all := newOperations(options, contract)
 	feed := feed.New(feed.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
-		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout,
+		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout, SessionIdleDays: options.SessionIdleDays,
 	})
 	s := &server{
 		pool:    options.Pool,
@@ -125,6 +129,8 @@ func New(options Options) (*Server, error) {
 		trust:   options.Trust,
 		metrics: newMetrics(options.Pool),
 		sockets: newSockets(),
+
+		sessionIdleDays: options.SessionIdleDays,
 	}
 	s.metrics.count(feed)
 	if options.LoginLimit == 0 {

@@ -299,6 +299,8 @@ func patternRule(schema *openapi3.Schema) string {
 		return "must only contain hexadecimal characters"
 	case `^[^\s\x00-\x1f\x7f-\xa0\u1680\u2000-\u200F\u2028-\u202F\u205F-\u206F\u3000\uFEFF]*$`:
 		return "must not contain white space or control characters"
+	case `^[^\x00-\x1f\x7f-\x9f\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*[^\s\x00-\x1f\x7f-\xa0\u034F\u061C\u115F\u1160\u1680\u2000-\u200F\u2028-\u202F\u205F-\u206F\u2800\u3000\u3164\uFEFF\uFFA0][^\x00-\x1f\x7f-\x9f\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$`:
+		return "must have a visible character, and none that controls how text is shown"
 	case "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$":
 		return "must be a valid uri"
 	}

@@ -91,6 +91,9 @@ func (h *Handlers) open(ctx context.Context, account db.LoginRow, given *api.Log
 				return err
 			}
 		}
+		if _, err := tx.LockPassword(ctx, db.LockPasswordParams{ID: account.ID, PasswordHash: account.PasswordHash}); err != nil {
+			return fail.OnNoRows(err, errRefused)
+		}
 		token, err = signin.Open(ctx, tx, account.ID, signin.ByPassword)
 		return fail.OnNoRows(err, errRefused)
 	})
@@ -143,23 +146,13 @@ func (h *Handlers) Logout(ctx context.Context, request api.LogoutRequestObject) 
 		if row.ImpersonatorID != nil {
 			tx.Actor.Kind, tx.Actor.ImpersonatorID = caller.ByImpersonation, *row.ImpersonatorID
 		}
-		tx.Record(ended(row.AccountID, row.ID, row.ImpersonatorID))
+		tx.Record(event.SessionEnd(row.AccountID, row.ID, row.ImpersonatorID))
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return api.Logout200JSONResponse{Message: "Your session got deleted successfully"}, nil
-}
-
-func ended(accountID, sessionID int64, impersonatorID *int64) event.Event {
-	e := event.Event{
-		Action: event.SessionDelete, Owner: caller.Account(accountID), ResourceID: sessionID, EndedSessions: []int64{sessionID},
-	}
-	if impersonatorID != nil {
-		e.Action = event.ImpersonationEnd
-	}
-	return e
 }
 
 // ListSessions answers the caller's sessions, the latest activity first.
@@ -186,6 +179,18 @@ func (h *Handlers) ListSessions(ctx context.Context, _ api.ListSessionsRequestOb
 	return sessions, nil
 }
 
+// DeleteSessions ends all of the caller's sessions but the calling one.
+func (h *Handlers) DeleteSessions(ctx context.Context, _ api.DeleteSessionsRequestObject) (api.DeleteSessionsResponseObject, error) {
+	c := caller.From(ctx)
+	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		return signin.EndSessions(ctx, tx, c.AccountID, c.SessionID)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return api.DeleteSessions200JSONResponse{Message: "All other sessions have been successfully destroyed"}, nil
+}
+
 // DeleteSession ends one of the caller's own sessions.
 func (h *Handlers) DeleteSession(ctx context.Context, request api.DeleteSessionRequestObject) (api.DeleteSessionResponseObject, error) {
 	accountID := caller.From(ctx).AccountID
@@ -194,7 +199,7 @@ func (h *Handlers) DeleteSession(ctx context.Context, request api.DeleteSessionR
 		if err != nil {
 			return fail.OnNoRows(err, fail.NotFound("The provided session does not exist"))
 		}
-		tx.Record(ended(accountID, request.ID, impersonatorID))
+		tx.Record(event.SessionEnd(accountID, request.ID, impersonatorID))
 		return nil
 	})
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package signin owns what all ways to sign in share: opening a session,
-// recording refusals and judging TOTP codes. It does not know how an account
+// Package signin owns what all ways to sign in share: opening a session
+// and ending all, recording refusals and judging TOTP codes. It does not know how an account
 // proves who it is.
 package signin
 
@@ -47,6 +47,20 @@ func Open(ctx context.Context, tx *change.Tx, accountID int64, method Method) (s
 	})
 	caller.SignedIn(ctx, accountID)
 	return token, tx.Defer(func(q *db.Queries) error { return ratelimit.HandBack(ctx, q) })
+}
+
+// EndSessions ends all sessions of an account but the one to keep, 0 for none, and
+// those in which it acts as another one.
+func EndSessions(ctx context.Context, tx *change.Tx, accountID, kept int64) error {
+	// Whoever is signing in comes before, and ends too, or after.
+	if err := tx.LockSignIns(ctx, accountID); err != nil {
+		return err
+	}
+	ended, err := tx.EndSessions(ctx, db.EndSessionsParams{AccountID: accountID, Kept: kept})
+	for _, s := range ended {
+		tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
+	}
+	return err
 }
 
 // refusals bounds what guessing leaves behind: one event for each account or

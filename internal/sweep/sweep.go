@@ -9,8 +9,8 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
 )
 
@@ -21,12 +21,12 @@ const (
 )
 
 // statements clear one table each.
-var statements = []func(*db.Queries, context.Context) error{
-	(*db.Queries).DeleteClosedWindows,
-	(*db.Queries).DeleteExpiredChallenges,
-	(*db.Queries).DeleteOldDeviceCodes,
-	(*db.Queries).DeleteExpiredOidcLogins,
-	(*db.Queries).DeleteOldEvents,
+var statements = []func(*change.Tx, context.Context) error{
+	(*change.Tx).DeleteClosedWindows,
+	(*change.Tx).DeleteExpiredChallenges,
+	(*change.Tx).DeleteOldDeviceCodes,
+	(*change.Tx).DeleteExpiredOidcLogins,
+	(*change.Tx).DeleteOldEvents,
 }
 
 // Expired is the job of clearing every table.
@@ -40,13 +40,14 @@ func (Expired) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: queue, MaxAttempts: 1, UniqueOpts: job.Unique()}
 }
 
-// Jobs are the one of clearing every table of a database.
-func Jobs(changes *change.Changes) job.Work {
+// Jobs are the one of clearing every table of a database. Sessions go when they are
+// idle for so many days, unless that is 0.
+func Jobs(changes *change.Changes, sessionIdleDays int32) job.Work {
 	return job.Work{
 		Queue:      queue,
 		MaxWorkers: 1,
 		AddWorkers: func(workers *river.Workers) {
-			river.AddWorker(workers, &worker{changes: changes})
+			river.AddWorker(workers, &worker{changes: changes, sessionIdleDays: sessionIdleDays})
 		},
 		PeriodicJobs: []job.PeriodicJob{{Interval: interval, Args: Expired{}}},
 	}
@@ -54,14 +55,23 @@ func Jobs(changes *change.Changes) job.Work {
 
 type worker struct {
 	river.WorkerDefaults[Expired]
-	changes *change.Changes
+	changes         *change.Changes
+	sessionIdleDays int32
+}
+
+func (w *worker) endSessions(tx *change.Tx, ctx context.Context) error {
+	ended, err := tx.EndExpiredSessions(ctx, w.sessionIdleDays)
+	for _, s := range ended {
+		tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
+	}
+	return err
 }
 
 // Work clears what it can: a table that fails does not spare the others.
 func (w *worker) Work(ctx context.Context, _ *river.Job[Expired]) error {
 	var failed []error
-	for _, statement := range statements {
-		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx.Queries, ctx) }))
+	for _, statement := range append(statements, w.endSessions) {
+		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) }))
 	}
 	return errors.Join(failed...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/nexterm-go/nexterm/gen/api"
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
@@ -30,9 +31,16 @@ func (h *Handlers) DeleteUser(ctx context.Context, request api.DeleteUserRequest
 		if err != nil {
 			return err
 		}
-		sessions, err := tx.EndSessions(ctx, target.ID)
+		ended, err := tx.EndSessions(ctx, db.EndSessionsParams{AccountID: target.ID})
 		if err != nil {
 			return err
+		}
+		var sessions []int64
+		for _, s := range ended {
+			sessions = append(sessions, s.ID)
+			if s.ImpersonatorID != nil {
+				tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
+			}
 		}
 		// The owner goes first: an organization never has two.
 		if err := tx.DeleteUser(ctx, target.ID); err != nil {

@@ -1,7 +1,6 @@
 package user
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/nexterm-go/nexterm/gen/api"
@@ -16,9 +15,7 @@ import (
 // ImpersonateUser opens a session of another account, which sees it among its own.
 func (h *Handlers) ImpersonateUser(ctx context.Context, request api.ImpersonateUserRequestObject) (api.ImpersonateUserResponseObject, error) {
 	token := vault.NewSessionToken()
-	c := caller.From(ctx)
-	// Whoever acts as an administrator stays who they are.
-	impersonator := cmp.Or(c.ImpersonatorID, c.AccountID)
+	impersonator := caller.From(ctx).AccountID
 	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		target, err := lockWithin(ctx, tx.Queries, request.AccountID, permission.UsersImpersonate)
 		if err != nil {

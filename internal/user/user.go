@@ -16,6 +16,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/signin"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -111,6 +112,11 @@ func (h *Handlers) UpdateUserPassword(ctx context.Context, request api.UpdateUse
 			Action: event.AccountPasswordReset, Owner: caller.Account(target.ID), ResourceID: target.ID,
 			Details: event.Details{"name": target.Username},
 		})
+		if revoke := request.Body.RevokeSessions; revoke != nil && *revoke {
+			if err := signin.EndSessions(ctx, tx, target.ID, 0); err != nil {
+				return err
+			}
+		}
 		_, err = tx.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: target.ID})
 		return err
 	})

@@ -2270,15 +2270,21 @@ type Message struct {
 
 // NamePatch Example: {"firstName":"Augusta"}
 type NamePatch struct {
-	FirstName *string `json:"firstName,omitempty"`
-	LastName  *string `json:"lastName,omitempty"`
+	// FirstName Has something to see in it, and nothing that controls how text is shown.
+	FirstName *PersonName `json:"firstName,omitempty"`
+
+	// LastName Has something to see in it, and nothing that controls how text is shown.
+	LastName *PersonName `json:"lastName,omitempty"`
 }
 
 // NewAccount Example: {"firstName":"Ada","lastName":"Lovelace","password":"correct horse battery staple","username":"ada"}
 type NewAccount struct {
-	FirstName string `json:"firstName"`
-	LastName  string `json:"lastName"`
-	Password  string `json:"password"`
+	// FirstName Has something to see in it, and nothing that controls how text is shown.
+	FirstName PersonName `json:"firstName"`
+
+	// LastName Has something to see in it, and nothing that controls how text is shown.
+	LastName PersonName `json:"lastName"`
+	Password string     `json:"password"`
 
 	// Username ASCII letters and digits, case-sensitive.
 	Username string `json:"username"`
@@ -2418,9 +2424,12 @@ type NewOrganization struct {
 	Name string `json:"name"`
 }
 
-// NewPassword Example: {"password":"correct horse battery staple"}
+// NewPassword Example: {"password":"correct horse battery staple","revokeSessions":true}
 type NewPassword struct {
 	Password string `json:"password"`
+
+	// RevokeSessions Whether sessions that were opened before end.
+	RevokeSessions *bool `json:"revokeSessions,omitempty"`
 }
 
 // NewRoleMember Example: {"accountId":7}
@@ -2877,6 +2886,9 @@ type PermissionOverride string
 
 // PermissionScope Where a permission can be granted.
 type PermissionScope string
+
+// PersonName Has something to see in it, and nothing that controls how text is shown.
+type PersonName = string
 
 // PreferencesPatch Example: {"terminal":{"cursorStyle":"bar","fontSize":16},"theme":{"accentColor":"#314BD3","mode":"dark"}}
 type PreferencesPatch struct {
@@ -4806,7 +4818,8 @@ type ClientInterface interface {
 
 	// UpdatePasswordWithBody Set one's own password
 	//
-	// Sessions and API keys stay valid. API keys cannot call this.
+	// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+	// API keys cannot call this.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4815,7 +4828,8 @@ type ClientInterface interface {
 
 	// UpdatePassword Set one's own password
 	//
-	// Sessions and API keys stay valid. API keys cannot call this.
+	// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+	// API keys cannot call this.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5673,8 +5687,8 @@ type ClientInterface interface {
 	//
 	// Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 	// names that no organization knows are ignored. Nobody but the owner and administrators can grant
-	// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-	// by members who are granted `org.members.manage`, and by administrators.
+	// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+	// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5685,8 +5699,8 @@ type ClientInterface interface {
 	//
 	// Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 	// names that no organization knows are ignored. Nobody but the owner and administrators can grant
-	// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-	// by members who are granted `org.members.manage`, and by administrators.
+	// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+	// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6023,6 +6037,14 @@ type ClientInterface interface {
 	// Corresponds with GET /api/service/version (the `GetVersion` operationId).
 	GetVersion(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteSessions Revoke all other login sessions
+	//
+	// Ends all sessions of the caller but the calling one, those included in which the caller acts as
+	// another account, or somebody else as the caller.
+	//
+	// Corresponds with DELETE /api/session (the `DeleteSessions` operationId).
+	DeleteSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListSessions List the caller's login sessions
 	//
 	// All login sessions of the caller, the calling one included, the latest activity first.
@@ -6335,7 +6357,8 @@ type ClientInterface interface {
 	//
 	// The account sees the session among its own, with `Admin` for an address until the session is used.
 	// Administrators are impersonated by administrators only; others may impersonate only accounts that
-	// have no permission beyond their own. API keys cannot call this.
+	// have no permission beyond their own. The session ends after 60 minutes, and as soon as its opener
+	// may not open it any more; it can do nothing about credentials. API keys cannot call this.
 	//
 	// Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
 	ImpersonateUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -6343,7 +6366,8 @@ type ClientInterface interface {
 	// UpdateUserPasswordWithBody Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+	// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+	// unless `revokeSessions` ends all of them. API keys cannot call this.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -6353,7 +6377,8 @@ type ClientInterface interface {
 	// UpdateUserPassword Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+	// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+	// unless `revokeSessions` ends all of them. API keys cannot call this.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -6721,7 +6746,8 @@ func (c *Client) UpdatePasskey(ctx context.Context, id PasskeyID, body UpdatePas
 
 // UpdatePasswordWithBody Set one's own password
 //
-// Sessions and API keys stay valid. API keys cannot call this.
+// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+// API keys cannot call this.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6740,7 +6766,8 @@ func (c *Client) UpdatePasswordWithBody(ctx context.Context, contentType string,
 
 // UpdatePassword Set one's own password
 //
-// Sessions and API keys stay valid. API keys cannot call this.
+// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+// API keys cannot call this.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -8508,8 +8535,8 @@ func (c *Client) GetMemberPermissions(ctx context.Context, id OrganizationID, ac
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
-// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-// by members who are granted `org.members.manage`, and by administrators.
+// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 //
 // Takes any type of body and a specified content type.
 //
@@ -8530,8 +8557,8 @@ func (c *Client) UpdateMemberPermissionsWithBody(ctx context.Context, id Organiz
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
-// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-// by members who are granted `org.members.manage`, and by administrators.
+// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -9238,6 +9265,24 @@ func (c *Client) GetVersion(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// DeleteSessions Revoke all other login sessions
+//
+// Ends all sessions of the caller but the calling one, those included in which the caller acts as
+// another account, or somebody else as the caller.
+//
+// Corresponds with DELETE /api/session (the `DeleteSessions` operationId).
+func (c *Client) DeleteSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSessionsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListSessions List the caller's login sessions
 //
 // All login sessions of the caller, the calling one included, the latest activity first.
@@ -9910,7 +9955,8 @@ func (c *Client) DeleteUser(ctx context.Context, accountID UserAccountID, reqEdi
 //
 // The account sees the session among its own, with `Admin` for an address until the session is used.
 // Administrators are impersonated by administrators only; others may impersonate only accounts that
-// have no permission beyond their own. API keys cannot call this.
+// have no permission beyond their own. The session ends after 60 minutes, and as soon as its opener
+// may not open it any more; it can do nothing about credentials. API keys cannot call this.
 //
 // Corresponds with POST /api/users/{accountId}/login (the `ImpersonateUser` operationId).
 func (c *Client) ImpersonateUser(ctx context.Context, accountID UserAccountID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9928,7 +9974,8 @@ func (c *Client) ImpersonateUser(ctx context.Context, accountID UserAccountID, r
 // UpdateUserPasswordWithBody Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+// unless `revokeSessions` ends all of them. API keys cannot call this.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9948,7 +9995,8 @@ func (c *Client) UpdateUserPasswordWithBody(ctx context.Context, accountID UserA
 // UpdateUserPassword Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+// unless `revokeSessions` ends all of them. API keys cannot call this.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -14048,6 +14096,33 @@ func NewGetVersionRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewDeleteSessionsRequest constructs an http.Request for the DeleteSessions method
+func NewDeleteSessionsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/session")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListSessionsRequest constructs an http.Request for the ListSessions method
 func NewListSessionsRequest(server string) (*http.Request, error) {
 	var err error
@@ -15479,7 +15554,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdatePasswordWithBodyWithResponse Set one's own password
 	//
-	// Sessions and API keys stay valid. API keys cannot call this.
+	// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+	// API keys cannot call this.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -15488,7 +15564,8 @@ type ClientWithResponsesInterface interface {
 
 	// UpdatePasswordWithResponse Set one's own password
 	//
-	// Sessions and API keys stay valid. API keys cannot call this.
+	// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+	// API keys cannot call this.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16410,8 +16487,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 	// names that no organization knows are ignored. Nobody but the owner and administrators can grant
-	// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-	// by members who are granted `org.members.manage`, and by administrators.
+	// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+	// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16422,8 +16499,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 	// names that no organization knows are ignored. Nobody but the owner and administrators can grant
-	// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-	// by members who are granted `org.members.manage`, and by administrators.
+	// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+	// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16788,6 +16865,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/service/version (the `GetVersion` operationId).
 	GetVersionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetVersionResponse, error)
 
+	// DeleteSessionsWithResponse Revoke all other login sessions
+	//
+	// Ends all sessions of the caller but the calling one, those included in which the caller acts as
+	// another account, or somebody else as the caller.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/session (the `DeleteSessions` operationId).
+	DeleteSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteSessionsResponse, error)
+
 	// ListSessionsWithResponse List the caller's login sessions
 	//
 	// All login sessions of the caller, the calling one included, the latest activity first.
@@ -17136,7 +17223,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The account sees the session among its own, with `Admin` for an address until the session is used.
 	// Administrators are impersonated by administrators only; others may impersonate only accounts that
-	// have no permission beyond their own. API keys cannot call this.
+	// have no permission beyond their own. The session ends after 60 minutes, and as soon as its opener
+	// may not open it any more; it can do nothing about credentials. API keys cannot call this.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -17146,7 +17234,8 @@ type ClientWithResponsesInterface interface {
 	// UpdateUserPasswordWithBodyWithResponse Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+	// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+	// unless `revokeSessions` ends all of them. API keys cannot call this.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -17156,7 +17245,8 @@ type ClientWithResponsesInterface interface {
 	// UpdateUserPasswordWithResponse Set an account's password
 	//
 	// An administrator's password is set by administrators only; others may set it only for accounts
-	// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+	// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+	// unless `revokeSessions` ends all of them. API keys cannot call this.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -25585,6 +25675,73 @@ func (r GetVersionResponse) ContentType() string {
 	return ""
 }
 
+type DeleteSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteSessionsResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteSessionsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteSessionsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteSessionsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteSessionsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListSessionsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -28293,7 +28450,8 @@ func (c *ClientWithResponses) UpdatePasskeyWithResponse(ctx context.Context, id 
 
 // UpdatePasswordWithBodyWithResponse Set one's own password
 //
-// Sessions and API keys stay valid. API keys cannot call this.
+// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+// API keys cannot call this.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -28308,7 +28466,8 @@ func (c *ClientWithResponses) UpdatePasswordWithBodyWithResponse(ctx context.Con
 
 // UpdatePasswordWithResponse Set one's own password
 //
-// Sessions and API keys stay valid. API keys cannot call this.
+// API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
+// API keys cannot call this.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -29776,8 +29935,8 @@ func (c *ClientWithResponses) GetMemberPermissionsWithResponse(ctx context.Conte
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
-// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-// by members who are granted `org.members.manage`, and by administrators.
+// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -29794,8 +29953,8 @@ func (c *ClientWithResponses) UpdateMemberPermissionsWithBodyWithResponse(ctx co
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
-// what they do not hold, and nobody can change the owner's permissions or their own. By the owner,
-// by members who are granted `org.members.manage`, and by administrators.
+// what they do not hold, nor lift a denial of it; nobody can change the owner's permissions or their
+// own. By the owner, by members who are granted `org.members.manage`, and by administrators.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30382,6 +30541,22 @@ func (c *ClientWithResponses) GetVersionWithResponse(ctx context.Context, reqEdi
 	return ParseGetVersionResponse(rsp)
 }
 
+// DeleteSessionsWithResponse Revoke all other login sessions
+//
+// Ends all sessions of the caller but the calling one, those included in which the caller acts as
+// another account, or somebody else as the caller.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/session (the `DeleteSessions` operationId).
+func (c *ClientWithResponses) DeleteSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*DeleteSessionsResponse, error) {
+	rsp, err := c.DeleteSessions(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSessionsResponse(rsp)
+}
+
 // ListSessionsWithResponse List the caller's login sessions
 //
 // All login sessions of the caller, the calling one included, the latest activity first.
@@ -30946,7 +31121,8 @@ func (c *ClientWithResponses) DeleteUserWithResponse(ctx context.Context, accoun
 //
 // The account sees the session among its own, with `Admin` for an address until the session is used.
 // Administrators are impersonated by administrators only; others may impersonate only accounts that
-// have no permission beyond their own. API keys cannot call this.
+// have no permission beyond their own. The session ends after 60 minutes, and as soon as its opener
+// may not open it any more; it can do nothing about credentials. API keys cannot call this.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -30962,7 +31138,8 @@ func (c *ClientWithResponses) ImpersonateUserWithResponse(ctx context.Context, a
 // UpdateUserPasswordWithBodyWithResponse Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+// unless `revokeSessions` ends all of them. API keys cannot call this.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -30978,7 +31155,8 @@ func (c *ClientWithResponses) UpdateUserPasswordWithBodyWithResponse(ctx context
 // UpdateUserPasswordWithResponse Set an account's password
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
-// that have no permission beyond their own. Sessions and API keys of the account stay valid.
+// that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
+// unless `revokeSessions` ends all of them. API keys cannot call this.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -37731,6 +37909,53 @@ func ParseGetVersionResponse(rsp *http.Response) (*GetVersionResponse, error) {
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSessionsResponse parses an HTTP response from a DeleteSessionsWithResponse call
+func ParseDeleteSessionsResponse(rsp *http.Response) (*DeleteSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
 
 	}
 

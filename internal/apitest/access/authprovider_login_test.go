@@ -353,11 +353,11 @@ func TestNamesThatAreNotUsable(t *testing.T) {
 		s.refuses(refusedUsername)
 	}
 	s.issuer.person["preferred_username"] = strings.Repeat("ü", 255)
-	for _, name := range []string{"a\x00b", "\x1b[31m", "\ufffd"} {
+	for _, name := range []string{"a\x00b", "\x1b[31m", "\ufffd", "\u202egnirts", "a\u2028b"} {
 		s.issuer.person["given_name"] = name
 		s.refuses(refusedName)
 	}
-	s.issuer.person["given_name"], s.issuer.person["family_name"] = strings.Repeat("é", 60), nil
+	s.issuer.person["given_name"], s.issuer.person["family_name"] = strings.Repeat("é", 60), "\u3164 \u200b"
 	me := s.me()
 	require.Equal(t, []any{strings.Repeat("ü", 255), strings.Repeat("é", 50), ""}, []any{me["username"], me["firstName"], me["lastName"]})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -101,6 +102,20 @@ func TestActivityIsWrittenOnceAMinute(t *testing.T) {
 	var ip string
 	s.Scan(t, &ip, `select ip from sessions where account_id = $1`, s.Owner.AccountID)
 	require.Equal(t, "127.0.0.1", ip)
+}
+
+func TestSessionsThatNobodyUsesEnd(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	limited := testserver.Serve(t, s.Pool, s.Vault, func(o *server.Options) { o.SessionIdleDays = 30 })
+	idle := func(interval string) { s.Exec(t, `update sessions set last_activity = now() - $1::interval`, interval) }
+	idle("29 days")
+	s.Owner.On(limited).Get("/api/account/me").Want(200)
+	idle("31 days")
+	s.NewAPIKey(t, s.Owner).On(limited).Get("/api/account/me").Want(200)
+	s.Owner.On(limited).Get("/api/account/me").WantError(401, tokenInvalid)
+	s.Owner.Get("/api/account/me").Want(200)
+	s.Owner.On(limited).Get("/api/account/me").Want(200)
 }
 
 func TestSessionListShowsTheLatestActivityFirst(t *testing.T) {

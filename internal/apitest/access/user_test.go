@@ -231,6 +231,8 @@ func TestPasswordRefuses(t *testing.T) {
 	s := testserver.New(t)
 	s.Admin.Patch("/api/users/987654/password", body{"password": "another"}).WantError(404, "The provided account does not exist")
 	s.Admin.Patch("/api/users/0/password", body{"password": "another"}).WantError(400, "Invalid account ID")
+	s.NewAPIKey(t, s.Admin).Patch(userPath(s.Owner.AccountID)+"/password", body{"password": "another"}).
+		WantError(403, "API keys cannot manage account credentials")
 	s.Admin.Patch(userPath(s.Owner.AccountID)+"/password", body{"password": "ab"}).WantError(400, "password length must be at least 3 characters long")
 	s.Admin.Patch(userPath(s.Owner.AccountID)+"/password", body{}).WantError(400, "password is required")
 	s.Admin.Patch(userPath(s.Owner.AccountID)+"/password", body{"password": "another", "username": "x"}).WantError(400, "username is not allowed")

@@ -1,7 +1,9 @@
 package inventory_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -195,6 +197,54 @@ func TestNobodyGrantsMoreThanTheyHold(t *testing.T) {
 
 	s.Owner.Put(memberRightsPath(s, guest), changeRights(body{"org.delete": "allow"})).Want(200)
 	s.Admin.Put(memberRightsPath(s, guest), changeRights(body{"org.audit.view": "allow"})).Want(200)
+}
+
+func TestLiftingADenialIsAGrant(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	guest := s.NewAccount(t, "guest")
+	s.Exec(t, `insert into organization_members (organization_id, account_id, status, invited_by) values ($1, $2, 'active', $3)`,
+		s.Organization, guest.AccountID, s.Owner.AccountID)
+	s.OverrideMember(t, s.Colleague, permission.OrgMembersManage, "allow")
+	for _, name := range []permission.Name{permission.ConnectSSH, permission.FilesView, permission.OrgDelete} {
+		s.OverrideMember(t, guest, name, "deny")
+	}
+	s.OverrideMember(t, s.Colleague, permission.ConnectSSH, "deny")
+	path := memberRightsPath(s, guest)
+
+	s.Colleague.Put(path, changeRights(body{"connect.ssh": "neutral"})).WantError(403, grantTooMuch)
+	s.Colleague.Put(path, changeRights(body{"connect.ssh": "allow"})).WantError(403, grantTooMuch)
+	require.Equal(t, 3, s.Count(t, "organization_member_permissions where account_id = $1", guest.AccountID))
+	s.Colleague.Put(path, changeRights(body{"files.view": "neutral"})).Want(200)
+	s.Colleague.Put(path, changeRights(body{"org.delete": "neutral"})).Want(200)
+	s.Owner.Put(path, changeRights(body{"connect.ssh": "neutral"})).Want(200)
+}
+
+func TestWhoWaitsToGrantGrantsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	guest := s.NewAccount(t, "guest")
+	s.Exec(t, `insert into organization_members (organization_id, account_id, status, invited_by) values ($1, $2, 'active', $3)`,
+		s.Organization, guest.AccountID, s.Owner.AccountID)
+	s.OverrideMember(t, s.Colleague, permission.OrgMembersManage, "allow")
+	s.OverrideMember(t, s.Colleague, permission.OrgManage, "allow")
+	tx, err := s.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	var pid int
+	require.NoError(t, tx.QueryRow(t.Context(), `select pg_backend_pid() from organization_members where account_id = $1 for update`,
+		guest.AccountID).Scan(&pid))
+	_, err = tx.Exec(t.Context(), `delete from organization_member_permissions where account_id = $1 and permission = 'org.manage'`, s.Colleague.AccountID)
+	require.NoError(t, err)
+	answer := make(chan *testserver.Response)
+	go func() {
+		answer <- s.Colleague.Put(memberRightsPath(s, guest), changeRights(body{"org.manage": "allow"}))
+	}()
+	require.Eventually(t, func() bool {
+		return s.Count(t, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 1
+	}, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, tx.Commit(t.Context()))
+	(<-answer).WantError(403, grantTooMuch)
 }
 
 func TestOwnersAndOneselfAreNoTargets(t *testing.T) {

@@ -44,16 +44,15 @@ func disableDefault(t *testing.T, s *testserver.Server) {
 }
 
 // startJobs runs one more server, its jobs included, and tells which jobs end.
-func startJobs(t *testing.T, s *testserver.Server, delay time.Duration) <-chan *river.Event {
+func startJobs(t *testing.T, s *testserver.Server, delay time.Duration, changes ...func(*server.Options)) <-chan *river.Event {
 	t.Helper()
 	networks, err := outbound.ParseNetworks("127.0.0.1")
 	require.NoError(t, err)
-	a, err := app.New(app.Options{
-		Options: server.Options{
-			Pool: s.Pool, Vault: s.Vault, Outbound: outbound.New(networks), Log: slog.New(slog.DiscardHandler),
-		},
-		JobDelay: delay,
-	})
+	options := server.Options{Pool: s.Pool, Vault: s.Vault, Outbound: outbound.New(networks), Log: slog.New(slog.DiscardHandler)}
+	for _, change := range changes {
+		change(&options)
+	}
+	a, err := app.New(app.Options{Options: options, JobDelay: delay})
 	require.NoError(t, err)
 	ended, _ := a.Jobs.Subscribe(river.EventKindJobCompleted, river.EventKindJobFailed, river.EventKindJobCancelled)
 	testserver.Run(t, a)
@@ -145,7 +144,8 @@ func unswept(t *testing.T, s *testserver.Server) (rows string) {
 		select 'window ' || subject as name from rate_limits
 		union all select 'challenge ' || origin from passkey_challenges
 		union all select 'code ' || code from device_codes
-		union all select 'login ' || convert_from(code_verifier, 'UTF8') from oidc_logins) as kept`)
+		union all select 'login ' || convert_from(code_verifier, 'UTF8') from oidc_logins
+		union all select 'session ' || user_agent from sessions where impersonator_id is not null) as kept`)
 	return rows
 }
 
@@ -161,13 +161,28 @@ func TestWhatHasExpiredIsSweptOnce(t *testing.T) {
 			values ($1, sha256($1::text::bytea), 'web', '', '', $3, now(), now() - $2::interval)`, kind, age, s.Owner.AccountID)
 		s.Exec(t, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier, expires_at)
 			select sha256($1::text::bytea), id, revision, sha256(''), 1, $1::text::bytea, now() - $2::interval from auth_providers`, kind, age)
+		s.Exec(t, `insert into sessions (account_id, impersonator_id, token_hash, user_agent, created_at)
+			values ($3, $4, sha256($1::text::bytea), $1, now() - '1 hour'::interval - $2::interval)`, kind, age, s.Owner.AccountID, s.Admin.AccountID)
 	}
 	one, two := startJobs(t, s, 0), startJobs(t, s, 0)
 	awaitJob(t, "sweep_expired", one, two)
-	require.Equal(t, "challenge open code ended code open login open window open", unswept(t, s), "what became of a code can be told for ten minutes")
+	require.Equal(t, "challenge open code ended code open login open session open window open", unswept(t, s), "what became of a code can be told for ten minutes")
 	var jobs int
 	s.Scan(t, &jobs, `select count(*) from river_job where kind = 'sweep_expired'`)
 	require.Equal(t, 1, jobs)
+}
+
+func TestSocketsHearThatTheirSessionIsSwept(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	disableDefault(t, s)
+	idle, stays := openState(t, s.Owner), openState(t, s.Colleague)
+	s.Exec(t, `update sessions set last_activity = now() - interval '31 days' where account_id = $1`, s.Owner.AccountID)
+	awaitJob(t, "sweep_expired", startJobs(t, s, 0, func(o *server.Options) { o.SessionIdleDays = 30 }))
+	wantLogout(t, idle)
+	stays.Send(`{"action": "refresh", "type": "SNIPPETS"}`)
+	require.Equal(t, "SNIPPETS", stays.Next().Type)
+	require.Len(t, s.Audits(t, "session.delete"), 1)
 }
 
 // A source that hangs holds up sources, and nothing else.
