@@ -67,6 +67,7 @@ var scaleOperations = []scaleOperation{
 	{name: "audit/logs, resource", path: "/api/audit/logs?resource=entry"},
 	{name: "audit/logs, time", path: "/api/audit/logs?startDate=2020-01-01&endDate=2099-01-01"},
 	{name: "audit/logs, offset", path: "/api/audit/logs?offset=1500"},
+	{name: "audit/logs, cursor", path: "/api/audit/logs?cursor=%d_0", each: "select (extract(epoch from now() - interval '200 days') * 1e6)::bigint from generate_series(1, @calls)"},
 	{name: "PATCH account/name", method: "PATCH", path: "/api/account/name", body: `{"firstName":"Ada","lastName":"Lovelace"}`},
 	{name: "PATCH preferences", method: "PATCH", path: "/api/account/me/preferences", body: `{"terminal":{"fontSize":14}}`},
 	{name: "PUT identity", method: "PUT", path: "/api/identity", body: identity},

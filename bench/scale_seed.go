@@ -26,6 +26,9 @@ const (
 	unusedScale = 7 * 24 * time.Hour
 )
 
+// auditMonths gives both databases the same age.
+const auditMonths = `select make_audit_partitions(now() - interval '2 years', now() + interval '2 months')`
+
 // scaleSteps fill a database with what belongs to others: 10,000 accounts, of
 // which every fifth owns an organization with four more members. Of the entries,
 // identities and audit rows half are an organization's.
@@ -83,6 +86,7 @@ var scaleSteps = []string{
 	select a.id, 'snippet-' || n, 'uptime', n from generate_series(1, 3) n, accounts a`,
 
 	// Two years.
+	auditMonths,
 	`insert into audit_logs (account_id, organization_id, subject_id, action, resource, resource_id, details, ip_address, user_agent, timestamp)
 	select a.id, case when n % 2 = 0 then m.organization_id end, case when n % 2 = 1 then a.id end,
 	       (array ['identity.create', 'identity.update', 'entry.create', 'entry.update', 'entry.delete', 'folder_mgmt.create', 'script.create'])[1 + n % 7],
@@ -101,6 +105,7 @@ var scaleSteps = []string{
 
 // ordinarySteps are what an ordinary account has besides its inventory.
 var ordinarySteps = []string{
+	auditMonths,
 	`insert into scripts (account_id, name, content, sort_order)
 	select @account, 'script-' || n, 'uptime', n from generate_series(1, 20) n`,
 	`insert into snippets (account_id, name, command, sort_order)

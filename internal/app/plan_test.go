@@ -30,6 +30,8 @@ var crowd = []string{
 	`insert into entry_tags (entry_id, tag_id) select e.id, t.id from entries e join tags t using (account_id)`,
 	`insert into scripts (account_id, name, content) select id, 'Script', 'uptime' from accounts, generate_series(1, 2)`,
 	`insert into snippets (account_id, name, command) select id, 'Snippet', 'uptime' from accounts, generate_series(1, 2)`,
+	`insert into audit_logs (account_id, subject_id, action, resource, timestamp)
+		select id, id, 'entry.create', 'entry', now() - n * interval '1 minute' from accounts, generate_series(1, 10) n`,
 	`vacuum analyze accounts, sessions, folders, entries, identities, entries_identities, tags, entry_tags, scripts, snippets, audit_logs`,
 }
 
@@ -96,6 +98,12 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 		"ListTags":       func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
 		"ListScripts":    func(q *db.Queries) { _, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach}) },
 		"ListSnippets":   func(q *db.Queries) { _, _ = q.ListSnippets(ctx, reach) },
+		"ListAuditLogs": func(q *db.Queries) {
+			_, _ = q.ListAuditLogs(ctx, db.ListAuditLogsParams{ActorID: id, Audited: reach, Reach: reach, PageSize: 51, Deepest: 51})
+		},
+		"CountAuditLogs": func(q *db.Queries) {
+			_, _ = q.CountAuditLogs(ctx, db.CountAuditLogsParams{ActorID: id, Audited: reach, Most: 10_001})
+		},
 	} {
 		e := &explainer{pool: pool}
 		ask(db.New(e))

@@ -34,6 +34,7 @@ type Settings struct {
 	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
+	AuditRetentionDays   int               `env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
@@ -64,6 +65,9 @@ func (s Settings) check() error {
 	}
 	if s.DeviceLimit < 1 {
 		problems = append(problems, errors.New("DEVICE_LIMIT: at least one code is needed"))
+	}
+	if s.AuditRetentionDays < 0 || s.AuditRetentionDays > 36500 {
+		problems = append(problems, errors.New("AUDIT_RETENTION_DAYS: it is a number of days from 0, which is for ever, to 36500"))
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))

@@ -27,7 +27,11 @@ var statements = []func(*db.Queries, context.Context) error{
 	(*db.Queries).DeleteOldDeviceCodes,
 	(*db.Queries).DeleteExpiredOidcLogins,
 	(*db.Queries).DeleteOldEvents,
+	(*db.Queries).MakeAuditPartitions,
 }
+
+// auditBatch bounds the old audit rows that are deleted in one transaction.
+const auditBatch = 5000
 
 // Expired is the job of clearing every table.
 type Expired struct{}
@@ -40,13 +44,20 @@ func (Expired) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: queue, MaxAttempts: 1, UniqueOpts: job.Unique()}
 }
 
-// Jobs are the one of clearing every table of a database.
-func Jobs(changes *change.Changes) job.Work {
+// Prepare makes room for the audit rows of the coming months, before the first
+// of them is written.
+func Prepare(ctx context.Context, changes *change.Changes) error {
+	return changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return tx.MakeAuditPartitions(ctx) })
+}
+
+// Jobs are the one of clearing every table of a database. Audit rows are kept
+// for a number of days, or for ever when it is 0.
+func Jobs(changes *change.Changes, auditDays int) job.Work {
 	return job.Work{
 		Queue:      queue,
 		MaxWorkers: 1,
 		AddWorkers: func(workers *river.Workers) {
-			river.AddWorker(workers, &worker{changes: changes})
+			river.AddWorker(workers, &worker{changes: changes, auditDays: auditDays})
 		},
 		PeriodicJobs: []job.PeriodicJob{{Interval: interval, Args: Expired{}}},
 	}
@@ -54,7 +65,8 @@ func Jobs(changes *change.Changes) job.Work {
 
 type worker struct {
 	river.WorkerDefaults[Expired]
-	changes *change.Changes
+	changes   *change.Changes
+	auditDays int
 }
 
 // Work clears what it can: a table that fails does not spare the others.
@@ -63,5 +75,20 @@ func (w *worker) Work(ctx context.Context, _ *river.Job[Expired]) error {
 	for _, statement := range statements {
 		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx.Queries, ctx) }))
 	}
+	if w.auditDays > 0 {
+		failed = append(failed, w.expireAuditLogs(ctx, time.Now().AddDate(0, 0, -w.auditDays)))
+	}
 	return errors.Join(failed...)
+}
+
+// expireAuditLogs drops what is old as a whole and deletes the rest of it.
+func (w *worker) expireAuditLogs(ctx context.Context, before time.Time) error {
+	err := w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return tx.DropAuditPartitions(ctx, before) })
+	for deleted := int64(auditBatch); deleted == auditBatch && err == nil; {
+		err = w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+			deleted, err = tx.DeleteOldAuditLogs(ctx, db.DeleteOldAuditLogsParams{Before: before, Most: auditBatch})
+			return err
+		})
+	}
+	return err
 }
