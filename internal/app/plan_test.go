@@ -80,6 +80,7 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 	}
 	var id int64
 	require.NoError(t, pool.QueryRow(t.Context(), `select id from accounts where username = 'user-77'`).Scan(&id))
+	search := "user-77"
 	ctx, reach, token := t.Context(), []int64{id, -1}, []byte(strings.Repeat("x", 32))
 	whole := regexp.MustCompile(`Seq Scan on (accounts|sessions|folders|entries|identities|entries_identities|tags|entry_tags|scripts|snippets|audit_logs\w*)\b`)
 	for name, ask := range map[string]func(*db.Queries){
@@ -94,6 +95,10 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 		"CreateEntry": func(q *db.Queries) {
 			_, _ = q.CreateEntry(ctx, db.CreateEntryParams{Scope: id, Type: "server", Name: "x"})
 		},
+		"SearchAccounts": func(q *db.Queries) { _, _ = q.SearchAccounts(ctx, "user-77") },
+		"ListUsers":      func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50}) },
+		"ListUsers, one": func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50, Search: &search}) },
+		"CountUsers":     func(q *db.Queries) { _, _ = q.CountUsers(ctx, &search) },
 		"ListIdentities": func(q *db.Queries) { _, _ = q.ListIdentities(ctx, reach) },
 		"ListTags":       func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
 		"ListScripts":    func(q *db.Queries) { _, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach}) },
