@@ -45,7 +45,8 @@ create table entries_identities (
     constraint entries_identities_entry_exists foreign key (entry_id) references entries (id) on delete cascade,
     constraint entries_identities_identity_exists foreign key (identity_id) references identities (id) on delete cascade
 );
-create index entries_identities_by_identity on entries_identities (identity_id);
+-- Lists read this alone: the links of a few identities among those of everybody.
+create index entries_identities_by_identity on entries_identities (identity_id) include (entry_id, position);
 
 -- The latest connection of an account to an entry, apart from the audit log:
 -- neither its switches nor its retention change this list.

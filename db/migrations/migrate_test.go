@@ -113,3 +113,12 @@ func TestTheJobQueueIsComplete(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, result.OK, "%v; the queue's new version needs a migration", result.Messages)
 }
+
+func TestARoleWithoutTheRightToTheExtensionIsToldWhatToDo(t *testing.T) {
+	t.Parallel()
+	pool := testdb.New(t)
+	require.NoError(t, migrations.Down(t.Context(), pool, nil))
+	_, err := pool.Exec(t.Context(), `do $$ begin execute format('revoke create on database %I from %I', current_database(), current_user); end $$`)
+	require.NoError(t, err)
+	require.ErrorContains(t, migrations.Up(t.Context(), pool, "0.1.0", nil), `let an administrator of the database run "create extension pg_trgm" in it`)
+}

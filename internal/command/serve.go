@@ -99,7 +99,8 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
 			PublicURLs: settings.PublicURLs, SessionIdleDays: settings.SessionIdleDays,
 		},
-		JobDelay: jobDelay,
+		JobDelay:           jobDelay,
+		AuditRetentionDays: settings.AuditRetentionDays,
 	})
 	if err != nil {
 		return err

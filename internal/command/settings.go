@@ -44,6 +44,7 @@ type Settings struct {
 	SessionIdleDays      int32             `env:"SESSION_IDLE_DAYS" envDefault:"0" help:"days without use after which a sign-in ends, 0 for never"`
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
 	ShutdownDelay        time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
+	AuditRetentionDays   int               `env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
@@ -123,6 +124,9 @@ func (s Settings) check() error {
 	}
 	if s.SessionIdleDays < 0 || s.SessionIdleDays > 36500 {
 		problems = append(problems, errors.New("SESSION_IDLE_DAYS: a number of days from 0 to 36500 is needed"))
+	}
+	if s.AuditRetentionDays < 0 || s.AuditRetentionDays > 36500 {
+		problems = append(problems, errors.New("AUDIT_RETENTION_DAYS: it is a number of days from 0, which is for ever, to 36500"))
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))

@@ -238,6 +238,7 @@ func arguments(data, socket string, settings map[string]string) []string {
 		"unix_socket_permissions": "0700",
 		"max_connections":         "100",
 		"jit":                     "off",
+		"random_page_cost":        "1.1", // as the server's own sessions have it
 		// Containers often have 64 MB of shared memory, which parallel workers exhaust.
 		"max_parallel_workers_per_gather": "0",
 		"timezone":                        "UTC",

@@ -42,10 +42,7 @@ func New(queries *db.Queries, changes *change.Changes, log *slog.Logger) *Handle
 
 // ListUsers answers a page of the accounts, the newest first.
 func (h *Handlers) ListUsers(ctx context.Context, request api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
-	search := db.ListUsersParams{PageSize: defaultLimit}
-	if request.Params.Search != nil {
-		search.Search = *request.Params.Search
-	}
+	search := db.ListUsersParams{PageSize: defaultLimit, Search: request.Params.Search}
 	if request.Params.Limit != nil {
 		search.PageSize = int64(*request.Params.Limit)
 	}

@@ -1341,7 +1341,7 @@ type AuditLogFilters struct {
 	StartDate      *string `json:"startDate"`
 }
 
-// AuditLogPage Example: {"filters":{"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"},"logs":[{"accountId":1,"action":"identity.create","actor":"session","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"impersonatorId":null,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","subjectId":null,"timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}],"total":1}
+// AuditLogPage Example: {"filters":{"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"},"logs":[{"accountId":1,"action":"identity.create","actor":"session","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"impersonatorId":null,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","subjectId":null,"timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}],"nextCursor":null,"total":1,"totalIsEstimate":false}
 type AuditLogPage struct {
 	// Filters The filters of the search, as given.
 	//
@@ -1349,8 +1349,14 @@ type AuditLogPage struct {
 	Filters AuditLogFilters `json:"filters"`
 	Logs    []AuditLog      `json:"logs"`
 
-	// Total All matching rows, on this page or not.
+	// NextCursor Where the next page begins; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+
+	// Total All matching rows, on this page or not; counted up to 10,000.
 	Total int64 `json:"total"`
+
+	// TotalIsEstimate Whether there are more than 10,000 rows and `total` is what the database expects.
+	TotalIsEstimate bool `json:"totalIsEstimate"`
 }
 
 // AuditMetadata Example: {"actionCategories":[{"description":"Identities and the use of their secrets","key":"identity","label":"Identities"}],"actions":[{"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}],"resources":[{"key":"IDENTITY","label":"Identity","value":"identity"}]}
@@ -3501,8 +3507,11 @@ type ListAuditLogsParams struct {
 	// Limit Rows in the answer.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Offset Matching rows to skip.
+	// Offset Matching rows to skip. Further than 10,000 rows goes `cursor`, at the same cost for every page.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, with the same filters; not together with `offset`.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // FinishOidcLoginParams defines parameters for FinishOidcLogin.
@@ -10870,6 +10879,18 @@ func NewListAuditLogsRequest(server string, params *ListAuditLogsParams) (*http.
 		if params.Offset != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "offset", *params.Offset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
