@@ -6,11 +6,22 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/nexterm-go/nexterm/internal/caller"
 )
 
-// poolSize is where throughput stops to grow on small machines.
-const poolSize = 16
+const (
+	// poolSize is where throughput stops to grow on small machines.
+	poolSize = 16
+	// cancelDelay is how long a statement may still end by itself when nobody waits
+	// for it any more, and abandonTime how long after that moment its connection is
+	// given up.
+	cancelDelay = 500 * time.Millisecond
+	abandonTime = 3 * time.Second
+)
 
 // OpenPool connects to a database as a server does.
 func OpenPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
@@ -20,6 +31,7 @@ func OpenPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	}
 	config.MaxConns = poolSize
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler { return &watcher{conn: conn} }
 	config.ConnConfig.RuntimeParams["application_name"] = "nexterm"
 	config.ConnConfig.RuntimeParams["statement_timeout"] = "30s"
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
@@ -32,6 +44,26 @@ func OpenPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
 	return pool, nil
+}
+
+// watcher ends what a connection does when its context ends. pgx closes the
+// connection for that, which costs a new one: clients that abort their requests
+// would leave the others without any. So for a request PostgreSQL is asked to
+// cancel the statement. Listeners, whose waits end all the time and without harm
+// to the connection, are not requests.
+type watcher struct {
+	ctxwatch.Handler
+	conn *pgconn.PgConn
+}
+
+func (w *watcher) HandleCancel(ctx context.Context) {
+	w.Handler = &pgconn.DeadlineContextWatcherHandler{Conn: w.conn.Conn()}
+	if caller.ClientFrom(ctx) != (caller.Client{}) {
+		w.Handler = &pgconn.CancelRequestContextWatcherHandler{
+			Conn: w.conn, CancelRequestDelay: cancelDelay, DeadlineDelay: abandonTime,
+		}
+	}
+	w.Handler.HandleCancel(ctx)
 }
 
 // patient opens connections beside a pool, on which a statement may wait without

@@ -48,7 +48,7 @@ var rules = map[string]rule{
 	"openapi/bundle":    {},
 	"tools/...":         {},
 	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/event", "internal/recovery", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/vault"}, privileges: []string{"net/http", pool}},
-	"internal/app":      {may: []string{"gen/db", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep"}, privileges: []string{pool}},
+	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/docs":     {privileges: []string{"net/http"}},
 	"internal/vault":    {may: []string{"gen/db"}, privileges: []string{"cryptography"}},

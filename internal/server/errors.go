@@ -73,13 +73,14 @@ func (s *server) failure(err error, c echo.Context) *fail.Error {
 			return &fail.Error{Status: routed.Code, Message: "The request is malformed"}
 		}
 	}
-	if status, message := databaseFailure(err); status != 0 {
-		s.log.WarnContext(c.Request().Context(), "database", "error", err)
-		return &fail.Error{Status: status, Message: message}
-	}
-	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+	status, message := databaseFailure(err)
+	if errors.Is(c.Request().Context().Err(), context.Canceled) && (status != 0 || errors.Is(err, context.Canceled)) {
 		// Nobody is listening any more; the status is for the log.
 		return &fail.Error{Status: statusClientClosedRequest, Message: "The client has closed the connection"}
+	}
+	if status != 0 {
+		s.log.WarnContext(c.Request().Context(), "database", "error", err)
+		return &fail.Error{Status: status, Message: message}
 	}
 	s.log.ErrorContext(c.Request().Context(), "unexpected failure", "error", err)
 	return errInternal
