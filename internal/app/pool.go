@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +22,9 @@ const (
 	// given up.
 	cancelDelay = 500 * time.Millisecond
 	abandonTime = 3 * time.Second
+	// silenceTime is how long a database's machine may leave what is sent to it
+	// without an acknowledgement.
+	silenceTime = 10 * time.Second
 )
 
 // OpenPool connects to a database as a server does.
@@ -31,6 +35,7 @@ func OpenPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	}
 	config.MaxConns = poolSize
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.DialFunc = (&net.Dialer{KeepAlive: silenceTime, Control: limitSilence}).DialContext
 	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler { return &watcher{conn: conn} }
 	config.ConnConfig.RuntimeParams["application_name"] = "nexterm"
 	config.ConnConfig.RuntimeParams["statement_timeout"] = "30s"

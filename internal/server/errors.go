@@ -73,14 +73,14 @@ func (s *server) failure(err error, c echo.Context) *fail.Error {
 			return &fail.Error{Status: routed.Code, Message: "The request is malformed"}
 		}
 	}
-	status, message := databaseFailure(err)
-	if errors.Is(c.Request().Context().Err(), context.Canceled) && (status != 0 || errors.Is(err, context.Canceled)) {
+	failure := databaseFailure(err)
+	if errors.Is(c.Request().Context().Err(), context.Canceled) && (failure != nil || errors.Is(err, context.Canceled)) {
 		// Nobody is listening any more; the status is for the log.
 		return &fail.Error{Status: statusClientClosedRequest, Message: "The client has closed the connection"}
 	}
-	if status != 0 {
+	if failure != nil {
 		s.log.WarnContext(c.Request().Context(), "database", "error", err)
-		return &fail.Error{Status: status, Message: message}
+		return failure
 	}
 	s.log.ErrorContext(c.Request().Context(), "unexpected failure", "error", err)
 	return errInternal
@@ -97,9 +97,9 @@ var (
 const statusClientClosedRequest = 499
 
 // databaseFailure recognises what is not the server's fault: a database that is
-// away, overloaded or shutting down, and text that PostgreSQL cannot hold.
-// It is the one table of SQLSTATE codes, but for callerIsGone's.
-func databaseFailure(err error) (status int, message string) {
+// away, overloaded or shutting down, and text that PostgreSQL cannot hold; else it
+// is nil. It is the one table of SQLSTATE codes, but for callerIsGone's.
+func databaseFailure(err error) *fail.Error {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	var state *pgconn.PgError
@@ -107,14 +107,20 @@ func databaseFailure(err error) (status int, message string) {
 	case errors.As(err, &state):
 		switch {
 		case state.Code == "22021", state.Code == "22P05":
-			return http.StatusBadRequest, "The request contains characters that cannot be stored"
+			return &fail.Error{Status: http.StatusBadRequest, Message: "The request contains characters that cannot be stored"}
+		case state.Code == "57014": // its own limit, or somebody has canceled it
+			return errTooSlow
 		case unavailable(state.Code):
-			return http.StatusServiceUnavailable, errDatabaseAway.Message
+			return errDatabaseAway
 		}
-	case errors.As(err, &connect), errors.As(err, &network), pgconn.SafeToRetry(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return http.StatusServiceUnavailable, errDatabaseAway.Message
+	case errors.As(err, &connect):
+		return errDatabaseAway
+	case errors.Is(err, context.DeadlineExceeded):
+		return errTooSlow
+	case errors.As(err, &network), pgconn.SafeToRetry(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return errDatabaseAway
 	}
-	return 0, ""
+	return nil
 }
 
 // callerIsGone recognises a row of an account that somebody deleted after the

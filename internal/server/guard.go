@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -46,6 +47,7 @@ type operation struct {
 	// tooLarge is the refusal of bodies over the limit.
 	tooLarge string
 	limiter  string
+	timeout  time.Duration
 	// websocket operations go on as a WebSocket; their failures are close codes.
 	websocket bool
 }
@@ -71,7 +73,7 @@ func readOperations(contract *openapi3.T) ([]operation, error) {
 }
 
 func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (operation, error) {
-	o := operation{id: op.OperationID, bodyLimit: defaultBodyLimit, websocket: op.Extensions["x-websocket"] == true}
+	o := operation{id: op.OperationID, bodyLimit: defaultBodyLimit, timeout: defaultTimeout, websocket: op.Extensions["x-websocket"] == true}
 	if err := o.readSecurity(contract, op); err != nil {
 		return o, err
 	}
@@ -113,6 +115,9 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 		if message, set := op.RequestBody.Value.Extensions["x-message"].(string); set {
 			o.tooLarge = message
 		}
+	}
+	if seconds, set := op.Extensions["x-timeout"].(float64); set {
+		o.timeout = time.Duration(seconds) * time.Second
 	}
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
 	if o.websocket && (o.public || o.queryToken == "") {
@@ -215,7 +220,9 @@ func (o operation) checkBody(c echo.Context) error {
 		return nil
 	}
 	r := c.Request()
+	hasCome := c.Get(routedKey).(*routed).bodyComes()
 	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit))
+	hasCome()
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {

@@ -12,6 +12,9 @@ import (
 	"github.com/nexterm-go/nexterm/internal/ratelimit"
 )
 
+// handBackTime bounds what is done for an attempt after its answer is known.
+const handBackTime = 2 * time.Second
+
 // limiter is a limit for each network.
 type limiter struct {
 	ratelimit.Limit
@@ -74,7 +77,9 @@ func (s *server) limit(l limiter) echo.MiddlewareFunc {
 					return
 				}
 				// The client may be gone by now; the attempt is handed back all the same.
-				if err := ratelimit.HandBack(context.WithoutCancel(ctx), s.queries); err != nil {
+				handing, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTime)
+				defer cancel()
+				if err := ratelimit.HandBack(handing, s.queries); err != nil {
 					s.log.WarnContext(ctx, "hand back an attempt", "limiter", l.Name, "error", err)
 					return
 				}

@@ -16,6 +16,8 @@ import (
 type routed struct {
 	operation string
 	account   int64
+	// bodyComes stops the operation's time until what it returns is called.
+	bodyComes func() func()
 	// socket is what a request that became a WebSocket goes on with. It outlives
 	// the request, whose memory and deep stack an idle socket has no use for.
 	socket func()

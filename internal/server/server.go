@@ -155,9 +155,9 @@ func New(options Options) (*Server, error) {
 	return &Server{e, feed, s.sockets}, nil
 }
 
-// middlewares builds what stands before each operation: its name in the log,
-// who calls where that is optional, its limiter and its guard. WebSockets meet the
-// guard after their upgrade.
+// middlewares builds what stands before each operation: its name in the log, its
+// deadline, who calls where that is optional, its limiter and its guard. WebSockets
+// meet the guard after their upgrade, and have deadlines of their own.
 func (s *server) middlewares(contract *openapi3.T, operations []operation, limiters map[string]limiter) (map[string][]echo.MiddlewareFunc, error) {
 	all := map[string][]echo.MiddlewareFunc{}
 	for _, o := range operations {
@@ -166,6 +166,9 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 			chain = append(chain, exact(contract))
 		}
 		chain = append(chain, s.named(o.id))
+		if !o.websocket {
+			chain = append(chain, s.deadline(o.timeout))
+		}
 		if o.optional {
 			chain = append(chain, s.identify)
 		}
