@@ -39,6 +39,7 @@ func OpenPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler { return &watcher{conn: conn} }
 	config.ConnConfig.RuntimeParams["application_name"] = "nexterm"
 	config.ConnConfig.RuntimeParams["statement_timeout"] = "30s"
+	config.ConnConfig.RuntimeParams["lock_timeout"] = "3s"
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -76,7 +77,7 @@ func (w *watcher) HandleCancel(ctx context.Context) {
 func patient(pool *pgxpool.Pool) func(context.Context) (*pgx.Conn, error) {
 	return func(ctx context.Context) (*pgx.Conn, error) {
 		config := pool.Config().ConnConfig
-		config.RuntimeParams["statement_timeout"] = "0"
+		config.RuntimeParams["statement_timeout"], config.RuntimeParams["lock_timeout"] = "0", "0"
 		return pgx.ConnectConfig(ctx, config)
 	}
 }

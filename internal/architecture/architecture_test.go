@@ -64,6 +64,7 @@ var rules = map[string]rule{
 	"internal/origin":     {may: []string{"internal/caller"}},
 	"internal/permission": {},
 	"internal/timestamp":  {},
+	"internal/turn":       {},
 	"internal/outbound":   {privileges: []string{"net/http"}},
 	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail"}},
 	// What all ways to sign in share.

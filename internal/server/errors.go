@@ -93,6 +93,13 @@ var (
 	}
 )
 
+// errTaken is for what another change holds for longer than is worth the wait with
+// a connection.
+var errTaken = &fail.Error{
+	Status: http.StatusServiceUnavailable, Message: "Somebody else is changing this. Please try again later.",
+	Header: map[string]string{"Retry-After": "1"},
+}
+
 // statusClientClosedRequest is nginx's name for a request that nobody waits for.
 const statusClientClosedRequest = 499
 
@@ -110,6 +117,8 @@ func databaseFailure(err error) *fail.Error {
 			return &fail.Error{Status: http.StatusBadRequest, Message: "The request contains characters that cannot be stored"}
 		case state.Code == "57014": // its own limit, or somebody has canceled it
 			return errTooSlow
+		case state.Code == "55P03": // lock_timeout
+			return errTaken
 		case unavailable(state.Code):
 			return errDatabaseAway
 		}

@@ -94,6 +94,7 @@ func TestErrorShapes(t *testing.T) {
 		"refused":             {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, 503, away},
 		"closed":              {fmt.Errorf("read: %w", net.ErrClosed), 503, away},
 		"cut":                 {fmt.Errorf("read: %w", io.ErrUnexpectedEOF), 503, away},
+		"lock timeout":        {postgres("55P03"), 503, errTaken.Message},
 		"statement timeout":   {postgres("57014"), 503, errTooSlow.Message},
 		"timeout":             {context.DeadlineExceeded, 503, errTooSlow.Message},
 		"connect timeout":     {dialing, 503, away},

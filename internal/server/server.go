@@ -93,6 +93,7 @@ type server struct {
 	trust   ProxyTrust
 	metrics *metrics
 	sockets *sockets
+	turns   turns
 }
 
 // readContract reads it once: that takes longer than all else that New does, and
@@ -118,6 +119,7 @@ func New(options Options) (*Server, error) {
 		trust:   options.Trust,
 		metrics: newMetrics(options.Pool),
 		sockets: newSockets(),
+		turns:   newTurns(),
 	}
 	s.metrics.count(feed)
 	if options.LoginLimit == 0 {
