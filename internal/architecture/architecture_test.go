@@ -48,10 +48,10 @@ var rules = map[string]rule{
 	"openapi/bundle":    {},
 	"tools/...":         {},
 	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/event", "internal/recovery", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/vault"}, privileges: []string{"net/http", pool}},
-	"internal/app":      {may: []string{"gen/db", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep", "internal/telemetry"}, privileges: []string{pool}},
+	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep", "internal/telemetry"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/docs":     {privileges: []string{"net/http"}},
-	"internal/vault":    {may: []string{"gen/db"}, privileges: []string{"cryptography"}},
+	"internal/vault":    {may: []string{"gen/db", "internal/fail", "internal/turn"}, privileges: []string{"cryptography"}},
 	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
 	"internal/event":    {may: []string{"gen/db", "internal/caller"}, privileges: []string{pool}},
 	"internal/change":   {may: []string{"gen/db", "internal/caller", "internal/event"}, privileges: []string{pool}},
@@ -64,8 +64,9 @@ var rules = map[string]rule{
 	"internal/origin":     {may: []string{"internal/caller"}},
 	"internal/permission": {},
 	"internal/timestamp":  {},
+	"internal/turn":       {},
 	"internal/outbound":   {privileges: []string{"net/http"}},
-	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail"}},
+	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail", "internal/turn"}},
 	// What all ways to sign in share.
 	"internal/signin": {may: []string{"gen/api", "gen/db", "internal/caller", "internal/change", "internal/event", "internal/ratelimit", "internal/vault"}},
 

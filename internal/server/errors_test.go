@@ -61,6 +61,9 @@ func TestErrorShapes(t *testing.T) {
 	violated := func(constraint string) error {
 		return fmt.Errorf("query: %w", &pgconn.PgError{Code: "23503", ConstraintName: constraint})
 	}
+	expired, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	_, dialing := pgconn.Connect(expired, "host=127.0.0.1 sslmode=disable")
 	const away = "The database is not available. Please try again later."
 	for name, c := range map[string]struct {
 		err     error
@@ -91,7 +94,10 @@ func TestErrorShapes(t *testing.T) {
 		"refused":             {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, 503, away},
 		"closed":              {fmt.Errorf("read: %w", net.ErrClosed), 503, away},
 		"cut":                 {fmt.Errorf("read: %w", io.ErrUnexpectedEOF), 503, away},
-		"timeout":             {context.DeadlineExceeded, 503, away},
+		"lock timeout":        {postgres("55P03"), 503, errTaken.Message},
+		"statement timeout":   {postgres("57014"), 503, errTooSlow.Message},
+		"timeout":             {context.DeadlineExceeded, 503, errTooSlow.Message},
+		"connect timeout":     {dialing, 503, away},
 	} {
 		recorder, log := failing(t, func(echo.Context) error { return c.err })
 		require.Equal(t, c.status, recorder.Code, name)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -54,6 +55,9 @@ type operation struct {
 	limiter  string
 	// transferred answers are compressed and not sent again without need.
 	transferred bool
+	timeout     time.Duration
+	// large operations answer all that the caller has of something.
+	large bool
 	// websocket operations go on as a WebSocket; their failures are close codes.
 	websocket bool
 }
@@ -80,7 +84,10 @@ func readOperations(contract *openapi3.T) ([]operation, error) {
 }
 
 func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (operation, error) {
-	o := operation{id: op.OperationID, bodyLimit: defaultBodyLimit, websocket: op.Extensions["x-websocket"] == true}
+	o := operation{
+		id: op.OperationID, bodyLimit: defaultBodyLimit, timeout: defaultTimeout,
+		large: op.Extensions["x-large"] == true, websocket: op.Extensions["x-websocket"] == true,
+	}
 	if err := o.readSecurity(contract, op); err != nil {
 		return o, err
 	}
@@ -124,6 +131,9 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 		}
 	}
 	o.notImpersonated = op.Extensions["x-not-impersonated"] == true
+	if seconds, set := op.Extensions["x-timeout"].(float64); set {
+		o.timeout = time.Duration(seconds) * time.Second
+	}
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
 	o.closedQuery = op.Extensions["x-closed-query"] == true
 	if o.websocket && (o.public || o.queryToken == "") {
@@ -180,11 +190,20 @@ func permissionNames(op *openapi3.Operation) []permission.Name {
 	return names
 }
 
-// guard admits requests to an operation.
+// guard admits requests to an operation: credential and permission, the caller's
+// turn, then what is asked for.
 func (s *server) guard(o operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if err := s.admit(o, c); err != nil {
+			if err := s.authenticate(o, c); err != nil {
+				return err
+			}
+			leave, err := s.turns.take(c.Request().Context(), o)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			if err := o.check(c); err != nil {
 				return err
 			}
 			return next(c)
@@ -192,14 +211,9 @@ func (s *server) guard(o operation) echo.MiddlewareFunc {
 	}
 }
 
-// admit holds a request against its operation: credential, permission, parameters
-// and body, in this order, each from the contract.
-func (s *server) admit(o operation, c echo.Context) error {
-	if !o.public {
-		if err := s.authenticate(o, c); err != nil {
-			return err
-		}
-	}
+// check holds a request against what the contract says of its operation:
+// parameters and body, in this order.
+func (o operation) check(c echo.Context) error {
 	if err := o.checkPath(c); err != nil {
 		return err
 	}
@@ -229,7 +243,9 @@ func (o operation) checkBody(c echo.Context) error {
 		return nil
 	}
 	r := c.Request()
+	hasCome := c.Get(routedKey).(*routed).bodyComes()
 	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit))
+	hasCome()
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {

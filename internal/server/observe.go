@@ -16,6 +16,8 @@ import (
 type routed struct {
 	operation string
 	account   int64
+	// bodyComes stops the operation's time until what it returns is called.
+	bodyComes func() func()
 	// socket is what a request that became a WebSocket goes on with. It outlives
 	// the request, whose memory and deep stack an idle socket has no use for.
 	socket func()
@@ -62,8 +64,12 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if r.socket == nil {
 			took := time.Since(start)
+			level := slog.LevelInfo
+			if c.Path() == healthPath || c.Path() == readyPath {
+				level = slog.LevelDebug // asked for every few seconds, by nobody
+			}
 			s.metrics.observe(r.operation, c.Request().Method, c.Response().Status, took)
-			s.log.LogAttrs(ctx, slog.LevelInfo, "request", append(line, slog.Duration("took", took))...)
+			s.log.LogAttrs(ctx, level, "request", append(line, slog.Duration("took", took))...)
 			return nil
 		}
 		if r.closeCode != 0 {

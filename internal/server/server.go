@@ -40,6 +40,12 @@ const (
 	DefaultDeviceLimit = 10
 )
 
+// Where machines ask how the server is.
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
+)
+
 // readyTimeout is how long /readyz waits for the database.
 const readyTimeout = 2 * time.Second
 
@@ -101,6 +107,7 @@ type server struct {
 	trust   ProxyTrust
 	metrics *metrics
 	sockets *sockets
+	turns   turns
 	leaving atomic.Bool
 
 	sessionIdleDays int32
@@ -129,6 +136,7 @@ func New(options Options) (*Server, error) {
 		trust:   options.Trust,
 		metrics: newMetrics(options.Pool),
 		sockets: newSockets(),
+		turns:   newTurns(),
 
 		sessionIdleDays: options.SessionIdleDays,
 	}
@@ -153,8 +161,8 @@ func New(options Options) (*Server, error) {
 	e.HTTPErrorHandler = s.writeError
 	e.Pre(s.observe, aliases(contract))
 	router := heads{e}
-	router.GET("/healthz", s.healthz)
-	router.GET("/readyz", s.readyz)
+	router.GET(healthPath, s.healthz)
+	router.GET(readyPath, s.readyz)
 	router.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
 	router.GET("/api/openapi.json", serveContract, transfer)
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
@@ -169,9 +177,9 @@ func New(options Options) (*Server, error) {
 	return &Server{e, feed, s.sockets, &s.leaving}, nil
 }
 
-// middlewares builds what stands before each operation: its name in the log,
-// who calls where that is optional, its limiter and its guard. WebSockets meet the
-// guard after their upgrade.
+// middlewares builds what stands before each operation: its name in the log, its
+// deadline, who calls where that is optional, its limiter and its guard. WebSockets
+// meet the guard after their upgrade, and have deadlines of their own.
 func (s *server) middlewares(contract *openapi3.T, operations []operation, limiters map[string]limiter) (map[string][]echo.MiddlewareFunc, error) {
 	all := map[string][]echo.MiddlewareFunc{}
 	for _, o := range operations {
@@ -180,6 +188,9 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 			chain = append(chain, exact(contract))
 		}
 		chain = append(chain, s.named(o.id))
+		if !o.websocket {
+			chain = append(chain, s.deadline(o.timeout))
+		}
 		if o.optional {
 			chain = append(chain, s.identify)
 		}
