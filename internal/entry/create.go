@@ -27,9 +27,6 @@ func (h *Handlers) CreateEntry(ctx context.Context, request api.CreateEntryReque
 	if err != nil {
 		return nil, err
 	}
-	if err := settings.clean(); err != nil {
-		return nil, err
-	}
 	row := db.CreateEntryParams{Name: body.Name, Type: string(api.EntryTypeServer), Icon: defaultIcon, FolderID: body.FolderID}
 	if body.Type != nil {
 		row.Type = string(*body.Type)

@@ -27,9 +27,6 @@ func (h *Handlers) UpdateEntry(ctx context.Context, request api.UpdateEntryReque
 		if settings, err = parseConfig(*body.Config); err != nil {
 			return nil, err
 		}
-		if err := settings.clean(); err != nil {
-			return nil, err
-		}
 		if err := checkOwn(settings, request.EntryID); err != nil {
 			return nil, err
 		}

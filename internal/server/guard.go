@@ -215,8 +215,9 @@ func (o operation) checkBody(c echo.Context) error {
 		return nil
 	}
 	r := c.Request()
-	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit))
-	if err != nil {
+	// As long as it says it is, so that reading does not copy it over and over.
+	read := bytes.NewBuffer(make([]byte, 0, bytes.MinRead+max(0, min(r.ContentLength, o.bodyLimit))))
+	if _, err := read.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit)); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			return fail.TooLarge(o.tooLarge)
@@ -224,15 +225,16 @@ func (o operation) checkBody(c echo.Context) error {
 		return fail.BadRequest("The request body could not be read")
 	}
 	if o.rawBody {
-		r.Body = io.NopCloser(bytes.NewReader(data))
+		r.Body = io.NopCloser(read)
 		return nil
 	}
 	value := any(map[string]any{})
-	if len(data) > 0 {
+	if read.Len() > 0 {
 		if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != echo.MIMEApplicationJSON {
 			return fail.UnsupportedMediaType("The request body must be application/json")
 		}
-		if value, err = decodeObject(data); err != nil {
+		var err error
+		if value, err = decodeObject(o.body, read.Bytes()); err != nil {
 			return err
 		}
 	}
