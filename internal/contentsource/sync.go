@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
@@ -31,8 +33,10 @@ const (
 	maxStoredBytes = 64 << 20
 	// fetches is how many files are fetched at a time.
 	fetches = 8
-	// syncs is how many sources one server synchronizes or tries at a time.
-	syncs = 4
+	// syncs is how many sources one server synchronizes or tries at a time, and
+	// callerSyncs how many of them for one account, so that others have places too.
+	syncs       = 4
+	callerSyncs = 2
 )
 
 var (
@@ -48,12 +52,21 @@ type Syncer struct {
 	outbound *outbound.Client
 	log      *slog.Logger
 	slots    chan struct{}
+
+	mu sync.Mutex
+	// callers are the places of each account that waits for one or has one.
+	callers map[int64]*callerSlots
+}
+
+type callerSlots struct {
+	slots chan struct{}
+	users int
 }
 
 // NewSyncer returns a syncer that fetches through the given client. connect opens
 // a connection on which a statement may wait without a limit.
 func NewSyncer(queries *db.Queries, changes *change.Changes, connect func(context.Context) (*pgx.Conn, error), client *outbound.Client, log *slog.Logger) *Syncer {
-	return &Syncer{queries: queries, changes: changes, connect: connect, outbound: client, log: log, slots: make(chan struct{}, syncs)}
+	return &Syncer{queries: queries, changes: changes, connect: connect, outbound: client, log: log, slots: make(chan struct{}, syncs), callers: map[int64]*callerSlots{}}
 }
 
 // Sync waits for a running synchronization of the same source, on whatever
@@ -109,12 +122,13 @@ func orTimeout(ctx context.Context, err error) error {
 // lock waits for a place on this server, then for the source. The lock lives on
 // a connection of its own: fetching takes long, and the pool is for requests.
 func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) {
-	if err := s.enter(ctx); err != nil {
+	leave, err := s.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			s.leave()
+			leave()
 		}
 	}()
 	conn, err := s.connect(ctx)
@@ -127,32 +141,55 @@ func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) 
 	}
 	return func() {
 		_ = conn.Close(context.WithoutCancel(ctx))
-		s.leave()
+		leave()
 	}, nil
 }
 
-// enter waits for a place on this server: what foreign servers send is held in
-// memory.
-func (s *Syncer) enter(ctx context.Context) error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// enter waits for a place on this server, first for one of the caller's: what
+// foreign servers send is held in memory.
+func (s *Syncer) enter(ctx context.Context) (leave func(), err error) {
+	id := caller.ActorFrom(ctx).AccountID
+	s.mu.Lock()
+	own := s.callers[id]
+	if own == nil {
+		own = &callerSlots{slots: make(chan struct{}, callerSyncs)}
+		s.callers[id] = own
 	}
+	own.users++
+	s.mu.Unlock()
+	var held []chan struct{}
+	leave = func() {
+		for _, slots := range held {
+			<-slots
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if own.users--; own.users == 0 {
+			delete(s.callers, id)
+		}
+	}
+	for _, slots := range []chan struct{}{own.slots, s.slots} {
+		select {
+		case slots <- struct{}{}:
+			held = append(held, slots)
+		case <-ctx.Done():
+			leave()
+			return nil, ctx.Err()
+		}
+	}
+	return leave, nil
 }
-
-func (s *Syncer) leave() { <-s.slots }
 
 // try lists what a URL delivers. Its errors are unusable, but for the end of
 // the caller's time.
 func (s *Syncer) try(ctx context.Context, url string) (listing, error) {
 	limited, cancel := context.WithTimeout(ctx, syncTime)
 	defer cancel()
-	if err := s.enter(limited); err != nil {
+	leave, err := s.enter(limited)
+	if err != nil {
 		return listing{}, orTimeout(ctx, err)
 	}
-	defer s.leave()
+	defer leave()
 	return list(limited, s.outbound, url)
 }
 
