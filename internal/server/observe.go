@@ -38,6 +38,7 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		ctx := withRequestID(caller.WithClient(c.Request().Context(), client), requestID)
 		ctx = caller.WithSignIn(ctx, func(accountID int64) { r.account = accountID })
 		c.SetRequest(c.Request().WithContext(ctx))
+		c.Response().Writer = &hurrying{c.Response().Writer, s.patience, start.Add(answerTime)}
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, requestID)
 		header.Set("X-Content-Type-Options", "nosniff")
