@@ -113,7 +113,10 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		return err
 	}
 	ended := make(chan error, 2)
-	go func() { ended <- s.Serve(plain) }()
+	limit := func(listener net.Listener) net.Listener {
+		return server.LimitConnections(listener, settings.ConnectionLimit, settings.TrustProxy, log)
+	}
+	go func() { ended <- s.Serve(limit(plain)) }()
 	if settings.HTTPSPort != 0 {
 		secure, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.HTTPSPort))
 		if err != nil {
@@ -121,7 +124,7 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		}
 		certs := filepath.Join(settings.DataDir, "certs")
 		go func() {
-			ended <- s.ServeTLS(secure, filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"))
+			ended <- s.ServeTLS(limit(secure), filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"))
 		}()
 	}
 	// Starting reads the whole contract, once; an idle server would keep what that

@@ -33,6 +33,7 @@ type Settings struct {
 	LoginLimit           int               `env:"LOGIN_LIMIT" envDefault:"20" help:"failed sign-ins that one network has in 15 minutes"`
 	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
+	ConnectionLimit      int               `env:"CONNECTION_LIMIT" envDefault:"256" help:"connections that one network has at a time, except for trusted proxies; 0 for no limit"`
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
 	SourceMiB            int64             `env:"SOURCE_MIB" envDefault:"8" help:"megabytes that are kept of one external source"`
 	SourcesMiB           int64             `env:"SOURCES_MIB" envDefault:"32" help:"megabytes that are kept of all external sources together"`
@@ -65,6 +66,9 @@ func (s Settings) check() error {
 	}
 	if s.DeviceLimit < 1 {
 		problems = append(problems, errors.New("DEVICE_LIMIT: at least one code is needed"))
+	}
+	if s.ConnectionLimit < 0 {
+		problems = append(problems, errors.New("CONNECTION_LIMIT: a number of connections cannot be negative"))
 	}
 	if s.SourceMiB < 1 || s.SourcesMiB < 1 {
 		problems = append(problems, errors.New("SOURCE_MIB, SOURCES_MIB: at least one megabyte is needed"))
