@@ -58,6 +58,7 @@ func New(o Options) (*App, error) {
 	}
 	o.Events = event.NewLog(o.Pool, o.Log)
 	o.Changes = change.New(o.Pool, o.Events)
+	o.Changes.Limits = o.Limits
 	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log,
 		contentsource.Limits{Source: o.SourceBytes, All: o.SourcesBytes})
 	var err error

@@ -230,7 +230,10 @@ func store(ctx context.Context, tx *change.Tx, at place, servers []*imported) er
 		}
 	}
 	tx.Record(events...)
-	return tx.LinkEntries(ctx, links)
+	if err := tx.LinkEntries(ctx, links); err != nil {
+		return err
+	}
+	return tx.Within(ctx, at.Owner, change.Entries, change.ConfigBytes)
 }
 
 func summary(servers []*imported) api.SSHConfigImported {

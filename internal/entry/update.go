@@ -89,6 +89,12 @@ func (h *Handlers) UpdateEntry(ctx context.Context, request api.UpdateEntryReque
 			}
 		}
 		recordUpdate(tx, current.ID, before, after, details)
+		if after.Owner != before.Owner {
+			return tx.Within(ctx, after.Owner, change.Entries, change.ConfigBytes)
+		}
+		if len(changed.Config) > len(current.Config) {
+			return tx.Within(ctx, after.Owner, change.ConfigBytes)
+		}
 		return nil
 	})
 	if err != nil {

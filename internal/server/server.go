@@ -59,6 +59,8 @@ type Options struct {
 	Trust   ProxyTrust
 	// LoginLimit overrides DefaultLoginLimit when it is not 0.
 	LoginLimit int
+	// Limits override the preset ones of what an owner can have.
+	Limits change.Limits
 	// SourceBytes and SourcesBytes bound what is kept of one source and of all; 0 is
 	// the source package's own.
 	SourceBytes, SourcesBytes int64
@@ -116,7 +118,7 @@ func New(options Options) (*Server, error) {
 	all := newOperations(options, contract)
 	live := feed.New(feed.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
-		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout,
+		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout, MaxSockets: options.Limits.Of(change.StateSockets),
 	})
 	s := &server{
 		pool:     options.Pool,

@@ -6,6 +6,7 @@ package signin
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -45,8 +46,25 @@ func Open(ctx context.Context, tx *change.Tx, accountID int64, method Method) (s
 		Action: event.SessionCreate, Owner: caller.Account(accountID), ResourceID: id,
 		Details: event.Details{"method": method},
 	})
+	if err := endOldest(ctx, tx, accountID); err != nil {
+		return "", err
+	}
 	caller.SignedIn(ctx, accountID)
 	return token, tx.Defer(func(q *db.Queries) error { return ratelimit.HandBack(ctx, q) })
+}
+
+// endOldest makes room for a new session; two at once do not count the same.
+func endOldest(ctx context.Context, tx *change.Tx, accountID int64) error {
+	if err := tx.LockOrder(ctx, fmt.Sprintf("sessions %d", accountID)); err != nil {
+		return err
+	}
+	ids, err := tx.DeleteOldestSessions(ctx, db.DeleteOldestSessionsParams{AccountID: accountID, Most: tx.Limits.Of(change.Sessions)})
+	for _, id := range ids {
+		tx.Record(event.Event{
+			Action: event.SessionDelete, Owner: caller.Account(accountID), ResourceID: id, EndedSessions: []int64{id},
+		})
+	}
+	return err
 }
 
 // refusals bounds what guessing leaves behind: one event for each account or
