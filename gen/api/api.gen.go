@@ -1601,6 +1601,29 @@ type InvitingOrganization struct {
 	Name        string  `json:"name"`
 }
 
+// Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
+type Limits struct {
+	// ConfigBytes Of the configurations of all entries together.
+	ConfigBytes int64 `json:"configBytes"`
+
+	// DeviceCodes Open ones that an account has asked for.
+	DeviceCodes int64 `json:"deviceCodes"`
+	Entries     int64 `json:"entries"`
+	Folders     int64 `json:"folders"`
+	Identities  int64 `json:"identities"`
+
+	// Organizations That an account owns.
+	Organizations int64 `json:"organizations"`
+	Scripts       int64 `json:"scripts"`
+
+	// Sessions Login sessions of an account.
+	Sessions int64 `json:"sessions"`
+	Snippets int64 `json:"snippets"`
+
+	// StateSockets Of an account on one server.
+	StateSockets int64 `json:"stateSockets"`
+}
+
 // Login Example: {"message":"Your session got successfully created","token":"6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d2a6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d","totpRequired":false}
 type Login struct {
 	Message string `json:"message"`
@@ -3505,6 +3528,9 @@ type ServerInterface interface {
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx echo.Context) error
+	// GetLimits How much there can be
+	// (GET /api/service/limits)
+	GetLimits(ctx echo.Context) error
 	// GetVersion The server's version
 	// (GET /api/service/version)
 	GetVersion(ctx echo.Context) error
@@ -5028,6 +5054,15 @@ func (w *ServerInterfaceWrapper) GetFirstTimeSetup(ctx echo.Context) error {
 	return err
 }
 
+// GetLimits converts echo context to params.
+func (w *ServerInterfaceWrapper) GetLimits(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetLimits(ctx)
+	return err
+}
+
 // GetVersion converts echo context to params.
 func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
 	var err error
@@ -5648,6 +5683,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/scripts/all", wrapper.ListAllScripts, options.OperationMiddlewares["listAllScripts"]...)
 	router.GET(options.BaseURL+"/api/scripts/sources", wrapper.ListSourceScripts, options.OperationMiddlewares["listSourceScripts"]...)
 	router.GET(options.BaseURL+"/api/service/is-fts", wrapper.GetFirstTimeSetup, options.OperationMiddlewares["getFirstTimeSetup"]...)
+	router.GET(options.BaseURL+"/api/service/limits", wrapper.GetLimits, options.OperationMiddlewares["getLimits"]...)
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 	router.DELETE(options.BaseURL+"/api/session", wrapper.DeleteSessions, options.OperationMiddlewares["deleteSessions"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
@@ -7944,6 +7980,27 @@ func (response GetFirstTimeSetup200JSONResponse) VisitGetFirstTimeSetupResponse(
 	return err
 }
 
+type GetLimitsRequestObject struct {
+}
+
+type GetLimitsResponseObject interface {
+	VisitGetLimitsResponse(w http.ResponseWriter) error
+}
+
+type GetLimits200JSONResponse Limits
+
+func (response GetLimits200JSONResponse) VisitGetLimitsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetVersionRequestObject struct {
 }
 
@@ -8931,6 +8988,9 @@ type StrictServerInterface interface {
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx context.Context, request GetFirstTimeSetupRequestObject) (GetFirstTimeSetupResponseObject, error)
+	// GetLimits How much there can be
+	// (GET /api/service/limits)
+	GetLimits(ctx context.Context, request GetLimitsRequestObject) (GetLimitsResponseObject, error)
 	// GetVersion The server's version
 	// (GET /api/service/version)
 	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
@@ -12554,6 +12614,29 @@ func (sh *strictHandler) GetFirstTimeSetup(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetFirstTimeSetupResponseObject); ok {
 		return validResponse.VisitGetFirstTimeSetupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLimits operation middleware
+func (sh *strictHandler) GetLimits(ctx echo.Context) error {
+	var request GetLimitsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLimits(ctx.Request().Context(), request.(GetLimitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLimits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLimitsResponseObject); ok {
+		return validResponse.VisitGetLimitsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

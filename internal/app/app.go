@@ -60,7 +60,9 @@ func New(o Options) (*App, error) {
 	}
 	o.Events = event.NewLog(o.Pool, o.Log)
 	o.Changes = change.New(o.Pool, o.Events)
-	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log)
+	o.Changes.Limits = o.Limits
+	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log,
+		contentsource.Limits{Source: o.SourceBytes, All: o.SourcesBytes})
 	var err error
 	o.Jobs, err = job.New(o.Pool, o.Log, o.JobDelay,
 		contentsource.Jobs(o.Syncer),

@@ -54,7 +54,7 @@ var rules = map[string]rule{
 	"internal/vault":    {may: []string{"gen/db", "internal/fail", "internal/turn"}, privileges: []string{"cryptography"}},
 	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
 	"internal/event":    {may: []string{"gen/db", "internal/caller"}, privileges: []string{pool}},
-	"internal/change":   {may: []string{"gen/db", "internal/caller", "internal/event"}, privileges: []string{pool}},
+	"internal/change":   {may: []string{"gen/db", "internal/caller", "internal/event", "internal/fail"}, privileges: []string{pool}},
 	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
 	"internal/ws":       {may: []string{"internal/caller"}},
 	"internal/fail":     {privileges: []string{"net/http"}},

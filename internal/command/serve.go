@@ -97,7 +97,8 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		Options: server.Options{
 			Pool: database.pool, Vault: keys, Outbound: outbound.New(settings.AllowOutbound), Log: log, Version: version,
 			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
-			PublicURLs: settings.PublicURLs, SessionIdleDays: settings.SessionIdleDays,
+			PublicURLs: settings.PublicURLs, SessionIdleDays: settings.SessionIdleDays, Limits: settings.limits(),
+			SourceBytes: settings.SourceMiB << 20, SourcesBytes: settings.SourcesMiB << 20,
 		},
 		JobDelay:           jobDelay,
 		AuditRetentionDays: settings.AuditRetentionDays,
@@ -159,7 +160,10 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		return err
 	}
 	ended := make(chan error, 2)
-	go func() { ended <- s.Serve(plain) }()
+	limit := func(listener net.Listener) net.Listener {
+		return server.LimitConnections(listener, settings.ConnectionLimit, settings.TrustProxy, log)
+	}
+	go func() { ended <- s.Serve(limit(plain)) }()
 	if settings.HTTPSPort != 0 {
 		secure, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.HTTPSPort))
 		if err != nil {
@@ -167,7 +171,7 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		}
 		go func() {
 			cert, key := settings.certificate()
-			ended <- s.ServeTLS(secure, cert, key)
+			ended <- s.ServeTLS(limit(secure), cert, key)
 		}()
 	}
 	// Starting reads the whole contract, once; an idle server would keep what that

@@ -20,6 +20,7 @@ import (
 	"github.com/caarlos0/env/v11"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/postgres"
@@ -42,9 +43,22 @@ type Settings struct {
 	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
 	SessionIdleDays      int32             `env:"SESSION_IDLE_DAYS" envDefault:"0" help:"days without use after which a sign-in ends, 0 for never"`
-	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
 	ShutdownDelay        time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
 	AuditRetentionDays   int               `env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
+	ConnectionLimit      int               `env:"CONNECTION_LIMIT" envDefault:"256" help:"connections that one network has at a time, except for trusted proxies; 0 for no limit"`
+	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
+	SourceMiB            int64             `env:"SOURCE_MIB" envDefault:"8" help:"megabytes that are kept of one external source"`
+	SourcesMiB           int64             `env:"SOURCES_MIB" envDefault:"32" help:"megabytes that are kept of all external sources together"`
+	QuotaEntries         int64             `env:"QUOTA_ENTRIES" envDefault:"20000" help:"entries of one account or organization"`
+	QuotaConfigMiB       int64             `env:"QUOTA_CONFIG_MIB" envDefault:"64" help:"megabytes of their configurations"`
+	QuotaFolders         int64             `env:"QUOTA_FOLDERS" envDefault:"5000" help:"folders of one account or organization"`
+	QuotaIdentities      int64             `env:"QUOTA_IDENTITIES" envDefault:"10000" help:"identities of one account or organization"`
+	QuotaScripts         int64             `env:"QUOTA_SCRIPTS" envDefault:"5000" help:"scripts of one account or organization"`
+	QuotaSnippets        int64             `env:"QUOTA_SNIPPETS" envDefault:"5000" help:"snippets of one account or organization"`
+	QuotaOrganizations   int64             `env:"QUOTA_ORGANIZATIONS" envDefault:"100" help:"organizations that one account owns"`
+	QuotaSessions        int64             `env:"QUOTA_SESSIONS" envDefault:"200" help:"login sessions of one account; the least recently used ends"`
+	QuotaSockets         int64             `env:"QUOTA_SOCKETS" envDefault:"100" help:"state sockets of one account on this server"`
+	QuotaDeviceCodes     int64             `env:"QUOTA_DEVICE_CODES" envDefault:"20" help:"open device codes of one account"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
@@ -128,6 +142,17 @@ func (s Settings) check() error {
 	if s.AuditRetentionDays < 0 || s.AuditRetentionDays > 36500 {
 		problems = append(problems, errors.New("AUDIT_RETENTION_DAYS: it is a number of days from 0, which is for ever, to 36500"))
 	}
+	if s.ConnectionLimit < 0 {
+		problems = append(problems, errors.New("CONNECTION_LIMIT: a number of connections cannot be negative"))
+	}
+	if s.SourceMiB < 1 || s.SourcesMiB < 1 {
+		problems = append(problems, errors.New("SOURCE_MIB, SOURCES_MIB: at least one megabyte is needed"))
+	}
+	for kind, most := range s.limits() {
+		if most < 1 {
+			problems = append(problems, fmt.Errorf("QUOTA_*: at least one of %s is needed", kind))
+		}
+	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))
 	}
@@ -148,6 +173,15 @@ func (s Settings) check() error {
 		problems = append(problems, fmt.Errorf("DATABASE_URL: %w", err))
 	}
 	return errors.Join(problems...)
+}
+
+func (s Settings) limits() change.Limits {
+	return change.Limits{
+		change.Entries: s.QuotaEntries, change.ConfigBytes: s.QuotaConfigMiB << 20, change.Folders: s.QuotaFolders,
+		change.Identities: s.QuotaIdentities, change.Scripts: s.QuotaScripts, change.Snippets: s.QuotaSnippets,
+		change.Organizations: s.QuotaOrganizations, change.Sessions: s.QuotaSessions, change.StateSockets: s.QuotaSockets,
+		change.DeviceCodes: s.QuotaDeviceCodes,
+	}
 }
 
 // checkServe looks for what would stop a server that has already begun to start.

@@ -116,7 +116,7 @@ func (h *Handlers) CreateFolder(ctx context.Context, request api.CreateFolderReq
 		tx.Record(event.Event{
 			Action: event.FolderMgmtCreate, Owner: at, ResourceID: id, Details: event.Details{"folderName": body.Name},
 		})
-		return nil
+		return tx.Within(ctx, at, change.Folders)
 	})
 	if err != nil {
 		return nil, err

@@ -76,10 +76,16 @@ func (h *Handlers) UpdateFolder(ctx context.Context, request api.UpdateFolderReq
 		for _, owner := range owners {
 			tx.Record(event.Event{Action: event.FolderMgmtUpdate, Owner: owner, ResourceID: current.ID, Details: details})
 		}
-		if details["name"] == nil {
-			return nil
+		if details["name"] != nil {
+			err := tx.UpdateFolder(ctx, db.UpdateFolderParams{ID: current.ID, Name: *body.Name, Reach: c.Reach, ManagesAll: c.ManagesAll()})
+			if err != nil {
+				return err
+			}
 		}
-		return tx.UpdateFolder(ctx, db.UpdateFolderParams{ID: current.ID, Name: *body.Name, Reach: c.Reach, ManagesAll: c.ManagesAll()})
+		if after.Owner != before.Owner {
+			return tx.Within(ctx, after.Owner, change.Folders, change.Entries, change.ConfigBytes)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err

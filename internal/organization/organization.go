@@ -64,7 +64,7 @@ func (h *Handlers) CreateOrganization(ctx context.Context, request api.CreateOrg
 			Action: event.OrganizationCreate, Owner: caller.Organization(row.ID), ResourceID: row.ID,
 			Details: event.Details{"name": row.Name},
 		})
-		return nil
+		return tx.Within(ctx, caller.Account(caller.From(ctx).AccountID), change.Organizations)
 	})
 	if err != nil {
 		return nil, err

@@ -244,7 +244,9 @@ func (o operation) checkBody(c echo.Context) error {
 	}
 	r := c.Request()
 	hasCome := c.Get(routedKey).(*routed).bodyComes()
-	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit))
+	// As long as it says it is, so that reading does not copy it over and over.
+	read := bytes.NewBuffer(make([]byte, 0, bytes.MinRead+max(0, min(r.ContentLength, o.bodyLimit))))
+	_, err := read.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit))
 	hasCome()
 	if err != nil {
 		var tooLarge *http.MaxBytesError
@@ -254,11 +256,11 @@ func (o operation) checkBody(c echo.Context) error {
 		return fail.BadRequest("The request body could not be read")
 	}
 	if o.rawBody {
-		r.Body = io.NopCloser(bytes.NewReader(data))
+		r.Body = io.NopCloser(read)
 		return nil
 	}
 	value := any(map[string]any{})
-	if len(data) > 0 {
+	if read.Len() > 0 {
 		media, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
 		if err != nil || media != echo.MIMEApplicationJSON {
 			return fail.UnsupportedMediaType("The request body must be application/json")
@@ -266,7 +268,7 @@ func (o operation) checkBody(c echo.Context) error {
 		if charset, named := parameters["charset"]; named && !strings.EqualFold(charset, "utf-8") {
 			return fail.UnsupportedMediaType("The request body must be in UTF-8")
 		}
-		if value, err = decodeObject(data); err != nil {
+		if value, err = decodeObject(o.body, read.Bytes()); err != nil {
 			return err
 		}
 	}

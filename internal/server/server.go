@@ -4,6 +4,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -65,7 +66,13 @@ type Options struct {
 	Trust   ProxyTrust
 	// LoginLimit overrides DefaultLoginLimit when it is not 0.
 	LoginLimit int
-	// PingInterval and WriteTimeout of sockets override state's when they are not 0.
+	// Limits override the preset ones of what an owner can have.
+	Limits change.Limits
+	// SourceBytes and SourcesBytes bound what is kept of one source and of all; 0 is
+	// the source package's own.
+	SourceBytes, SourcesBytes int64
+	// PingInterval and WriteTimeout override the live feed's when they are not 0. Other
+	// answers have the same time to be read, each part of them.
 	PingInterval, WriteTimeout time.Duration
 	// DeviceLimit overrides DefaultDeviceLimit when it is not 0.
 	DeviceLimit int
@@ -109,6 +116,8 @@ type server struct {
 	sockets *sockets
 	turns   turns
 	leaving atomic.Bool
+	// patience is how long a client may take to read a part of an answer.
+	patience time.Duration
 
 	sessionIdleDays int32
 }
@@ -125,22 +134,24 @@ func New(options Options) (*Server, error) {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
 	all := newOperations(options, contract)
-	feed := feed.New(feed.Options{
+	live := feed.New(feed.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout, SessionIdleDays: options.SessionIdleDays,
+		MaxSockets: options.Limits.Of(change.StateSockets),
 	})
 	s := &server{
-		pool:    options.Pool,
-		queries: db.New(options.Pool),
-		log:     options.Log,
-		trust:   options.Trust,
-		metrics: newMetrics(options.Pool),
-		sockets: newSockets(),
-		turns:   newTurns(),
+		pool:     options.Pool,
+		queries:  db.New(options.Pool),
+		log:      options.Log,
+		trust:    options.Trust,
+		metrics:  newMetrics(options.Pool),
+		sockets:  newSockets(),
+		turns:    newTurns(),
+		patience: cmp.Or(options.WriteTimeout, feed.DefaultWriteTimeout),
 
 		sessionIdleDays: options.SessionIdleDays,
 	}
-	s.metrics.count(feed)
+	s.metrics.count(live)
 	if options.LoginLimit == 0 {
 		options.LoginLimit = DefaultLoginLimit
 	}
@@ -171,10 +182,10 @@ func New(options Options) (*Server, error) {
 	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
-	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(feed)); err != nil {
+	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(live)); err != nil {
 		return nil, err
 	}
-	return &Server{e, feed, s.sockets, &s.leaving}, nil
+	return &Server{e, live, s.sockets, &s.leaving}, nil
 }
 
 // middlewares builds what stands before each operation: its name in the log, its
