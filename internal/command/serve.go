@@ -74,7 +74,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.close()) }()
-	if err := migrations.Up(ctx, database.pool, version, log); err != nil {
+	if err := migrations.Up(ctx, database.direct, version, log); err != nil {
 		return err
 	}
 	master, err := settings.masterKey()
@@ -99,6 +99,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
 			PublicURLs: settings.PublicURLs, SessionIdleDays: settings.SessionIdleDays,
 		},
+		Direct:             database.direct,
 		JobDelay:           jobDelay,
 		AuditRetentionDays: settings.AuditRetentionDays,
 	})
