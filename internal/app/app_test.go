@@ -57,9 +57,12 @@ func TestJobsAndRequestsShareTheSyncersPlaces(t *testing.T) {
 	t.Cleanup(release) // of a failed test, too, and before the rest waits for it
 
 	answers := make(chan *testserver.Response, places)
-	admin := s.Admin.On(&testserver.Server{URL: listener.URL})
-	for _, id := range ids[:places] {
-		go func() { answers <- admin.Post(fmt.Sprintf("/api/sources/%d/sync", id), nil) }()
+	// One account has half of the places.
+	s.Promote(t, s.Owner)
+	there := &testserver.Server{URL: listener.URL}
+	admins := []*testserver.Client{s.Admin.On(there), s.Owner.On(there)}
+	for i, id := range ids[:places] {
+		go func() { answers <- admins[i%2].Post(fmt.Sprintf("/api/sources/%d/sync", id), nil) }()
 	}
 	for range places {
 		<-asked
