@@ -34,7 +34,7 @@ func (h *Handlers) RegisterAccount(ctx context.Context, request api.RegisterAcco
 	if _, err := mayRegister(ctx, h.queries); err != nil {
 		return nil, err
 	}
-	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	hash, err := vault.HashPassword(ctx, 0, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}
@@ -132,11 +132,11 @@ func (h *Handlers) UpdateName(ctx context.Context, request api.UpdateNameRequest
 
 // UpdatePassword sets the caller's password. Sessions and API keys stay valid.
 func (h *Handlers) UpdatePassword(ctx context.Context, request api.UpdatePasswordRequestObject) (api.UpdatePasswordResponseObject, error) {
-	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	id := caller.From(ctx).AccountID
+	hash, err := vault.HashPassword(ctx, id, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}
-	id := caller.From(ctx).AccountID
 	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		username, err := tx.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: id})
 		if err != nil {

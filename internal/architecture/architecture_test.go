@@ -51,7 +51,7 @@ var rules = map[string]rule{
 	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/docs":     {privileges: []string{"net/http"}},
-	"internal/vault":    {may: []string{"gen/db"}, privileges: []string{"cryptography"}},
+	"internal/vault":    {may: []string{"gen/db", "internal/fail", "internal/turn"}, privileges: []string{"cryptography"}},
 	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
 	"internal/event":    {may: []string{"gen/db", "internal/caller"}, privileges: []string{pool}},
 	"internal/change":   {may: []string{"gen/db", "internal/caller", "internal/event"}, privileges: []string{pool}},

@@ -63,6 +63,11 @@ func ServiceUnavailable(message string) error {
 	return &Error{Status: http.StatusServiceUnavailable, Message: message}
 }
 
+// Busy is 503 for what is there, but taken: it is worth trying again in a second.
+func Busy(message string) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Message: message, Header: map[string]string{"Retry-After": "1"}}
+}
+
 // OnNoRows names the failure of a query that found nothing; other errors pass.
 func OnNoRows(err, failure error) error {
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -95,10 +95,7 @@ var (
 
 // errTaken is for what another change holds for longer than is worth the wait with
 // a connection.
-var errTaken = &fail.Error{
-	Status: http.StatusServiceUnavailable, Message: "Somebody else is changing this. Please try again later.",
-	Header: map[string]string{"Retry-After": "1"},
-}
+var errTaken = fail.Busy("Somebody else is changing this. Please try again later.")
 
 // statusClientClosedRequest is nginx's name for a request that nobody waits for.
 const statusClientClosedRequest = 499

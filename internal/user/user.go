@@ -70,7 +70,7 @@ func (h *Handlers) ListUsers(ctx context.Context, request api.ListUsersRequestOb
 
 // CreateUser adds an account with the default group.
 func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequestObject) (api.CreateUserResponseObject, error) {
-	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	hash, err := vault.HashPassword(ctx, caller.From(ctx).AccountID, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequest
 // UpdateUserPassword sets the password of an account that has no permission
 // beyond the caller's: whoever knows a password can act with all of them.
 func (h *Handlers) UpdateUserPassword(ctx context.Context, request api.UpdateUserPasswordRequestObject) (api.UpdateUserPasswordResponseObject, error) {
-	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	hash, err := vault.HashPassword(ctx, caller.From(ctx).AccountID, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}

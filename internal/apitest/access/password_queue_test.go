@@ -1,0 +1,36 @@
+package access_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/testserver"
+)
+
+// Hashing takes a processor for long. Who has much of it to do does not keep
+// others from signing in.
+// Not parallel: the sign-ins of other tests wait in the same queue.
+func TestManyPasswordChangesLeaveSignInsAlone(t *testing.T) {
+	s := testserver.New(t)
+	var working sync.WaitGroup
+	for range 64 {
+		working.Go(func() {
+			answer := s.Stranger.Patch("/api/account/password", body{"password": "another password"})
+			assert.Contains(t, []int{200, 429, 503}, answer.Status, "%s", answer.Body)
+		})
+	}
+	var over atomic.Bool
+	go func() { working.Wait(); over.Store(true) }()
+	var slowest time.Duration
+	for !over.Load() {
+		began := time.Now()
+		s.Anonymous.Post("/api/auth/login", body{"username": "owner", "password": testserver.Password}).Want(200)
+		slowest = max(slowest, time.Since(began))
+	}
+	require.Less(t, slowest, 2*time.Second)
+}
