@@ -66,7 +66,7 @@ var rules = map[string]rule{
 	"internal/timestamp":  {},
 	"internal/turn":       {},
 	"internal/outbound":   {privileges: []string{"net/http"}},
-	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail"}},
+	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail", "internal/turn"}},
 	// What all ways to sign in share.
 	"internal/signin": {may: []string{"gen/api", "gen/db", "internal/caller", "internal/change", "internal/event", "internal/ratelimit", "internal/vault"}},
 

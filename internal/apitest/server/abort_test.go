@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -18,10 +17,8 @@ import (
 func TestConnectionsSurviveAbortedRequests(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	pool, err := app.OpenPool(t.Context(), s.Pool.Config().ConnString())
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	served := testserver.Serve(t, pool, s.Vault)
+	served := own(t, s)
+	pool := served.Pool
 	abort := func(wait time.Duration) {
 		t.Helper()
 		locked, err := s.Pool.Begin(t.Context())

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -17,12 +18,12 @@ const tooSlow = "The request took too long. Please try again later."
 
 // own starts a server on the database of another one, with connections as in
 // production.
-func own(t *testing.T, s *testserver.Server) *testserver.Server {
+func own(t *testing.T, s *testserver.Server, changes ...func(*server.Options)) *testserver.Server {
 	t.Helper()
 	pool, err := app.OpenPool(t.Context(), s.Pool.Config().ConnString())
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	return testserver.Serve(t, pool, s.Vault, manyLogins)
+	return testserver.Serve(t, pool, s.Vault, changes...)
 }
 
 // meanwhile sends a request again and again while others are under way, and
