@@ -59,8 +59,12 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if r.socket == nil {
 			took := time.Since(start)
+			level := slog.LevelInfo
+			if c.Path() == healthPath || c.Path() == readyPath {
+				level = slog.LevelDebug // asked for every few seconds, by nobody
+			}
 			s.metrics.observe(r.operation, c.Request().Method, c.Response().Status, took)
-			s.log.LogAttrs(ctx, slog.LevelInfo, "request", append(line, slog.Duration("took", took))...)
+			s.log.LogAttrs(ctx, level, "request", append(line, slog.Duration("took", took))...)
 			return nil
 		}
 		if r.closeCode != 0 {

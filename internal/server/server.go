@@ -39,6 +39,12 @@ const (
 	DefaultDeviceLimit = 10
 )
 
+// Where machines ask how the server is.
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
+)
+
 // readyTimeout is how long /readyz waits for the database.
 const readyTimeout = 2 * time.Second
 
@@ -141,8 +147,8 @@ func New(options Options) (*Server, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	e.Pre(s.observe, aliases(contract))
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
+	e.GET(healthPath, s.healthz)
+	e.GET(readyPath, s.readyz)
 	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
 	e.GET("/api/openapi.json", serveContract)
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))

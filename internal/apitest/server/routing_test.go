@@ -122,6 +122,7 @@ func TestServiceEndpoints(t *testing.T) {
 	s := testserver.New(t)
 	require.Equal(t, "ok\n", string(s.Anonymous.Get("/healthz").Want(200).Body))
 	require.Equal(t, "ready\n", string(s.Anonymous.Get("/readyz").Want(200).Body))
+	require.NotContains(t, s.Log.String(), `"level":"INFO"`, "what is asked all the time is no news")
 
 	s.Owner.Get("/api/account/me").Want(200)
 	metrics := string(s.Anonymous.Get("/metrics").Want(200).Body)
