@@ -24,6 +24,9 @@ const (
 	// given up.
 	cancelDelay = 500 * time.Millisecond
 	abandonTime = 3 * time.Second
+	// pingTime is how long a connection that was idle has to show that its other end
+	// lives; what comes after a failover has other connections.
+	pingTime = 2 * time.Second
 	// silenceTime is how long a database's machine may leave what is sent to it
 	// without an acknowledgement.
 	silenceTime = 10 * time.Second
@@ -82,6 +85,14 @@ func configure(url string) (*pgxpool.Config, error) {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
 	}
 	config.MaxConns = poolSize
+	config.PingTimeout = pingTime
+	config.BeforeClose = func(conn *pgx.Conn) {
+		// What is given up would keep its place for the 15 seconds that pgx gives the
+		// other end to say goodbye.
+		if conn.IsClosed() {
+			_ = conn.PgConn().Conn().Close()
+		}
+	}
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
 	config.ConnConfig.DialFunc = (&net.Dialer{KeepAlive: silenceTime, Control: limitSilence}).DialContext
 	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler { return &watcher{conn: conn} }

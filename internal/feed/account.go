@@ -42,6 +42,8 @@ type account struct {
 	dirty    topicSet
 	phase    phase
 	computed time.Time
+	// retry is the pause after the last round, 0 if nothing failed in it.
+	retry time.Duration
 }
 
 // job is an account's next round: what its sockets get. There
@@ -215,6 +217,9 @@ func (h *Hub) done(j job, failed topicSet) {
 	defer h.mu.Unlock()
 	a := j.account
 	a.phase, a.computed = idle, time.Now()
+	if failed == 0 {
+		a.retry = 0
+	}
 	left := a.dirty
 	for _, t := range j.targets {
 		t.socket.wanted |= t.topics & failed
@@ -224,7 +229,8 @@ func (h *Hub) done(j job, failed topicSet) {
 	}
 	switch {
 	case failed != 0:
-		h.schedule(a, retryInterval)
+		a.retry = longer(a.retry)
+		h.schedule(a, a.retry)
 	case left != 0:
 		h.schedule(a, debounce)
 	}

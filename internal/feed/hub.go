@@ -25,9 +25,14 @@ const (
 	DefaultPingInterval = 30 * time.Second
 	// DefaultWriteTimeout is how long one message may take to be read.
 	DefaultWriteTimeout = 10 * time.Second
-	// retryInterval is the pause before what has failed is repeated.
-	retryInterval = 500 * time.Millisecond
+	// firstRetry and lastRetry are the pauses before what has failed is repeated,
+	// growing from one to the other.
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = 5 * time.Second
 )
+
+// longer is the pause after one that was not enough; the first is after 0.
+func longer(pause time.Duration) time.Duration { return min(max(2*pause, firstRetry), lastRetry) }
 
 // Options are what a hub is made of.
 type Options struct {
@@ -227,6 +232,7 @@ func (h *Hub) apply(ctx context.Context, events []event.Committed) {
 // membersAmong asks until it is answered or the context ends: without an answer
 // nobody would hear of the change.
 func (h *Hub) membersAmong(ctx context.Context, organizations, accounts []int64) ([]db.ListMembersAmongRow, error) {
+	var pause time.Duration
 	for {
 		attempt, cancel := context.WithTimeout(ctx, computeTimeout)
 		members, err := h.queries.ListMembersAmong(attempt, db.ListMembersAmongParams{OrganizationIds: organizations, AccountIds: accounts})
@@ -235,8 +241,9 @@ func (h *Hub) membersAmong(ctx context.Context, organizations, accounts []int64)
 			return members, err
 		}
 		h.options.Log.WarnContext(ctx, "find the members that a change concerns", "error", err)
+		pause = longer(pause)
 		select {
-		case <-time.After(retryInterval):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

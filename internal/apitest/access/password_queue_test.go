@@ -14,8 +14,8 @@ import (
 
 // Hashing takes a processor for long. Who has much of it to do does not keep
 // others from signing in.
+// Not parallel: the sign-ins of other tests wait in the same queue.
 func TestManyPasswordChangesLeaveSignInsAlone(t *testing.T) {
-	t.Parallel()
 	s := testserver.New(t)
 	var working sync.WaitGroup
 	for range 64 {
@@ -26,9 +26,11 @@ func TestManyPasswordChangesLeaveSignInsAlone(t *testing.T) {
 	}
 	var over atomic.Bool
 	go func() { working.Wait(); over.Store(true) }()
+	var slowest time.Duration
 	for !over.Load() {
 		began := time.Now()
 		s.Anonymous.Post("/api/auth/login", body{"username": "owner", "password": testserver.Password}).Want(200)
-		require.Less(t, time.Since(began), 2*time.Second)
+		slowest = max(slowest, time.Since(began))
 	}
+	require.Less(t, slowest, 2*time.Second)
 }
