@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -28,6 +29,10 @@ const (
 	maxUsername = 255
 	maxSubject  = 255
 	maxName     = 50
+	// maxAge is how long ago, or how far ahead, an ID token may have been issued.
+	maxAge = 10 * time.Minute
+	// leeway is how far two clocks may differ.
+	leeway = time.Minute
 )
 
 // claims are what a provider says of a person.
@@ -37,9 +42,13 @@ type claims map[string]any
 // its claims, with the attributes that it lacks from the UserInfo endpoint.
 func verify(ctx context.Context, provider *oidc.Provider, token *oauth2.Token, login db.FinishOidcLoginRow) (claims, error) {
 	text, _ := token.Extra("id_token").(string)
-	idToken, err := provider.Verifier(&oidc.Config{ClientID: login.ClientID}).Verify(ctx, text)
+	idToken, err := provider.Verifier(&oidc.Config{ClientID: login.ClientID, SkipExpiryCheck: true}).Verify(ctx, text)
 	if err != nil {
 		return nil, err
+	}
+	now := time.Now()
+	if idToken.Expiry.Add(leeway).Before(now) || now.Sub(idToken.IssuedAt).Abs() > maxAge {
+		return nil, errors.New("the ID token is too old, or of another time")
 	}
 	if subtle.ConstantTimeCompare(vault.HashToken(idToken.Nonce), login.NonceHash) != 1 {
 		return nil, errors.New("the ID token has another nonce")
@@ -52,6 +61,9 @@ func verify(ctx context.Context, provider *oidc.Provider, token *oauth2.Token, l
 	var found claims
 	if err := idToken.Claims(&found); err != nil {
 		return nil, err
+	}
+	if begin, given := found["nbf"].(float64); given && time.Unix(int64(begin), 0).After(now.Add(leeway)) {
+		return nil, errors.New("the ID token does not hold yet")
 	}
 	if party, given := found["azp"]; given && party != any(login.ClientID) || !given && len(idToken.Audience) > 1 {
 		return nil, errors.New("the ID token is for another party")
