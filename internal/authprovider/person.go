@@ -22,6 +22,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
+	"github.com/nexterm-go/nexterm/internal/username"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -110,10 +111,11 @@ func toPerson(login db.FinishOidcLoginRow, found claims) (person, error) {
 	if p.subject == "" || !plain(p.subject) || utf8.RuneCountInString(p.subject) > maxSubject {
 		return p, because(refusedProof, errors.New("the ID token has no usable subject"))
 	}
-	// What cannot be seen would make one name look like another.
-	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	// What cannot be seen, or looks like something else, would make one name look
+	// like another.
+	unseen := func(r rune) bool { return !unicode.IsPrint(r) || ignorable(r) }
 	if p.username == "" || !plain(p.username) || utf8.RuneCountInString(p.username) > maxUsername ||
-		strings.ContainsFunc(p.username, unseen) || strings.TrimSpace(p.username) != p.username {
+		strings.ContainsFunc(p.username, unseen) || strings.TrimSpace(p.username) != p.username || username.Mixed(p.username) {
 		return p, because(refusedUsername, fmt.Errorf("the claim %q is no usable username", login.UsernameAttribute))
 	}
 	var err error
@@ -180,7 +182,7 @@ func (p person) signIn(ctx context.Context, tx *change.Tx) (token string, id int
 
 func (p person) create(ctx context.Context, tx *change.Tx) (id int64, err error) {
 	id, err = tx.CreateAccount(ctx, db.CreateAccountParams{
-		Username: p.username, FirstName: or(p.firstName, ""), LastName: or(p.lastName, ""),
+		Username: p.username, FoldedUsername: username.Fold(p.username), FirstName: or(p.firstName, ""), LastName: or(p.lastName, ""),
 	})
 	if err != nil {
 		return 0, fail.OnConstraint(err, "accounts_username_unique", refusedDuplicate)

@@ -66,7 +66,7 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 	setenv(t, map[string]string{
 		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
 		"SESSION_IDLE_DAYS": "-1",
-		"ENCRYPTION_KEY": someKey, "ENCRYPTION_KEY_FILE": "key",
+		"ENCRYPTION_KEY":    someKey, "ENCRYPTION_KEY_FILE": "key",
 	})
 	_, err := readSettings()
 	require.Error(t, err)
