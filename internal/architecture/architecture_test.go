@@ -82,7 +82,7 @@ var rules = map[string]rule{
 
 	"internal/audit":        {tag: true},
 	"internal/account":      {tag: true},
-	"internal/entry":        {tag: true, may: []string{"internal/tree"}},
+	"internal/entry":        {tag: true, may: []string{"internal/ratelimit", "internal/tree"}},
 	"internal/folder":       {tag: true, may: []string{"internal/tree"}},
 	"internal/apikey":       {tag: true},
 	"internal/device":       {tag: true},

@@ -5123,7 +5123,9 @@ type ClientInterface interface {
 
 	// WakeEntry Wake a server
 	//
-	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
+	// has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
+	// account may send 10 in a minute.
 	//
 	// Corresponds with POST /api/entry/{entryId}/wake (the `WakeEntry` operationId).
 	WakeEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7639,7 +7641,9 @@ func (c *Client) RepositionEntry(ctx context.Context, entryID EntryID, body Repo
 
 // WakeEntry Wake a server
 //
-// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
+// has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
+// account may send 10 in a minute.
 //
 // Corresponds with POST /api/entry/{entryId}/wake (the `WakeEntry` operationId).
 func (c *Client) WakeEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -15876,7 +15880,9 @@ type ClientWithResponsesInterface interface {
 
 	// WakeEntryWithResponse Wake a server
 	//
-	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
+	// has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
+	// account may send 10 in a minute.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -21285,6 +21291,15 @@ func (r RepositionEntryResponse) ContentType() string {
 	return ""
 }
 
+// WakeEntryResponse429Headers the declared response headers of an HTTP 429 response for WakeEntry
+type WakeEntryResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
 type WakeEntryResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -21296,10 +21311,14 @@ type WakeEntryResponse struct {
 	JSON401 *Unauthorized
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *InternalServerError
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *WakeEntryResponse429Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -21320,6 +21339,11 @@ func (r WakeEntryResponse) GetJSON401() *Unauthorized {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r WakeEntryResponse) GetJSON404() *NotFound {
 	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r WakeEntryResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -29109,7 +29133,9 @@ func (c *ClientWithResponses) RepositionEntryWithResponse(ctx context.Context, e
 
 // WakeEntryWithResponse Wake a server
 //
-// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
+// has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
+// account may send 10 in a minute.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -34422,6 +34448,13 @@ func ParseWakeEntryResponse(rsp *http.Response) (*WakeEntryResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalServerError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -34436,6 +34469,47 @@ func ParseWakeEntryResponse(rsp *http.Response) (*WakeEntryResponse, error) {
 		}
 		response.JSON503 = &dest
 
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers WakeEntryResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
 	}
 
 	return response, nil
