@@ -26,6 +26,8 @@ $$;
 create table accounts (
     id              bigint generated always as identity primary key,
     username        text        not null,
+    -- How the username is compared, null where that is the name itself.
+    folded_username text,
     first_name      text        not null,
     last_name       text        not null,
     password_hash   text        not null,
@@ -35,13 +37,14 @@ create table accounts (
     avatar_hash     text,
     active_theme_id bigint,
     created_at      timestamptz not null default now(),
-    constraint accounts_username_unique unique (username),
     constraint accounts_username_length check (char_length(username) between 1 and 255),
     constraint accounts_session_sync_known check (session_sync in ('across_devices', 'same_browser', 'same_tab')),
     constraint accounts_preferences_object check (jsonb_typeof(preferences) = 'object')
 );
 create index accounts_by_name_part on accounts
     using gin (lower(username) gin_trgm_ops, lower(first_name) gin_trgm_ops, lower(last_name) gin_trgm_ops);
+
+create unique index accounts_username_unique on accounts (coalesce(folded_username, username));
 
 create table sessions (
     id              bigint      generated always as identity primary key,

@@ -8,8 +8,8 @@ select not exists (select from accounts) as first_time_setup,
        exists (select from auth_providers p where p.is_internal and p.enabled and p.allow_registration) as self_registration;
 
 -- name: CreateAccount :one
-insert into accounts (username, first_name, last_name, password_hash)
-values (@username, @first_name, @last_name, @password_hash)
+insert into accounts (username, folded_username, first_name, last_name, password_hash)
+values (@username, nullif(@folded_username::text, @username), @first_name, @last_name, @password_hash)
 returning id;
 
 -- name: AddAdministrator :exec

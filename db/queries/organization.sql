@@ -74,9 +74,9 @@ order by a.id;
 -- No row: there is no such organization. The unique constraint decides between
 -- two invitations at once; the loser sees neither a status nor itself invited.
 with target as (
-    select o.id as organization_id, a.id as account_id
+    select o.id as organization_id, a.id as account_id, a.username
     from organizations o
-             left join accounts a on a.username = @username
+             left join accounts a on coalesce(a.folded_username, a.username) = @folded_username::text
     where o.id = @organization_id
 ), invited as (
     insert into organization_members (organization_id, account_id, invited_by)
@@ -86,7 +86,7 @@ with target as (
     on conflict on constraint organization_members_unique do nothing
     returning account_id
 )
-select t.account_id, m.status, exists (select from invited) as invited
+select t.account_id, t.username, m.status, exists (select from invited) as invited
 from target t
          left join organization_members m on m.organization_id = t.organization_id and m.account_id = t.account_id;
 

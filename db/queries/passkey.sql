@@ -22,7 +22,7 @@ returning kind, account_id, origin, rp_id, (expires_at > now())::boolean as open
 select p.credential_id, p.transports, p.account_id
 from passkeys p
          join accounts a on a.id = p.account_id
-where a.username = @username
+where coalesce(a.folded_username, a.username) = @folded_username::text
   and p.rp_id = @rp_id
 order by p.created_at desc, p.id desc;
 

@@ -7,23 +7,23 @@ order by a.id;
 -- name: SetPassword :one
 update accounts
 set password_hash = @password_hash
-where username = @username
+where coalesce(folded_username, username) = @folded_username::text
 returning id;
 
 -- name: GetAccountID :one
 select id
 from accounts
-where username = @username;
+where coalesce(folded_username, username) = @folded_username::text;
 
 -- name: ResetTOTP :one
 -- No row: there is no such account. The answer is what it was before.
 with forgotten as (
     delete from totp_secrets s
     using accounts f
-    where f.username = @username and s.account_id = f.id and s.kind = 'active')
+    where coalesce(f.folded_username, f.username) = @folded_username::text and s.account_id = f.id and s.kind = 'active')
 update accounts a
 set totp_enabled = false, totp_last_step = null
-from (select b.id, b.totp_enabled from accounts b where b.username = @username for update) as before
+from (select b.id, b.totp_enabled from accounts b where coalesce(b.folded_username, b.username) = @folded_username::text for update) as before
 where a.id = before.id
 returning a.id, before.totp_enabled;
 

@@ -4,7 +4,7 @@
 select coalesce(a.id, 0)::bigint as id, coalesce(a.password_hash, '')::text as password_hash,
        coalesce(a.totp_enabled, false)::boolean as totp_enabled, t.ciphertext as totp_ciphertext
 from auth_providers p
-         left join accounts a on a.username = @username
+         left join accounts a on coalesce(a.folded_username, a.username) = @folded_username::text
          left join totp_secrets t on t.account_id = a.id and t.kind = 'active'
 where p.is_internal
   and p.enabled;

@@ -1643,7 +1643,7 @@ type LoginRequest struct {
 	Code     *TotpCode `json:"code,omitempty"`
 	Password string    `json:"password"`
 
-	// Username Exact and case-sensitive.
+	// Username The whole of it, in any case.
 	Username string `json:"username"`
 }
 
@@ -1739,7 +1739,7 @@ type NewAccount struct {
 	LastName PersonName `json:"lastName"`
 	Password string     `json:"password"`
 
-	// Username ASCII letters and digits, case-sensitive.
+	// Username ASCII letters and digits. One that differs from another account's in case only is taken.
 	Username string `json:"username"`
 }
 
@@ -1838,7 +1838,7 @@ type NewIdentity struct {
 
 // NewInvitation Example: {"username":"ada"}
 type NewInvitation struct {
-	// Username Exact and case-sensitive.
+	// Username The whole of it, in any case.
 	Username string `json:"username"`
 }
 

@@ -23,21 +23,23 @@ func (q *Queries) AddAdministrator(ctx context.Context, accountID int64) error {
 }
 
 const createAccount = `-- name: CreateAccount :one
-insert into accounts (username, first_name, last_name, password_hash)
-values ($1, $2, $3, $4)
+insert into accounts (username, folded_username, first_name, last_name, password_hash)
+values ($1, nullif($2::text, $1), $3, $4, $5)
 returning id
 `
 
 type CreateAccountParams struct {
-	Username     string
-	FirstName    string
-	LastName     string
-	PasswordHash string
+	Username       string
+	FoldedUsername string
+	FirstName      string
+	LastName       string
+	PasswordHash   string
 }
 
 func (q *Queries) CreateAccount(ctx context.Context, arg CreateAccountParams) (int64, error) {
 	row := q.db.QueryRow(ctx, createAccount,
 		arg.Username,
+		arg.FoldedUsername,
 		arg.FirstName,
 		arg.LastName,
 		arg.PasswordHash,

@@ -215,9 +215,9 @@ func (q *Queries) HasOrganization(ctx context.Context, id int64) (bool, error) {
 
 const inviteMember = `-- name: InviteMember :one
 with target as (
-    select o.id as organization_id, a.id as account_id
+    select o.id as organization_id, a.id as account_id, a.username
     from organizations o
-             left join accounts a on a.username = $1
+             left join accounts a on coalesce(a.folded_username, a.username) = $1::text
     where o.id = $2
 ), invited as (
     insert into organization_members (organization_id, account_id, invited_by)
@@ -227,19 +227,20 @@ with target as (
     on conflict on constraint organization_members_unique do nothing
     returning account_id
 )
-select t.account_id, m.status, exists (select from invited) as invited
+select t.account_id, t.username, m.status, exists (select from invited) as invited
 from target t
          left join organization_members m on m.organization_id = t.organization_id and m.account_id = t.account_id
 `
 
 type InviteMemberParams struct {
-	Username       string
+	FoldedUsername string
 	OrganizationID int64
 	InvitedBy      int64
 }
 
 type InviteMemberRow struct {
 	AccountID *int64
+	Username  *string
 	Status    *string
 	Invited   bool
 }
@@ -247,9 +248,14 @@ type InviteMemberRow struct {
 // No row: there is no such organization. The unique constraint decides between
 // two invitations at once; the loser sees neither a status nor itself invited.
 func (q *Queries) InviteMember(ctx context.Context, arg InviteMemberParams) (InviteMemberRow, error) {
-	row := q.db.QueryRow(ctx, inviteMember, arg.Username, arg.OrganizationID, arg.InvitedBy)
+	row := q.db.QueryRow(ctx, inviteMember, arg.FoldedUsername, arg.OrganizationID, arg.InvitedBy)
 	var i InviteMemberRow
-	err := row.Scan(&i.AccountID, &i.Status, &i.Invited)
+	err := row.Scan(
+		&i.AccountID,
+		&i.Username,
+		&i.Status,
+		&i.Invited,
+	)
 	return i, err
 }
 

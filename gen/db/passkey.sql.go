@@ -14,14 +14,14 @@ const beginPasskeyLogin = `-- name: BeginPasskeyLogin :many
 select p.credential_id, p.transports, p.account_id
 from passkeys p
          join accounts a on a.id = p.account_id
-where a.username = $1
+where coalesce(a.folded_username, a.username) = $1::text
   and p.rp_id = $2
 order by p.created_at desc, p.id desc
 `
 
 type BeginPasskeyLoginParams struct {
-	Username string
-	RpID     string
+	FoldedUsername string
+	RpID           string
 }
 
 type BeginPasskeyLoginRow struct {
@@ -31,7 +31,7 @@ type BeginPasskeyLoginRow struct {
 }
 
 func (q *Queries) BeginPasskeyLogin(ctx context.Context, arg BeginPasskeyLoginParams) ([]BeginPasskeyLoginRow, error) {
-	rows, err := q.db.Query(ctx, beginPasskeyLogin, arg.Username, arg.RpID)
+	rows, err := q.db.Query(ctx, beginPasskeyLogin, arg.FoldedUsername, arg.RpID)
 	if err != nil {
 		return nil, err
 	}

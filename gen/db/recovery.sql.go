@@ -33,11 +33,11 @@ func (q *Queries) EnablePasswords(ctx context.Context) (EnablePasswordsRow, erro
 const getAccountID = `-- name: GetAccountID :one
 select id
 from accounts
-where username = $1
+where coalesce(folded_username, username) = $1::text
 `
 
-func (q *Queries) GetAccountID(ctx context.Context, username string) (int64, error) {
-	row := q.db.QueryRow(ctx, getAccountID, username)
+func (q *Queries) GetAccountID(ctx context.Context, foldedUsername string) (int64, error) {
+	row := q.db.QueryRow(ctx, getAccountID, foldedUsername)
 	var id int64
 	err := row.Scan(&id)
 	return id, err
@@ -90,10 +90,10 @@ const resetTOTP = `-- name: ResetTOTP :one
 with forgotten as (
     delete from totp_secrets s
     using accounts f
-    where f.username = $1 and s.account_id = f.id and s.kind = 'active')
+    where coalesce(f.folded_username, f.username) = $1::text and s.account_id = f.id and s.kind = 'active')
 update accounts a
 set totp_enabled = false, totp_last_step = null
-from (select b.id, b.totp_enabled from accounts b where b.username = $1 for update) as before
+from (select b.id, b.totp_enabled from accounts b where coalesce(b.folded_username, b.username) = $1::text for update) as before
 where a.id = before.id
 returning a.id, before.totp_enabled
 `
@@ -104,8 +104,8 @@ type ResetTOTPRow struct {
 }
 
 // No row: there is no such account. The answer is what it was before.
-func (q *Queries) ResetTOTP(ctx context.Context, username string) (ResetTOTPRow, error) {
-	row := q.db.QueryRow(ctx, resetTOTP, username)
+func (q *Queries) ResetTOTP(ctx context.Context, foldedUsername string) (ResetTOTPRow, error) {
+	row := q.db.QueryRow(ctx, resetTOTP, foldedUsername)
 	var i ResetTOTPRow
 	err := row.Scan(&i.ID, &i.TOTPEnabled)
 	return i, err
@@ -114,17 +114,17 @@ func (q *Queries) ResetTOTP(ctx context.Context, username string) (ResetTOTPRow,
 const setPassword = `-- name: SetPassword :one
 update accounts
 set password_hash = $1
-where username = $2
+where coalesce(folded_username, username) = $2::text
 returning id
 `
 
 type SetPasswordParams struct {
-	PasswordHash string
-	Username     string
+	PasswordHash   string
+	FoldedUsername string
 }
 
 func (q *Queries) SetPassword(ctx context.Context, arg SetPasswordParams) (int64, error) {
-	row := q.db.QueryRow(ctx, setPassword, arg.PasswordHash, arg.Username)
+	row := q.db.QueryRow(ctx, setPassword, arg.PasswordHash, arg.FoldedUsername)
 	var id int64
 	err := row.Scan(&id)
 	return id, err

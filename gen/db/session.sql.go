@@ -295,7 +295,7 @@ const login = `-- name: Login :one
 select coalesce(a.id, 0)::bigint as id, coalesce(a.password_hash, '')::text as password_hash,
        coalesce(a.totp_enabled, false)::boolean as totp_enabled, t.ciphertext as totp_ciphertext
 from auth_providers p
-         left join accounts a on a.username = $1
+         left join accounts a on coalesce(a.folded_username, a.username) = $1::text
          left join totp_secrets t on t.account_id = a.id and t.kind = 'active'
 where p.is_internal
   and p.enabled
@@ -310,8 +310,8 @@ type LoginRow struct {
 
 // Everything that decides a sign-in. No row: nobody signs in with a password. The
 // id 0: there is no such account.
-func (q *Queries) Login(ctx context.Context, username string) (LoginRow, error) {
-	row := q.db.QueryRow(ctx, login, username)
+func (q *Queries) Login(ctx context.Context, foldedUsername string) (LoginRow, error) {
+	row := q.db.QueryRow(ctx, login, foldedUsername)
 	var i LoginRow
 	err := row.Scan(
 		&i.ID,

@@ -12,6 +12,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
+	"github.com/nexterm-go/nexterm/internal/username"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -48,7 +49,7 @@ func (h *Handlers) RegisterAccount(ctx context.Context, request api.RegisterAcco
 			return err
 		}
 		id, err := tx.CreateAccount(ctx, db.CreateAccountParams{
-			Username: request.Body.Username, PasswordHash: hash,
+			Username: request.Body.Username, FoldedUsername: username.Fold(request.Body.Username), PasswordHash: hash,
 			FirstName: request.Body.FirstName, LastName: request.Body.LastName,
 		})
 		if err != nil {

@@ -32,7 +32,7 @@ type rule struct {
 // tagImports are what every tag may import besides libraries.
 var tagImports = []string{
 	"gen/api", "gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/origin",
-	"internal/permission", "internal/signin", "internal/timestamp", "internal/vault",
+	"internal/permission", "internal/signin", "internal/timestamp", "internal/username", "internal/vault",
 }
 
 // rules has a row for every package of the module. Patterns end in /... .
@@ -58,13 +58,14 @@ var rules = map[string]rule{
 	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
 	"internal/ws":       {may: []string{"internal/caller"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
-	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/signin", "internal/vault"}},
+	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/signin", "internal/username", "internal/vault"}},
 	"internal/postgres": {},
 
 	"internal/origin":     {may: []string{"internal/caller"}},
 	"internal/permission": {},
 	"internal/timestamp":  {},
 	"internal/turn":       {},
+	"internal/username":   {},
 	"internal/outbound":   {privileges: []string{"net/http"}},
 	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail", "internal/turn"}},
 	// What all ways to sign in share.
@@ -85,7 +86,7 @@ var rules = map[string]rule{
 
 	"internal/audit":        {tag: true},
 	"internal/account":      {tag: true},
-	"internal/entry":        {tag: true, may: []string{"internal/tree"}},
+	"internal/entry":        {tag: true, may: []string{"internal/ratelimit", "internal/tree"}},
 	"internal/folder":       {tag: true, may: []string{"internal/tree"}},
 	"internal/apikey":       {tag: true},
 	"internal/device":       {tag: true},

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
+	"github.com/nexterm-go/nexterm/internal/username"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -28,6 +30,10 @@ const (
 	maxUsername = 255
 	maxSubject  = 255
 	maxName     = 50
+	// maxAge is how long ago, or how far ahead, an ID token may have been issued.
+	maxAge = 10 * time.Minute
+	// leeway is how far two clocks may differ.
+	leeway = time.Minute
 )
 
 // claims are what a provider says of a person.
@@ -37,9 +43,13 @@ type claims map[string]any
 // its claims, with the attributes that it lacks from the UserInfo endpoint.
 func verify(ctx context.Context, provider *oidc.Provider, token *oauth2.Token, login db.FinishOidcLoginRow) (claims, error) {
 	text, _ := token.Extra("id_token").(string)
-	idToken, err := provider.Verifier(&oidc.Config{ClientID: login.ClientID}).Verify(ctx, text)
+	idToken, err := provider.Verifier(&oidc.Config{ClientID: login.ClientID, SkipExpiryCheck: true}).Verify(ctx, text)
 	if err != nil {
 		return nil, err
+	}
+	now := time.Now()
+	if idToken.Expiry.Add(leeway).Before(now) || now.Sub(idToken.IssuedAt).Abs() > maxAge {
+		return nil, errors.New("the ID token is too old, or of another time")
 	}
 	if subtle.ConstantTimeCompare(vault.HashToken(idToken.Nonce), login.NonceHash) != 1 {
 		return nil, errors.New("the ID token has another nonce")
@@ -52,6 +62,9 @@ func verify(ctx context.Context, provider *oidc.Provider, token *oauth2.Token, l
 	var found claims
 	if err := idToken.Claims(&found); err != nil {
 		return nil, err
+	}
+	if begin, given := found["nbf"].(float64); given && time.Unix(int64(begin), 0).After(now.Add(leeway)) {
+		return nil, errors.New("the ID token does not hold yet")
 	}
 	if party, given := found["azp"]; given && party != any(login.ClientID) || !given && len(idToken.Audience) > 1 {
 		return nil, errors.New("the ID token is for another party")
@@ -98,10 +111,11 @@ func toPerson(login db.FinishOidcLoginRow, found claims) (person, error) {
 	if p.subject == "" || !plain(p.subject) || utf8.RuneCountInString(p.subject) > maxSubject {
 		return p, because(refusedProof, errors.New("the ID token has no usable subject"))
 	}
-	// What cannot be seen would make one name look like another.
-	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	// What cannot be seen, or looks like something else, would make one name look
+	// like another.
+	unseen := func(r rune) bool { return !unicode.IsPrint(r) || ignorable(r) }
 	if p.username == "" || !plain(p.username) || utf8.RuneCountInString(p.username) > maxUsername ||
-		strings.ContainsFunc(p.username, unseen) || strings.TrimSpace(p.username) != p.username {
+		strings.ContainsFunc(p.username, unseen) || strings.TrimSpace(p.username) != p.username || username.Mixed(p.username) {
 		return p, because(refusedUsername, fmt.Errorf("the claim %q is no usable username", login.UsernameAttribute))
 	}
 	var err error
@@ -168,7 +182,7 @@ func (p person) signIn(ctx context.Context, tx *change.Tx) (token string, id int
 
 func (p person) create(ctx context.Context, tx *change.Tx) (id int64, err error) {
 	id, err = tx.CreateAccount(ctx, db.CreateAccountParams{
-		Username: p.username, FirstName: or(p.firstName, ""), LastName: or(p.lastName, ""),
+		Username: p.username, FoldedUsername: username.Fold(p.username), FirstName: or(p.firstName, ""), LastName: or(p.lastName, ""),
 	})
 	if err != nil {
 		return 0, fail.OnConstraint(err, "accounts_username_unique", refusedDuplicate)

@@ -2,15 +2,20 @@ package entry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
+	"time"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/ratelimit"
 )
 
 // wakePort is the discard service, where magic packets usually go.
@@ -21,8 +26,17 @@ var (
 	errNoMAC      = fail.BadRequest("No MAC address configured for this server")
 	errMAC        = fail.BadRequest("Invalid MAC address")
 	errBroadcast  = fail.BadRequest("Invalid broadcast address")
+	errNotLocal   = fail.BadRequest("The broadcast address is not on a local network")
 	errWakeFailed = &fail.Error{Status: 500, Message: "Failed to send Wake-On-LAN packet"}
 )
+
+// everybody on the network of this host.
+var everybody = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// wakeLimit is each account's.
+var wakeLimit = ratelimit.Limit{
+	Name: "wake", Max: 10, Window: time.Minute, Message: "Too many packets to wake servers. Please try again later.",
+}
 
 // WakeEntry sends a magic packet to the network of a server. Nobody answers it.
 func (h *Handlers) WakeEntry(ctx context.Context, request api.WakeEntryRequestObject) (api.WakeEntryResponseObject, error) {
@@ -40,16 +54,33 @@ func (h *Handlers) WakeEntry(ctx context.Context, request api.WakeEntryRequestOb
 	if err != nil || len(mac) != 6 {
 		return nil, errMAC
 	}
-	broadcast := netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	broadcast := everybody
 	if row.BroadcastAddress != "" {
 		if broadcast, err = netip.ParseAddr(row.BroadcastAddress); err != nil || !broadcast.Is4() {
 			return nil, errBroadcast
 		}
 	}
+	if !local(broadcast) {
+		return nil, errNotLocal
+	}
+	var standing ratelimit.Standing
+	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		standing, err = wakeLimit.Count(ctx, tx.Queries, strconv.FormatInt(c.AccountID, 10))
+		return err
+	})
+	if err := cmp.Or(err, standing.Refusal()); err != nil {
+		return nil, err
+	}
 	if err := wake(ctx, mac, netip.AddrPortFrom(broadcast, wakePort)); err != nil {
 		return nil, fmt.Errorf("%w: %w", errWakeFailed, err)
 	}
 	return api.WakeEntry200JSONResponse{Message: "Wake-On-LAN packet sent successfully"}, nil
+}
+
+// local reports whether a packet stays near: what is sent elsewhere is somebody
+// else's burden.
+func local(to netip.Addr) bool {
+	return to.IsPrivate() || to.IsLinkLocalUnicast() || to.IsLoopback() || to == everybody
 }
 
 // wake sends six bytes FF and the address sixteen times. Go's UDP sockets may

@@ -11,6 +11,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
+	"github.com/nexterm-go/nexterm/internal/username"
 )
 
 var (
@@ -30,7 +31,7 @@ func (h *Handlers) InviteMember(ctx context.Context, request api.InviteMemberReq
 	}
 	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		row, err := tx.InviteMember(ctx, db.InviteMemberParams{
-			OrganizationID: request.ID, Username: request.Body.Username, InvitedBy: c.AccountID,
+			OrganizationID: request.ID, FoldedUsername: username.Fold(request.Body.Username), InvitedBy: c.AccountID,
 		})
 		switch {
 		case err != nil:
@@ -42,7 +43,7 @@ func (h *Handlers) InviteMember(ctx context.Context, request api.InviteMemberReq
 		case row.Invited:
 			tx.Record(event.Event{
 				Action: event.OrganizationInvite, Owner: caller.Organization(request.ID), ResourceID: request.ID,
-				Details: event.Details{"accountId": *row.AccountID, "username": request.Body.Username},
+				Details: event.Details{"accountId": *row.AccountID, "username": row.Username},
 			})
 			return nil
 		case row.Status != nil && *row.Status == string(api.MemberStatusActive):

@@ -14,6 +14,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/signin"
+	"github.com/nexterm-go/nexterm/internal/username"
 )
 
 var (
@@ -31,7 +32,7 @@ func (h *Handlers) BeginPasskeyLogin(ctx context.Context, request api.BeginPassk
 	var accountID *int64
 	var allowed []api.PasskeyDescriptor
 	if request.Body.Username != nil {
-		rows, err := h.queries.BeginPasskeyLogin(ctx, db.BeginPasskeyLoginParams{Username: *request.Body.Username, RpID: o.Name()})
+		rows, err := h.queries.BeginPasskeyLogin(ctx, db.BeginPasskeyLoginParams{FoldedUsername: username.Fold(*request.Body.Username), RpID: o.Name()})
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
+	"github.com/nexterm-go/nexterm/internal/username"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -49,7 +50,7 @@ func Create(ctx context.Context, changes *change.Changes, a Account) (admin bool
 		}
 		admin = a.Admin || rules.FirstTimeSetup
 		id, err := tx.CreateAccount(ctx, db.CreateAccountParams{
-			Username: a.Username, FirstName: a.FirstName, LastName: a.LastName, PasswordHash: hash,
+			Username: a.Username, FoldedUsername: username.Fold(a.Username), FirstName: a.FirstName, LastName: a.LastName, PasswordHash: hash,
 		})
 		if err != nil {
 			return fail.OnConstraint(err, "accounts_username_unique", fmt.Errorf("there is an account %q already", a.Username))
@@ -67,29 +68,29 @@ func Create(ctx context.Context, changes *change.Changes, a Account) (admin bool
 }
 
 // SetPassword gives an account a new password. Its sessions and API keys stay valid.
-func SetPassword(ctx context.Context, changes *change.Changes, username string, password vault.Secret) error {
+func SetPassword(ctx context.Context, changes *change.Changes, name string, password vault.Secret) error {
 	hash, err := vault.HashPassword(ctx, 0, password)
 	if err != nil {
 		return err
 	}
 	return do(ctx, changes, func(tx *change.Tx) error {
-		id, err := tx.SetPassword(ctx, db.SetPasswordParams{Username: username, PasswordHash: hash})
+		id, err := tx.SetPassword(ctx, db.SetPasswordParams{FoldedUsername: username.Fold(name), PasswordHash: hash})
 		if err != nil {
-			return fail.OnNoRows(err, unknown(username))
+			return fail.OnNoRows(err, unknown(name))
 		}
 		tx.Record(event.Event{
-			Action: event.AccountPasswordReset, Owner: caller.Account(id), ResourceID: id, Details: event.Details{"name": username},
+			Action: event.AccountPasswordReset, Owner: caller.Account(id), ResourceID: id, Details: event.Details{"name": name},
 		})
 		return nil
 	})
 }
 
 // SignOut ends all sessions of an account.
-func SignOut(ctx context.Context, changes *change.Changes, username string) error {
+func SignOut(ctx context.Context, changes *change.Changes, name string) error {
 	return do(ctx, changes, func(tx *change.Tx) error {
-		id, err := tx.GetAccountID(ctx, username)
+		id, err := tx.GetAccountID(ctx, username.Fold(name))
 		if err != nil {
-			return fail.OnNoRows(err, unknown(username))
+			return fail.OnNoRows(err, unknown(name))
 		}
 		return signin.EndSessions(ctx, tx, id, 0)
 	})
@@ -97,16 +98,16 @@ func SignOut(ctx context.Context, changes *change.Changes, username string) erro
 
 // DisableTOTP lets an account sign in without a code, and reports whether it
 // needed one.
-func DisableTOTP(ctx context.Context, changes *change.Changes, username string) (enabled bool, err error) {
+func DisableTOTP(ctx context.Context, changes *change.Changes, name string) (enabled bool, err error) {
 	err = do(ctx, changes, func(tx *change.Tx) error {
-		row, err := tx.ResetTOTP(ctx, username)
+		row, err := tx.ResetTOTP(ctx, username.Fold(name))
 		if err != nil {
-			return fail.OnNoRows(err, unknown(username))
+			return fail.OnNoRows(err, unknown(name))
 		}
 		if enabled = row.TOTPEnabled; enabled {
 			tx.Record(event.Event{
 				Action: event.AccountTOTPDisable, Owner: caller.Account(row.ID), ResourceID: row.ID,
-				Details: event.Details{"name": username},
+				Details: event.Details{"name": name},
 			})
 		}
 		return nil
@@ -139,4 +140,4 @@ func List(ctx context.Context, queries *db.Queries) ([]db.ListAccountsRow, error
 	return queries.ListAccounts(ctx)
 }
 
-func unknown(username string) error { return fmt.Errorf("there is no account %q", username) }
+func unknown(name string) error { return fmt.Errorf("there is no account %q", name) }

@@ -35,15 +35,13 @@ func limiters(loginLimit, deviceLimit int) map[string]limiter {
 		Name: "device", Max: deviceLimit, Window: time.Hour,
 		Message: "Too many requests. Please try again later.",
 	}
-	// Beginning proves nothing either, and successes are not handed back: an office
-	// behind one address begins more often than it fails.
-	oidc := ratelimit.Limit{Name: "oidc", Max: 5 * loginLimit, Window: login.Window, Message: login.Message}
+	// Beginning proves nothing, so it always counts: an office behind one address
+	// begins more often than it fails.
+	begin := ratelimit.Limit{Name: "begin", Max: 5 * loginLimit, Window: login.Window, Message: login.Message}
 	return map[string]limiter{
-		"login": {Limit: login, queue: ratelimit.NewQueue()},
-		// Asking for options proves nothing, so it always counts.
-		"passkey-options": {Limit: login},
-		"oidc":            {Limit: oidc},
-		"device":          {Limit: device, anonymousOnly: true},
+		"login":  {Limit: login, queue: ratelimit.NewQueue()},
+		"begin":  {Limit: begin},
+		"device": {Limit: device, anonymousOnly: true},
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/signin"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
+	"github.com/nexterm-go/nexterm/internal/username"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -49,7 +50,8 @@ func New(queries *db.Queries, changes *change.Changes, keys *vault.Vault) *Handl
 // much time as a wrong password and gets the same answer; nothing is said of
 // TOTP before the password is right.
 func (h *Handlers) Login(ctx context.Context, request api.LoginRequestObject) (api.LoginResponseObject, error) {
-	account, err := h.queries.Login(ctx, request.Body.Username)
+	name := username.Fold(request.Body.Username)
+	account, err := h.queries.Login(ctx, name)
 	if err != nil {
 		return nil, fail.OnNoRows(err, fail.Forbidden("No login method is enabled"))
 	}
@@ -58,7 +60,7 @@ func (h *Handlers) Login(ctx context.Context, request api.LoginRequestObject) (a
 		return api.Login202JSONResponse{Code: 202, Message: err.Error(), TotpRequired: true}, nil
 	}
 	if errors.Is(err, errRefused) || errors.Is(err, errWrongCode) {
-		return nil, cmp.Or(signin.Refuse(ctx, h.changes, account.ID, request.Body.Username, signin.ByPassword), err)
+		return nil, cmp.Or(signin.Refuse(ctx, h.changes, account.ID, name, signin.ByPassword), err)
 	}
 	if err != nil {
 		return nil, err

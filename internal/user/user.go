@@ -17,6 +17,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/signin"
+	"github.com/nexterm-go/nexterm/internal/username"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -75,7 +76,7 @@ func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequest
 	var id int64
 	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
 		id, err = tx.CreateAccount(ctx, db.CreateAccountParams{
-			Username: request.Body.Username, PasswordHash: hash,
+			Username: request.Body.Username, FoldedUsername: username.Fold(request.Body.Username), PasswordHash: hash,
 			FirstName: request.Body.FirstName, LastName: request.Body.LastName,
 		})
 		if err != nil {

@@ -2219,7 +2219,7 @@ type LoginRequest struct {
 	Code     *TotpCode `json:"code,omitempty"`
 	Password string    `json:"password"`
 
-	// Username Exact and case-sensitive.
+	// Username The whole of it, in any case.
 	Username string `json:"username"`
 }
 
@@ -2315,7 +2315,7 @@ type NewAccount struct {
 	LastName PersonName `json:"lastName"`
 	Password string     `json:"password"`
 
-	// Username ASCII letters and digits, case-sensitive.
+	// Username ASCII letters and digits. One that differs from another account's in case only is taken.
 	Username string `json:"username"`
 }
 
@@ -2414,7 +2414,7 @@ type NewIdentity struct {
 
 // NewInvitation Example: {"username":"ada"}
 type NewInvitation struct {
-	// Username Exact and case-sensitive.
+	// Username The whole of it, in any case.
 	Username string `json:"username"`
 }
 
@@ -5421,7 +5421,9 @@ type ClientInterface interface {
 
 	// WakeEntry Wake a server
 	//
-	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
+	// has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
+	// account may send 10 in a minute.
 	//
 	// Corresponds with POST /api/entry/{entryId}/wake (the `WakeEntry` operationId).
 	WakeEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -7948,7 +7950,9 @@ func (c *Client) RepositionEntry(ctx context.Context, entryID EntryID, body Repo
 
 // WakeEntry Wake a server
 //
-// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
+// has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
+// account may send 10 in a minute.
 //
 // Corresponds with POST /api/entry/{entryId}/wake (the `WakeEntry` operationId).
 func (c *Client) WakeEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -16262,7 +16266,9 @@ type ClientWithResponsesInterface interface {
 
 	// WakeEntryWithResponse Wake a server
 	//
-	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+	// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
+	// has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
+	// account may send 10 in a minute.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -31272,7 +31278,9 @@ func (c *ClientWithResponses) RepositionEntryWithResponse(ctx context.Context, e
 
 // WakeEntryWithResponse Wake a server
 //
-// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address. Whether it wakes is not known.
+// Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
+// has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
+// account may send 10 in a minute.
 //
 // Returns a wrapper object for the known response body format(s).
 //

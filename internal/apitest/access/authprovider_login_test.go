@@ -231,9 +231,13 @@ func TestForgedProviderTokensAreRefused(t *testing.T) {
 		"several audiences":      change("aud", []string{"nexterm", "other"}),
 		"another party":          change("azp", "other"),
 		"a party that is absent": change("azp", nil),
-		"expired":                change("exp", time.Now().Add(-time.Minute).Unix()),
+		"expired":                change("exp", time.Now().Add(-70*time.Second).Unix()),
 		"no end":                 change("exp", nil),
-		"not yet":                change("nbf", time.Now().Add(time.Hour).Unix()),
+		"not yet":                change("nbf", time.Now().Add(70*time.Second).Unix()),
+		"a text as beginning":    change("nbf", "soon"),
+		"issued long ago":        change("iat", time.Now().Add(-11*time.Minute).Unix()),
+		"issued in the future":   change("iat", time.Now().Add(11*time.Minute).Unix()),
+		"issued at no time":      change("iat", nil),
 		"another access token":   change("at_hash", encode(make([]byte, 16))),
 		"no subject":             change("sub", nil),
 		"a number as subject":    change("sub", 7),
@@ -249,6 +253,11 @@ func TestForgedProviderTokensAreRefused(t *testing.T) {
 		s.issuer.sign = sign
 		_, message := s.finish(s.begin())
 		require.Equal(t, refusedProof, message, name)
+	}
+	// Clocks differ.
+	for name, at := range map[string]time.Duration{"exp": -50 * time.Second, "nbf": 50 * time.Second, "iat": -9 * time.Minute} {
+		s.issuer.sign = change(name, time.Now().Add(at).Unix())
+		s.me()
 	}
 	s.issuer.sign = change("azp", "nexterm")
 	s.me()

@@ -170,7 +170,7 @@ func TestCreateUserRefuses(t *testing.T) {
 		return account
 	}
 	s.Admin.Put("/api/users", ada(body{"username": "owner"})).WantError(409, "This account already exists")
-	s.Admin.Put("/api/users", ada(body{"username": "Owner"})).Want(200)
+	s.Admin.Put("/api/users", ada(body{"username": "Owner"})).WantError(409, "This account already exists")
 	for _, c := range []struct {
 		change  body
 		message string

@@ -68,6 +68,27 @@ func TestWakeRefuses(t *testing.T) {
 		s.Exec(t, `update entries set config = jsonb_build_object('macAddress', '00:11:22:33:44:55', 'wolBroadcastAddress', $2::text) where id = $1`, id, address)
 		wake(s.Owner, id).WantError(400, "Invalid broadcast address")
 	}
+	for _, address := range []string{"8.8.8.8", "203.0.113.255", "100.64.0.1", "224.0.0.1", "0.0.0.0", "240.0.0.1"} {
+		s.Exec(t, `update entries set config = config || jsonb_build_object('wolBroadcastAddress', $2::text) where id = $1`, id, address)
+		wake(s.Owner, id).WantError(400, "The broadcast address is not on a local network")
+	}
 	shared := newEntry(s.Owner, "shared", body{"organizationId": s.Organization})
 	wake(s.Admin, shared).WantError(404, "Entry not found")
+}
+
+func TestWakeIsLimitedForEachAccount(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	id := newEntry(s.Owner, "web", body{"organizationId": s.Organization, "config": body{
+		"macAddress": "01:23:45:67:89:ab", "wolBroadcastAddress": "127.0.0.1",
+	}})
+	wake := func(c *testserver.Client) *testserver.Response { return c.Post(entryPath(id)+"/wake", nil) }
+	for range 10 {
+		wake(s.Owner).Want(200)
+	}
+	answer := wake(s.NewAPIKey(t, s.Owner))
+	answer.WantError(429, "Too many packets to wake servers. Please try again later.")
+	require.Equal(t, "10;w=60", answer.Header.Get("RateLimit-Policy"))
+	require.NotEmpty(t, answer.Header.Get("Retry-After"))
+	wake(s.Colleague).Want(200)
 }

@@ -181,7 +181,9 @@ func canaryBodies(o operation, example map[string]any, secrets canaries) []any {
 	filled := put(example, nil, example).(map[string]any)
 	var wrong []any
 	for _, p := range places(o.body(), example) {
-		plain := p.schema.Type.Is(openapi3.TypeString) && len(p.schema.Enum) == 0 && p.schema.Pattern == "" && p.schema.Format == ""
+		// The patterns of names leave a secret through.
+		special := len(p.schema.Enum) > 0 || p.schema.Format != "" || p.schema.Pattern != "" && p.schema.VisitJSON(secrets["password"]) != nil
+		plain := p.schema.Type.Is(openapi3.TypeString) && !special
 		if len(p.path) > 1 && plain {
 			continue // notes and names are no secrets: they are shown again
 		}
@@ -196,7 +198,7 @@ func canaryBodies(o operation, example map[string]any, secrets canaries) []any {
 				p.with(strings.Repeat(secrets[secret], 4000)))
 			continue
 		}
-		if len(p.schema.Enum) > 0 || p.schema.Pattern != "" || p.schema.Format != "" {
+		if special {
 			wrong = append(wrong, p.with(secrets["password"]))
 		}
 	}

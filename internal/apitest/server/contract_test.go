@@ -18,6 +18,7 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 // operation is one operation of the contract, as the generic tests see it.
@@ -315,6 +316,10 @@ func (o operation) owners(t testing.TB, s *testserver.Server) []string {
 // ownersPath is the operation's path with things of Owner.
 func (o operation) ownersPath(t testing.TB, s *testserver.Server) string {
 	t.Helper()
+	// An operation before may have ended Owner's session.
+	s.Exec(t, `insert into sessions (account_id, token_hash, ip, user_agent)
+		select id, $2, '', '' from accounts where id = $1 on conflict on constraint sessions_token_unique do nothing`,
+		s.Owner.AccountID, vault.HashToken(s.Owner.Token))
 	return o.fill(o.owners(t, s)...)
 }
 
