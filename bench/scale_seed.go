@@ -64,8 +64,6 @@ var scaleSteps = []string{
 	select a.id, 'Identity ' || n, 'deploy', 'ssh' from generate_series(1, 15) n, accounts a`,
 	`insert into identities (organization_id, name, username, type)
 	select o.id, 'Identity ' || n, 'deploy', 'ssh' from generate_series(1, 75) n, organizations o`,
-	`insert into credentials (identity_id, kind, key_id, ciphertext)
-	select id, 'ssh-key', 1, decode(repeat('ab', 40), 'hex') from identities where id % 2 = 0`,
 
 	`insert into entries_identities (entry_id, identity_id, position)
 	select e.id, i.id, 0

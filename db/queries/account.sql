@@ -44,11 +44,17 @@ from accounts
 where id = @id for no key update;
 
 -- name: SearchAccounts :many
+-- Found first and sorted then: in the order of names, every account would be
+-- looked at. As a subquery the pattern is made once, also where the plan is for
+-- any search.
+with found as materialized (
+    select id, username, first_name, last_name, avatar_hash
+    from accounts
+    where lower(username) like (select containing(@search::text))
+       or lower(first_name) like (select containing(@search::text))
+       or lower(last_name) like (select containing(@search::text)))
 select id, username, first_name, last_name, avatar_hash
-from accounts
-where lower(username) like containing(@search::text)
-   or lower(first_name) like containing(@search::text)
-   or lower(last_name) like containing(@search::text)
+from found
 order by username
 limit 5;
 

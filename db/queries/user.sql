@@ -4,6 +4,24 @@
 select pg_advisory_xact_lock(hashtextextended('nexterm.permissions', 0));
 
 -- name: ListUsers :many
+-- Without a search the newest are all that is read; with one, see SearchAccounts.
+with found as materialized (
+    select id
+    from accounts
+    where lower(username) like (select containing(sqlc.narg(search)::text))
+       or lower(first_name) like (select containing(sqlc.narg(search)::text))
+       or lower(last_name) like (select containing(sqlc.narg(search)::text))),
+     page as (
+         (select id
+          from accounts
+          where sqlc.narg(search)::text is null
+          order by id desc
+          limit @page_size::bigint offset @skip::bigint)
+         union all
+         (select id
+          from found
+          order by id desc
+          limit @page_size::bigint offset @skip::bigint))
 select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_hash, a.active_theme_id,
        (select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name, 'color', g.color,
                                             'isAdmin', g.is_admin, 'isDefault', g.is_default)
@@ -11,23 +29,19 @@ select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_has
         from permission_groups g
         where g.is_default
            or exists (select from group_members m where m.group_id = g.id and m.account_id = a.id))::jsonb as groups
-from (select id, username, first_name, last_name, totp_enabled, avatar_hash, active_theme_id
-      from accounts
-      where sqlc.narg(search)::text is null
-         or lower(username) like containing(sqlc.narg(search)::text)
-         or lower(first_name) like containing(sqlc.narg(search)::text)
-         or lower(last_name) like containing(sqlc.narg(search)::text)
-      order by id desc
-      limit @page_size::bigint offset @skip::bigint) as a
+from page
+         join accounts a on a.id = page.id
 order by a.id desc;
 
 -- name: CountUsers :one
-select count(*)
-from accounts
-where sqlc.narg(search)::text is null
-   or lower(username) like containing(sqlc.narg(search)::text)
-   or lower(first_name) like containing(sqlc.narg(search)::text)
-   or lower(last_name) like containing(sqlc.narg(search)::text);
+select case
+           when sqlc.narg(search)::text is null then (select count(*) from accounts)
+           else (select count(*)
+                 from accounts
+                 where lower(username) like (select containing(sqlc.narg(search)::text))
+                    or lower(first_name) like (select containing(sqlc.narg(search)::text))
+                    or lower(last_name) like (select containing(sqlc.narg(search)::text)))
+           end::bigint as total;
 
 -- name: LockUser :one
 -- What decides whether somebody may act on an account. While it is locked, it

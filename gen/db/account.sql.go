@@ -153,11 +153,14 @@ func (q *Queries) LockSetup(ctx context.Context) error {
 }
 
 const searchAccounts = `-- name: SearchAccounts :many
+with found as materialized (
+    select id, username, first_name, last_name, avatar_hash
+    from accounts
+    where lower(username) like (select containing($1::text))
+       or lower(first_name) like (select containing($1::text))
+       or lower(last_name) like (select containing($1::text)))
 select id, username, first_name, last_name, avatar_hash
-from accounts
-where lower(username) like containing($1::text)
-   or lower(first_name) like containing($1::text)
-   or lower(last_name) like containing($1::text)
+from found
 order by username
 limit 5
 `
@@ -170,6 +173,9 @@ type SearchAccountsRow struct {
 	AvatarHash *string
 }
 
+// Found first and sorted then: in the order of names, every account would be
+// looked at. As a subquery the pattern is made once, also where the plan is for
+// any search.
 func (q *Queries) SearchAccounts(ctx context.Context, search string) ([]SearchAccountsRow, error) {
 	rows, err := q.db.Query(ctx, searchAccounts, search)
 	if err != nil {

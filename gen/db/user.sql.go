@@ -10,19 +10,21 @@ import (
 )
 
 const countUsers = `-- name: CountUsers :one
-select count(*)
-from accounts
-where $1::text is null
-   or lower(username) like containing($1::text)
-   or lower(first_name) like containing($1::text)
-   or lower(last_name) like containing($1::text)
+select case
+           when $1::text is null then (select count(*) from accounts)
+           else (select count(*)
+                 from accounts
+                 where lower(username) like (select containing($1::text))
+                    or lower(first_name) like (select containing($1::text))
+                    or lower(last_name) like (select containing($1::text)))
+           end::bigint as total
 `
 
 func (q *Queries) CountUsers(ctx context.Context, search *string) (int64, error) {
 	row := q.db.QueryRow(ctx, countUsers, search)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var total int64
+	err := row.Scan(&total)
+	return total, err
 }
 
 const deleteOwnerlessOrganizations = `-- name: DeleteOwnerlessOrganizations :many
@@ -70,6 +72,23 @@ func (q *Queries) DeleteUser(ctx context.Context, id int64) error {
 }
 
 const listUsers = `-- name: ListUsers :many
+with found as materialized (
+    select id
+    from accounts
+    where lower(username) like (select containing($1::text))
+       or lower(first_name) like (select containing($1::text))
+       or lower(last_name) like (select containing($1::text))),
+     page as (
+         (select id
+          from accounts
+          where $1::text is null
+          order by id desc
+          limit $3::bigint offset $2::bigint)
+         union all
+         (select id
+          from found
+          order by id desc
+          limit $3::bigint offset $2::bigint))
 select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_hash, a.active_theme_id,
        (select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name, 'color', g.color,
                                             'isAdmin', g.is_admin, 'isDefault', g.is_default)
@@ -77,14 +96,8 @@ select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_has
         from permission_groups g
         where g.is_default
            or exists (select from group_members m where m.group_id = g.id and m.account_id = a.id))::jsonb as groups
-from (select id, username, first_name, last_name, totp_enabled, avatar_hash, active_theme_id
-      from accounts
-      where $1::text is null
-         or lower(username) like containing($1::text)
-         or lower(first_name) like containing($1::text)
-         or lower(last_name) like containing($1::text)
-      order by id desc
-      limit $3::bigint offset $2::bigint) as a
+from page
+         join accounts a on a.id = page.id
 order by a.id desc
 `
 
@@ -105,6 +118,7 @@ type ListUsersRow struct {
 	Groups        []byte
 }
 
+// Without a search the newest are all that is read; with one, see SearchAccounts.
 func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUsersRow, error) {
 	rows, err := q.db.Query(ctx, listUsers, arg.Search, arg.Skip, arg.PageSize)
 	if err != nil {
