@@ -1415,8 +1415,10 @@ type Entry struct {
 type EntryConfig struct {
 	BackspaceMode *EntryConfigBackspaceMode `json:"backspaceMode,omitempty"`
 
-	// ColorDepth Example: 16
-	ColorDepth               interface{}            `json:"colorDepth,omitempty"`
+	// ColorDepth Bits for each pixel; the server's choice without it. Empty text counts as null.
+	//
+	// Example: 16
+	ColorDepth               *int                   `json:"colorDepth,omitempty"`
 	DeleteMode               *EntryConfigDeleteMode `json:"deleteMode,omitempty"`
 	EnableAudio              *bool                  `json:"enableAudio,omitempty"`
 	EnableDesktopComposition *bool                  `json:"enableDesktopComposition,omitempty"`
@@ -3759,9 +3761,11 @@ func (a EntryConfig) MarshalJSON() ([]byte, error) {
 		}
 	}
 
-	object["colorDepth"], err = json.Marshal(a.ColorDepth)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'colorDepth': %w", err)
+	if a.ColorDepth != nil {
+		object["colorDepth"], err = json.Marshal(a.ColorDepth)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'colorDepth': %w", err)
+		}
 	}
 
 	if a.DeleteMode != nil {
@@ -19906,6 +19910,8 @@ type ListProvidersResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]AuthProvider
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 }
@@ -19913,6 +19919,11 @@ type ListProvidersResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r ListProvidersResponse) GetJSON200() *[]AuthProvider {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListProvidersResponse) GetJSON400() *BadRequest {
+	return r.JSON400
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -25184,6 +25195,8 @@ type GetFirstTimeSetupResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *bool
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 }
@@ -25191,6 +25204,11 @@ type GetFirstTimeSetupResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetFirstTimeSetupResponse) GetJSON200() *bool {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetFirstTimeSetupResponse) GetJSON400() *BadRequest {
+	return r.JSON400
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -25237,11 +25255,18 @@ type GetVersionResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Version
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetVersionResponse) GetJSON200() *Version {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetVersionResponse) GetJSON400() *BadRequest {
+	return r.JSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -33280,6 +33305,13 @@ func ParseListProvidersResponse(rsp *http.Response) (*ListProvidersResponse, err
 	case rsp.StatusCode == 304:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37370,6 +37402,13 @@ func ParseGetFirstTimeSetupResponse(rsp *http.Response) (*GetFirstTimeSetupRespo
 	case rsp.StatusCode == 304:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -37405,6 +37444,13 @@ func ParseGetVersionResponse(rsp *http.Response) (*GetVersionResponse, error) {
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	}
 
