@@ -19,7 +19,7 @@ import (
 
 func load(t testing.TB) *openapi3.T {
 	t.Helper()
-	document, err := openapi3.NewLoader().LoadFromData(gen.OpenAPI)
+	document, err := openapi3.NewLoader().LoadFromData(gen.Contract)
 	require.NoError(t, err)
 	return document
 }
@@ -38,37 +38,40 @@ func TestRulesNoticeWhatBreaksThem(t *testing.T) {
 	inline := func() *openapi3.SchemaRef { return openapi3.NewObjectSchema().WithProperty("x", text).NewRef() }
 	for place, breaks := range map[string]func(*openapi3.T){
 		"openapi: ": func(d *openapi3.T) { d.OpenAPI = "3.1.0" },
-		"GET /api/identity/list: operationId list_identities":   func(d *openapi3.T) { get(d).OperationID = "list_identities" },
-		"operationId getMe is used twice":                       func(d *openapi3.T) { get(d).OperationID = "getMe" },
-		"GET /api/identity/list: tags":                          func(d *openapi3.T) { get(d).Tags = append(get(d).Tags, "session") },
-		"GET /api/identity/list: tag other":                     func(d *openapi3.T) { get(d).Tags = []string{"other"} },
-		"GET /api/identity/list: summary":                       func(d *openapi3.T) { get(d).Summary = "" },
-		"GET /api/identity/list: description":                   func(d *openapi3.T) { get(d).Description = " " },
-		"GET /api/identity/list: security is missing":           func(d *openapi3.T) { get(d).Security = nil },
-		"GET /api/identity/list: security accepts nothing":      func(d *openapi3.T) { get(d).Security = &openapi3.SecurityRequirements{{"apiKey": {}}} },
-		"GET /api/identity/list: for sessions only, but":        func(d *openapi3.T) { get(d).Security = &openapi3.SecurityRequirements{{"sessionToken": {}}} },
-		"GET /api/identity/list: status 403 is missing":         func(d *openapi3.T) { get(d).Extensions["x-not-impersonated"] = true },
-		"GET /api/identity/list: x-permission public":           func(d *openapi3.T) { get(d).Extensions["x-permission"] = "public" },
-		"GET /api/identity/list: x-permission is missing":       func(d *openapi3.T) { delete(get(d).Extensions, "x-permission") },
-		"GET /api/identity/list: x-permission users.nothing":    func(d *openapi3.T) { get(d).Extensions["x-permission"] = []any{"users.view", "users.nothing"} },
-		"GET /api/identity/list: x-permission org.manage":       func(d *openapi3.T) { get(d).Extensions["x-permission"] = "org.manage" },
-		"GET /api/identity/list: no security, but":              func(d *openapi3.T) { get(d).Security = &openapi3.SecurityRequirements{} },
-		"GET /api/identity/list: status 503 is missing":         func(d *openapi3.T) { get(d).Responses.Delete("503") },
-		"GET /api/identity/list: status 400 is missing":         func(d *openapi3.T) { get(d).Responses.Delete("400") },
-		"GET /api/identity/list: status 401 is missing":         func(d *openapi3.T) { get(d).Responses.Delete("401") },
-		"PUT /api/identity: status 413 is missing":              func(d *openapi3.T) { put(d).Responses.Delete("413") },
-		"PUT /api/identity: status 429 is missing":              func(d *openapi3.T) { put(d).Responses.Delete("429") },
-		"GET /api/entry/list: status 429 is missing":            func(d *openapi3.T) { d.Paths.Value("/api/entry/list").Get.Responses.Delete("429") },
-		"PUT /api/identity: status 415 is missing":              func(d *openapi3.T) { put(d).Responses.Delete("415") },
-		"GET /api/identity/list: no success":                    func(d *openapi3.T) { get(d).Responses.Delete("200") },
-		"GET /api/identity/list 200: no body":                   func(d *openapi3.T) { success(d).Content = nil },
-		"GET /api/identity/list 200: an inline object":          func(d *openapi3.T) { success(d).Content.Get("application/json").Schema = inline() },
-		"GET /api/identity/list 503: is not":                    func(d *openapi3.T) { get(d).Responses.Value("503").Ref = "" },
-		"GET /api/identity/list default":                        func(d *openapi3.T) { get(d).Responses.Set("default", get(d).Responses.Value("503")) },
-		"GET /api/auth/oidc/callback 302: no Location":          func(d *openapi3.T) { delete(callback(d).Headers, "Location") },
-		"PUT /api/identity: a WebSocket begins with a GET":      func(d *openapi3.T) { put(d).Extensions["x-websocket"] = true },
-		"PUT /api/identity: requestBody schema has no name":     func(d *openapi3.T) { body(d).Schema.Ref = "" },
-		"PUT /api/identity: requestBody is required":            func(d *openapi3.T) { put(d).RequestBody.Value.Required = false },
+		"GET /api/identity/list: operationId list_identities": func(d *openapi3.T) { get(d).OperationID = "list_identities" },
+		"operationId getMe is used twice":                     func(d *openapi3.T) { get(d).OperationID = "getMe" },
+		"GET /api/identity/list: tags":                        func(d *openapi3.T) { get(d).Tags = append(get(d).Tags, "session") },
+		"GET /api/identity/list: tag other":                   func(d *openapi3.T) { get(d).Tags = []string{"other"} },
+		"GET /api/identity/list: summary":                     func(d *openapi3.T) { get(d).Summary = "" },
+		"GET /api/identity/list: description":                 func(d *openapi3.T) { get(d).Description = " " },
+		"GET /api/identity/list: security is missing":         func(d *openapi3.T) { get(d).Security = nil },
+		"GET /api/identity/list: security accepts nothing":    func(d *openapi3.T) { get(d).Security = &openapi3.SecurityRequirements{{"apiKeyToken": {}}} },
+		"GET /api/identity/list: for sessions only, but":      func(d *openapi3.T) { get(d).Security = &openapi3.SecurityRequirements{{"sessionToken": {}}} },
+		"GET /api/identity/list: status 403 is missing":       func(d *openapi3.T) { get(d).Extensions["x-not-impersonated"] = true },
+		"GET /api/identity/list: x-permission public":         func(d *openapi3.T) { get(d).Extensions["x-permission"] = "public" },
+		"GET /api/identity/list: x-permission is missing":     func(d *openapi3.T) { delete(get(d).Extensions, "x-permission") },
+		"GET /api/identity/list: x-permission users.nothing":  func(d *openapi3.T) { get(d).Extensions["x-permission"] = []any{"users.view", "users.nothing"} },
+		"GET /api/identity/list: x-permission org.manage":     func(d *openapi3.T) { get(d).Extensions["x-permission"] = "org.manage" },
+		"GET /api/identity/list: no security, but":            func(d *openapi3.T) { get(d).Security = &openapi3.SecurityRequirements{} },
+		"GET /api/identity/list: status 503 is missing":       func(d *openapi3.T) { get(d).Responses.Delete("503") },
+		"GET /api/identity/list: status 400 is missing":       func(d *openapi3.T) { get(d).Responses.Delete("400") },
+		"GET /api/identity/list: status 401 is missing":       func(d *openapi3.T) { get(d).Responses.Delete("401") },
+		"PUT /api/identity: status 413 is missing":            func(d *openapi3.T) { put(d).Responses.Delete("413") },
+		"PUT /api/identity: status 429 is missing":            func(d *openapi3.T) { put(d).Responses.Delete("429") },
+		"GET /api/entry/list: status 429 is missing":          func(d *openapi3.T) { d.Paths.Value("/api/entry/list").Get.Responses.Delete("429") },
+		"PUT /api/identity: status 415 is missing":            func(d *openapi3.T) { put(d).Responses.Delete("415") },
+		"GET /api/identity/list: no success":                  func(d *openapi3.T) { get(d).Responses.Delete("200") },
+		"GET /api/identity/list 200: no body":                 func(d *openapi3.T) { success(d).Content = nil },
+		"GET /api/identity/list 200: an inline object":        func(d *openapi3.T) { success(d).Content.Get("application/json").Schema = inline() },
+		"GET /api/identity/list 503: is not":                  func(d *openapi3.T) { get(d).Responses.Value("503").Ref = "" },
+		"GET /api/identity/list default":                      func(d *openapi3.T) { get(d).Responses.Set("default", get(d).Responses.Value("503")) },
+		"GET /api/auth/oidc/callback 302: no Location":        func(d *openapi3.T) { delete(callback(d).Headers, "Location") },
+		"PUT /api/identity: a WebSocket begins with a GET":    func(d *openapi3.T) { put(d).Extensions["x-websocket"] = true },
+		"PUT /api/identity: requestBody schema has no name":   func(d *openapi3.T) { body(d).Schema.Ref = "" },
+		"PUT /api/identity: requestBody is required":          func(d *openapi3.T) { put(d).RequestBody.Value.Required = false },
+		"schemas/NewIdentity.inner: nullable without a type": func(d *openapi3.T) {
+			schema(d, "NewIdentity").Properties["inner"] = (&openapi3.Schema{Nullable: true}).NewRef()
+		},
 		"schemas/NewIdentity: additionalProperties":             func(d *openapi3.T) { schema(d, "NewIdentity").AdditionalProperties = openapi3.AdditionalProperties{} },
 		"schemas/NewIdentity: no example":                       func(d *openapi3.T) { schema(d, "NewIdentity").Example = nil },
 		"schemas/NewIdentity: the example":                      func(d *openapi3.T) { schema(d, "NewIdentity").Example = map[string]any{"name": "x"} },
@@ -397,6 +400,9 @@ func (c *checker) inner(place string, s *openapi3.Schema) {
 		if s.Properties[name] == nil && s.Type.Is("object") {
 			c.say("%s: required names %s, which is no property", place, name)
 		}
+	}
+	if s.Nullable && s.Type == nil {
+		c.say("%s: nullable without a type", place)
 	}
 	below := map[string]*openapi3.SchemaRef{}
 	for name, property := range s.Properties {

@@ -19,7 +19,7 @@ func TestKnownMembersAreTheContracts(t *testing.T) {
 			Schemas map[string]struct{ Properties map[string]any }
 		}
 	}
-	require.NoError(t, json.Unmarshal(gen.OpenAPI, &contract))
+	require.NoError(t, json.Unmarshal(gen.Contract, &contract))
 	var named []string
 	for name := range contract.Components.Schemas["EntryConfig"].Properties {
 		named = append(named, name)

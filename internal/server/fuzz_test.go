@@ -20,7 +20,7 @@ import (
 
 func contract(t testing.TB) *openapi3.T {
 	t.Helper()
-	document, err := openapi3.NewLoader().LoadFromData(gen.OpenAPI)
+	document, err := openapi3.NewLoader().LoadFromData(gen.Contract)
 	require.NoError(t, err)
 	return document
 }

@@ -161,7 +161,7 @@ func (o *operation) readSecurity(contract *openapi3.T, op *openapi3.Operation) e
 		}
 		for name := range requirement {
 			o.public = false
-			if name == "apiKey" {
+			if name == "apiKeyToken" {
 				o.sessionOnly = ""
 			}
 			if scheme := contract.Components.SecuritySchemes[name].Value; scheme.In == openapi3.ParameterInQuery {

@@ -124,7 +124,7 @@ type server struct {
 
 // readContract reads it once: that takes longer than all else that New does, and
 // tests start many servers.
-var readContract = sync.OnceValues(func() (*openapi3.T, error) { return openapi3.NewLoader().LoadFromData(gen.OpenAPI) })
+var readContract = sync.OnceValues(func() (*openapi3.T, error) { return openapi3.NewLoader().LoadFromData(gen.Contract) })
 
 // New builds a whole server from the contract. It fails when
 // the contract asks for something that the server does not have.

@@ -19,7 +19,7 @@ import (
 // Check holds the texts of an object against a schema that the contract names,
 // by the rules and in the words that the guard has for bodies.
 func Check(schema string, object map[string]any) error {
-	contract, err := openapi3.NewLoader().LoadFromData(gen.OpenAPI)
+	contract, err := openapi3.NewLoader().LoadFromData(gen.Contract)
 	if err != nil {
 		return fmt.Errorf("read the contract: %w", err)
 	}
@@ -39,8 +39,8 @@ func Check(schema string, object map[string]any) error {
 }
 
 // coerce turns numeric text into numbers where the schema wants a number, and
-// whole numbers into int64, and takes surrounding white space off texts marked
-// x-trim. What does not fit stays as it is, for violation to name. The value is
+// whole numbers into int64, takes surrounding white space off texts marked x-trim,
+// and makes null of empty text where x-empty says so. What does not fit stays as it is, for violation to name. The value is
 // changed in place.
 func coerce(schema *openapi3.Schema, value any) any {
 	switch v := value.(type) {
@@ -64,6 +64,9 @@ func coerce(schema *openapi3.Schema, value any) any {
 		}
 		return number(schema, v)
 	case string:
+		if v == "" && schema.Extensions["x-empty"] == "null" {
+			return nil
+		}
 		if isNumeric(schema) && jsonNumber(v) {
 			return number(schema, json.Number(v))
 		}

@@ -21,7 +21,7 @@ import (
 
 // Contract is the OpenAPI document that the server serves.
 var Contract = sync.OnceValue(func() *openapi3.T {
-	document, err := openapi3.NewLoader().LoadFromData(gen.OpenAPI)
+	document, err := openapi3.NewLoader().LoadFromData(gen.Contract)
 	if err != nil {
 		panic(err)
 	}

@@ -18,13 +18,13 @@ paths:
   /api/a: {$ref: 'a.yaml#/paths/~1api~1a'}
 components:
   schemas:
-    Shared: {type: object, properties: {z: {type: string}, a: {type: string}}}
+    Shared: {type: object, properties: {z: {type: string, nullable: true, enum: [e]}, x-a: {type: string, x-go-type: any}}}
 `
 
 const tag = `
 paths:
   /api/a:
-    get: {responses: {'200': {description: d, content: {application/json: {schema: {$ref: '#/components/schemas/Own'}}}}}}
+    get: {x-permission: public, responses: {'200': {description: d, content: {application/json: {schema: {$ref: '#/components/schemas/Own'}}}}}}
 components:
   schemas:
     Own: {type: object, properties: {y: {$ref: 'openapi.yaml#/components/schemas/Shared'}, b: {type: string}}}
@@ -41,15 +41,21 @@ func write(t *testing.T, files map[string]string) string {
 
 func TestBundle(t *testing.T) {
 	t.Parallel()
-	document, err := bundle(write(t, map[string]string{"openapi.yaml": root, "a.yaml": tag}))
+	document, published, err := bundle(write(t, map[string]string{"openapi.yaml": root, "a.yaml": tag}))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"openapi":"3.0.3","info":{"title":"t","version":"1"},
-		"paths":{"/api/a":{"get":{"responses":{"200":{"description":"d","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Own"}}}},
+		"paths":{"/api/a":{"get":{"x-permission":"public","responses":{"200":{"description":"d","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Own"}}}},
 			"304":{"$ref":"#/components/responses/NotModified"}}}}},
 		"components":{"schemas":{
-			"Shared":{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"string"}},"x-property-order":["z","a"]},
+			"Shared":{"type":"object","properties":{"z":{"type":"string","nullable":true,"enum":["e"]},"x-a":{"type":"string","x-go-type":"any"}},"x-property-order":["z","x-a"]},
 			"Own":{"type":"object","properties":{"y":{"$ref":"#/components/schemas/Shared"},"b":{"type":"string"}},"x-property-order":["y","b"]}}}}`,
 		string(document))
+	require.JSONEq(t, `{"openapi":"3.0.3","info":{"title":"t","version":"1"},
+		"paths":{"/api/a":{"get":{"x-permission":"public","responses":{"200":{"description":"d","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Own"}}}},
+			"304":{"$ref":"#/components/responses/NotModified"},"default":{"$ref":"#/components/responses/Failure"}}}}},
+		"components":{"schemas":{
+			"Shared":{"type":"object","properties":{"z":{"type":"string","nullable":true,"enum":["e",null]},"x-a":{"type":"string"}}},
+			"Own":{"type":"object","properties":{"y":{"$ref":"#/components/schemas/Shared"},"b":{"type":"string"}}}}}}`, string(published))
 }
 
 func TestBundleRefuses(t *testing.T) {
@@ -67,17 +73,18 @@ func TestBundleRefuses(t *testing.T) {
 			"openapi.yaml": root, "a.yaml": "\npaths: {/api/a: {}, /api/a: {}}"},
 		"openapi.yaml: /api/a is not a reference to a tag file": {"openapi.yaml": "paths: {/api/a: {get: {}}}"},
 	} {
-		_, err := bundle(write(t, files))
+		_, _, err := bundle(write(t, files))
 		require.EqualError(t, err, message)
 	}
-	_, err := bundle(write(t, map[string]string{"openapi.yaml": root}))
+	_, _, err := bundle(write(t, map[string]string{"openapi.yaml": root}))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 // Bundling what is committed changes nothing.
 func TestBundleIsFresh(t *testing.T) {
 	t.Parallel()
-	document, err := bundle("..")
+	document, published, err := bundle("..")
 	require.NoError(t, err)
-	require.Equal(t, string(gen.OpenAPI), string(document))
+	require.Equal(t, string(gen.Contract), string(document))
+	require.Equal(t, string(gen.OpenAPI), string(published))
 }

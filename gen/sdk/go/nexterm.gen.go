@@ -1694,8 +1694,10 @@ type Entry struct {
 type EntryConfig struct {
 	BackspaceMode *EntryConfigBackspaceMode `json:"backspaceMode,omitempty"`
 
-	// ColorDepth Example: 16
-	ColorDepth               interface{}            `json:"colorDepth,omitempty"`
+	// ColorDepth Bits for each pixel; the server's choice without it. Empty text counts as null.
+	//
+	// Example: 16
+	ColorDepth               *int                   `json:"colorDepth,omitempty"`
 	DeleteMode               *EntryConfigDeleteMode `json:"deleteMode,omitempty"`
 	EnableAudio              *bool                  `json:"enableAudio,omitempty"`
 	EnableDesktopComposition *bool                  `json:"enableDesktopComposition,omitempty"`
@@ -4079,9 +4081,11 @@ func (a EntryConfig) MarshalJSON() ([]byte, error) {
 		}
 	}
 
-	object["colorDepth"], err = json.Marshal(a.ColorDepth)
-	if err != nil {
-		return nil, fmt.Errorf("error marshaling 'colorDepth': %w", err)
+	if a.ColorDepth != nil {
+		object["colorDepth"], err = json.Marshal(a.ColorDepth)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling 'colorDepth': %w", err)
+		}
 	}
 
 	if a.DeleteMode != nil {
@@ -20750,6 +20754,8 @@ type ListProvidersResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *[]AuthProvider
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 }
@@ -20757,6 +20763,11 @@ type ListProvidersResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r ListProvidersResponse) GetJSON200() *[]AuthProvider {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListProvidersResponse) GetJSON400() *BadRequest {
+	return r.JSON400
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -26940,6 +26951,8 @@ type GetFirstTimeSetupResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *bool
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
 	// JSON503 the response for an HTTP 503 `application/json` response
 	JSON503 *ServiceUnavailable
 }
@@ -26947,6 +26960,11 @@ type GetFirstTimeSetupResponse struct {
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetFirstTimeSetupResponse) GetJSON200() *bool {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetFirstTimeSetupResponse) GetJSON400() *BadRequest {
+	return r.JSON400
 }
 
 // GetJSON503 returns the response for an HTTP 503 `application/json` response
@@ -27060,11 +27078,18 @@ type GetVersionResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Version
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetVersionResponse) GetJSON200() *Version {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetVersionResponse) GetJSON400() *BadRequest {
+	return r.JSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -36539,6 +36564,13 @@ func ParseListProvidersResponse(rsp *http.Response) (*ListProvidersResponse, err
 	case rsp.StatusCode == 304:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -42921,6 +42953,13 @@ func ParseGetFirstTimeSetupResponse(rsp *http.Response) (*GetFirstTimeSetupRespo
 	case rsp.StatusCode == 304:
 		break // No content-type
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
 		var dest ServiceUnavailable
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -43006,6 +43045,13 @@ func ParseGetVersionResponse(rsp *http.Response) (*GetVersionResponse, error) {
 
 	case rsp.StatusCode == 304:
 		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
 
 	}
 

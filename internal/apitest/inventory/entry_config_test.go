@@ -23,6 +23,11 @@ func TestEntryConfigKeepsAndDrops(t *testing.T) {
 		"protocol": "ssh", "ip": "web1.example.com", "port": 22.0, "notes": "", "colorDepth": 16.0, "vmid": "7",
 		"engineId": 3.0, "monitoringEnabled": true, "ForwardAgent": "yes", "mine": nil, "nested": body{"password": "kept"}, "html": "<b>&",
 	}, getEntry(s.Owner, id)["config"])
+	// Clients send text, and find a number whatever was sent.
+	for sent, kept := range map[string]body{"": {}, "24": {"colorDepth": 24.0}} {
+		s.Owner.Patch(entryPath(id), body{"config": body{"colorDepth": sent}}).Want(200)
+		require.Equal(t, kept, getEntry(s.Owner, id)["config"])
+	}
 	s.Owner.Patch(entryPath(id), body{"config": body{"notes": "replaced"}}).Want(200)
 	require.Equal(t, body{"notes": "replaced"}, getEntry(s.Owner, id)["config"], "no merge")
 	s.Owner.Patch(entryPath(id), body{"config": body{"ip": nil}}).Want(200)

@@ -201,7 +201,7 @@ func (p place) refused() []value {
 	s := p.schema
 	list := []value{}
 	add := func(why string, v any) { list = append(list, value{why, v}) }
-	if !s.Nullable {
+	if s.VisitJSON(nil) != nil {
 		add("null", nil)
 	}
 	wrong := map[string]any{
@@ -260,9 +260,15 @@ func (p place) refused() []value {
 
 func (p place) refusedNumbers() []value {
 	list := []value{
-		{"a number and more", "12abc"}, {"no number", "abc"}, {"empty text", ""}, {"a space", " "}, {"spaced text", " 1"},
+		{"a number and more", "12abc"}, {"no number", "abc"}, {"a space", " "}, {"spaced text", " 1"},
 		{"hexadecimal text", "0x10"}, {"a sign", "+1"}, {"a word", "NaN"}, {"infinity", "Infinity"},
 		{"huge", json.RawMessage("1e999")}, {"absurd", json.RawMessage("1e99999999")}, {"absurd text", "1e99999999"},
+	}
+	if p.schema.Extensions["x-empty"] == nil {
+		list = append(list, value{"empty text", ""})
+	}
+	if p.schema.MultipleOf != nil {
+		list = append(list, value{"no multiple", *p.schema.MultipleOf + 1}, value{"text of no multiple", fmt.Sprint(*p.schema.MultipleOf + 1)})
 	}
 	if p.schema.Type.Is(openapi3.TypeInteger) {
 		list = append(list,
@@ -288,7 +294,7 @@ func (p place) taken() []value {
 	s := p.schema
 	list := []value{}
 	add := func(why string, v any) { list = append(list, value{why, v}) }
-	if s.Nullable {
+	if s.VisitJSON(nil) == nil {
 		add("null", nil)
 	}
 	switch {

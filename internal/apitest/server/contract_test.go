@@ -64,7 +64,7 @@ func (o operation) inQuery() bool {
 
 // takesAPIKey reports whether an API key is as good as a session.
 func (o operation) takesAPIKey() bool {
-	return slices.ContainsFunc(*o.Security, func(r openapi3.SecurityRequirement) bool { return r["apiKey"] != nil })
+	return slices.ContainsFunc(*o.Security, func(r openapi3.SecurityRequirement) bool { return r["apiKeyToken"] != nil })
 }
 
 // permissions are the system permissions that x-permission names.

@@ -40,7 +40,7 @@ func main() {
 
 // run prints the table and returns the operations that no test has called.
 func run(folder string, out io.Writer) (missing []string, err error) {
-	document, err := openapi3.NewLoader().LoadFromData(gen.OpenAPI)
+	document, err := openapi3.NewLoader().LoadFromData(gen.Contract)
 	if err != nil {
 		return nil, err
 	}

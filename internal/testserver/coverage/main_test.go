@@ -21,8 +21,8 @@ func TestTable(t *testing.T) {
 	require.Contains(t, missing, "login")
 	require.NotContains(t, missing, "getMe")
 	require.Regexp(t, `(?m)^operation +.*200 .*503 *$`, out.String())
-	require.Regexp(t, `(?m)^getMe +✓ +– +✓ +– *$`, out.String())
-	require.Regexp(t, `(?m)^getVersion +✓ *$`, out.String())
+	require.Regexp(t, `(?m)^getMe +✓ +– +– +✓ +– *$`, out.String())
+	require.Regexp(t, `(?m)^getVersion +✓ +– +– *$`, out.String())
 	require.Regexp(t, `\n\d+ operations, 3 of \d+ answers shown\n$`, out.String())
 	require.NotContains(t, out.String(), "gone")
 
