@@ -46,7 +46,7 @@ type loginRound struct {
 }
 
 func measureLogins(ctx context.Context, server *process, data *seeded) (logins, error) {
-	hash, err := vault.HashPassword(ctx, password)
+	hash, err := vault.HashPassword(ctx, 0, password)
 	if err != nil {
 		return logins{}, err
 	}

@@ -42,8 +42,9 @@ func main() {
 	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
 	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this")
+	scale := flag.Bool("scale", false, "measure an account in a full database beside an empty one instead")
 	flag.Parse()
-	err := run(ctx, p)
+	err := run(ctx, p, *scale)
 	if ctx.Err() != nil {
 		err = errors.New("interrupted") // whatever else that has brought about
 	}
@@ -53,7 +54,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, p plan) (err error) {
+func run(ctx context.Context, p plan, scale bool) (err error) {
 	if p.rounds < 1 || p.measured <= 0 {
 		return errors.New("nothing to measure: -rounds and -time have to be positive")
 	}
@@ -73,6 +74,13 @@ func run(ctx context.Context, p plan) (err error) {
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the server: %w", err)
+	}
+	if scale {
+		rows, err := measureScale(ctx, p, binary, dir)
+		if err == nil {
+			printScale(os.Stdout, rows)
+		}
+		return err
 	}
 	fmt.Println("measuring starts")
 	first, existing, err := measureStarts(ctx, binary, filepath.Join(dir, "starts"))
@@ -146,7 +154,7 @@ func openDatabase(ctx context.Context, options postgres.Options) (pool *pgxpool.
 		return nil, nil, errors.Join(err, stop())
 	}
 	closeAll = func() error { pool.Close(); return stop() }
-	if err := migrations.Up(ctx, pool, nil); err != nil {
+	if err := migrations.Up(ctx, pool, "bench", nil); err != nil {
 		return nil, nil, errors.Join(err, closeAll())
 	}
 	return pool, closeAll, nil

@@ -129,6 +129,7 @@ func openSockets(ctx context.Context, server *process, tokens []string) ([]*webs
 			if err != nil {
 				return err
 			}
+			conn.SetReadLimit(-1)
 			open[i] = conn
 			for topic := ""; topic != "LIVE_SESSIONS"; {
 				if topic, err = readTopic(ctx, conn); err != nil {

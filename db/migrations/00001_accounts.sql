@@ -1,4 +1,28 @@
 -- +goose Up
+-- For finding a part of a name. The owner of a database may create it, where
+-- PostgreSQL's programs bring it along.
+-- +goose StatementBegin
+do
+$$
+    begin
+        create extension if not exists pg_trgm;
+    exception
+        when insufficient_privilege then
+            raise exception 'the database needs the extension pg_trgm, which this role may not create: let an administrator of the database run "create extension pg_trgm" in it';
+        when undefined_file or feature_not_supported then
+            raise exception 'PostgreSQL lacks the extension pg_trgm: install its contrib modules (often a package postgresql-contrib)';
+    end
+$$;
+
+-- What "like" takes to find a text anywhere, in any case.
+create function containing(part text) returns text
+    language sql immutable
+as
+$$
+select '%' || regexp_replace(lower(part), '([\\%_])', '\\\1', 'g') || '%'
+$$;
+-- +goose StatementEnd
+
 create table accounts (
     id              bigint generated always as identity primary key,
     username        text        not null,
@@ -17,6 +41,8 @@ create table accounts (
     constraint accounts_session_sync_known check (session_sync in ('across_devices', 'same_browser', 'same_tab')),
     constraint accounts_preferences_object check (jsonb_typeof(preferences) = 'object')
 );
+create index accounts_by_name_part on accounts
+    using gin (lower(username) gin_trgm_ops, lower(first_name) gin_trgm_ops, lower(last_name) gin_trgm_ops);
 
 create unique index accounts_username_unique on accounts (coalesce(folded_username, username));
 
@@ -197,3 +223,5 @@ drop table api_keys;
 drop view valid_sessions;
 drop table sessions;
 drop table accounts;
+drop function containing;
+drop extension pg_trgm;

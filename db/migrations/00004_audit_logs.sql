@@ -2,7 +2,7 @@
 -- What happened, for good: no id is a foreign key, because the trail outlives
 -- the account, the organization and the resource that it names.
 create table audit_logs (
-    id              bigint generated always as identity primary key,
+    id              bigint      not null generated always as identity,
     -- What acted: an account in one of three ways, or nobody's account.
     actor           text        not null default 'session',
     -- Who acted, and who really did where that is somebody else. Null where there
@@ -22,17 +22,97 @@ create table audit_logs (
     ip_address      text,
     user_agent      text,
     timestamp       timestamptz not null default now(),
+    constraint audit_logs_in_order primary key (timestamp, id),
     constraint audit_logs_actor_known check (actor in ('session', 'api_key', 'impersonation', 'job', 'operator', 'system')),
     constraint audit_logs_details_object check (details is null or jsonb_typeof(details) = 'object'),
     constraint audit_logs_user_agent_length check (char_length(user_agent) <= 512)
-);
--- Searching and counting read these alone, and no rows but those of the page.
+) partition by range (timestamp);
+-- What no month's partition takes.
+create table audit_logs_rest partition of audit_logs default;
+
+-- One for each trail, and for every filter on it: searching and counting read
+-- these alone, and no rows but those of the page.
 create index audit_logs_by_account on audit_logs (account_id, timestamp desc, id desc)
     include (scope, action, resource)
     where account_id is not null;
 create index audit_logs_by_scope on audit_logs (scope, timestamp desc, id desc)
     include (account_id, action, resource)
     where scope is not null;
+-- Adds the partitions of the months that a span of time touches. A month that
+-- the rest already has rows of stays there. Whoever writes waits meanwhile, so
+-- it gives up soon when others are long at it.
+-- +goose StatementBegin
+create function make_audit_partitions(since timestamptz, until timestamptz) returns void
+    language plpgsql
+    set lock_timeout = '3s'
+as
+$$
+declare
+    month      timestamptz := date_trunc('month', since, 'UTC');
+    following  timestamptz;
+    partition  text;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('nexterm.audit_logs', 0));
+    while month < until
+        loop
+            following := date_trunc('month', month + interval '40 days', 'UTC');
+            partition := 'audit_logs_' || to_char(month at time zone 'UTC', 'YYYY_MM');
+            if to_regclass(partition) is null
+                and not exists (select from audit_logs_rest r where r.timestamp >= month and r.timestamp < following) then
+                execute format('create table %I partition of audit_logs for values from (%L) to (%L)', partition, month, following);
+            end if;
+            month := following;
+        end loop;
+end
+$$;
+
+-- Drops the partitions that hold nothing but rows from before a time.
+create function drop_audit_partitions(before timestamptz) returns void
+    language plpgsql
+    set lock_timeout = '3s'
+as
+$$
+declare
+    partition text;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('nexterm.audit_logs', 0));
+    for partition in
+        select c.relname
+        from pg_inherits i
+                 join pg_class c on c.oid = i.inhrelid
+        where i.inhparent = 'audit_logs'::regclass
+          and c.relname <> 'audit_logs_rest'
+          and (to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' <= before
+        loop
+            execute format('drop table %I', partition);
+        end loop;
+end
+$$;
+
+-- How many rows the planner expects of two trails, without reading them.
+create function estimate_audit_logs(actor bigint, personal boolean, audited bigint[], since timestamptz, until timestamptz,
+                                    action text, category text, resource text) returns bigint
+    language plpgsql
+as
+$$
+declare
+    plan json;
+begin
+    execute 'explain (format json) select from audit_logs where ' || concat_ws(' and ',
+            format('(account_id = %L and (not %L or scope is null or scope >= 0) or scope = any(%L))', actor, personal, audited),
+            format('timestamp >= %L', since),
+            format('timestamp < %L', until),
+            case when action is not null then format('action = %L', action) end,
+            case when category is not null then format('starts_with(action, %L)', category) end,
+            case when resource is not null then format('resource = %L', resource) end)
+        into plan;
+    return (plan -> 0 -> 'Plan' ->> 'Plan Rows')::bigint;
+end
+$$;
+-- +goose StatementEnd
 
 -- +goose Down
+drop function estimate_audit_logs;
+drop function drop_audit_partitions;
+drop function make_audit_partitions;
 drop table audit_logs;

@@ -24,6 +24,7 @@ create table folders (
     constraint folders_not_own_parent check (parent_id <> id),
     constraint folders_config_object check (jsonb_typeof(config) = 'object')
 );
+create index folders_by_scope on folders (scope, parent_id, position);
 create index folders_by_account on folders (account_id) where account_id is not null;
 create index folders_by_organization on folders (organization_id) where organization_id is not null;
 create index folders_by_parent on folders (parent_id, position) where parent_id is not null;

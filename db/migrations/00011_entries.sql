@@ -16,6 +16,7 @@ create table entries (
     rank            numeric     not null,
     status          text,
     config          jsonb       not null default '{}',
+    config_size     integer     not null generated always as (octet_length(config::text)) stored,
     created_at      timestamptz not null default now(),
     updated_at      timestamptz not null default now(),
     constraint entries_account_exists foreign key (account_id) references accounts (id) on delete cascade,
@@ -32,7 +33,7 @@ create index entries_by_account on entries (account_id) where account_id is not 
 create index entries_by_organization on entries (organization_id) where organization_id is not null;
 create index entries_by_folder on entries (folder_id) where folder_id is not null;
 -- A container is a folder or, as 0, the root of a scope.
-create index entries_by_container on entries (scope, coalesce(folder_id, 0), rank, id);
+create index entries_by_container on entries (scope, coalesce(folder_id, 0), rank, id) include (config_size);
 
 -- The identities of an entry, in order. The first is the default: there is no
 -- mark that could contradict the order or be left over from a deleted identity.
@@ -45,7 +46,8 @@ create table entries_identities (
     constraint entries_identities_entry_exists foreign key (entry_id) references entries (id) on delete cascade,
     constraint entries_identities_identity_exists foreign key (identity_id) references identities (id) on delete cascade
 );
-create index entries_identities_by_identity on entries_identities (identity_id);
+-- Lists read this alone: the links of a few identities among those of everybody.
+create index entries_identities_by_identity on entries_identities (identity_id) include (entry_id, position);
 
 -- The latest connection of an account to an entry, apart from the audit log:
 -- neither its switches nor its retention change this list.

@@ -20,7 +20,7 @@ create table entry_tags (
     constraint entry_tags_entry_exists foreign key (entry_id) references entries (id) on delete cascade,
     constraint entry_tags_tag_exists foreign key (tag_id) references tags (id) on delete cascade
 );
-create index entry_tags_by_tag on entry_tags (tag_id);
+create index entry_tags_by_tag on entry_tags (tag_id) include (entry_id);
 
 -- +goose Down
 drop table entry_tags;

@@ -1,20 +1,17 @@
 -- +goose Up
--- All but the internal provider speak OpenID Connect.
+-- All but the internal provider speak OpenID Connect. The defaults are what clients know that one by.
 alter table auth_providers
-    add column client_id            text,
-    add column redirect_uri         text,
-    add column scope                text,
-    add column username_attribute   text,
-    add column first_name_attribute text,
-    add column last_name_attribute  text,
+    add column client_id            text    not null default 'internal',
+    add column redirect_uri         text    not null default 'internal',
+    add column scope                text    not null default 'internal',
+    add column username_attribute   text    not null default 'username',
+    add column first_name_attribute text    not null default 'firstName',
+    add column last_name_attribute  text    not null default 'lastName',
     add column key_id               bigint,
     add column client_secret        bytea,
     -- Changes with every update: what was begun before does not go on after it.
     add column revision             integer not null default 1,
     add constraint auth_providers_name_length check (char_length(name) between 1 and 50),
-    add constraint auth_providers_kind_has_settings check (
-        num_nonnulls(client_id, redirect_uri, scope, username_attribute, first_name_attribute, last_name_attribute)
-            = case when is_internal then 0 else 6 end),
     add constraint auth_providers_secret_has_key check (num_nulls(key_id, client_secret) in (0, 2));
 
 -- Sign-ins that have begun. Each is taken once, by any server.
@@ -53,7 +50,6 @@ from auth_providers
 where not is_internal;
 alter table auth_providers
     drop constraint auth_providers_secret_has_key,
-    drop constraint auth_providers_kind_has_settings,
     drop constraint auth_providers_name_length,
     drop column revision,
     drop column client_secret,

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -34,11 +35,30 @@ const (
 )
 
 // Up applies what the database lacks. Any number of servers may call it at the same time:
-// one migrates and the others wait. A nil log discards the steps.
-func Up(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+// one migrates and the others wait. A schema that a later version of the program has made is
+// refused with that version. A nil log discards the steps.
+func Up(ctx context.Context, pool *pgxpool.Pool, program string, log *slog.Logger) error {
 	return migrate(pool, log, func(p *goose.Provider) error {
-		_, err := p.Up(ctx)
-		return err
+		applied, err := p.Up(ctx)
+		if err != nil {
+			return err
+		}
+		if len(applied) > 0 {
+			// A comment, as a table of its own would need a migration to be there.
+			_, err := pool.Exec(ctx, "comment on table goose_db_version is '"+strings.ReplaceAll(program, "'", "''")+"'")
+			return err
+		}
+		// Afterwards, because the others wait for one that may be newer.
+		schema, known, err := p.GetVersions(ctx)
+		if err != nil || schema <= known {
+			return err
+		}
+		var needed string
+		if err := pool.QueryRow(ctx, "select coalesce(obj_description('goose_db_version'::regclass), 'unknown')").Scan(&needed); err != nil {
+			return err
+		}
+		return fmt.Errorf("its schema, %d, is of nexterm %s, and this is %s, which knows only %d: start nexterm %s or later",
+			schema, needed, program, known, needed)
 	})
 }
 

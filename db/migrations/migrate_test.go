@@ -27,7 +27,7 @@ func TestUpDownUp(t *testing.T) {
 			require.Contains(t, object, "goose_db_version", "down leaves something behind")
 		}
 	}
-	require.NoError(t, migrations.Up(t.Context(), pool, nil))
+	require.NoError(t, migrations.Up(t.Context(), pool, "0.1.0", nil))
 	require.Equal(t, before, schema(t, pool))
 }
 
@@ -38,10 +38,21 @@ func TestServersMigrateTogether(t *testing.T) {
 	require.NoError(t, migrations.Down(t.Context(), pool, nil))
 	var servers errgroup.Group
 	for range 3 {
-		servers.Go(func() error { return migrations.Up(t.Context(), pool, nil) })
+		servers.Go(func() error { return migrations.Up(t.Context(), pool, "0.1.0", nil) })
 	}
 	require.NoError(t, servers.Wait())
 	require.Equal(t, before, schema(t, pool))
+}
+
+func TestALaterSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	pool := testdb.New(t)
+	require.NoError(t, migrations.Down(t.Context(), pool, nil))
+	require.NoError(t, migrations.Up(t.Context(), pool, "0.2.0", nil))
+	require.NoError(t, migrations.Up(t.Context(), pool, "0.1.0", nil), "it knows all of the schema")
+	_, err := pool.Exec(t.Context(), "insert into goose_db_version (version_id, is_applied) values (20300101000000, true)")
+	require.NoError(t, err)
+	require.ErrorContains(t, migrations.Up(t.Context(), pool, "0.1.0", nil), "start nexterm 0.2.0 or later")
 }
 
 func TestHash(t *testing.T) {
@@ -101,4 +112,13 @@ func TestTheJobQueueIsComplete(t *testing.T) {
 	result, err := migrator.Validate(t.Context(), nil)
 	require.NoError(t, err)
 	require.True(t, result.OK, "%v; the queue's new version needs a migration", result.Messages)
+}
+
+func TestARoleWithoutTheRightToTheExtensionIsToldWhatToDo(t *testing.T) {
+	t.Parallel()
+	pool := testdb.New(t)
+	require.NoError(t, migrations.Down(t.Context(), pool, nil))
+	_, err := pool.Exec(t.Context(), `do $$ begin execute format('revoke create on database %I from %I', current_database(), current_user); end $$`)
+	require.NoError(t, err)
+	require.ErrorContains(t, migrations.Up(t.Context(), pool, "0.1.0", nil), `let an administrator of the database run "create extension pg_trgm" in it`)
 }

@@ -46,9 +46,9 @@ where id = @id for no key update;
 -- name: SearchAccounts :many
 select id, username, first_name, last_name, avatar_hash
 from accounts
-where strpos(lower(username), lower(@search::text)) > 0
-   or strpos(lower(first_name), lower(@search::text)) > 0
-   or strpos(lower(last_name), lower(@search::text)) > 0
+where lower(username) like containing(@search::text)
+   or lower(first_name) like containing(@search::text)
+   or lower(last_name) like containing(@search::text)
 order by username
 limit 5;
 

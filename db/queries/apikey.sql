@@ -5,8 +5,8 @@ where account_id = @account_id
 order by created_at desc, id desc;
 
 -- name: DeleteExpiredAPIKeys :exec
--- They are kept until the next one is made, so that their owner sees why a
--- program has stopped.
+-- They are kept until they are used or the next one is made, so that their owner
+-- sees why a program is going to stop.
 delete
 from api_keys
 where account_id = @account_id

@@ -12,8 +12,8 @@ where id = @id;
 
 -- name: CreateOidcProvider :one
 insert into auth_providers (name, issuer, client_id, redirect_uri, scope, enabled, username_attribute, first_name_attribute, last_name_attribute)
-values (@name, @issuer, @client_id::text, @redirect_uri::text, @scope::text, @enabled, @username_attribute::text,
-        @first_name_attribute::text, @last_name_attribute::text)
+values (@name, @issuer, @client_id, @redirect_uri, @scope, @enabled, @username_attribute, @first_name_attribute,
+        @last_name_attribute)
 returning id;
 
 -- name: LockProviders :exec
@@ -39,6 +39,11 @@ where id = @id
 returning id, name, issuer, is_internal, enabled, allow_registration, client_id, redirect_uri, scope, username_attribute,
     first_name_attribute, last_name_attribute, (client_secret is not null)::boolean as has_secret;
 
+-- name: GetClientSecret :one
+select client_secret
+from auth_providers
+where id = @id;
+
 -- name: SetClientSecret :exec
 -- A secret is sealed for the id of its provider, which has to be there before.
 update auth_providers
@@ -55,7 +60,7 @@ where id = @id;
 select exists (select from auth_providers where enabled) as enabled;
 
 -- name: BeginOidcLogin :one
-select id, issuer, client_id::text as client_id, redirect_uri::text as redirect_uri, scope::text as scope, revision
+select id, issuer, client_id, redirect_uri, scope, revision
 from auth_providers
 where id = @id
   and enabled
@@ -86,9 +91,8 @@ with taken as (
     where state_hash = @state_hash
     returning provider_id, provider_revision, nonce_hash, code_verifier, expires_at
 )
-select p.id, p.issuer, p.client_id::text as client_id, p.client_secret, p.redirect_uri::text as redirect_uri,
-       p.username_attribute::text as username_attribute, p.first_name_attribute::text as first_name_attribute,
-       p.last_name_attribute::text as last_name_attribute, t.nonce_hash, t.code_verifier,
+select p.id, p.issuer, p.client_id, p.client_secret, p.redirect_uri, p.username_attribute, p.first_name_attribute,
+       p.last_name_attribute, t.nonce_hash, t.code_verifier,
        (t.expires_at > now())::boolean as open,
        (p.enabled and p.revision = t.provider_revision)::boolean as current
 from taken t

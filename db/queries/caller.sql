@@ -32,6 +32,12 @@ from api_keys k
 where k.token_hash = @token_hash
   and (k.expires_at is null or k.expires_at > now());
 
+-- name: DeleteExpiredAPIKey :exec
+delete
+from api_keys
+where token_hash = @token_hash
+  and expires_at <= now();
+
 -- name: ListCallers :many
 -- Accounts as they stand now, and which of the given login sessions are theirs and hold.
 select 0::bigint as session_id, 0::bigint as api_key_id, 0::bigint as impersonator_id, false as stale,

@@ -66,6 +66,11 @@ select path::text as path, hash::text as hash, octet_length(command)::bigint as 
 from snippets
 where source_id = @source_id::bigint;
 
+-- name: MeasureSources :one
+-- every owner: what all sources have delivered, in bytes
+select (coalesce((select sum(octet_length(content)) from scripts where source_id is not null), 0)
+    + coalesce((select sum(octet_length(command)) from snippets where source_id is not null), 0))::bigint as size;
+
 -- name: LockSource :one
 select url
 from sources

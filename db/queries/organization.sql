@@ -1,5 +1,5 @@
 -- name: ListOrganizations :many
-select id, name, description, created_at, updated_at
+select id, name, description, audit_settings, session_settings, created_at, updated_at
 from organizations
 where id = any(@organization_ids::bigint[])
 order by id;

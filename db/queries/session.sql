@@ -18,6 +18,19 @@ where a.id = @account_id
 for key share
 returning id;
 
+-- name: DeleteOldestSessions :many
+-- Those that were used least recently, but for so many. Impersonations are not
+-- the account's own.
+delete
+from sessions
+where id in (select s.id
+             from sessions s
+             where s.account_id = @account_id
+               and s.impersonator_id is null
+             order by s.last_activity desc, s.id desc
+             offset @most::bigint)
+returning id;
+
 -- name: Logout :one
 delete
 from sessions

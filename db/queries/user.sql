@@ -13,9 +13,10 @@ select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_has
            or exists (select from group_members m where m.group_id = g.id and m.account_id = a.id))::jsonb as groups
 from (select id, username, first_name, last_name, totp_enabled, avatar_hash, active_theme_id
       from accounts
-      where strpos(lower(username), lower(@search::text)) > 0
-         or strpos(lower(first_name), lower(@search::text)) > 0
-         or strpos(lower(last_name), lower(@search::text)) > 0
+      where sqlc.narg(search)::text is null
+         or lower(username) like containing(sqlc.narg(search)::text)
+         or lower(first_name) like containing(sqlc.narg(search)::text)
+         or lower(last_name) like containing(sqlc.narg(search)::text)
       order by id desc
       limit @page_size::bigint offset @skip::bigint) as a
 order by a.id desc;
@@ -23,9 +24,10 @@ order by a.id desc;
 -- name: CountUsers :one
 select count(*)
 from accounts
-where strpos(lower(username), lower(@search::text)) > 0
-   or strpos(lower(first_name), lower(@search::text)) > 0
-   or strpos(lower(last_name), lower(@search::text)) > 0;
+where sqlc.narg(search)::text is null
+   or lower(username) like containing(sqlc.narg(search)::text)
+   or lower(first_name) like containing(sqlc.narg(search)::text)
+   or lower(last_name) like containing(sqlc.narg(search)::text);
 
 -- name: LockUser :one
 -- What decides whether somebody may act on an account. While it is locked, it

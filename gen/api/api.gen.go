@@ -813,10 +813,13 @@ type APIKeyCreated struct {
 
 // AuditAction Example: {"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}
 type AuditAction struct {
+	// Category The part of the value before the dot.
 	Category string `json:"category"`
 	Key      string `json:"key"`
 	Label    string `json:"label"`
-	Value    string `json:"value"`
+
+	// Value The action as rows name it. Later versions may know more.
+	Value string `json:"value"`
 }
 
 // AuditActionCategory Example: {"description":"Identities and the use of their secrets","key":"identity","label":"Identities"}
@@ -895,7 +898,7 @@ type AuditLogFilters struct {
 	StartDate      *string `json:"startDate"`
 }
 
-// AuditLogPage Example: {"filters":{"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"},"logs":[{"accountId":1,"action":"identity.create","actor":"session","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"impersonatorId":null,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","subjectId":null,"timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}],"total":1}
+// AuditLogPage Example: {"filters":{"action":"identity.*","endDate":null,"limit":50,"offset":0,"organizationId":2,"resource":null,"startDate":"2026-01-01"},"logs":[{"accountId":1,"action":"identity.create","actor":"session","actorFirstName":"Ada","actorLastName":"Lovelace","details":{"identityName":"Deploy key","identityType":"ssh","scope":"organization"},"id":41,"impersonatorId":null,"ipAddress":"192.0.2.10","organizationId":2,"organizationName":"Engines","reason":null,"resource":"identity","resourceId":3,"resourceName":"Deploy key","subjectId":null,"timestamp":"2026-01-31T12:00:00.000Z","userAgent":"Mozilla/5.0"}],"nextCursor":null,"total":1,"totalIsEstimate":false}
 type AuditLogPage struct {
 	// Filters The filters of the search, as given.
 	//
@@ -903,8 +906,14 @@ type AuditLogPage struct {
 	Filters AuditLogFilters `json:"filters"`
 	Logs    []AuditLog      `json:"logs"`
 
-	// Total All matching rows, on this page or not.
+	// NextCursor Where the next page begins; null on the last one.
+	NextCursor *string `json:"nextCursor"`
+
+	// Total All matching rows, on this page or not; counted up to 10,000.
 	Total int64 `json:"total"`
+
+	// TotalIsEstimate Whether there are more than 10,000 rows and `total` is what the database expects.
+	TotalIsEstimate bool `json:"totalIsEstimate"`
 }
 
 // AuditMetadata Example: {"actionCategories":[{"description":"Identities and the use of their secrets","key":"identity","label":"Identities"}],"actions":[{"category":"identity","key":"IDENTITY_CREATE","label":"Identity created","value":"identity.create"}],"resources":[{"key":"IDENTITY","label":"Identity","value":"identity"}]}
@@ -972,24 +981,30 @@ type AuditSettingsPatch struct {
 	RequireConnectionReason              *bool `json:"requireConnectionReason,omitempty"`
 }
 
-// AuthProvider Example: {"enabled":true,"id":2,"isInternal":false,"issuer":"https://id.example.com","name":"Company login"}
+// AuthProvider Example: {"clientId":"nexterm","enabled":true,"firstNameAttribute":"given_name","id":2,"isInternal":false,"issuer":"https://id.example.com","lastNameAttribute":"family_name","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile","usernameAttribute":"preferred_username"}
 type AuthProvider struct {
 	// AllowRegistration Only of the password form. Whether people may register themselves.
-	AllowRegistration *bool `json:"allowRegistration,omitempty"`
+	AllowRegistration *bool  `json:"allowRegistration,omitempty"`
+	ClientID          string `json:"clientId"`
 
 	// Enabled Whether it can be signed in with.
-	Enabled bool  `json:"enabled"`
-	ID      int64 `json:"id"`
+	Enabled            bool   `json:"enabled"`
+	FirstNameAttribute string `json:"firstNameAttribute"`
+	ID                 int64  `json:"id"`
 
 	// IsInternal Whether this is the password form.
 	IsInternal bool `json:"isInternal"`
 
 	// Issuer The provider's issuer URL, or `internal` for the password form.
-	Issuer string `json:"issuer"`
-	Name   string `json:"name"`
+	Issuer            string `json:"issuer"`
+	LastNameAttribute string `json:"lastNameAttribute"`
+	Name              string `json:"name"`
+	RedirectURI       string `json:"redirectUri"`
+	Scope             string `json:"scope"`
+	UsernameAttribute string `json:"usernameAttribute"`
 }
 
-// AuthProviderLists Example: {"ldap":[],"oidc":[{"allowRegistration":false,"clientId":null,"clientSecret":null,"enabled":true,"firstNameAttribute":null,"id":1,"isInternal":true,"issuer":"internal","lastNameAttribute":null,"name":"Internal Authentication","redirectUri":null,"scope":null,"usernameAttribute":null}]}
+// AuthProviderLists Example: {"ldap":[],"oidc":[{"allowRegistration":false,"clientId":"internal","clientSecret":null,"enabled":true,"firstNameAttribute":"firstName","id":1,"isInternal":true,"issuer":"internal","lastNameAttribute":"lastName","name":"Internal Authentication","redirectUri":"internal","scope":"internal","usernameAttribute":"username"}]}
 type AuthProviderLists struct {
 	// Ldap Directories. There are none.
 	Ldap []AuthProviderSettings `json:"ldap"`
@@ -1001,25 +1016,25 @@ type AuthProviderLists struct {
 // AuthProviderSettings Example: {"clientId":"nexterm","clientSecret":"********","enabled":true,"firstNameAttribute":"given_name","id":2,"isInternal":false,"issuer":"https://id.example.com","lastNameAttribute":"family_name","name":"Company login","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile","usernameAttribute":"preferred_username"}
 type AuthProviderSettings struct {
 	// AllowRegistration Only of the password form. Whether people may register themselves.
-	AllowRegistration *bool   `json:"allowRegistration,omitempty"`
-	ClientID          *string `json:"clientId"`
+	AllowRegistration *bool  `json:"allowRegistration,omitempty"`
+	ClientID          string `json:"clientId"`
 
 	// ClientSecret `********` when there is one.
 	ClientSecret       *string `json:"clientSecret"`
 	Enabled            bool    `json:"enabled"`
-	FirstNameAttribute *string `json:"firstNameAttribute"`
+	FirstNameAttribute string  `json:"firstNameAttribute"`
 	ID                 int64   `json:"id"`
 
-	// IsInternal Whether this is the password form, whose settings below are null.
+	// IsInternal Whether this is the password form, whose settings below are fixed words.
 	IsInternal bool `json:"isInternal"`
 
 	// Issuer The provider's issuer URL, or `internal` for the password form.
-	Issuer            string  `json:"issuer"`
-	LastNameAttribute *string `json:"lastNameAttribute"`
-	Name              string  `json:"name"`
-	RedirectURI       *string `json:"redirectUri"`
-	Scope             *string `json:"scope"`
-	UsernameAttribute *string `json:"usernameAttribute"`
+	Issuer            string `json:"issuer"`
+	LastNameAttribute string `json:"lastNameAttribute"`
+	Name              string `json:"name"`
+	RedirectURI       string `json:"redirectUri"`
+	Scope             string `json:"scope"`
+	UsernameAttribute string `json:"usernameAttribute"`
 }
 
 // AvatarStored Example: {"avatarHash":"9f86d081884c7d65","message":"Your profile picture has been successfully updated."}
@@ -1031,6 +1046,14 @@ type AvatarStored struct {
 
 // Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
 type Base64URL = string
+
+// CodeRequired Example: {"code":202,"message":"TOTP is required for this account","totpRequired":true}
+type CodeRequired struct {
+	// Code The HTTP status of this answer.
+	Code         int    `json:"code"`
+	Message      string `json:"message"`
+	TotpRequired bool   `json:"totpRequired"`
+}
 
 // Confirmation Example: {"message":"Invitation accepted","success":true}
 type Confirmation struct {
@@ -1578,6 +1601,29 @@ type InvitingOrganization struct {
 	Name        string  `json:"name"`
 }
 
+// Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
+type Limits struct {
+	// ConfigBytes Of the configurations of all entries together.
+	ConfigBytes int64 `json:"configBytes"`
+
+	// DeviceCodes Open ones that an account has asked for.
+	DeviceCodes int64 `json:"deviceCodes"`
+	Entries     int64 `json:"entries"`
+	Folders     int64 `json:"folders"`
+	Identities  int64 `json:"identities"`
+
+	// Organizations That an account owns.
+	Organizations int64 `json:"organizations"`
+	Scripts       int64 `json:"scripts"`
+
+	// Sessions Login sessions of an account.
+	Sessions int64 `json:"sessions"`
+	Snippets int64 `json:"snippets"`
+
+	// StateSockets Of an account on one server.
+	StateSockets int64 `json:"stateSockets"`
+}
+
 // Login Example: {"message":"Your session got successfully created","token":"6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d2a6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d","totpRequired":false}
 type Login struct {
 	Message string `json:"message"`
@@ -1989,29 +2035,6 @@ type OrganizationRole string
 type OrganizationSessionSettings struct {
 	// EnableLiveSessionSharing Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false.
 	EnableLiveSessionSharing bool `json:"enableLiveSessionSharing"`
-}
-
-// OrganizationSummary Example: {"createdAt":"2026-01-31T12:00:00.000Z","description":null,"id":2,"isOwner":false,"name":"Analytical Engines","permissions":["resources.manage","identities.manage","connect.ssh"],"role":"member","updatedAt":"2026-01-31T12:00:00.000Z"}
-type OrganizationSummary struct {
-	// CreatedAt ISO 8601 in UTC with milliseconds.
-	//
-	// Example: 2026-01-31T12:00:00.000Z
-	CreatedAt   Timestamp `json:"createdAt"`
-	Description *string   `json:"description"`
-	ID          int64     `json:"id"`
-	IsOwner     bool      `json:"isOwner"`
-	Name        string    `json:"name"`
-
-	// Permissions What the caller may do in this organization, in the order of the catalog.
-	Permissions []string `json:"permissions"`
-
-	// Role Every organization has one owner.
-	Role OrganizationRole `json:"role"`
-
-	// UpdatedAt ISO 8601 in UTC with milliseconds.
-	//
-	// Example: 2026-01-31T12:00:00.000Z
-	UpdatedAt Timestamp `json:"updatedAt"`
 }
 
 // Passkey Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":5,"name":"Laptop"}
@@ -2867,8 +2890,11 @@ type ListAuditLogsParams struct {
 	// Limit Rows in the answer.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 
-	// Offset Matching rows to skip.
+	// Offset Matching rows to skip. Further than 10,000 rows goes `cursor`, at the same cost for every page.
 	Offset *int64 `form:"offset,omitempty" json:"offset,omitempty"`
+
+	// Cursor The `nextCursor` of the page before, with the same filters; not together with `offset`.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // FinishOidcLoginParams defines parameters for FinishOidcLogin.
@@ -2884,6 +2910,9 @@ type FinishOidcLoginParams struct {
 
 	// Iss Who the provider says it is (RFC 9207).
 	Iss *string `form:"iss,omitempty" json:"iss,omitempty"`
+
+	// Browser What beginning the sign-in has set in the browser.
+	Browser *string `form:"__Host-nexterm-login,omitempty" json:"__Host-nexterm-login,omitempty"`
 }
 
 // ListRecentEntriesParams defines parameters for ListRecentEntries.
@@ -3499,6 +3528,9 @@ type ServerInterface interface {
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx echo.Context) error
+	// GetLimits How much there can be
+	// (GET /api/service/limits)
+	GetLimits(ctx echo.Context) error
 	// GetVersion The server's version
 	// (GET /api/service/version)
 	GetVersion(ctx echo.Context) error
@@ -3880,6 +3912,13 @@ func (w *ServerInterfaceWrapper) ListAuditLogs(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter offset: %s", err))
 	}
 
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListAuditLogs(ctx, params)
 	return err
@@ -4021,6 +4060,17 @@ func (w *ServerInterfaceWrapper) FinishOidcLogin(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "iss", ctx.QueryParams(), &params.Iss, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter iss: %s", err))
+	}
+
+	if cookie, err := ctx.Cookie("__Host-nexterm-login"); err == nil {
+
+		var value string
+		err = runtime.BindStyledParameterWithOptions("simple", "__Host-nexterm-login", cookie.Value, &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationCookie, Explode: true, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter __Host-nexterm-login: %s", err))
+		}
+		params.Browser = &value
+
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -5004,6 +5054,15 @@ func (w *ServerInterfaceWrapper) GetFirstTimeSetup(ctx echo.Context) error {
 	return err
 }
 
+// GetLimits converts echo context to params.
+func (w *ServerInterfaceWrapper) GetLimits(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetLimits(ctx)
+	return err
+}
+
 // GetVersion converts echo context to params.
 func (w *ServerInterfaceWrapper) GetVersion(ctx echo.Context) error {
 	var err error
@@ -5624,6 +5683,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/scripts/all", wrapper.ListAllScripts, options.OperationMiddlewares["listAllScripts"]...)
 	router.GET(options.BaseURL+"/api/scripts/sources", wrapper.ListSourceScripts, options.OperationMiddlewares["listSourceScripts"]...)
 	router.GET(options.BaseURL+"/api/service/is-fts", wrapper.GetFirstTimeSetup, options.OperationMiddlewares["getFirstTimeSetup"]...)
+	router.GET(options.BaseURL+"/api/service/limits", wrapper.GetLimits, options.OperationMiddlewares["getLimits"]...)
 	router.GET(options.BaseURL+"/api/service/version", wrapper.GetVersion, options.OperationMiddlewares["getVersion"]...)
 	router.DELETE(options.BaseURL+"/api/session", wrapper.DeleteSessions, options.OperationMiddlewares["deleteSessions"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
@@ -6355,6 +6415,20 @@ func (response Login200JSONResponse) VisitLoginResponse(w http.ResponseWriter) e
 	return err
 }
 
+type Login202JSONResponse CodeRequired
+
+func (response Login202JSONResponse) VisitLoginResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type LogoutRequestObject struct {
 	Body *LogoutJSONRequestBody
 }
@@ -6388,6 +6462,7 @@ type FinishOidcLoginResponseObject interface {
 type FinishOidcLogin302ResponseHeaders struct {
 	Location       string
 	ReferrerPolicy string
+	SetCookie      string
 }
 
 type FinishOidcLogin302Response struct {
@@ -6397,6 +6472,7 @@ type FinishOidcLogin302Response struct {
 func (response FinishOidcLogin302Response) VisitFinishOidcLoginResponse(w http.ResponseWriter) error {
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	w.Header().Set("Referrer-Policy", fmt.Sprint(response.Headers.ReferrerPolicy))
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(302)
 	return nil
 }
@@ -6409,15 +6485,23 @@ type BeginOidcLoginResponseObject interface {
 	VisitBeginOidcLoginResponse(w http.ResponseWriter) error
 }
 
-type BeginOidcLogin200JSONResponse OidcLogin
+type BeginOidcLogin200ResponseHeaders struct {
+	SetCookie string
+}
+
+type BeginOidcLogin200JSONResponse struct {
+	Body    OidcLogin
+	Headers BeginOidcLogin200ResponseHeaders
+}
 
 func (response BeginOidcLogin200JSONResponse) VisitBeginOidcLoginResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Set-Cookie", fmt.Sprint(response.Headers.SetCookie))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -6899,7 +6983,7 @@ type DeleteFolderResponseObject interface {
 	VisitDeleteFolderResponse(w http.ResponseWriter) error
 }
 
-type DeleteFolder200JSONResponse Message
+type DeleteFolder200JSONResponse Confirmation
 
 func (response DeleteFolder200JSONResponse) VisitDeleteFolderResponse(w http.ResponseWriter) error {
 
@@ -6922,7 +7006,7 @@ type UpdateFolderResponseObject interface {
 	VisitUpdateFolderResponse(w http.ResponseWriter) error
 }
 
-type UpdateFolder200JSONResponse Message
+type UpdateFolder200JSONResponse Confirmation
 
 func (response UpdateFolder200JSONResponse) VisitUpdateFolderResponse(w http.ResponseWriter) error {
 
@@ -7075,7 +7159,7 @@ type ListOrganizationsResponseObject interface {
 	VisitListOrganizationsResponse(w http.ResponseWriter) error
 }
 
-type ListOrganizations200JSONResponse []OrganizationSummary
+type ListOrganizations200JSONResponse []Organization
 
 func (response ListOrganizations200JSONResponse) VisitListOrganizationsResponse(w http.ResponseWriter) error {
 
@@ -7885,6 +7969,27 @@ type GetFirstTimeSetupResponseObject interface {
 type GetFirstTimeSetup200JSONResponse bool
 
 func (response GetFirstTimeSetup200JSONResponse) VisitGetFirstTimeSetupResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetLimitsRequestObject struct {
+}
+
+type GetLimitsResponseObject interface {
+	VisitGetLimitsResponse(w http.ResponseWriter) error
+}
+
+type GetLimits200JSONResponse Limits
+
+func (response GetLimits200JSONResponse) VisitGetLimitsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8883,6 +8988,9 @@ type StrictServerInterface interface {
 	// GetFirstTimeSetup Is first-time setup pending?
 	// (GET /api/service/is-fts)
 	GetFirstTimeSetup(ctx context.Context, request GetFirstTimeSetupRequestObject) (GetFirstTimeSetupResponseObject, error)
+	// GetLimits How much there can be
+	// (GET /api/service/limits)
+	GetLimits(ctx context.Context, request GetLimitsRequestObject) (GetLimitsResponseObject, error)
 	// GetVersion The server's version
 	// (GET /api/service/version)
 	GetVersion(ctx context.Context, request GetVersionRequestObject) (GetVersionResponseObject, error)
@@ -12506,6 +12614,29 @@ func (sh *strictHandler) GetFirstTimeSetup(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetFirstTimeSetupResponseObject); ok {
 		return validResponse.VisitGetFirstTimeSetupResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetLimits operation middleware
+func (sh *strictHandler) GetLimits(ctx echo.Context) error {
+	var request GetLimitsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetLimits(ctx.Request().Context(), request.(GetLimitsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetLimits")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetLimitsResponseObject); ok {
+		return validResponse.VisitGetLimitsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

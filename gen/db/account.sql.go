@@ -155,9 +155,9 @@ func (q *Queries) LockSetup(ctx context.Context) error {
 const searchAccounts = `-- name: SearchAccounts :many
 select id, username, first_name, last_name, avatar_hash
 from accounts
-where strpos(lower(username), lower($1::text)) > 0
-   or strpos(lower(first_name), lower($1::text)) > 0
-   or strpos(lower(last_name), lower($1::text)) > 0
+where lower(username) like containing($1::text)
+   or lower(first_name) like containing($1::text)
+   or lower(last_name) like containing($1::text)
 order by username
 limit 5
 `

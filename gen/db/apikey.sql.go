@@ -73,8 +73,8 @@ where account_id = $1
   and expires_at <= now()
 `
 
-// They are kept until the next one is made, so that their owner sees why a
-// program has stopped.
+// They are kept until they are used or the next one is made, so that their owner
+// sees why a program is going to stop.
 func (q *Queries) DeleteExpiredAPIKeys(ctx context.Context, accountID int64) error {
 	_, err := q.db.Exec(ctx, deleteExpiredAPIKeys, accountID)
 	return err

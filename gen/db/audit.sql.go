@@ -13,20 +13,98 @@ import (
 const countAuditLogs = `-- name: CountAuditLogs :one
 with matching as not materialized (select account_id, scope
                                    from audit_logs
-                                   where timestamp >= coalesce($4::timestamptz, '-infinity')
-                                     and timestamp < coalesce($5::timestamptz, 'infinity')
-                                     and ($6::text is null or action = $6::text)
-                                     and ($7::text is null or starts_with(action, $7::text))
-                                     and ($8::text is null or resource = $8::text))
+                                   where timestamp >= coalesce($5::timestamptz, '-infinity')
+                                     and timestamp < coalesce($6::timestamptz, 'infinity')
+                                     and ($7::text is null or action = $7::text)
+                                     and ($8::text is null or starts_with(action, $8::text))
+                                     and ($9::text is null or resource = $9::text))
 select ((select count(*)
-         from matching m
-         where m.account_id = $1::bigint
-           and (not $2::boolean or m.scope is null or m.scope >= 0)
-           and (m.scope is null or m.scope <> all($3::bigint[])))
-    + (select count(*) from matching m where m.scope = any($3::bigint[])))::bigint as total
+         from (select 1
+               from matching m
+               where m.account_id = $1::bigint
+                 and (not $2::boolean or m.scope is null or m.scope >= 0)
+                 and (m.scope is null or m.scope <> all($3::bigint[]))
+               limit $4::bigint) as own)
+    + (select count(*)
+       from (select 1
+             from matching m
+             where m.scope = any($3::bigint[])
+             limit $4::bigint) as others))::bigint as total
 `
 
 type CountAuditLogsParams struct {
+	ActorID  int64
+	Personal bool
+	Audited  []int64
+	Most     int64
+	Since    *time.Time
+	Until    *time.Time
+	Action   *string
+	Category *string
+	Resource *string
+}
+
+// The same two trails; what the actor did in an audited scope counts in the
+// scope's. No more than the given number of either are counted.
+func (q *Queries) CountAuditLogs(ctx context.Context, arg CountAuditLogsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, countAuditLogs,
+		arg.ActorID,
+		arg.Personal,
+		arg.Audited,
+		arg.Most,
+		arg.Since,
+		arg.Until,
+		arg.Action,
+		arg.Category,
+		arg.Resource,
+	)
+	var total int64
+	err := row.Scan(&total)
+	return total, err
+}
+
+const deleteOldAuditLogs = `-- name: DeleteOldAuditLogs :execrows
+delete
+from audit_logs l
+    using (select o.timestamp, o.id
+           from audit_logs o
+           where o.timestamp < $1::timestamptz
+           order by o.timestamp, o.id
+           limit $2::bigint) as old
+where l.timestamp = old.timestamp
+  and l.id = old.id
+`
+
+type DeleteOldAuditLogsParams struct {
+	Before time.Time
+	Most   int64
+}
+
+// What is older, in the partitions that stay; some at a time, the oldest first.
+func (q *Queries) DeleteOldAuditLogs(ctx context.Context, arg DeleteOldAuditLogsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteOldAuditLogs, arg.Before, arg.Most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const dropAuditPartitions = `-- name: DropAuditPartitions :exec
+select drop_audit_partitions($1::timestamptz)
+`
+
+func (q *Queries) DropAuditPartitions(ctx context.Context, before time.Time) error {
+	_, err := q.db.Exec(ctx, dropAuditPartitions, before)
+	return err
+}
+
+const estimateAuditLogs = `-- name: EstimateAuditLogs :one
+select estimate_audit_logs($1::bigint, $2::boolean, $3::bigint[],
+                           coalesce($4::timestamptz, '-infinity'), coalesce($5::timestamptz, 'infinity'),
+                           $6::text, $7::text, $8::text)::bigint as total
+`
+
+type EstimateAuditLogsParams struct {
 	ActorID  int64
 	Personal bool
 	Audited  []int64
@@ -37,10 +115,8 @@ type CountAuditLogsParams struct {
 	Resource *string
 }
 
-// The same two trails; what the actor did in an audited scope counts in the
-// scope's.
-func (q *Queries) CountAuditLogs(ctx context.Context, arg CountAuditLogsParams) (int64, error) {
-	row := q.db.QueryRow(ctx, countAuditLogs,
+func (q *Queries) EstimateAuditLogs(ctx context.Context, arg EstimateAuditLogsParams) (int64, error) {
+	row := q.db.QueryRow(ctx, estimateAuditLogs,
 		arg.ActorID,
 		arg.Personal,
 		arg.Audited,
@@ -73,26 +149,27 @@ with matching as not materialized (select id, account_id, scope, timestamp
                                    from audit_logs
                                    where timestamp >= coalesce($2::timestamptz, '-infinity')
                                      and timestamp < coalesce($3::timestamptz, 'infinity')
-                                     and ($4::text is null or action = $4::text)
-                                     and ($5::text is null or starts_with(action, $5::text))
-                                     and ($6::text is null or resource = $6::text)),
+                                     and (timestamp, id) < (coalesce($4::timestamptz, 'infinity'), $5::bigint)
+                                     and ($6::text is null or action = $6::text)
+                                     and ($7::text is null or starts_with(action, $7::text))
+                                     and ($8::text is null or resource = $8::text)),
      page as (select reached.id, reached.timestamp
               from ((select m.id, m.timestamp
                      from matching m
-                     where m.account_id = $7::bigint
-                       and (not $8::boolean or m.scope is null or m.scope >= 0)
+                     where m.account_id = $9::bigint
+                       and (not $10::boolean or m.scope is null or m.scope >= 0)
                      order by m.timestamp desc, m.id desc
-                     limit $9::bigint)
+                     limit $11::bigint)
                     union
                     (select trail.id, trail.timestamp
-                     from unnest($10::bigint[]) as audited (scope)
+                     from unnest($12::bigint[]) as audited (scope)
                               cross join lateral (select m.id, m.timestamp
                                                   from matching m
                                                   where m.scope = audited.scope
                                                   order by m.timestamp desc, m.id desc
-                                                  limit $9::bigint) as trail)) as reached
+                                                  limit $11::bigint) as trail)) as reached
               order by reached.timestamp desc, reached.id desc
-              limit $12::bigint offset $11::bigint)
+              limit $14::bigint offset $13::bigint)
 select l.id, l.actor, l.account_id, l.impersonator_id, l.organization_id, l.subject_id, l.action, l.resource, l.resource_id, l.details, l.reason,
        l.ip_address, l.user_agent, l.timestamp,
        coalesce(case l.resource
@@ -105,7 +182,7 @@ select l.id, l.actor, l.account_id, l.impersonator_id, l.organization_id, l.subj
                     end, '')::text as resource_name,
        a.first_name as actor_first_name, a.last_name as actor_last_name, o.name as organization_name
 from page
-         join audit_logs l on l.id = page.id
+         join audit_logs l on l.timestamp = page.timestamp and l.id = page.id
          left join accounts a on a.id = l.account_id
          left join organizations o on o.id = l.organization_id
          left join identities i on l.resource = 'identity' and i.id = l.resource_id
@@ -120,18 +197,20 @@ order by l.timestamp desc, l.id desc
 `
 
 type ListAuditLogsParams struct {
-	Reach    []int64
-	Since    *time.Time
-	Until    *time.Time
-	Action   *string
-	Category *string
-	Resource *string
-	ActorID  int64
-	Personal bool
-	Deepest  int64
-	Audited  []int64
-	Skip     int64
-	PageSize int64
+	Reach      []int64
+	Since      *time.Time
+	Until      *time.Time
+	CursorTime *time.Time
+	CursorID   int64
+	Action     *string
+	Category   *string
+	Resource   *string
+	ActorID    int64
+	Personal   bool
+	Deepest    int64
+	Audited    []int64
+	Skip       int64
+	PageSize   int64
 }
 
 type ListAuditLogsRow struct {
@@ -157,13 +236,16 @@ type ListAuditLogsRow struct {
 
 // Two trails, either of which may be left out: what the actor did (0 is nobody),
 // and what the logs of the audited scopes hold. Each is read from its index,
-// newest first, and no further than the page can reach. Current names are shown
-// of what is in the caller's reach.
+// newest first, and no further than the page can reach. It goes on behind the
+// cursor, the last row of the page before. Current names are shown of what is in
+// the caller's reach.
 func (q *Queries) ListAuditLogs(ctx context.Context, arg ListAuditLogsParams) ([]ListAuditLogsRow, error) {
 	rows, err := q.db.Query(ctx, listAuditLogs,
 		arg.Reach,
 		arg.Since,
 		arg.Until,
+		arg.CursorTime,
+		arg.CursorID,
 		arg.Action,
 		arg.Category,
 		arg.Resource,
@@ -209,6 +291,16 @@ func (q *Queries) ListAuditLogs(ctx context.Context, arg ListAuditLogsParams) ([
 		return nil, err
 	}
 	return items, nil
+}
+
+const makeAuditPartitions = `-- name: MakeAuditPartitions :exec
+select make_audit_partitions(now(), now() + interval '2 months')
+`
+
+// This month's and the next two.
+func (q *Queries) MakeAuditPartitions(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, makeAuditPartitions)
+	return err
 }
 
 const updateAuditSettings = `-- name: UpdateAuditSettings :one

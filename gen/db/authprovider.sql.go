@@ -10,7 +10,7 @@ import (
 )
 
 const beginOidcLogin = `-- name: BeginOidcLogin :one
-select id, issuer, client_id::text as client_id, redirect_uri::text as redirect_uri, scope::text as scope, revision
+select id, issuer, client_id, redirect_uri, scope, revision
 from auth_providers
 where id = $1
   and enabled
@@ -92,8 +92,8 @@ func (q *Queries) CreateOidcLogin(ctx context.Context, arg CreateOidcLoginParams
 
 const createOidcProvider = `-- name: CreateOidcProvider :one
 insert into auth_providers (name, issuer, client_id, redirect_uri, scope, enabled, username_attribute, first_name_attribute, last_name_attribute)
-values ($1, $2, $3::text, $4::text, $5::text, $6, $7::text,
-        $8::text, $9::text)
+values ($1, $2, $3, $4, $5, $6, $7, $8,
+        $9)
 returning id
 `
 
@@ -158,9 +158,8 @@ with taken as (
     where state_hash = $1
     returning provider_id, provider_revision, nonce_hash, code_verifier, expires_at
 )
-select p.id, p.issuer, p.client_id::text as client_id, p.client_secret, p.redirect_uri::text as redirect_uri,
-       p.username_attribute::text as username_attribute, p.first_name_attribute::text as first_name_attribute,
-       p.last_name_attribute::text as last_name_attribute, t.nonce_hash, t.code_verifier,
+select p.id, p.issuer, p.client_id, p.client_secret, p.redirect_uri, p.username_attribute, p.first_name_attribute,
+       p.last_name_attribute, t.nonce_hash, t.code_verifier,
        (t.expires_at > now())::boolean as open,
        (p.enabled and p.revision = t.provider_revision)::boolean as current
 from taken t
@@ -203,6 +202,19 @@ func (q *Queries) FinishOidcLogin(ctx context.Context, stateHash []byte) (Finish
 	return i, err
 }
 
+const getClientSecret = `-- name: GetClientSecret :one
+select client_secret
+from auth_providers
+where id = $1
+`
+
+func (q *Queries) GetClientSecret(ctx context.Context, id int64) ([]byte, error) {
+	row := q.db.QueryRow(ctx, getClientSecret, id)
+	var client_secret []byte
+	err := row.Scan(&client_secret)
+	return client_secret, err
+}
+
 const getOidcProvider = `-- name: GetOidcProvider :one
 select id, name, issuer, is_internal, enabled, allow_registration, client_id, redirect_uri, scope, username_attribute,
        first_name_attribute, last_name_attribute, (client_secret is not null)::boolean as has_secret
@@ -217,12 +229,12 @@ type GetOidcProviderRow struct {
 	IsInternal         bool
 	Enabled            bool
 	AllowRegistration  bool
-	ClientID           *string
-	RedirectURI        *string
-	Scope              *string
-	UsernameAttribute  *string
-	FirstNameAttribute *string
-	LastNameAttribute  *string
+	ClientID           string
+	RedirectURI        string
+	Scope              string
+	UsernameAttribute  string
+	FirstNameAttribute string
+	LastNameAttribute  string
 	HasSecret          bool
 }
 
@@ -272,12 +284,12 @@ type ListProvidersRow struct {
 	IsInternal         bool
 	Enabled            bool
 	AllowRegistration  bool
-	ClientID           *string
-	RedirectURI        *string
-	Scope              *string
-	UsernameAttribute  *string
-	FirstNameAttribute *string
-	LastNameAttribute  *string
+	ClientID           string
+	RedirectURI        string
+	Scope              string
+	UsernameAttribute  string
+	FirstNameAttribute string
+	LastNameAttribute  string
 	HasSecret          bool
 }
 
@@ -434,12 +446,12 @@ type UpdateOidcProviderRow struct {
 	IsInternal         bool
 	Enabled            bool
 	AllowRegistration  bool
-	ClientID           *string
-	RedirectURI        *string
-	Scope              *string
-	UsernameAttribute  *string
-	FirstNameAttribute *string
-	LastNameAttribute  *string
+	ClientID           string
+	RedirectURI        string
+	Scope              string
+	UsernameAttribute  string
+	FirstNameAttribute string
+	LastNameAttribute  string
 	HasSecret          bool
 }
 

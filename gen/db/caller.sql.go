@@ -9,6 +9,18 @@ import (
 	"context"
 )
 
+const deleteExpiredAPIKey = `-- name: DeleteExpiredAPIKey :exec
+delete
+from api_keys
+where token_hash = $1
+  and expires_at <= now()
+`
+
+func (q *Queries) DeleteExpiredAPIKey(ctx context.Context, tokenHash []byte) error {
+	_, err := q.db.Exec(ctx, deleteExpiredAPIKey, tokenHash)
+	return err
+}
+
 const getCallerByAPIKey = `-- name: GetCallerByAPIKey :one
 select 0::bigint as session_id, k.id as api_key_id, 0::bigint as impersonator_id,
        (k.last_used_at is null or k.last_used_at < now() - interval '1 minute')::boolean as stale,

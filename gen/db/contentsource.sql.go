@@ -305,6 +305,19 @@ func (q *Queries) LockSync(ctx context.Context, source string) error {
 	return err
 }
 
+const measureSources = `-- name: MeasureSources :one
+select (coalesce((select sum(octet_length(content)) from scripts where source_id is not null), 0)
+    + coalesce((select sum(octet_length(command)) from snippets where source_id is not null), 0))::bigint as size
+`
+
+// every owner: what all sources have delivered, in bytes
+func (q *Queries) MeasureSources(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, measureSources)
+	var size int64
+	err := row.Scan(&size)
+	return size, err
+}
+
 const moveDefaultSource = `-- name: MoveDefaultSource :execrows
 with replaced as (select exists (select from sources where url = $1) as other)
 update sources

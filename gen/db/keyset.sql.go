@@ -41,3 +41,18 @@ func (q *Queries) GetKeyset(ctx context.Context) (GetKeysetRow, error) {
 	err := row.Scan(&i.Fingerprint, &i.Keyset)
 	return i, err
 }
+
+const isAnythingSealed = `-- name: IsAnythingSealed :one
+select (exists (select from credentials)
+    or exists (select from totp_secrets)
+    or exists (select from auth_providers where client_secret is not null))::boolean as sealed
+`
+
+// Sign-ins that have begun do not count: they are over soon.
+// every owner: whether there is any
+func (q *Queries) IsAnythingSealed(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, isAnythingSealed)
+	var sealed bool
+	err := row.Scan(&sealed)
+	return sealed, err
+}

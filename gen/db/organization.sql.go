@@ -328,33 +328,27 @@ func (q *Queries) ListMembers(ctx context.Context, organizationID int64) ([]List
 }
 
 const listOrganizations = `-- name: ListOrganizations :many
-select id, name, description, created_at, updated_at
+select id, name, description, audit_settings, session_settings, created_at, updated_at
 from organizations
 where id = any($1::bigint[])
 order by id
 `
 
-type ListOrganizationsRow struct {
-	ID          int64
-	Name        string
-	Description *string
-	CreatedAt   time.Time
-	UpdatedAt   time.Time
-}
-
-func (q *Queries) ListOrganizations(ctx context.Context, organizationIds []int64) ([]ListOrganizationsRow, error) {
+func (q *Queries) ListOrganizations(ctx context.Context, organizationIds []int64) ([]Organization, error) {
 	rows, err := q.db.Query(ctx, listOrganizations, organizationIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []ListOrganizationsRow{}
+	items := []Organization{}
 	for rows.Next() {
-		var i ListOrganizationsRow
+		var i Organization
 		if err := rows.Scan(
 			&i.ID,
 			&i.Name,
 			&i.Description,
+			&i.AuditSettings,
+			&i.SessionSettings,
 			&i.CreatedAt,
 			&i.UpdatedAt,
 		); err != nil {

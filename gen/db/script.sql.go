@@ -231,7 +231,7 @@ with ordered as (
            and t.id = $2::bigint
      ),
      numbered as (
-         select o.id, row_number() over (order by coalesce(l.place, o.place)) as sort_order
+         select o.id, row_number() over (order by coalesce(l.place, o.place)) - 1 as sort_order
          from ordered o
                   left join landing l on l.id = o.id
          where exists (select from landing)

@@ -41,6 +41,45 @@ func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) (i
 	return id, err
 }
 
+const deleteOldestSessions = `-- name: DeleteOldestSessions :many
+delete
+from sessions
+where id in (select s.id
+             from sessions s
+             where s.account_id = $1
+               and s.impersonator_id is null
+             order by s.last_activity desc, s.id desc
+             offset $2::bigint)
+returning id
+`
+
+type DeleteOldestSessionsParams struct {
+	AccountID int64
+	Most      int64
+}
+
+// Those that were used least recently, but for so many. Impersonations are not
+// the account's own.
+func (q *Queries) DeleteOldestSessions(ctx context.Context, arg DeleteOldestSessionsParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, deleteOldestSessions, arg.AccountID, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteSession = `-- name: DeleteSession :one
 delete
 from sessions

@@ -12,12 +12,13 @@ import (
 const countUsers = `-- name: CountUsers :one
 select count(*)
 from accounts
-where strpos(lower(username), lower($1::text)) > 0
-   or strpos(lower(first_name), lower($1::text)) > 0
-   or strpos(lower(last_name), lower($1::text)) > 0
+where $1::text is null
+   or lower(username) like containing($1::text)
+   or lower(first_name) like containing($1::text)
+   or lower(last_name) like containing($1::text)
 `
 
-func (q *Queries) CountUsers(ctx context.Context, search string) (int64, error) {
+func (q *Queries) CountUsers(ctx context.Context, search *string) (int64, error) {
 	row := q.db.QueryRow(ctx, countUsers, search)
 	var count int64
 	err := row.Scan(&count)
@@ -78,16 +79,17 @@ select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_has
            or exists (select from group_members m where m.group_id = g.id and m.account_id = a.id))::jsonb as groups
 from (select id, username, first_name, last_name, totp_enabled, avatar_hash, active_theme_id
       from accounts
-      where strpos(lower(username), lower($1::text)) > 0
-         or strpos(lower(first_name), lower($1::text)) > 0
-         or strpos(lower(last_name), lower($1::text)) > 0
+      where $1::text is null
+         or lower(username) like containing($1::text)
+         or lower(first_name) like containing($1::text)
+         or lower(last_name) like containing($1::text)
       order by id desc
       limit $3::bigint offset $2::bigint) as a
 order by a.id desc
 `
 
 type ListUsersParams struct {
-	Search   string
+	Search   *string
 	Skip     int64
 	PageSize int64
 }

@@ -36,7 +36,7 @@ func (h *Handlers) RegisterAccount(ctx context.Context, request api.RegisterAcco
 	if _, err := mayRegister(ctx, h.queries); err != nil {
 		return nil, err
 	}
-	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	hash, err := vault.HashPassword(ctx, 0, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}
@@ -134,11 +134,11 @@ func (h *Handlers) UpdateName(ctx context.Context, request api.UpdateNameRequest
 
 // UpdatePassword sets the caller's password and ends other sessions, if so wished.
 func (h *Handlers) UpdatePassword(ctx context.Context, request api.UpdatePasswordRequestObject) (api.UpdatePasswordResponseObject, error) {
-	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	c := caller.From(ctx)
+	hash, err := vault.HashPassword(ctx, c.AccountID, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}
-	c := caller.From(ctx)
 	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		username, err := tx.UpdatePassword(ctx, db.UpdatePasswordParams{PasswordHash: hash, ID: c.AccountID})
 		if err != nil {

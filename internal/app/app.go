@@ -36,6 +36,8 @@ type Options struct {
 	server.Options
 	// JobDelay is how long periodic jobs wait after a start.
 	JobDelay time.Duration
+	// AuditRetentionDays are how long audit rows are kept; 0 is for ever.
+	AuditRetentionDays int
 	// InsertOnly leaves working the jobs to other servers of the database.
 	InsertOnly bool
 }
@@ -58,11 +60,13 @@ func New(o Options) (*App, error) {
 	}
 	o.Events = event.NewLog(o.Pool, o.Log)
 	o.Changes = change.New(o.Pool, o.Events)
-	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log)
+	o.Changes.Limits = o.Limits
+	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log,
+		contentsource.Limits{Source: o.SourceBytes, All: o.SourcesBytes})
 	var err error
 	o.Jobs, err = job.New(o.Pool, o.Log, o.JobDelay,
 		contentsource.Jobs(o.Syncer),
-		sweep.Jobs(o.Changes, o.SessionIdleDays),
+		sweep.Jobs(o.Changes, o.SessionIdleDays, o.AuditRetentionDays),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("enqueue jobs: %w", err)
@@ -81,6 +85,9 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 	if !a.insertOnly {
 		if err := contentsource.EnsureDefault(ctx, a.changes); err != nil {
 			return fmt.Errorf("start background work: %w", err)
+		}
+		if err := sweep.Prepare(ctx, a.changes); err != nil {
+			return fmt.Errorf("make partitions of the audit log: %w", err)
 		}
 		if err := a.Jobs.Start(context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("start background work: %w", err)

@@ -47,14 +47,14 @@ var rules = map[string]rule{
 	"openapi":           {},
 	"openapi/bundle":    {},
 	"tools/...":         {},
-	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/event", "internal/recovery", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/vault"}, privileges: []string{"net/http", pool}},
-	"internal/app":      {may: []string{"gen/db", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep"}, privileges: []string{pool}},
+	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/event", "internal/recovery", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/vault"}, privileges: []string{"net/http", pool}},
+	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep", "internal/telemetry"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/docs":     {privileges: []string{"net/http"}},
-	"internal/vault":    {may: []string{"gen/db"}, privileges: []string{"cryptography"}},
+	"internal/vault":    {may: []string{"gen/db", "internal/fail", "internal/turn"}, privileges: []string{"cryptography"}},
 	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
 	"internal/event":    {may: []string{"gen/db", "internal/caller"}, privileges: []string{pool}},
-	"internal/change":   {may: []string{"gen/db", "internal/caller", "internal/event"}, privileges: []string{pool}},
+	"internal/change":   {may: []string{"gen/db", "internal/caller", "internal/event", "internal/fail"}, privileges: []string{pool}},
 	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
 	"internal/ws":       {may: []string{"internal/caller"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
@@ -64,11 +64,15 @@ var rules = map[string]rule{
 	"internal/origin":     {may: []string{"internal/caller"}},
 	"internal/permission": {},
 	"internal/timestamp":  {},
+	"internal/turn":       {},
 	"internal/username":   {},
 	"internal/outbound":   {privileges: []string{"net/http"}},
-	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail"}},
+	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail", "internal/turn"}},
 	// What all ways to sign in share.
 	"internal/signin": {may: []string{"gen/api", "gen/db", "internal/caller", "internal/change", "internal/event", "internal/ratelimit", "internal/vault"}},
+
+	// Traces of all that the others do, who know it by OpenTelemetry's interfaces.
+	"internal/telemetry": {},
 
 	// What entries and folders share: one tree.
 	"internal/tree": {may: []string{"gen/api", "gen/db", "internal/caller"}},
@@ -106,7 +110,7 @@ var rules = map[string]rule{
 
 	// Whoever has jobs hands them in; the queue knows none of them.
 	"internal/job":   {may: []string{"internal/caller"}, privileges: []string{pool}},
-	"internal/sweep": {may: []string{"internal/change", "internal/event", "internal/job"}},
+	"internal/sweep": {may: []string{"gen/db", "internal/change", "internal/event", "internal/job"}},
 }
 
 const (

@@ -1,11 +1,13 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"math"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -18,13 +20,18 @@ import (
 // personal is the filter for what the caller did outside of organizations.
 const personal = "personal"
 
-const defaultLimit = 50
+const (
+	defaultLimit = 50
+	// exactTotal is how far rows are counted.
+	exactTotal = 10_000
+)
 
 var (
 	errOrganizationID = fail.BadRequest("organizationId must be a positive number or personal")
 	errStartDate      = fail.BadRequest("startDate must be an ISO 8601 date or time")
 	errEndDate        = fail.BadRequest("endDate must be an ISO 8601 date or time")
 	errDateOrder      = fail.BadRequest("endDate must be later than startDate")
+	errCursorOffset   = fail.BadRequest("cursor and offset exclude each other")
 	errLogsForbidden  = fail.Forbidden("You don't have access to this organization's audit logs")
 )
 
@@ -40,16 +47,35 @@ func (h *Handlers) ListAuditLogs(ctx context.Context, request api.ListAuditLogsR
 	total, err := h.queries.CountAuditLogs(ctx, db.CountAuditLogsParams{
 		ActorID: search.ActorID, Personal: search.Personal, Audited: search.Audited,
 		Since: search.Since, Until: search.Until,
-		Action: search.Action, Category: search.Category, Resource: search.Resource,
+		Action: search.Action, Category: search.Category, Resource: search.Resource, Most: exactTotal + 1,
 	})
 	if err != nil {
 		return nil, err
+	}
+	isEstimate := total > exactTotal
+	if isEstimate {
+		estimate, err := h.queries.EstimateAuditLogs(ctx, db.EstimateAuditLogsParams{
+			ActorID: search.ActorID, Personal: search.Personal, Audited: search.Audited,
+			Since: search.Since, Until: search.Until,
+			Action: search.Action, Category: search.Category, Resource: search.Resource,
+		})
+		if err != nil {
+			return nil, err
+		}
+		total = max(total, estimate)
 	}
 	rows, err := h.queries.ListAuditLogs(ctx, search)
 	if err != nil {
 		return nil, err
 	}
-	page := api.ListAuditLogs200JSONResponse{Logs: make([]api.AuditLog, len(rows)), Total: total, Filters: filters}
+	page := api.ListAuditLogs200JSONResponse{Total: total, TotalIsEstimate: isEstimate, Filters: filters}
+	if len(rows) > filters.Limit {
+		rows = rows[:filters.Limit]
+		last := rows[filters.Limit-1]
+		cursor := fmt.Sprintf("%d_%d", last.Timestamp.UnixMicro(), last.ID)
+		page.NextCursor = &cursor
+	}
+	page.Logs = make([]api.AuditLog, len(rows))
 	for i, row := range rows {
 		page.Logs[i] = logToAPI(caller.From(ctx), row)
 	}
@@ -67,8 +93,20 @@ func newSearch(p api.ListAuditLogsParams) (search db.ListAuditLogsParams, filter
 	if p.Offset != nil {
 		filters.Offset = *p.Offset
 	}
-	search = db.ListAuditLogsParams{Resource: p.Resource, PageSize: int64(filters.Limit), Skip: filters.Offset}
-	search.Deepest = min(search.Skip, math.MaxInt64-search.PageSize) + search.PageSize
+	// One row more than asked for tells whether another page follows.
+	search = db.ListAuditLogsParams{Resource: p.Resource, PageSize: int64(filters.Limit) + 1, Skip: filters.Offset}
+	search.Deepest = search.Skip + search.PageSize
+	if p.Cursor != nil {
+		if p.Offset != nil {
+			return search, filters, errCursorOffset
+		}
+		var micros int64
+		if _, err := fmt.Sscanf(*p.Cursor, "%d_%d", &micros, &search.CursorID); err != nil {
+			return search, filters, err
+		}
+		last := time.UnixMicro(micros)
+		search.CursorTime = &last
+	}
 	if p.Action != nil {
 		if category, found := strings.CutSuffix(*p.Action, "*"); found {
 			search.Category = &category
@@ -171,8 +209,10 @@ func logToAPI(c *caller.Caller, row db.ListAuditLogsRow) api.AuditLog {
 	if row.ResourceName != "" {
 		log.ResourceName = &row.ResourceName
 	}
-	// Where somebody was who acted on the caller's account is not the caller's business.
-	if row.OrganizationID == nil && row.AccountID != nil && *row.AccountID != c.AccountID && !c.Admin {
+	// Where somebody was who acted on the caller's account, or as it, is not the
+	// caller's business.
+	actor := cmp.Or(row.ImpersonatorID, row.AccountID)
+	if row.OrganizationID == nil && actor != nil && *actor != c.AccountID && !c.Admin {
 		log.IPAddress, log.UserAgent = nil, nil
 	}
 	return log

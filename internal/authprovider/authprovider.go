@@ -49,7 +49,8 @@ func (h *Handlers) ListProviders(ctx context.Context, _ api.ListProvidersRequest
 		all := toAPI(db.GetOidcProviderRow(row))
 		providers[i] = api.AuthProvider{
 			ID: all.ID, Name: all.Name, Issuer: all.Issuer, Enabled: all.Enabled, IsInternal: all.IsInternal,
-			AllowRegistration: all.AllowRegistration,
+			AllowRegistration: all.AllowRegistration, ClientID: all.ClientID, RedirectURI: all.RedirectURI, Scope: all.Scope,
+			UsernameAttribute: all.UsernameAttribute, FirstNameAttribute: all.FirstNameAttribute, LastNameAttribute: all.LastNameAttribute,
 		}
 	}
 	return providers, nil

@@ -19,7 +19,7 @@ import (
 
 var (
 	errInternal       = fail.BadRequest("Internal authentication provider can only be enabled or disabled")
-	errDeleteInternal = fail.BadRequest("Internal authentication provider cannot be deleted")
+	errDeleteInternal = fail.BadRequest("Cannot delete internal authentication provider")
 	errLast           = fail.BadRequest("At least one authentication provider must remain enabled")
 	errNothing        = fail.BadRequest("value must contain at least one of [name, issuer, clientId, clientSecret, redirectUri, scope, enabled, usernameAttribute, firstNameAttribute, lastNameAttribute]")
 	errRegistration   = fail.BadRequest("allowRegistration is not allowed")
@@ -56,7 +56,7 @@ func (h *Handlers) CreateOidcProvider(ctx context.Context, request api.CreateOid
 		if or(body.ClientSecret, mask) == mask {
 			return nil
 		}
-		sealed, err := h.vault.Seal(secretTable, id, secretKind, vault.Secret(*body.ClientSecret))
+		sealed, err := h.vault.Seal(secretTable, id, secretKind, vault.Secret(*body.ClientSecret), body.Issuer, body.ClientID)
 		if err != nil {
 			return err
 		}
@@ -145,20 +145,35 @@ func (h *Handlers) change(ctx context.Context, id int64, write func(*change.Tx, 
 }
 
 func (h *Handlers) update(ctx context.Context, tx *change.Tx, row db.GetOidcProviderRow, body api.OidcProviderPatch) (db.UpdateOidcProviderRow, error) {
-	secret, err := body.ClientSecret.Get()
-	kept := !body.ClientSecret.IsSpecified() || err == nil && secret == mask
-	// Whoever may change an issuer may not read the secret by having it sent there.
-	if kept && row.HasSecret && body.Issuer != nil && !sameOrigin(*body.Issuer, row.Issuer) {
-		return db.UpdateOidcProviderRow{}, errSecretAgain
-	}
 	update := db.UpdateOidcProviderParams{
 		ID: row.ID, Name: body.Name, Issuer: body.Issuer, ClientID: body.ClientID, RedirectURI: body.RedirectURI, Scope: body.Scope,
 		Enabled: body.Enabled, AllowRegistration: body.AllowRegistration, UsernameAttribute: body.UsernameAttribute,
 		FirstNameAttribute: body.FirstNameAttribute, LastNameAttribute: body.LastNameAttribute,
-		SetSecret: !kept,
 	}
-	if !kept && !body.ClientSecret.IsNull() {
-		sealed, err := h.vault.Seal(secretTable, row.ID, secretKind, vault.Secret(secret))
+	text, err := body.ClientSecret.Get()
+	secret, kept := vault.Secret(text), !body.ClientSecret.IsSpecified() || err == nil && text == mask
+	issuer, clientID := or(body.Issuer, row.Issuer), or(body.ClientID, row.ClientID)
+	switch {
+	case !kept:
+		update.SetSecret = true
+	case !row.HasSecret || issuer == row.Issuer && clientID == row.ClientID:
+		return tx.UpdateOidcProvider(ctx, update)
+	case !sameOrigin(issuer, row.Issuer):
+		// Whoever may change an issuer may not read the secret by having it sent there.
+		return db.UpdateOidcProviderRow{}, errSecretAgain
+	default:
+		// It is sealed anew for what it is bound to.
+		ciphertext, err := tx.GetClientSecret(ctx, row.ID)
+		if err != nil {
+			return db.UpdateOidcProviderRow{}, err
+		}
+		if secret, err = h.vault.Open(secretTable, row.ID, secretKind, ciphertext, row.Issuer, row.ClientID); err != nil {
+			return db.UpdateOidcProviderRow{}, err
+		}
+		update.SetSecret = true
+	}
+	if kept || !body.ClientSecret.IsNull() {
+		sealed, err := h.vault.Seal(secretTable, row.ID, secretKind, secret, issuer, clientID)
 		if err != nil {
 			return db.UpdateOidcProviderRow{}, err
 		}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -28,6 +30,10 @@ const (
 // network is stopped by its limit long before.
 const mostLogins = 10_000
 
+// loginTime is how long the browser that began a sign-in is known, and so long as
+// the sign-in lasts.
+const loginTime = 10 * time.Minute
+
 var (
 	errNotOffered = fail.NotFound("Provider not found or disabled")
 	errAway       = fail.ServiceUnavailable("The login provider cannot be reached. Please try again later.")
@@ -39,7 +45,7 @@ type refusal string
 func (r refusal) Error() string { return string(r) }
 
 const (
-	refusedState     = refusal("This sign-in has expired or is already completed. Please start again.")
+	refusedState     = refusal("This sign-in has expired, is already completed or was begun in another browser. Please start again.")
 	refusedSettings  = refusal("This login provider is not available any more.")
 	refusedByPerson  = refusal("The sign-in was cancelled.")
 	refusedThere     = refusal("The login provider has refused the sign-in.")
@@ -71,8 +77,20 @@ func (h *Handlers) BeginOidcLogin(ctx context.Context, request api.BeginOidcLogi
 		return nil, err
 	}
 	return api.BeginOidcLogin200JSONResponse{
-		URL: config.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)),
+		Headers: api.BeginOidcLogin200ResponseHeaders{SetCookie: browserCookie(proof(state), loginTime)},
+		Body:    api.OidcLogin{URL: config.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier))},
 	}, nil
+}
+
+// proof is what the browser that begins a sign-in shows at its end. A link to the
+// callback, which anybody can send, does not bring it.
+func proof(state string) string { return hex.EncodeToString(vault.HashToken(state)) }
+
+// browserCookie is the one cookie of the server. Its prefix makes browsers take it
+// from this host by HTTPS only (RFC 6265bis 4.1.3.2); it comes along when the provider
+// leads back, and no script reads it.
+func browserCookie(value string, age time.Duration) string {
+	return fmt.Sprintf("__Host-nexterm-login=%s; Path=/; Max-Age=%d; Secure; HttpOnly; SameSite=Lax", value, int(age.Seconds()))
 }
 
 // remember stores what the end of a sign-in is held against, for any server.
@@ -110,12 +128,18 @@ func (h *Handlers) FinishOidcLogin(ctx context.Context, request api.FinishOidcLo
 		return nil, err
 	}
 	return api.FinishOidcLogin302Response{
-		Headers: api.FinishOidcLogin302ResponseHeaders{Location: location, ReferrerPolicy: "no-referrer"},
+		Headers: api.FinishOidcLogin302ResponseHeaders{
+			Location: location, ReferrerPolicy: "no-referrer", SetCookie: browserCookie("", 0),
+		},
 	}, nil
 }
 
 func (h *Handlers) finish(ctx context.Context, params api.FinishOidcLoginParams) (token string, err error) {
-	hash := vault.HashToken(or(params.State, ""))
+	state := or(params.State, "")
+	if or(params.Browser, "") != proof(state) {
+		return "", refusedState
+	}
+	hash := vault.HashToken(state)
 	var login db.FinishOidcLoginRow
 	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
 		login, err = tx.FinishOidcLogin(ctx, hash)
@@ -172,8 +196,9 @@ func (h *Handlers) redeem(ctx context.Context, login db.FinishOidcLoginRow, stat
 	}
 	var secret vault.Secret
 	if login.ClientSecret != nil {
-		if secret, err = h.vault.Open(secretTable, login.ID, secretKind, login.ClientSecret); err != nil {
-			return person{}, err
+		if secret, err = h.vault.Open(secretTable, login.ID, secretKind, login.ClientSecret, login.Issuer, login.ClientID); err != nil {
+			// Somebody has changed the row past this server, perhaps to receive the secret.
+			return person{}, because(refusedSettings, err)
 		}
 	}
 	ctx, cancel := context.WithTimeout(h.reach(ctx), finishTime)

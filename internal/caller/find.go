@@ -1,9 +1,13 @@
 package caller
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/fail"
@@ -17,12 +21,16 @@ var ErrGone = fail.Unauthorized("The account associated to the token is not regi
 // Find resolves a bearer token: a session token, or an API key by its prefix.
 // It costs one query, and one write a minute to keep the last activity. Sessions
 // without any for so many days do not hold, unless that is 0.
-// A token that does not hold is a 401.
+// A token that does not hold is a 401; an API key that has expired goes with it.
 func Find(ctx context.Context, q *db.Queries, token string, idleDays int32) (*Caller, error) {
 	if strings.HasPrefix(token, vault.APIKeyPrefix) {
-		row, err := q.GetCallerByAPIKey(ctx, vault.HashToken(token))
+		hash := vault.HashToken(token)
+		row, err := q.GetCallerByAPIKey(ctx, hash)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, cmp.Or(q.DeleteExpiredAPIKey(ctx, hash), fail.Unauthorized("The provided API key is not valid"))
+		}
 		if err != nil {
-			return nil, fail.OnNoRows(err, fail.Unauthorized("The provided API key is not valid"))
+			return nil, err
 		}
 		if row.Stale {
 			err = q.TouchAPIKey(ctx, row.APIKeyID)

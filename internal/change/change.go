@@ -25,6 +25,9 @@ var errMoved = errors.New("what was to be changed has moved to another owner mea
 
 // Changes writes to a database.
 type Changes struct {
+	// Limits hold for all that is written.
+	Limits Limits
+
 	pool   *pgxpool.Pool
 	events *event.Log
 }
@@ -50,6 +53,8 @@ type Tx struct {
 	*db.Queries
 	// Actor is who the change is said to be made by.
 	Actor  caller.Actor
+	Limits Limits
+
 	locked []int64
 	told   []event.Told
 
@@ -103,7 +108,7 @@ func (c *Changes) try(ctx context.Context, touch Touch, rule func(*Tx) error) er
 	defer conn.Release()
 	t := &transaction{conn: conn.Conn()}
 	defer t.rollback(ctx)
-	tx := &Tx{Queries: db.New(t), Actor: caller.ActorFrom(ctx), transaction: t}
+	tx := &Tx{Queries: db.New(t), Actor: caller.ActorFrom(ctx), Limits: c.Limits, transaction: t}
 	if err := tx.lock(ctx, touch); err != nil {
 		return err
 	}

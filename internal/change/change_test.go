@@ -106,6 +106,32 @@ func TestAFailureUndoesEverything(t *testing.T) {
 	require.Equal(t, [3]int{1, 1, 1}, counts(t, pool))
 }
 
+// A caller whose time is up leaves nothing behind, between statements and in one.
+func TestADeadlineUndoesEverything(t *testing.T) {
+	t.Parallel()
+	changes, pool := newChanges(t)
+	id, ctx := account(t, pool, "ada")
+	locked, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = locked.Exec(t.Context(), `lock table events in access exclusive mode`)
+	require.NoError(t, err)
+	for _, slow := range []bool{false, true} {
+		limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, changes.Do(limited, change.Touch{}, func(tx *change.Tx) error {
+			tx.Record(event.Event{Action: event.TagCreate, Owner: caller.Account(id)})
+			_, err := tx.CreateTag(limited, tag(id, "x"))
+			if slow {
+				<-limited.Done()
+			}
+			return err
+		}), context.DeadlineExceeded)
+	}
+	require.NoError(t, locked.Rollback(t.Context()))
+	require.Eventually(t, func() bool { return pool.Stat().AcquiredConns() == 0 }, patience, pause)
+	require.Equal(t, [3]int{}, counts(t, pool))
+}
+
 func TestDeferredStatementsComeWithTheCommit(t *testing.T) {
 	t.Parallel()
 	changes, pool := newChanges(t)

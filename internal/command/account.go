@@ -62,7 +62,7 @@ func createAccount() *cobra.Command {
 			if err := server.Check("NewAccount", newAccount(a, a.Password)); err != nil {
 				return err
 			}
-			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, true, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
 				admin, err := recovery.Create(ctx, changes, a)
 				if err != nil {
 					return err
@@ -103,7 +103,7 @@ func setPassword() *cobra.Command {
 			if err := server.Check("NewPassword", map[string]any{"password": string(password)}); err != nil {
 				return err
 			}
-			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
 				if err := recovery.SetPassword(ctx, changes, args[0], password); err != nil {
 					return err
 				}
@@ -122,7 +122,7 @@ func signOut() *cobra.Command {
 		Short: "End all sessions of an account; its API keys stay valid",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
 				if err := recovery.SignOut(ctx, changes, args[0]); err != nil {
 					return err
 				}
@@ -139,7 +139,7 @@ func listAccounts() *cobra.Command {
 		Short: "List all accounts",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return operate(cmd.Context(), func(ctx context.Context, q *db.Queries, _ *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, q *db.Queries, _ *change.Changes) error {
 				accounts, err := recovery.List(ctx, q)
 				if err != nil {
 					return err
@@ -169,7 +169,7 @@ func disableTOTP() *cobra.Command {
 		Short: "Let an account sign in without a TOTP code",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
 				enabled, err := recovery.DisableTOTP(ctx, changes, args[0])
 				if err != nil {
 					return err
@@ -191,7 +191,7 @@ func enablePasswords() *cobra.Command {
 		Short: "Let accounts sign in with passwords again, as when a login provider is gone",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return operate(cmd.Context(), func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
 				changed, err := recovery.EnablePasswords(ctx, changes)
 				if err != nil {
 					return err
@@ -208,11 +208,16 @@ func enablePasswords() *cobra.Command {
 }
 
 // operate opens the database that the settings name and runs a task on it. The
-// private cluster is borrowed from a server that runs on it, else started.
-func operate(ctx context.Context, task func(context.Context, *db.Queries, *change.Changes) error) (err error) {
+// private cluster is borrowed from a server that runs on it, else started, and
+// created only where that makes sense: there are no accounts in a new one.
+func operate(cmd *cobra.Command, create bool, task func(context.Context, *db.Queries, *change.Changes) error) (err error) {
+	ctx := cmd.Context()
 	settings, err := readSettings()
 	if err != nil {
 		return err
+	}
+	if settings.DatabaseURL == "" && !create && !postgres.HasCluster(settings.DataDir) {
+		return fmt.Errorf("there is no database in %s: DATA_DIR names where the server keeps its own", settings.DataDir)
 	}
 	log := settings.logger()
 	d, err := openDatabase(ctx, settings, log)
@@ -228,7 +233,7 @@ func operate(ctx context.Context, task func(context.Context, *db.Queries, *chang
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if !attached { // else its schema is that server's business
-		if err := migrations.Up(ctx, d.pool, nil); err != nil {
+		if err := migrations.Up(ctx, d.pool, cmd.Root().Version, nil); err != nil {
 			return err
 		}
 	}

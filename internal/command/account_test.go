@@ -97,8 +97,14 @@ func TestTheWayBackInWhileTheServerRuns(t *testing.T) {
 func TestTheWayBackInWithoutTheServer(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
-	require.Equal(t, "ID  USERNAME  NAME  ROLE  TOTP\n", skipProgress(mustRun(t, dir, "", "account", "list")))
-	require.Equal(t, "ada is an administrator now\n", mustRun(t, dir, "first", "account", "create", "ada", "--password-stdin"),
+	for _, args := range [][]string{{"list"}, {"disable-totp", "ada"}, {"enable-passwords"}, {"password", "ada", "--password-stdin"}} {
+		_, err := run(t, dir, "password", append([]string{"account"}, args...)...)
+		require.EqualError(t, err, "nexterm: there is no database in "+dir+": DATA_DIR names where the server keeps its own")
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "only the first account needs a database")
+	require.Equal(t, "ada is an administrator now\n", skipProgress(mustRun(t, dir, "first", "account", "create", "ada", "--password-stdin")),
 		"a server without an administrator would be nobody's")
 	require.Equal(t, "grace has an account now\n", mustRun(t, dir, "second", "account", "create", "grace",
 		"--first-name", "Grace", "--last-name", "Hopper", "--password-stdin"))

@@ -35,7 +35,7 @@ func nexterm(t *testing.T, place string, args ...string) *exec.Cmd {
 	program, err := os.Executable()
 	require.NoError(t, err)
 	command := exec.Command(program, args...)
-	command.Env = []string{asNexterm + "=1", "PATH=" + os.Getenv("PATH"), "SERVER_PORT=0", "LOG_LEVEL=warn"}
+	command.Env = []string{asNexterm + "=1", "PATH=" + os.Getenv("PATH"), "SERVER_PORT=0", "SHUTDOWN_DELAY=0s", "LOG_LEVEL=warn"}
 	if strings.HasPrefix(place, "postgres") {
 		command.Env = append(command.Env, "DATABASE_URL="+place, "ENCRYPTION_KEY="+strings.Repeat("0f", 32), "DATA_DIR=/nowhere")
 	} else {

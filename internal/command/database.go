@@ -43,6 +43,11 @@ func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*da
 }
 
 func (d *database) close() error {
+	select {
+	case <-d.failed:
+		return nil // the pool would wait for answers that do not come
+	default:
+	}
 	if d.pool != nil {
 		d.pool.Close()
 	}

@@ -2,13 +2,14 @@ package command
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/telemetry"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -42,7 +44,7 @@ func serveCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := readSettings()
-			if err != nil {
+			if err := errors.Join(err, settings.checkServe(cmd.Context())); err != nil {
 				return err
 			}
 			return serve(cmd.Context(), settings, cmd.Root().Version)
@@ -56,17 +58,36 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	if settings.TrustProxy.Everybody() {
 		log.Warn("TRUST_PROXY=true lets every client choose the address that limits and logs see")
 	}
+	stopTraces, err := telemetry.Start(ctx, version, log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
+	stopDebugging, err := settings.debug(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stopDebugging()
+	fmt.Println(settings.places())
 	database, err := openDatabase(ctx, settings, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.close()) }()
-	if err := migrations.Up(ctx, database.pool, log); err != nil {
+	if err := migrations.Up(ctx, database.pool, version, log); err != nil {
 		return err
 	}
 	master, err := settings.masterKey()
+	if errors.Is(err, fs.ErrNotExist) && settings.EncryptionKeyFile == "" {
+		master, err = vault.CreateMasterKey(ctx, db.New(database.pool), settings.keyFile())
+	}
 	if err != nil {
 		return err
+	}
+	if settings.EncryptionKey == "" {
+		if info, err := os.Stat(settings.keyFile()); err == nil && info.Mode().Perm()&0o004 != 0 {
+			log.Warn("every account of this machine can read the master key", "file", settings.keyFile())
+		}
 	}
 	keys, err := vault.Load(ctx, db.New(database.pool), master)
 	if err != nil {
@@ -76,16 +97,36 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		Options: server.Options{
 			Pool: database.pool, Vault: keys, Outbound: outbound.New(settings.AllowOutbound), Log: log, Version: version,
 			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
-			PublicURLs: settings.PublicURLs, SessionIdleDays: settings.SessionIdleDays,
+			PublicURLs: settings.PublicURLs, SessionIdleDays: settings.SessionIdleDays, Limits: settings.limits(),
+			SourceBytes: settings.SourceMiB << 20, SourcesBytes: settings.SourcesMiB << 20,
 		},
-		JobDelay: jobDelay,
+		JobDelay:           jobDelay,
+		AuditRetentionDays: settings.AuditRetentionDays,
 	})
 	if err != nil {
 		return err
 	}
-	return a.Run(ctx, func(ctx context.Context) error {
-		return listen(ctx, settings, version, a.Server, log, database.failed)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		fmt.Println("stopping")
+		a.Server.Leave()
+		time.AfterFunc(settings.ShutdownDelay, stop)
 	})
+	ended := make(chan error, 1)
+	go func() {
+		ended <- a.Run(serving, func(ctx context.Context) error {
+			return listen(ctx, settings, version, a.Server, log)
+		})
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-database.failed:
+		// Nothing can be brought to an end without it. Whoever supervises this process
+		// starts both again, and PostgreSQL recovers what was committed.
+		return errors.New("the private database has ended")
+	}
 }
 
 func tuneGC() {
@@ -98,30 +139,39 @@ func tuneGC() {
 }
 
 // listen serves until the context ends, then lets running requests finish.
-func listen(ctx context.Context, settings Settings, version string, handler http.Handler, log *slog.Logger, databaseFailed <-chan struct{}) error {
+func listen(ctx context.Context, settings Settings, version string, handler http.Handler, log *slog.Logger) error {
 	s := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
+		WriteTimeout:      90 * time.Second, // the longest x-timeout and the answer's way
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// Those of Go without CBC. TLS 1.3 has no others.
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		}},
 	}
 	plain, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.ServerPort))
 	if err != nil {
 		return err
 	}
 	ended := make(chan error, 2)
-	go func() { ended <- s.Serve(plain) }()
+	limit := func(listener net.Listener) net.Listener {
+		return server.LimitConnections(listener, settings.ConnectionLimit, settings.TrustProxy, log)
+	}
+	go func() { ended <- s.Serve(limit(plain)) }()
 	if settings.HTTPSPort != 0 {
 		secure, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.HTTPSPort))
 		if err != nil {
 			return errors.Join(err, s.Close())
 		}
-		certs := filepath.Join(settings.DataDir, "certs")
 		go func() {
-			ended <- s.ServeTLS(secure, filepath.Join(certs, "cert.pem"), filepath.Join(certs, "key.pem"))
+			cert, key := settings.certificate()
+			ended <- s.ServeTLS(limit(secure), cert, key)
 		}()
 	}
 	// Starting reads the whole contract, once; an idle server would keep what that
@@ -132,11 +182,8 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 	select {
 	case err := <-ended:
 		return errors.Join(err, s.Close())
-	case <-databaseFailed:
-		return errors.Join(errors.New("the private database has ended"), s.Close())
 	case <-ctx.Done():
 	}
-	fmt.Println("stopping")
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	return s.Shutdown(drain)

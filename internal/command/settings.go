@@ -1,17 +1,26 @@
 package command
 
 import (
+	"cmp"
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/jackc/pgx/v5"
 
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/postgres"
@@ -23,7 +32,7 @@ import (
 type Settings struct {
 	ServerPort           int               `env:"SERVER_PORT" envDefault:"6989" help:"port of the HTTP server"`
 	HTTPSPort            int               `env:"HTTPS_PORT" help:"also serve HTTPS on this port, with cert.pem and key.pem of DATA_DIR/certs"`
-	DataDir              string            `env:"DATA_DIR" help:"where the private database and the encryption key live (default ./data)"`
+	DataDir              string            `env:"DATA_DIR" help:"where the private database and the encryption key live (default ./data; for root /var/lib/nexterm, where the account that runs PostgreSQL cannot reach ./data)"`
 	DatabaseURL          string            `env:"DATABASE_URL" help:"use this PostgreSQL server instead of a private one"`
 	DatabasePasswordFile string            `env:"DATABASE_PASSWORD_FILE" help:"file with the password for DATABASE_URL"`
 	PostgresBin          string            `env:"POSTGRES_BIN" help:"folder of PostgreSQL's programs for the private database (default: found by itself)"`
@@ -34,22 +43,81 @@ type Settings struct {
 	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
 	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
 	SessionIdleDays      int32             `env:"SESSION_IDLE_DAYS" envDefault:"0" help:"days without use after which a sign-in ends, 0 for never"`
+	ShutdownDelay        time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
+	AuditRetentionDays   int               `env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
+	ConnectionLimit      int               `env:"CONNECTION_LIMIT" envDefault:"256" help:"connections that one network has at a time, except for trusted proxies; 0 for no limit"`
 	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
+	SourceMiB            int64             `env:"SOURCE_MIB" envDefault:"8" help:"megabytes that are kept of one external source"`
+	SourcesMiB           int64             `env:"SOURCES_MIB" envDefault:"32" help:"megabytes that are kept of all external sources together"`
+	QuotaEntries         int64             `env:"QUOTA_ENTRIES" envDefault:"20000" help:"entries of one account or organization"`
+	QuotaConfigMiB       int64             `env:"QUOTA_CONFIG_MIB" envDefault:"64" help:"megabytes of their configurations"`
+	QuotaFolders         int64             `env:"QUOTA_FOLDERS" envDefault:"5000" help:"folders of one account or organization"`
+	QuotaIdentities      int64             `env:"QUOTA_IDENTITIES" envDefault:"10000" help:"identities of one account or organization"`
+	QuotaScripts         int64             `env:"QUOTA_SCRIPTS" envDefault:"5000" help:"scripts of one account or organization"`
+	QuotaSnippets        int64             `env:"QUOTA_SNIPPETS" envDefault:"5000" help:"snippets of one account or organization"`
+	QuotaOrganizations   int64             `env:"QUOTA_ORGANIZATIONS" envDefault:"100" help:"organizations that one account owns"`
+	QuotaSessions        int64             `env:"QUOTA_SESSIONS" envDefault:"200" help:"login sessions of one account; the least recently used ends"`
+	QuotaSockets         int64             `env:"QUOTA_SOCKETS" envDefault:"100" help:"state sockets of one account on this server"`
+	QuotaDeviceCodes     int64             `env:"QUOTA_DEVICE_CODES" envDefault:"20" help:"open device codes of one account"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
+	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
 }
 
 // readSettings reads the environment and reports everything that is wrong with it.
 func readSettings() (Settings, error) {
-	settings, err := env.ParseAsWithOptions[Settings](env.Options{FuncMap: map[reflect.Type]env.ParserFunc{
-		reflect.TypeFor[server.ProxyTrust](): func(text string) (any, error) { return server.ParseProxyTrust(text) },
-		reflect.TypeFor[outbound.Networks](): func(text string) (any, error) { return outbound.ParseNetworks(text) },
-	}})
-	problems := []error{err, settings.check()}
+	options := env.Options{
+		Environment: env.ToMap(os.Environ()),
+		FuncMap: map[reflect.Type]env.ParserFunc{
+			reflect.TypeFor[server.ProxyTrust](): func(text string) (any, error) { return server.ParseProxyTrust(text) },
+			reflect.TypeFor[outbound.Networks](): func(text string) (any, error) { return outbound.ParseNetworks(text) },
+		},
+	}
+	// Another server may share the database and take over.
+	if options.Environment["DATABASE_URL"] != "" && options.Environment["SHUTDOWN_DELAY"] == "" {
+		options.Environment["SHUTDOWN_DELAY"] = "3s"
+	}
+	settings, err := env.ParseAsWithOptions[Settings](options)
+	problems := unreadable(err, options.Environment)
+	if err != nil {
+		// What cannot be read is as if it were not set, or the checks would find it again.
+		if settings, err = env.ParseAsWithOptions[Settings](options); err != nil {
+			return settings, err
+		}
+	}
 	if settings.DataDir == "" {
 		settings.DataDir = postgres.DefaultDataDir()
 	}
-	return settings, errors.Join(problems...)
+	return settings, errors.Join(append(problems, settings.check())...)
+}
+
+// unreadable says of each variable that cannot be read what it takes, and
+// removes it from the environment.
+func unreadable(err error, environment map[string]string) (problems []error) {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return nil
+	}
+	for _, err := range all.Errors {
+		var problem env.ParseError
+		if !errors.As(err, &problem) {
+			return append(problems, err)
+		}
+		field, _ := reflect.TypeFor[Settings]().FieldByName(problem.Name)
+		name := field.Tag.Get("env")
+		reason := problem.Err.Error()
+		switch problem.Type {
+		case reflect.TypeFor[int](), reflect.TypeFor[int32](), reflect.TypeFor[int64]():
+			reason = fmt.Sprintf("%q is no whole number", environment[name])
+		case reflect.TypeFor[time.Duration]():
+			reason = fmt.Sprintf("%q is no time such as 3s", environment[name])
+		case reflect.TypeFor[slog.Level]():
+			reason = fmt.Sprintf("%q is neither debug, info, warn nor error", environment[name])
+		}
+		problems = append(problems, fmt.Errorf("%s: %s", name, reason))
+		delete(environment, name)
+	}
+	return problems
 }
 
 func (s Settings) check() error {
@@ -65,11 +133,33 @@ func (s Settings) check() error {
 	if s.DeviceLimit < 1 {
 		problems = append(problems, errors.New("DEVICE_LIMIT: at least one code is needed"))
 	}
+	if s.ShutdownDelay < 0 {
+		problems = append(problems, errors.New("SHUTDOWN_DELAY: a time cannot be negative"))
+	}
 	if s.SessionIdleDays < 0 || s.SessionIdleDays > 36500 {
 		problems = append(problems, errors.New("SESSION_IDLE_DAYS: a number of days from 0 to 36500 is needed"))
 	}
+	if s.AuditRetentionDays < 0 || s.AuditRetentionDays > 36500 {
+		problems = append(problems, errors.New("AUDIT_RETENTION_DAYS: it is a number of days from 0, which is for ever, to 36500"))
+	}
+	if s.ConnectionLimit < 0 {
+		problems = append(problems, errors.New("CONNECTION_LIMIT: a number of connections cannot be negative"))
+	}
+	if s.SourceMiB < 1 || s.SourcesMiB < 1 {
+		problems = append(problems, errors.New("SOURCE_MIB, SOURCES_MIB: at least one megabyte is needed"))
+	}
+	for kind, most := range s.limits() {
+		if most < 1 {
+			problems = append(problems, fmt.Errorf("QUOTA_*: at least one of %s is needed", kind))
+		}
+	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))
+	}
+	if s.DebugAddr != "" {
+		if err := checkDebugAddr(s.DebugAddr); err != nil {
+			problems = append(problems, fmt.Errorf("DEBUG_ADDR: %w", err))
+		}
 	}
 	if s.EncryptionKey != "" && s.EncryptionKeyFile != "" {
 		problems = append(problems, errors.New("set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both"))
@@ -77,21 +167,86 @@ func (s Settings) check() error {
 	if s.DatabaseURL != "" && s.EncryptionKey == "" && s.EncryptionKeyFile == "" {
 		problems = append(problems, errors.New("with DATABASE_URL, set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE: all servers of one database share it"))
 	}
+	if url, err := s.databaseURL(); err != nil {
+		problems = append(problems, err)
+	} else if _, err := pgx.ParseConfig(url); err != nil {
+		problems = append(problems, fmt.Errorf("DATABASE_URL: %w", err))
+	}
 	return errors.Join(problems...)
 }
 
-func (s Settings) masterKey() (vault.MasterKey, error) {
-	switch {
-	case s.EncryptionKey != "":
-		key, err := vault.ParseMasterKey(s.EncryptionKey)
-		if err != nil {
-			return key, fmt.Errorf("ENCRYPTION_KEY: %w", err)
-		}
-		return key, nil
-	case s.EncryptionKeyFile != "":
-		return vault.ReadMasterKey(s.EncryptionKeyFile)
+func (s Settings) limits() change.Limits {
+	return change.Limits{
+		change.Entries: s.QuotaEntries, change.ConfigBytes: s.QuotaConfigMiB << 20, change.Folders: s.QuotaFolders,
+		change.Identities: s.QuotaIdentities, change.Scripts: s.QuotaScripts, change.Snippets: s.QuotaSnippets,
+		change.Organizations: s.QuotaOrganizations, change.Sessions: s.QuotaSessions, change.StateSockets: s.QuotaSockets,
+		change.DeviceCodes: s.QuotaDeviceCodes,
 	}
-	return vault.EnsureMasterKey(filepath.Join(s.DataDir, "encryption.key"))
+}
+
+// checkServe looks for what would stop a server that has already begun to start.
+func (s Settings) checkServe(ctx context.Context) error {
+	var problems []error
+	if _, err := s.masterKey(); err != nil && (s.EncryptionKeyFile != "" || !errors.Is(err, fs.ErrNotExist)) {
+		problems = append(problems, err)
+	}
+	if s.HTTPSPort != 0 {
+		if _, err := tls.LoadX509KeyPair(s.certificate()); err != nil {
+			problems = append(problems, fmt.Errorf("HTTPS_PORT: %w", err))
+		}
+	}
+	for name, port := range map[string]int{"SERVER_PORT": s.ServerPort, "HTTPS_PORT": s.HTTPSPort} {
+		if port <= 0 || port > 65535 {
+			continue
+		}
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(port))
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+			continue
+		}
+		defer func() { _ = listener.Close() }() // after the other is tried, which may be the same
+	}
+	return errors.Join(problems...)
+}
+
+// certificate names the files that HTTPS is served with.
+func (s Settings) certificate() (cert, key string) {
+	return filepath.Join(s.DataDir, "certs", "cert.pem"), filepath.Join(s.DataDir, "certs", "key.pem")
+}
+
+// keyFile is where the master key lies, if it is not in the environment.
+func (s Settings) keyFile() string {
+	return cmp.Or(s.EncryptionKeyFile, filepath.Join(s.DataDir, "encryption.key"))
+}
+
+// masterKey reads the key; fs.ErrNotExist says that there is none yet.
+func (s Settings) masterKey() (vault.MasterKey, error) {
+	if s.EncryptionKey == "" {
+		return vault.ReadMasterKey(s.keyFile())
+	}
+	key, err := vault.ParseMasterKey(s.EncryptionKey)
+	if err != nil {
+		return key, fmt.Errorf("ENCRYPTION_KEY: %w", err)
+	}
+	return key, nil
+}
+
+// places says where everything is that has to be kept.
+func (s Settings) places() string {
+	absolute := func(path string) string {
+		if absolute, err := filepath.Abs(path); err == nil {
+			return absolute
+		}
+		return path
+	}
+	data, key := "in the database of DATABASE_URL", "in ENCRYPTION_KEY"
+	if s.DatabaseURL == "" {
+		data = "in " + absolute(s.DataDir)
+	}
+	if s.EncryptionKey == "" {
+		key = "in " + absolute(s.keyFile())
+	}
+	return "data " + data + ", master key " + key
 }
 
 // databaseURL is DATABASE_URL with the password from its file.

@@ -7,10 +7,12 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 const someKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -33,6 +35,7 @@ func TestSettingsWithNothingSet(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 6989, settings.ServerPort)
 	require.Zero(t, settings.HTTPSPort)
+	require.Zero(t, settings.ShutdownDelay, "there is no other server")
 	require.NotEmpty(t, settings.DataDir)
 	require.Equal(t, server.DefaultLoginLimit, settings.LoginLimit)
 	require.Equal(t, slog.LevelInfo, settings.LogLevel)
@@ -55,6 +58,7 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, "/srv/nexterm", settings.DataDir)
 	require.True(t, settings.TrustProxy.Everybody())
 	require.Equal(t, 5, settings.LoginLimit)
+	require.Equal(t, 3*time.Second, settings.ShutdownDelay, "for other servers of the database")
 	require.Equal(t, slog.LevelDebug, settings.LogLevel)
 	key, err := settings.masterKey()
 	require.NoError(t, err)
@@ -64,13 +68,15 @@ func TestSettings(t *testing.T) {
 // Whoever sets up a server learns everything at once.
 func TestProblemsAreReportedTogether(t *testing.T) {
 	setenv(t, map[string]string{
-		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml",
+		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "SHUTDOWN_DELAY": "3", "LOG_FORMAT": "xml",
 		"SESSION_IDLE_DAYS": "-1",
 		"ENCRYPTION_KEY":    someKey, "ENCRYPTION_KEY_FILE": "key",
 	})
 	_, err := readSettings()
 	require.Error(t, err)
-	for _, part := range []string{"SERVER_PORT: 70000", "HTTPSPort", "somebody", "LOGIN_LIMIT", "SESSION_IDLE_DAYS", "loud", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both"} {
+	for _, part := range []string{
+		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
+	} {
 		require.ErrorContains(t, err, part)
 	}
 	require.NotContains(t, err.Error(), someKey)
@@ -104,10 +110,14 @@ func TestDatabasePasswordFile(t *testing.T) {
 
 func TestMasterKeyComesFromOnePlace(t *testing.T) {
 	dir := t.TempDir()
-	created, err := Settings{DataDir: dir}.masterKey()
+	_, err := Settings{DataDir: dir}.masterKey()
+	require.ErrorIs(t, err, os.ErrNotExist)
+	created, err := vault.EnsureMasterKey(filepath.Join(dir, "encryption.key"))
 	require.NoError(t, err)
-	require.FileExists(t, filepath.Join(dir, "encryption.key"))
-	read, err := Settings{EncryptionKeyFile: filepath.Join(dir, "encryption.key")}.masterKey()
+	read, err := Settings{DataDir: dir}.masterKey()
+	require.NoError(t, err)
+	require.Equal(t, created, read)
+	read, err = Settings{EncryptionKeyFile: filepath.Join(dir, "encryption.key")}.masterKey()
 	require.NoError(t, err)
 	require.Equal(t, created, read)
 

@@ -43,15 +43,10 @@ func fetchRepository(ctx context.Context, client *outbound.Client, base *url.URL
 	ctx, cancel := context.WithTimeout(ctx, repositoryTime)
 	defer cancel()
 	pack, head, err := fetchPack(ctx, client, base)
+	if errors.Is(err, outbound.ErrTooLarge) {
+		err = errRepositoryTooLarge
+	}
 	if err != nil {
-		// go-git hides what is behind this one.
-		var unexpected *plumbing.UnexpectedError
-		if errors.As(err, &unexpected) {
-			err = unexpected.Err
-		}
-		if errors.Is(err, outbound.ErrTooLarge) {
-			err = errRepositoryTooLarge
-		}
 		return listing{}, err
 	}
 	objects, err := readPack(ctx, pack)
@@ -79,12 +74,20 @@ func fetchRepository(ctx context.Context, client *outbound.Client, base *url.URL
 }
 
 // fetchPack asks for the commit that HEAD names and nothing older.
-func fetchPack(ctx context.Context, client *outbound.Client, base *url.URL) ([]byte, plumbing.Hash, error) {
+func fetchPack(ctx context.Context, client *outbound.Client, base *url.URL) (pack []byte, head plumbing.Hash, err error) {
 	endpoint, err := transport.NewEndpoint(base.String())
 	if err != nil {
 		return nil, plumbing.ZeroHash, errNoRepository
 	}
-	session, err := githttp.NewClient(client.Limited(maxPackBytes)).NewUploadPackSession(endpoint, nil)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// go-git hides why an answer could not be read.
+	defer func() {
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
+		}
+	}()
+	session, err := githttp.NewClient(client.Reporting(maxPackBytes, cancel)).NewUploadPackSession(endpoint, nil)
 	if err != nil {
 		return nil, plumbing.ZeroHash, err
 	}
@@ -92,7 +95,7 @@ func fetchPack(ctx context.Context, client *outbound.Client, base *url.URL) ([]b
 	switch {
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
 		return nil, plumbing.ZeroHash, errBadRepository
-	case errors.Is(explain(err), errUnreachable):
+	case context.Cause(ctx) == nil && errors.Is(explain(err), errUnreachable):
 		// The host has answered before; so what it says is not git.
 		return nil, plumbing.ZeroHash, errNoRepository
 	case err != nil:
@@ -116,7 +119,7 @@ func fetchPack(ctx context.Context, client *outbound.Client, base *url.URL) ([]b
 		return nil, plumbing.ZeroHash, err
 	}
 	defer func() { _ = answer.Close() }()
-	pack, err := io.ReadAll(answer)
+	pack, err = io.ReadAll(answer)
 	return pack, *refs.Head, err
 }
 

@@ -47,25 +47,34 @@ func (o objects) decode(hash plumbing.Hash, kind plumbing.ObjectType, decode fun
 
 // delta is an object that is written as the difference to another one.
 type delta struct {
-	offset, baseOffset int64
-	baseHash           plumbing.Hash
-	content            []byte
+	offset  int64
+	content []byte
 }
 
 // packReader unfolds a pack within limits. go-git's own parser has none for
 // what a pack unfolds to.
 type packReader struct {
-	objects  objects
-	byOffset map[int64]stored
-	deltas   []delta
-	inflated int64
-	kept     int64
+	objects objects
+	// ready are objects whose deltas are not looked for yet; the others wait for
+	// their base, by its place in the pack or by its hash.
+	ready         []found
+	waitingOffset map[int64][]delta
+	waitingHash   map[plumbing.Hash][]delta
+	inflated      int64
+	kept          int64
+}
+
+// found is an object and its place in the pack.
+type found struct {
+	stored
+	offset int64
+	hash   plumbing.Hash
 }
 
 // readPack unfolds a pack. Objects over maxFileBytes are left out, and with
 // them what is written as a difference to them.
 func readPack(ctx context.Context, pack []byte) (objects, error) {
-	r := packReader{objects: objects{}, byOffset: map[int64]stored{}}
+	r := packReader{objects: objects{}, waitingOffset: map[int64][]delta{}, waitingHash: map[plumbing.Hash][]delta{}}
 	scanner := packfile.NewScanner(bytes.NewReader(pack))
 	_, count, err := scanner.Header()
 	if err != nil {
@@ -106,15 +115,21 @@ func (r *packReader) next(scanner *packfile.Scanner) error {
 		return errBadRepository
 	}
 	if head.Type.IsDelta() {
-		r.deltas = append(r.deltas, delta{head.Offset, head.OffsetReference, head.Reference, content.Bytes()})
+		d := delta{head.Offset, content.Bytes()}
+		if head.OffsetReference != 0 {
+			r.waitingOffset[head.OffsetReference] = append(r.waitingOffset[head.OffsetReference], d)
+		} else {
+			r.waitingHash[head.Reference] = append(r.waitingHash[head.Reference], d)
+		}
 		return r.keep(int64(content.Len()))
 	}
 	return r.add(head.Offset, stored{head.Type, content.Bytes()})
 }
 
 func (r *packReader) add(offset int64, o stored) error {
-	r.byOffset[offset] = o
-	r.objects[plumbing.ComputeHash(o.kind, o.content)] = o
+	hash := plumbing.ComputeHash(o.kind, o.content)
+	r.objects[hash] = o
+	r.ready = append(r.ready, found{o, offset, hash})
 	return r.keep(int64(len(o.content)))
 }
 
@@ -125,23 +140,17 @@ func (r *packReader) keep(size int64) error {
 	return nil
 }
 
-// resolve applies the deltas, again and again as long as a round brings bases
-// for others. Offsets point back, so one round does for all but rare packs.
+// resolve applies each delta once, when its base is there.
 func (r *packReader) resolve(ctx context.Context) error {
-	for progress := true; progress; {
-		progress = false
-		var waiting []delta
-		for _, d := range r.deltas {
+	for len(r.ready) > 0 {
+		base := r.ready[len(r.ready)-1]
+		r.ready = r.ready[:len(r.ready)-1]
+		waiting := append(r.waitingOffset[base.offset], r.waitingHash[base.hash]...)
+		delete(r.waitingOffset, base.offset)
+		delete(r.waitingHash, base.hash)
+		for _, d := range waiting {
 			if ctx.Err() != nil {
 				return ctx.Err()
-			}
-			base, known := r.byOffset[d.baseOffset]
-			if d.baseOffset == 0 {
-				base, known = r.objects[d.baseHash]
-			}
-			if !known {
-				waiting = append(waiting, d)
-				continue
 			}
 			if targetSize(d.content) > maxFileBytes {
 				continue
@@ -153,9 +162,7 @@ func (r *packReader) resolve(ctx context.Context) error {
 			if err := r.add(d.offset, stored{base.kind, content}); err != nil {
 				return err
 			}
-			progress = true
 		}
-		r.deltas = waiting
 	}
 	return nil
 }

@@ -3,12 +3,15 @@ package contentsource_test
 import (
 	"bytes"
 	"compress/zlib"
+	"context"
 	"crypto/sha1"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +40,7 @@ func whole(content string) packed { return packed{blob, len(content), nil, conte
 func pack(count uint32, objects ...packed) []byte {
 	out := bytes.NewBufferString("PACK\x00\x00\x00\x02")
 	_ = binary.Write(out, binary.BigEndian, count)
+	w := zlib.NewWriter(nil)
 	for _, o := range objects {
 		first, rest := o.kind<<4|byte(o.length&15), o.length>>4
 		for ; rest > 0; rest >>= 7 {
@@ -45,7 +49,7 @@ func pack(count uint32, objects ...packed) []byte {
 		}
 		out.WriteByte(first)
 		out.Write(o.base)
-		w := zlib.NewWriter(out)
+		w.Reset(out)
 		_, _ = w.Write([]byte(o.content))
 		_ = w.Close()
 	}
@@ -80,6 +84,25 @@ func TestPacksAreUnfolded(t *testing.T) {
 		hex.EncodeToString(hash("base and more")):  "base and more",
 		hex.EncodeToString(hash("base and more!")): "base and more!",
 	}, found, "in whatever order; what is too large is left out")
+}
+
+// A chain whose end comes first takes no longer than any other.
+func TestReversedChainsAreUnfolded(t *testing.T) {
+	t.Parallel()
+	const length = 60_000
+	chain := []packed{whole("0")}
+	for i := range length {
+		base, text := fmt.Sprint(i), fmt.Sprint(i+1)
+		difference := string([]byte{byte(len(base)), byte(len(text)), byte(len(text))}) + text
+		chain = append(chain, packed{refDelta, len(difference), hash(base), difference})
+	}
+	slices.Reverse(chain)
+	packed := pack(length+1, chain...)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	found, err := contentsource.ReadPack(ctx, packed)
+	require.NoError(t, err)
+	require.Len(t, found, length+1)
 }
 
 func TestPacksAreBounded(t *testing.T) {

@@ -1,11 +1,13 @@
 package contentsource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
@@ -26,14 +29,24 @@ const (
 	syncTime = 45 * time.Second
 	// maxSyncBytes bounds what one synchronization fetches, in the same way.
 	maxSyncBytes = 32 << 20
-	// maxStoredBytes bounds what is kept of one source: it is listed whole, to
-	// every account.
-	maxStoredBytes = 64 << 20
 	// fetches is how many files are fetched at a time.
 	fetches = 8
-	// syncs is how many sources one server synchronizes or tries at a time.
-	syncs = 4
+	// syncs is how many sources one server synchronizes or tries at a time, and
+	// callerSyncs how many of them for one account, so that others have places too.
+	syncs       = 4
+	callerSyncs = 2
 )
+
+// Limits bound what is kept, in bytes: it is listed whole, to every account.
+type Limits struct {
+	// Source is for one source, All for all of them together.
+	Source, All int64
+}
+
+// orDefault replaces limits that are 0.
+func (l Limits) orDefault() Limits {
+	return Limits{Source: cmp.Or(l.Source, 8<<20), All: cmp.Or(l.All, 32<<20)}
+}
 
 var (
 	errNotFound = fail.NotFound("Source not found")
@@ -47,13 +60,27 @@ type Syncer struct {
 	connect  func(context.Context) (*pgx.Conn, error)
 	outbound *outbound.Client
 	log      *slog.Logger
+	limits   Limits
 	slots    chan struct{}
+
+	mu sync.Mutex
+	// callers are the places of each account that waits for one or has one.
+	callers map[int64]*callerSlots
+}
+
+type callerSlots struct {
+	slots chan struct{}
+	users int
 }
 
 // NewSyncer returns a syncer that fetches through the given client. connect opens
-// a connection on which a statement may wait without a limit.
-func NewSyncer(queries *db.Queries, changes *change.Changes, connect func(context.Context) (*pgx.Conn, error), client *outbound.Client, log *slog.Logger) *Syncer {
-	return &Syncer{queries: queries, changes: changes, connect: connect, outbound: client, log: log, slots: make(chan struct{}, syncs)}
+// a connection on which a statement may wait without a limit. Limits that are 0
+// are the defaults.
+func NewSyncer(queries *db.Queries, changes *change.Changes, connect func(context.Context) (*pgx.Conn, error), client *outbound.Client, log *slog.Logger, limits Limits) *Syncer {
+	return &Syncer{
+		queries: queries, changes: changes, connect: connect, outbound: client, log: log, limits: limits.orDefault(),
+		slots: make(chan struct{}, syncs), callers: map[int64]*callerSlots{},
+	}
 }
 
 // Sync waits for a running synchronization of the same source, on whatever
@@ -109,12 +136,13 @@ func orTimeout(ctx context.Context, err error) error {
 // lock waits for a place on this server, then for the source. The lock lives on
 // a connection of its own: fetching takes long, and the pool is for requests.
 func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) {
-	if err := s.enter(ctx); err != nil {
+	leave, err := s.enter(ctx)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			s.leave()
+			leave()
 		}
 	}()
 	conn, err := s.connect(ctx)
@@ -127,32 +155,55 @@ func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) 
 	}
 	return func() {
 		_ = conn.Close(context.WithoutCancel(ctx))
-		s.leave()
+		leave()
 	}, nil
 }
 
-// enter waits for a place on this server: what foreign servers send is held in
-// memory.
-func (s *Syncer) enter(ctx context.Context) error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+// enter waits for a place on this server, first for one of the caller's: what
+// foreign servers send is held in memory.
+func (s *Syncer) enter(ctx context.Context) (leave func(), err error) {
+	id := caller.ActorFrom(ctx).AccountID
+	s.mu.Lock()
+	own := s.callers[id]
+	if own == nil {
+		own = &callerSlots{slots: make(chan struct{}, callerSyncs)}
+		s.callers[id] = own
 	}
+	own.users++
+	s.mu.Unlock()
+	var held []chan struct{}
+	leave = func() {
+		for _, slots := range held {
+			<-slots
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if own.users--; own.users == 0 {
+			delete(s.callers, id)
+		}
+	}
+	for _, slots := range []chan struct{}{own.slots, s.slots} {
+		select {
+		case slots <- struct{}{}:
+			held = append(held, slots)
+		case <-ctx.Done():
+			leave()
+			return nil, ctx.Err()
+		}
+	}
+	return leave, nil
 }
-
-func (s *Syncer) leave() { <-s.slots }
 
 // try lists what a URL delivers. Its errors are unusable, but for the end of
 // the caller's time.
 func (s *Syncer) try(ctx context.Context, url string) (listing, error) {
 	limited, cancel := context.WithTimeout(ctx, syncTime)
 	defer cancel()
-	if err := s.enter(limited); err != nil {
+	leave, err := s.enter(limited)
+	if err != nil {
 		return listing{}, orTimeout(ctx, err)
 	}
-	defer s.leave()
+	defer leave()
 	return list(limited, s.outbound, url)
 }
 
@@ -163,7 +214,7 @@ func (s *Syncer) fetch(ctx context.Context, id int64, found listing, stored []db
 	for _, row := range stored {
 		known[row.Path] = row
 	}
-	room := int64(maxStoredBytes)
+	room := s.limits.Source
 	for _, f := range found.files {
 		room -= known[f.path].Size
 	}
@@ -208,8 +259,11 @@ func (s *Syncer) read(ctx context.Context, id int64, found listing, f file, left
 // store writes the outcome in one transaction, unless the source has moved in
 // the meantime.
 func (s *Syncer) store(ctx context.Context, row db.Source, found listing, items []*item) error {
-	scripts, snippets := gather(scriptKind, row.ID, found, items), gather(snippetKind, row.ID, found, items)
 	return s.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		// One after the other, so that the sum of all sources holds.
+		if err := tx.LockOrder(ctx, "sources"); err != nil {
+			return err
+		}
 		url, err := tx.LockSource(ctx, row.ID)
 		if err != nil {
 			return fail.OnNoRows(err, errNotFound)
@@ -217,6 +271,12 @@ func (s *Syncer) store(ctx context.Context, row db.Source, found listing, items 
 		if url != row.URL {
 			return nil
 		}
+		kept, err := tx.MeasureSources(ctx)
+		if err != nil {
+			return err
+		}
+		left := s.limits.All - kept
+		scripts, snippets := gather(scriptKind, row.ID, found, items, &left), gather(snippetKind, row.ID, found, items, &left)
 		if err := tx.StoreSourceScripts(ctx, scripts.changed); err != nil {
 			return err
 		}
@@ -234,14 +294,14 @@ func (s *Syncer) store(ctx context.Context, row db.Source, found listing, items 
 	})
 }
 
-// outcome is what one kind of items has come to. Listed is never nil, or
-// nothing would count as gone.
+// outcome is what one kind of items has come to, as far as there is room left.
+// Listed is never nil, or nothing would count as gone.
 type outcome struct {
 	listed  []string
 	changed db.StoreSourceScriptsParams
 }
 
-func gather(wanted kind, id int64, found listing, items []*item) outcome {
+func gather(wanted kind, id int64, found listing, items []*item, left *int64) outcome {
 	o := outcome{listed: []string{}, changed: db.StoreSourceScriptsParams{SourceID: id}}
 	for i, f := range found.files {
 		if f.kind != wanted {
@@ -249,6 +309,9 @@ func gather(wanted kind, id int64, found listing, items []*item) outcome {
 		}
 		o.listed = append(o.listed, f.path)
 		if items[i] == nil {
+			continue
+		}
+		if *left -= int64(len(items[i].text)); *left < 0 {
 			continue
 		}
 		o.changed.Paths = append(o.changed.Paths, f.path)

@@ -54,11 +54,18 @@ func (h *Handlers) CreateDeviceCode(ctx context.Context, request api.CreateDevic
 		for {
 			params.Code = vault.NewDeviceCode()
 			var err error
-			if expiresAt, err = tx.CreateDeviceCode(ctx, params); !errors.Is(err, pgx.ErrNoRows) {
+			if expiresAt, err = tx.CreateDeviceCode(ctx, params); err == nil {
+				break
+			}
+			if !errors.Is(err, pgx.ErrNoRows) {
 				return err
 			}
 			// The code is taken.
 		}
+		if params.CreatedByAccountID == nil {
+			return nil
+		}
+		return tx.Within(ctx, caller.Account(*params.CreatedByAccountID), change.DeviceCodes)
 	})
 	if err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 	body, etag := a.plain, a.etag
 	if a.gzipped != nil {
 		h.Set("Vary", "Accept-Encoding")
-		if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		if AcceptsGzip(r.Header.Get("Accept-Encoding")) {
 			h.Set("Content-Encoding", "gzip")
 			body, etag = a.gzipped, a.etag+"-gzip"
 		} else {
@@ -83,9 +83,9 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
 }
 
-// acceptsGzip reads an Accept-Encoding header (RFC 9110 §12.5.3). Absent means plain here: a
+// AcceptsGzip reads an Accept-Encoding header (RFC 9110 §12.5.3). Absent means plain here: a
 // client that says nothing is seldom a browser.
-func acceptsGzip(header string) bool {
+func AcceptsGzip(header string) bool {
 	any := false
 	for item := range strings.SplitSeq(header, ",") {
 		coding, params, _ := strings.Cut(item, ";")

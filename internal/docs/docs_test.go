@@ -164,7 +164,7 @@ func TestAcceptsGzip(t *testing.T) {
 		"": false, "gzip": true, "GZIP": true, "br, gzip;q=0.5": true, "*": true,
 		"gzip;q=0": false, "gzip; q=0.0, *": false, "identity": false, "x-gzip2": false, "gzip;q=x": false,
 	} {
-		if got := acceptsGzip(header); got != want {
+		if got := AcceptsGzip(header); got != want {
 			t.Errorf("%q: %v", header, got)
 		}
 	}

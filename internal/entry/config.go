@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/internal/fail"
 )
@@ -53,72 +55,88 @@ var renderers = map[string]string{
 }
 
 // config is an entry's configuration. The contract has validated the members
-// that it names; all others are kept as they are.
+// that it names; all others are kept as they are, as json.RawMessage.
 type config map[string]any
 
+// parseConfig reads a configuration without what is not stored, writes numbers
+// plainly and checks the bounds that a schema cannot express, while it reads:
+// little text can stand for much.
 func parseConfig(raw []byte) (config, error) {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var c config
-	return c, decoder.Decode(&c)
+	var written bytes.Buffer
+	checked := jsontext.AllowDuplicateNames(true)
+	from, to := jsontext.NewDecoder(bytes.NewBuffer(raw), checked), jsontext.NewEncoder(&written, checked)
+	if _, err := from.ReadToken(); err != nil {
+		return nil, err
+	}
+	c := config{}
+	for from.PeekKind() != '}' {
+		token, err := from.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		name := token.String()
+		known := slices.Contains(knownMembers, name)
+		if slices.Contains(secretMembers, name) || known && from.PeekKind() == 'n' {
+			if err := from.SkipValue(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		start := written.Len()
+		if err := copyPlainly(to, from); err != nil {
+			return nil, err
+		}
+		member := json.RawMessage(written.Bytes()[start : written.Len()-len("\n")])
+		if c[name] = member; !known {
+			continue
+		}
+		decoder := json.NewDecoder(bytes.NewReader(member))
+		decoder.UseNumber()
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
+		}
+		c[name] = value
+	}
+	if len(c.encode()) > maxConfigBytes {
+		return nil, errConfigSize
+	}
+	return c, nil
 }
 
-// clean drops what is not stored, writes numbers plainly and checks the bounds
-// that a schema cannot express.
-func (c config) clean() error {
-	for _, name := range knownMembers {
-		if c[name] == nil {
-			delete(c, name)
+// copyPlainly copies a value and rewrites numbers with an exponent, and very long
+// ones, as the double that they stand for: PostgreSQL writes out every digit, so a
+// few bytes would become megabytes.
+func copyPlainly(to *jsontext.Encoder, from *jsontext.Decoder) error {
+	for outer, inside := from.StackDepth(), true; inside; inside = from.StackDepth() > outer {
+		if next := from.PeekKind(); from.StackDepth() > maxConfigDepth && next != ']' && next != '}' {
+			return errConfigDepth
 		}
-	}
-	for _, name := range secretMembers {
-		delete(c, name)
-	}
-	for name, member := range c {
-		plain, err := plainNumbers(member, 1)
+		token, err := from.ReadToken()
 		if err != nil {
 			return err
 		}
-		c[name] = plain
-	}
-	if len(c.encode()) > maxConfigBytes {
-		return errConfigSize
+		if token.Kind() == '0' {
+			text := token.String()
+			if len(text) > maxNumber || strings.ContainsAny(text, "eE") {
+				double, err := strconv.ParseFloat(text, 64)
+				if err != nil {
+					return errConfigNumber
+				}
+				text = strconv.FormatFloat(double, 'f', -1, 64)
+			}
+			err = to.WriteValue(jsontext.Value(text))
+		} else {
+			err = to.WriteToken(token)
+		}
+		if err != nil {
+			return err
+		}
+		if to.OutputOffset() > maxConfigBytes {
+			return errConfigSize
+		}
 	}
 	return nil
-}
-
-// plainNumbers rewrites numbers with an exponent, and very long ones, as the
-// double that they stand for: PostgreSQL writes out every digit, so a few bytes
-// would become megabytes.
-func plainNumbers(value any, depth int) (any, error) {
-	if depth > maxConfigDepth {
-		return nil, errConfigDepth
-	}
-	var err error
-	switch v := value.(type) {
-	case map[string]any:
-		for name := range v {
-			if v[name], err = plainNumbers(v[name], depth+1); err != nil {
-				return nil, err
-			}
-		}
-	case []any:
-		for i := range v {
-			if v[i], err = plainNumbers(v[i], depth+1); err != nil {
-				return nil, err
-			}
-		}
-	case json.Number:
-		if len(v) <= maxNumber && !strings.ContainsAny(string(v), "eE") {
-			return v, nil
-		}
-		double, err := v.Float64()
-		if err != nil {
-			return nil, errConfigNumber
-		}
-		return json.Number(strconv.FormatFloat(double, 'f', -1, 64)), nil
-	}
-	return value, nil
 }
 
 // fit applies what the entry's type forbids.

@@ -27,9 +27,6 @@ func (h *Handlers) CreateEntry(ctx context.Context, request api.CreateEntryReque
 	if err != nil {
 		return nil, err
 	}
-	if err := settings.clean(); err != nil {
-		return nil, err
-	}
 	row := db.CreateEntryParams{Name: body.Name, Type: string(api.EntryTypeServer), Icon: defaultIcon, FolderID: body.FolderID}
 	if body.Type != nil {
 		row.Type = string(*body.Type)
@@ -73,10 +70,12 @@ func (h *Handlers) CreateEntry(ctx context.Context, request api.CreateEntryReque
 			Action: event.EntryCreate, Owner: at.Owner, ResourceID: id,
 			Details: event.Details{"name": row.Name, "folderId": row.FolderID, "type": row.Type, "protocol": unlessEmpty(settings.protocol())},
 		})
-		if len(body.Identities) == 0 {
-			return nil
+		if len(body.Identities) > 0 {
+			if err := link(ctx, tx, c, id, body.Identities); err != nil {
+				return err
+			}
 		}
-		return link(ctx, tx, c, id, body.Identities)
+		return tx.Within(ctx, at.Owner, change.Entries, change.ConfigBytes)
 	})
 	if err != nil {
 		return nil, err
@@ -128,7 +127,10 @@ func (h *Handlers) DuplicateEntry(ctx context.Context, request api.DuplicateEntr
 		if err := tx.CopyLinks(ctx, db.CopyLinksParams{ID: current.ID, CopyID: made.ID, Reach: c.Reach}); err != nil {
 			return err
 		}
-		return put(ctx, tx, c, made.ID, placeOf(current), "after", &current.ID)
+		if err := put(ctx, tx, c, made.ID, placeOf(current), "after", &current.ID); err != nil {
+			return err
+		}
+		return tx.Within(ctx, caller.Owner(current.Scope), change.Entries, change.ConfigBytes)
 	})
 	if err != nil {
 		return nil, err

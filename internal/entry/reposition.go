@@ -51,6 +51,9 @@ func (h *Handlers) RepositionEntry(ctx context.Context, request api.RepositionEn
 		recordUpdate(tx, current.ID, before, after, event.Details{
 			"action": "reposition", "targetId": body.TargetID, "placement": body.Placement, "folderId": after.FolderID(),
 		})
+		if after.Owner != before.Owner {
+			return tx.Within(ctx, after.Owner, change.Entries, change.ConfigBytes)
+		}
 		return nil
 	})
 	if err != nil {

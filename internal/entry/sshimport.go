@@ -77,11 +77,11 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 	servers := make([]*imported, len(given))
 	for i, raw := range given {
 		var server struct {
-			Name       *string        `json:"name"`
-			IP         *string        `json:"ip"`
-			Port       *int64         `json:"port"`
-			Identities []any          `json:"identities"`
-			Config     map[string]any `json:"config"`
+			Name       *string         `json:"name"`
+			IP         *string         `json:"ip"`
+			Port       *int64          `json:"port"`
+			Identities []any           `json:"identities"`
+			Config     json.RawMessage `json:"config"`
 		}
 		decoder := json.NewDecoder(bytes.NewReader(raw))
 		decoder.UseNumber()
@@ -98,8 +98,14 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 			servers[i].fail("ip is required")
 			continue
 		}
-		settings := config{}
-		maps.Copy(settings, server.Config)
+		if server.Config == nil {
+			server.Config = json.RawMessage("{}")
+		}
+		settings, err := parseConfig(server.Config)
+		if err != nil {
+			servers[i].fail(err.Error())
+			continue
+		}
 		maps.DeleteFunc(settings, func(name string, _ any) bool {
 			return slices.ContainsFunc([]string{"ip", "port", "protocol"}, func(own string) bool { return strings.EqualFold(name, own) })
 		})
@@ -113,10 +119,6 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 		entry := map[string]any{"name": *server.Name, "config": map[string]any(settings), "identities": server.Identities}
 		if violation := h.violation(entry); violation != "" {
 			servers[i].fail(violation)
-			continue
-		}
-		if err := settings.clean(); err != nil {
-			servers[i].fail(err.Error())
 			continue
 		}
 		servers[i].config = settings
@@ -228,7 +230,10 @@ func store(ctx context.Context, tx *change.Tx, at place, servers []*imported) er
 		}
 	}
 	tx.Record(events...)
-	return tx.LinkEntries(ctx, links)
+	if err := tx.LinkEntries(ctx, links); err != nil {
+		return err
+	}
+	return tx.Within(ctx, at.Owner, change.Entries, change.ConfigBytes)
 }
 
 func summary(servers []*imported) api.SSHConfigImported {

@@ -27,9 +27,6 @@ func (h *Handlers) UpdateEntry(ctx context.Context, request api.UpdateEntryReque
 		if settings, err = parseConfig(*body.Config); err != nil {
 			return nil, err
 		}
-		if err := settings.clean(); err != nil {
-			return nil, err
-		}
 		if err := checkOwn(settings, request.EntryID); err != nil {
 			return nil, err
 		}
@@ -92,6 +89,12 @@ func (h *Handlers) UpdateEntry(ctx context.Context, request api.UpdateEntryReque
 			}
 		}
 		recordUpdate(tx, current.ID, before, after, details)
+		if after.Owner != before.Owner {
+			return tx.Within(ctx, after.Owner, change.Entries, change.ConfigBytes)
+		}
+		if len(changed.Config) > len(current.Config) {
+			return tx.Within(ctx, after.Owner, change.ConfigBytes)
+		}
 		return nil
 	})
 	if err != nil {

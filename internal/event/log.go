@@ -105,6 +105,9 @@ func (l *Log) Follow(ctx context.Context, deliver func(events []Committed, misse
 	retry := firstRetry
 	for ctx.Err() == nil {
 		pause, err := l.step(ctx, &at, deliver)
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			l.log.WarnContext(ctx, "read events", "error", err)
 			pause, retry = retry, min(2*retry, lastRetry)

@@ -16,8 +16,6 @@ import (
 type Error struct {
 	Status  int
 	Message string
-	// TOTPRequired marks the refusal of a sign-in that lacks the TOTP code.
-	TOTPRequired bool
 	// ServerTime tells a client whose code does not fit what time it is here.
 	ServerTime string
 	// Header goes out with the answer, over what is set already.
@@ -61,6 +59,11 @@ func TooManyRequests(message string, header map[string]string) error {
 // ServiceUnavailable is 503: something that is needed is away for now.
 func ServiceUnavailable(message string) error {
 	return &Error{Status: http.StatusServiceUnavailable, Message: message}
+}
+
+// Busy is 503 for what is there, but taken: it is worth trying again in a second.
+func Busy(message string) *Error {
+	return &Error{Status: http.StatusServiceUnavailable, Message: message, Header: map[string]string{"Retry-After": "1"}}
 }
 
 // OnNoRows names the failure of a query that found nothing; other errors pass.

@@ -5,6 +5,7 @@ package feed
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -36,6 +37,8 @@ type Options struct {
 	// Lists compute what the caller in the context can see; a topic without one
 	// is an empty list.
 	Lists map[event.List]func(context.Context) (any, error)
+	// MaxSockets is how many sockets an account has here.
+	MaxSockets int64
 	// PingInterval and WriteTimeout override the defaults when they are not 0.
 	PingInterval, WriteTimeout time.Duration
 	// SessionIdleDays is how long sessions hold without being used, 0 for ever.
@@ -106,8 +109,8 @@ func (h *Hub) Serve(conn *ws.Conn, c *caller.Caller) {
 		conn: conn, log: h.options.Log, session: c.SessionID,
 		pingInterval: h.options.PingInterval, writeTimeout: h.options.WriteTimeout,
 	}
-	if !h.add(s, c.AccountID) {
-		conn.End(goingAway.code, goingAway.reason)
+	if refused := h.add(s, c.AccountID); refused != nil {
+		conn.End(refused.code, refused.reason)
 		return
 	}
 	defer h.open.Done()
@@ -123,11 +126,15 @@ func (h *Hub) Sockets() int {
 	return h.sockets
 }
 
-func (h *Hub) add(s *socket, accountID int64) bool {
+// add counts a socket in, or tells how it is refused.
+func (h *Hub) add(s *socket, accountID int64) *ending {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closing {
-		return false
+		return goingAway
+	}
+	if a := h.accounts[accountID]; a != nil && int64(len(a.sockets)) >= h.options.MaxSockets {
+		return &ending{code: ws.PolicyViolation, reason: fmt.Sprintf("State sockets limit reached (%d)", h.options.MaxSockets)}
 	}
 	s.account = h.accounts[accountID]
 	if s.account == nil {
@@ -142,7 +149,7 @@ func (h *Hub) add(s *socket, accountID int64) bool {
 	// after it, together with whether the session still holds.
 	s.wanted = everything
 	h.schedule(s.account, 0)
-	return true
+	return nil
 }
 
 func (h *Hub) remove(s *socket) {

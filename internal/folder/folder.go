@@ -116,7 +116,7 @@ func (h *Handlers) CreateFolder(ctx context.Context, request api.CreateFolderReq
 		tx.Record(event.Event{
 			Action: event.FolderMgmtCreate, Owner: at, ResourceID: id, Details: event.Details{"folderName": body.Name},
 		})
-		return nil
+		return tx.Within(ctx, at, change.Folders)
 	})
 	if err != nil {
 		return nil, err
@@ -155,7 +155,7 @@ func (h *Handlers) DeleteFolder(ctx context.Context, request api.DeleteFolderReq
 	if err != nil {
 		return nil, err
 	}
-	return api.DeleteFolder200JSONResponse{Message: "Folder has been successfully deleted"}, nil
+	return api.DeleteFolder200JSONResponse{Success: true, Message: "Folder has been successfully deleted"}, nil
 }
 
 // deletion tells of one folder or entry that goes.

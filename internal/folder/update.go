@@ -76,15 +76,21 @@ func (h *Handlers) UpdateFolder(ctx context.Context, request api.UpdateFolderReq
 		for _, owner := range owners {
 			tx.Record(event.Event{Action: event.FolderMgmtUpdate, Owner: owner, ResourceID: current.ID, Details: details})
 		}
-		if details["name"] == nil {
-			return nil
+		if details["name"] != nil {
+			err := tx.UpdateFolder(ctx, db.UpdateFolderParams{ID: current.ID, Name: *body.Name, Reach: c.Reach, ManagesAll: c.ManagesAll()})
+			if err != nil {
+				return err
+			}
 		}
-		return tx.UpdateFolder(ctx, db.UpdateFolderParams{ID: current.ID, Name: *body.Name, Reach: c.Reach, ManagesAll: c.ManagesAll()})
+		if after.Owner != before.Owner {
+			return tx.Within(ctx, after.Owner, change.Folders, change.Entries, change.ConfigBytes)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return api.UpdateFolder200JSONResponse{Message: "Folder has been successfully edited"}, nil
+	return api.UpdateFolder200JSONResponse{Success: true, Message: "Folder has been successfully edited"}, nil
 }
 
 // destination is where the body wants the folder, checked for the caller's

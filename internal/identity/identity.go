@@ -75,7 +75,10 @@ func (h *Handlers) CreateIdentity(ctx context.Context, request api.CreateIdentit
 			Action: event.IdentityCreate, Owner: owner, ResourceID: id,
 			Details: event.Details{"identityName": body.Name, "identityType": body.Type, "scope": scope},
 		})
-		return h.storeSecrets(ctx, tx, id, body.Type, given, false)
+		if err := h.storeSecrets(ctx, tx, id, body.Type, given, false); err != nil {
+			return err
+		}
+		return tx.Within(ctx, owner, change.Identities)
 	})
 	if err != nil {
 		return nil, err

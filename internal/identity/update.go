@@ -52,7 +52,13 @@ func (h *Handlers) UpdateIdentity(ctx context.Context, request api.UpdateIdentit
 			}
 		}
 		recordUpdate(tx, before, after, changed, caller.Members(ctx, "password", "sshKey", "passphrase"))
-		return h.storeSecrets(ctx, tx, current.ID, api.IdentityType(changed.Type), given, true)
+		if err := h.storeSecrets(ctx, tx, current.ID, api.IdentityType(changed.Type), given, true); err != nil {
+			return err
+		}
+		if after != before {
+			return tx.Within(ctx, after, change.Identities)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -81,7 +87,10 @@ func (h *Handlers) MoveIdentity(ctx context.Context, request api.MoveIdentityReq
 			Details:  event.Details{"identityName": moved.Name, "targetOrganizationId": target},
 			Accounts: []int64{c.AccountID}, AccountLists: []event.List{event.Identities, event.Entries},
 		})
-		return update(ctx, tx, c, moved, nil)
+		if err := update(ctx, tx, c, moved, nil); err != nil {
+			return err
+		}
+		return tx.Within(ctx, to, change.Identities)
 	})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivertype"
+	"github.com/riverqueue/rivercontrib/otelriver"
 
 	"github.com/nexterm-go/nexterm/internal/caller"
 )
@@ -30,6 +31,10 @@ type Work struct {
 	AddWorkers   func(*river.Workers)
 	PeriodicJobs []PeriodicJob
 }
+
+// rescueAfter is when a running job counts as left by a server that was killed. It
+// is longer than any job may take, and keeps an equal one from waiting for so long.
+const rescueAfter = 5 * time.Minute
 
 // PeriodicJob is due when a server starts to lead, and from then on once in an
 // interval.
@@ -54,12 +59,14 @@ func New(pool *pgxpool.Pool, log *slog.Logger, delay time.Duration, works ...Wor
 	config := &river.Config{
 		Logger:  slog.New(warnings{log.Handler()}),
 		Workers: river.NewWorkers(),
-		Middleware: []rivertype.Middleware{river.WorkerMiddlewareFunc(
-			func(ctx context.Context, _ *rivertype.JobRow, work func(context.Context) error) error {
+		Middleware: []rivertype.Middleware{
+			otelriver.NewMiddleware(&otelriver.MiddlewareConfig{EnableTracePropagation: true, EnableWorkSpanJobKindSuffix: true}),
+			river.WorkerMiddlewareFunc(func(ctx context.Context, _ *rivertype.JobRow, work func(context.Context) error) error {
 				return work(caller.WithActor(ctx, caller.ByJob))
-			},
-		)},
-		Queues: map[string]river.QueueConfig{},
+			}),
+		},
+		Queues:               map[string]river.QueueConfig{},
+		RescueStuckJobsAfter: rescueAfter,
 	}
 	for _, work := range works {
 		config.Queues[work.Queue] = river.QueueConfig{MaxWorkers: work.MaxWorkers}

@@ -43,15 +43,8 @@ func (h *Handlers) ListOrganizations(ctx context.Context, _ api.ListOrganization
 	}
 	organizations := make(api.ListOrganizations200JSONResponse, len(rows))
 	for i, row := range rows {
-		organizations[i] = api.OrganizationSummary{
-			ID:          row.ID,
-			Name:        row.Name,
-			Description: row.Description,
-			Role:        roleOf(c.Owns(row.ID)),
-			IsOwner:     c.Owns(row.ID),
-			Permissions: c.In(row.ID).Names(),
-			CreatedAt:   timestamp.Format(row.CreatedAt),
-			UpdatedAt:   timestamp.Format(row.UpdatedAt),
+		if organizations[i], err = toAPI(row, c.Owns(row.ID), c.In(row.ID)); err != nil {
+			return nil, err
 		}
 	}
 	return organizations, nil
@@ -71,7 +64,7 @@ func (h *Handlers) CreateOrganization(ctx context.Context, request api.CreateOrg
 			Action: event.OrganizationCreate, Owner: caller.Organization(row.ID), ResourceID: row.ID,
 			Details: event.Details{"name": row.Name},
 		})
-		return nil
+		return tx.Within(ctx, caller.Account(caller.From(ctx).AccountID), change.Organizations)
 	})
 	if err != nil {
 		return nil, err

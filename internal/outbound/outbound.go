@@ -22,8 +22,9 @@ const (
 	userAgent    = "nexterm"
 	maxRedirects = 5
 	dialTimeout  = 10 * time.Second
-	// headerTimeout is how long a server may think before it answers.
-	headerTimeout = 30 * time.Second
+	// idleTimeout is how long a server may think before it answers, or goes on with
+	// its answer.
+	idleTimeout = 10 * time.Second
 )
 
 var (
@@ -56,15 +57,30 @@ func New(allowed Networks) *Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, Control: c.control}
 	c.transport = &http.Transport{
 		// No proxy: the address to check is the one that is dialled.
-		DialContext:            dialer.DialContext,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return impatient{conn}, nil
+		},
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    dialTimeout,
-		ResponseHeaderTimeout:  headerTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxIdleConnsPerHost:    8,
-		IdleConnTimeout:        30 * time.Second,
+		IdleConnTimeout:        idleTimeout,
 	}
 	return c
+}
+
+// impatient is a connection that fails when nothing comes for too long.
+type impatient struct{ net.Conn }
+
+func (c impatient) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(idleTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
 }
 
 // control sees the address of every connection after its name is resolved and
@@ -117,7 +133,13 @@ func (c *Client) Direct(maxBytes int64, timeout time.Duration) *http.Client {
 // Limited returns an HTTP client of which no answer exceeds so many bytes:
 // reading one fails with ErrTooLarge.
 func (c *Client) Limited(maxBytes int64) *http.Client {
-	return &http.Client{Transport: limited{c.transport, maxBytes}, CheckRedirect: checkRedirect}
+	return c.Reporting(maxBytes, func(error) {})
+}
+
+// Reporting is Limited for users that hide why a request failed, or the reading of
+// its answer: report is told.
+func (c *Client) Reporting(maxBytes int64, report func(error)) *http.Client {
+	return &http.Client{Transport: limited{c.transport, maxBytes, report}, CheckRedirect: checkRedirect}
 }
 
 // Get reads a whole answer of at most so many bytes. Another status than 200
@@ -152,6 +174,7 @@ func checkRedirect(request *http.Request, via []*http.Request) error {
 type limited struct {
 	transport http.RoundTripper
 	maxBytes  int64
+	report    func(error)
 }
 
 func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -161,15 +184,17 @@ func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	answer, err := l.transport.RoundTrip(request)
 	if err != nil {
+		l.report(err)
 		return nil, err
 	}
-	answer.Body = &limitedBody{answer.Body, l.maxBytes}
+	answer.Body = &limitedBody{answer.Body, l.maxBytes, l.report}
 	return answer, nil
 }
 
 type limitedBody struct {
 	io.ReadCloser
-	left int64
+	left   int64
+	report func(error)
 }
 
 // Read delivers one byte less than it may read, to tell an answer that ends at
@@ -180,8 +205,11 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	if int64(n) > b.left {
-		return int(b.left), ErrTooLarge
+		n, err = int(b.left), ErrTooLarge
 	}
 	b.left -= int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.report(err)
+	}
 	return n, err
 }

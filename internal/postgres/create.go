@@ -30,6 +30,12 @@ func (f *folder) hasCluster() bool {
 	return err == nil
 }
 
+// HasCluster reports whether dataDir holds a cluster, or may hold one that this account cannot see.
+func HasCluster(dataDir string) bool {
+	_, err := os.Lstat(filepath.Join(dataDir, "postgres", "data"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // createCluster builds the cluster beside its final place and moves it there when it is
 // complete, so that an interrupted attempt is never taken for a cluster.
 func (f *folder) createCluster(ctx context.Context, programs string, sync bool) error {

@@ -43,14 +43,17 @@ func DefaultDataDir() string {
 		return localDataDir
 	}
 	a, err := clusterAccount(filepath.Join(path, "postgres", "data"))
-	if err != nil || a == nil || a.blockedAt(path) == "" {
+	if err != nil || a == nil {
+		return localDataDir
+	}
+	if at := a.blockedAt(path); at == "" || at == path && mine(at) {
 		return localDataDir
 	}
 	return systemDataDir
 }
 
 // openFolder creates the folder if need be and takes its lock.
-func openFolder(dataDir string) (*folder, error) {
+func openFolder(dataDir string, progress func(string)) (*folder, error) {
 	path, err := realPath(filepath.Join(dataDir, "postgres"))
 	if err != nil {
 		return nil, err
@@ -63,7 +66,16 @@ func openFolder(dataDir string) (*folder, error) {
 	mode := fs.FileMode(0o700)
 	if f.account != nil {
 		mode = 0o711
-		if at := f.account.blockedAt(path); at != "" {
+		at := f.account.blockedAt(path)
+		// A data directory that is nobody else's may get another group.
+		if at != "" && at == filepath.Dir(path) && mine(at) {
+			progress("letting the account " + f.account.name + " through " + at + " by its group")
+			if err := errors.Join(os.Chown(at, -1, f.account.gid), os.Chmod(at, 0o710)); err != nil {
+				return nil, fmt.Errorf("open the data directory to the account %s: %w", f.account.name, err)
+			}
+			at = f.account.blockedAt(path)
+		}
+		if at != "" {
 			return nil, fmt.Errorf("PostgreSQL does not run as root, and the account %s, which runs it instead, cannot enter %s:"+
 				" set DATA_DIR to a folder that every account can reach, for example %s", f.account.name, at, systemDataDir)
 		}
@@ -104,17 +116,21 @@ func (f *folder) makePrivate(path string) error {
 // makeFolders is os.MkdirAll, but the mode does not depend on the umask and folders that
 // exist keep theirs.
 func makeFolders(path string, mode fs.FileMode) error {
-	if err := os.Mkdir(path, mode); err == nil {
-		return os.Chmod(path, mode)
-	} else if errors.Is(err, fs.ErrExist) {
+	err := os.Mkdir(path, mode)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeFolders(filepath.Dir(path), mode); err != nil {
+			return err
+		}
+		// Once: some file systems, such as /proc, take no folder anywhere.
+		err = os.Mkdir(path, mode)
+	}
+	if errors.Is(err, fs.ErrExist) {
 		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	}
+	if err != nil {
 		return err
 	}
-	if err := makeFolders(filepath.Dir(path), mode); err != nil {
-		return err
-	}
-	return makeFolders(path, mode)
+	return os.Chmod(path, mode)
 }
 
 // realPath is the absolute path without links, of which the last parts need not exist yet.
@@ -130,6 +146,9 @@ func realPath(path string) (string, error) {
 		}
 		if !errors.Is(err, fs.ErrNotExist) || exists == filepath.Dir(exists) {
 			return "", err
+		}
+		if _, err := os.Lstat(exists); err == nil {
+			return "", fmt.Errorf("%s is a link that leads nowhere", exists)
 		}
 	}
 }

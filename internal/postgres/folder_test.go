@@ -78,6 +78,20 @@ func TestDataDirOutOfReach(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(closed, "data"), "a refused start creates nothing")
 }
 
+func TestDataDirThatCannotBeCreated(t *testing.T) {
+	t.Parallel()
+	dangling := filepath.Join(dataDir(t), "link")
+	require.NoError(t, os.Symlink("nowhere", dangling))
+	for dir, message := range map[string]string{
+		dangling:                        dangling + " is a link that leads nowhere",
+		filepath.Join(dangling, "data"): dangling + " is a link that leads nowhere",
+		"/proc/data":                    "create the data directory: mkdir /proc/data",
+	} {
+		_, err := postgres.Start(t.Context(), postgres.Options{DataDir: dir})
+		require.ErrorContains(t, err, message)
+	}
+}
+
 func TestDefaultDataDir(t *testing.T) {
 	open := dataDir(t)
 	t.Chdir(open)
@@ -91,6 +105,25 @@ func TestDefaultDataDir(t *testing.T) {
 		want = "/var/lib/nexterm"
 	}
 	require.Equal(t, want, postgres.DefaultDataDir())
+
+	t.Chdir(open)
+	require.NoError(t, os.Mkdir("data", 0o700))
+	require.Equal(t, "./data", postgres.DefaultDataDir(), "it can be opened")
+}
+
+func TestPrivateDataDir(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(dataDir(t), "data")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	c := start(t, dir)
+	require.Equal(t, "1", query(t, c.URL(), "select 1::text"))
+	info, err := os.Stat(dir)
+	require.NoError(t, err)
+	want := os.FileMode(0o700)
+	if os.Geteuid() == 0 {
+		want = 0o710
+	}
+	require.Equal(t, want, info.Mode().Perm(), "the cluster's account gets through, nobody else")
 }
 
 func TestNotFoundIsOneSentence(t *testing.T) {

@@ -29,7 +29,7 @@ const (
 	pollEvery   = 10 * time.Millisecond
 	fastStop    = 30 * time.Second // SIGINT disconnects everybody and writes a checkpoint
 	quitStop    = 5 * time.Second  // SIGQUIT leaves the rest to recovery
-	lastOutputs = 5 * time.Second  // backends of a killed postmaster hold its stderr this long at most
+	lastOutputs = time.Second      // backends of a killed postmaster hold its stderr this long at most
 )
 
 // Options say where a cluster lives and how it runs.
@@ -63,7 +63,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
-	f, err := openFolder(o.DataDir)
+	f, err := openFolder(o.DataDir, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -238,6 +238,7 @@ func arguments(data, socket string, settings map[string]string) []string {
 		"unix_socket_permissions": "0700",
 		"max_connections":         "100",
 		"jit":                     "off",
+		"random_page_cost":        "1.1", // as the server's own sessions have it
 		// Containers often have 64 MB of shared memory, which parallel workers exhaust.
 		"max_parallel_workers_per_gather": "0",
 		"timezone":                        "UTC",

@@ -13,6 +13,7 @@ var errSystem = errors.New("a private PostgreSQL does not run on this system: se
 
 func clusterAccount(string) (*account, error)         { return nil, errSystem }
 func (a *account) mayEnter(fs.FileInfo) bool          { return true }
+func mine(string) bool                                { return false }
 func processAttributes(*account) *syscall.SysProcAttr { return nil }
 func lockFile(*os.File) error                         { return errSystem }
 func unlockFile(*os.File)                             {}

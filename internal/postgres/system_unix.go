@@ -65,6 +65,12 @@ func (a *account) mayEnter(folder fs.FileInfo) bool {
 	}
 }
 
+// mine reports whether nobody but this process's account gets into a folder.
+func mine(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && int(info.Sys().(*syscall.Stat_t).Uid) == os.Geteuid() && info.Mode().Perm() == 0o700
+}
+
 // separate puts a program into its own process group, because Ctrl-C must reach PostgreSQL
 // only after this process has drained its requests, and drops root.
 func separate(a *account) *syscall.SysProcAttr {

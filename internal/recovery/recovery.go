@@ -35,7 +35,7 @@ func do(ctx context.Context, changes *change.Changes, rule func(*change.Tx) erro
 
 // Create adds an account and reports whether it is an administrator.
 func Create(ctx context.Context, changes *change.Changes, a Account) (admin bool, err error) {
-	hash, err := vault.HashPassword(ctx, a.Password)
+	hash, err := vault.HashPassword(ctx, 0, a.Password)
 	if err != nil {
 		return false, err
 	}
@@ -69,7 +69,7 @@ func Create(ctx context.Context, changes *change.Changes, a Account) (admin bool
 
 // SetPassword gives an account a new password. Its sessions and API keys stay valid.
 func SetPassword(ctx context.Context, changes *change.Changes, name string, password vault.Secret) error {
-	hash, err := vault.HashPassword(ctx, password)
+	hash, err := vault.HashPassword(ctx, 0, password)
 	if err != nil {
 		return err
 	}

@@ -123,9 +123,11 @@ func (h *Handlers) CreateScript(ctx context.Context, request api.CreateScriptReq
 		if err := library.Lock(ctx, tx, kind, owner); err != nil {
 			return err
 		}
-		id, err = tx.CreateScript(ctx, row)
+		if id, err = tx.CreateScript(ctx, row); err != nil {
+			return fail.OnConstraint(err, "scripts_organization_exists", caller.ErrOrganizationNotFound)
+		}
 		tx.Record(event.Event{Action: event.ScriptCreate, Owner: owner, ResourceID: id, Details: event.Details{"name": body.Name}})
-		return fail.OnConstraint(err, "scripts_organization_exists", caller.ErrOrganizationNotFound)
+		return tx.Within(ctx, owner, change.Scripts)
 	})
 	if err != nil {
 		return nil, err

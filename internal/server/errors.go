@@ -30,7 +30,7 @@ func (s *server) writeError(err error, c echo.Context) {
 	for name, value := range failure.Header {
 		c.Response().Header().Set(name, value)
 	}
-	encoded, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime, failure.TOTPRequired})
+	encoded, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime})
 	if err != nil {
 		s.log.ErrorContext(c.Request().Context(), "encode error", "error", err)
 		return
@@ -42,10 +42,9 @@ func (s *server) writeError(err error, c echo.Context) {
 
 // errorBody is the contract's Error, for which no type is generated.
 type errorBody struct {
-	Code         int    `json:"code"`
-	Message      string `json:"message"`
-	ServerTime   string `json:"serverTime,omitempty"`
-	TOTPRequired bool   `json:"totpRequired,omitempty"`
+	Code       int    `json:"code"`
+	Message    string `json:"message"`
+	ServerTime string `json:"serverTime,omitempty"`
 }
 
 // errorContentType names the character set although JSON has only one: the API
@@ -73,13 +72,14 @@ func (s *server) failure(err error, c echo.Context) *fail.Error {
 			return &fail.Error{Status: routed.Code, Message: "The request is malformed"}
 		}
 	}
-	if status, message := databaseFailure(err); status != 0 {
-		s.log.WarnContext(c.Request().Context(), "database", "error", err)
-		return &fail.Error{Status: status, Message: message}
-	}
-	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+	failure := databaseFailure(err)
+	if errors.Is(c.Request().Context().Err(), context.Canceled) && (failure != nil || errors.Is(err, context.Canceled)) {
 		// Nobody is listening any more; the status is for the log.
 		return &fail.Error{Status: statusClientClosedRequest, Message: "The client has closed the connection"}
+	}
+	if failure != nil {
+		s.log.WarnContext(c.Request().Context(), "database", "error", err)
+		return failure
 	}
 	s.log.ErrorContext(c.Request().Context(), "unexpected failure", "error", err)
 	return errInternal
@@ -90,15 +90,20 @@ var (
 	errDatabaseAway = &fail.Error{
 		Status: http.StatusServiceUnavailable, Message: "The database is not available. Please try again later.",
 	}
+	errLeaving = &fail.Error{Status: http.StatusServiceUnavailable, Message: "The server is stopping"}
 )
+
+// errTaken is for what another change holds for longer than is worth the wait with
+// a connection.
+var errTaken = fail.Busy("Somebody else is changing this. Please try again later.")
 
 // statusClientClosedRequest is nginx's name for a request that nobody waits for.
 const statusClientClosedRequest = 499
 
 // databaseFailure recognises what is not the server's fault: a database that is
-// away, overloaded or shutting down, and text that PostgreSQL cannot hold.
-// It is the one table of SQLSTATE codes, but for callerIsGone's.
-func databaseFailure(err error) (status int, message string) {
+// away, overloaded or shutting down, and text that PostgreSQL cannot hold; else it
+// is nil. It is the one table of SQLSTATE codes, but for callerIsGone's.
+func databaseFailure(err error) *fail.Error {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	var state *pgconn.PgError
@@ -106,14 +111,22 @@ func databaseFailure(err error) (status int, message string) {
 	case errors.As(err, &state):
 		switch {
 		case state.Code == "22021", state.Code == "22P05":
-			return http.StatusBadRequest, "The request contains characters that cannot be stored"
+			return &fail.Error{Status: http.StatusBadRequest, Message: "The request contains characters that cannot be stored"}
+		case state.Code == "57014": // its own limit, or somebody has canceled it
+			return errTooSlow
+		case state.Code == "55P03": // lock_timeout
+			return errTaken
 		case unavailable(state.Code):
-			return http.StatusServiceUnavailable, errDatabaseAway.Message
+			return errDatabaseAway
 		}
-	case errors.As(err, &connect), errors.As(err, &network), pgconn.SafeToRetry(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return http.StatusServiceUnavailable, errDatabaseAway.Message
+	case errors.As(err, &connect):
+		return errDatabaseAway
+	case errors.Is(err, context.DeadlineExceeded):
+		return errTooSlow
+	case errors.As(err, &network), pgconn.SafeToRetry(err), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return errDatabaseAway
 	}
-	return 0, ""
+	return nil
 }
 
 // callerIsGone recognises a row of an account that somebody deleted after the

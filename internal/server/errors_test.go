@@ -26,12 +26,12 @@ func TestFailuresAreEncodedLikeTheStandardLibrary(t *testing.T) {
 	t.Parallel()
 	for want, failure := range map[string]*fail.Error{
 		`{"code":404,"message":"Tag not found"}`: {Status: 404, Message: "Tag not found"},
-		`{"code":401,"message":"TOTP","serverTime":"2026-01-31T12:00:00.000Z","totpRequired":true}`: {
-			Status: 401, Message: "TOTP", ServerTime: "2026-01-31T12:00:00.000Z", TOTPRequired: true,
+		`{"code":401,"message":"TOTP","serverTime":"2026-01-31T12:00:00.000Z"}`: {
+			Status: 401, Message: "TOTP", ServerTime: "2026-01-31T12:00:00.000Z",
 		},
 		`{"code":400,"message":"\u003ca href=\"x\"\u003e\u0026'\u2028\u0000\ufffd\u003c/a\u003e"}`: {Status: 400, Message: "<a href=\"x\">&'\u2028\x00\xff</a>"},
 	} {
-		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime, failure.TOTPRequired})
+		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime})
 		require.NoError(t, err)
 		require.Equal(t, want, string(standard))
 		answer, _ := failing(t, func(echo.Context) error { return failure })
@@ -61,6 +61,9 @@ func TestErrorShapes(t *testing.T) {
 	violated := func(constraint string) error {
 		return fmt.Errorf("query: %w", &pgconn.PgError{Code: "23503", ConstraintName: constraint})
 	}
+	expired, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	_, dialing := pgconn.Connect(expired, "host=127.0.0.1 sslmode=disable")
 	const away = "The database is not available. Please try again later."
 	for name, c := range map[string]struct {
 		err     error
@@ -91,7 +94,10 @@ func TestErrorShapes(t *testing.T) {
 		"refused":             {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, 503, away},
 		"closed":              {fmt.Errorf("read: %w", net.ErrClosed), 503, away},
 		"cut":                 {fmt.Errorf("read: %w", io.ErrUnexpectedEOF), 503, away},
-		"timeout":             {context.DeadlineExceeded, 503, away},
+		"lock timeout":        {postgres("55P03"), 503, errTaken.Message},
+		"statement timeout":   {postgres("57014"), 503, errTooSlow.Message},
+		"timeout":             {context.DeadlineExceeded, 503, errTooSlow.Message},
+		"connect timeout":     {dialing, 503, away},
 	} {
 		recorder, log := failing(t, func(echo.Context) error { return c.err })
 		require.Equal(t, c.status, recorder.Code, name)
@@ -99,14 +105,6 @@ func TestErrorShapes(t *testing.T) {
 		require.Equal(t, "application/json; charset=utf-8", recorder.Header().Get("Content-Type"), name)
 		require.Equal(t, c.status == 500, bytes.Contains([]byte(log), []byte(`"level":"ERROR"`)), "%s: %s", name, log)
 	}
-}
-
-func TestTOTPRefusal(t *testing.T) {
-	t.Parallel()
-	recorder, _ := failing(t, func(echo.Context) error {
-		return &fail.Error{Status: 401, Message: "TOTP is required", TOTPRequired: true}
-	})
-	require.JSONEq(t, `{"code":401,"message":"TOTP is required","totpRequired":true}`, recorder.Body.String())
 }
 
 func TestPanics(t *testing.T) {
@@ -133,4 +131,19 @@ func TestFailureAfterTheAnswer(t *testing.T) {
 	require.Equal(t, 200, recorder.Code)
 	require.Equal(t, "begun", recorder.Body.String())
 	require.Contains(t, log, "too late")
+}
+
+// A failure while an answer is held back is answered like any other.
+func TestFailureBeforeTheAnswerIsOut(t *testing.T) {
+	t.Parallel()
+	for _, fails := range []func() error{func() error { return errDatabaseAway }, func() error { panic("secret detail") }} {
+		recorder, _ := failing(t, transfer(func(c echo.Context) error {
+			require.NoError(t, c.JSON(http.StatusOK, map[string]any{"half": true}))
+			return fails()
+		}))
+		require.GreaterOrEqual(t, recorder.Code, 500)
+		require.NotContains(t, recorder.Body.String(), "half")
+		require.Contains(t, recorder.Body.String(), fmt.Sprintf(`"code":%d`, recorder.Code))
+		require.Empty(t, recorder.Header().Get("ETag"))
+	}
 }

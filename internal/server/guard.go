@@ -8,6 +8,8 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -41,6 +43,9 @@ type operation struct {
 	path        []*openapi3.Parameter
 	query       []*openapi3.Parameter
 	header      []*openapi3.Parameter
+	cookie      []*openapi3.Parameter
+	// closedQuery refuses query parameters that the contract does not name.
+	closedQuery bool
 	// body is the schema of a JSON body; rawBody marks another one.
 	body      *openapi3.Schema
 	rawBody   bool
@@ -48,6 +53,11 @@ type operation struct {
 	// tooLarge is the refusal of bodies over the limit.
 	tooLarge string
 	limiter  string
+	// transferred answers are compressed and not sent again without need.
+	transferred bool
+	timeout     time.Duration
+	// large operations answer all that the caller has of something.
+	large bool
 	// websocket operations go on as a WebSocket; their failures are close codes.
 	websocket bool
 }
@@ -66,6 +76,7 @@ func readOperations(contract *openapi3.T) ([]operation, error) {
 				return nil, fmt.Errorf("contract: %w", err)
 			}
 			o.route, o.method = route, method
+			o.transferred = op.Responses.Value("304") != nil
 			all = append(all, o)
 		}
 	}
@@ -73,7 +84,10 @@ func readOperations(contract *openapi3.T) ([]operation, error) {
 }
 
 func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Operation) (operation, error) {
-	o := operation{id: op.OperationID, bodyLimit: defaultBodyLimit, websocket: op.Extensions["x-websocket"] == true}
+	o := operation{
+		id: op.OperationID, bodyLimit: defaultBodyLimit, timeout: defaultTimeout,
+		large: op.Extensions["x-large"] == true, websocket: op.Extensions["x-websocket"] == true,
+	}
 	if err := o.readSecurity(contract, op); err != nil {
 		return o, err
 	}
@@ -95,7 +109,7 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 			}
 			o.header = append(o.header, ref.Value)
 		default:
-			return o, fmt.Errorf("%s has a parameter in the %s", o.id, ref.Value.In)
+			o.cookie = append(o.cookie, ref.Value)
 		}
 	}
 	if limit, set := op.Extensions["x-body-limit"].(float64); set {
@@ -117,7 +131,11 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 		}
 	}
 	o.notImpersonated = op.Extensions["x-not-impersonated"] == true
+	if seconds, set := op.Extensions["x-timeout"].(float64); set {
+		o.timeout = time.Duration(seconds) * time.Second
+	}
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
+	o.closedQuery = op.Extensions["x-closed-query"] == true
 	if o.websocket && (o.public || o.queryToken == "") {
 		return o, fmt.Errorf("%s is a WebSocket and takes no token in the query", o.id)
 	}
@@ -172,11 +190,20 @@ func permissionNames(op *openapi3.Operation) []permission.Name {
 	return names
 }
 
-// guard admits requests to an operation.
+// guard admits requests to an operation: credential and permission, the caller's
+// turn, then what is asked for.
 func (s *server) guard(o operation) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if err := s.admit(o, c); err != nil {
+			if err := s.authenticate(o, c); err != nil {
+				return err
+			}
+			leave, err := s.turns.take(c.Request().Context(), o)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			if err := o.check(c); err != nil {
 				return err
 			}
 			return next(c)
@@ -184,18 +211,16 @@ func (s *server) guard(o operation) echo.MiddlewareFunc {
 	}
 }
 
-// admit holds a request against its operation: credential, permission, parameters
-// and body, in this order, each from the contract.
-func (s *server) admit(o operation, c echo.Context) error {
-	if !o.public {
-		if err := s.authenticate(o, c); err != nil {
-			return err
-		}
-	}
+// check holds a request against what the contract says of its operation:
+// parameters and body, in this order.
+func (o operation) check(c echo.Context) error {
 	if err := o.checkPath(c); err != nil {
 		return err
 	}
 	if err := o.checkQuery(c); err != nil {
+		return err
+	}
+	if err := o.checkCookie(c); err != nil {
 		return err
 	}
 	if err := o.checkHeader(c); err != nil {
@@ -218,7 +243,11 @@ func (o operation) checkBody(c echo.Context) error {
 		return nil
 	}
 	r := c.Request()
-	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit))
+	hasCome := c.Get(routedKey).(*routed).bodyComes()
+	// As long as it says it is, so that reading does not copy it over and over.
+	read := bytes.NewBuffer(make([]byte, 0, bytes.MinRead+max(0, min(r.ContentLength, o.bodyLimit))))
+	_, err := read.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, o.bodyLimit))
+	hasCome()
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
@@ -227,15 +256,19 @@ func (o operation) checkBody(c echo.Context) error {
 		return fail.BadRequest("The request body could not be read")
 	}
 	if o.rawBody {
-		r.Body = io.NopCloser(bytes.NewReader(data))
+		r.Body = io.NopCloser(read)
 		return nil
 	}
 	value := any(map[string]any{})
-	if len(data) > 0 {
-		if media, _, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType)); err != nil || media != echo.MIMEApplicationJSON {
+	if read.Len() > 0 {
+		media, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+		if err != nil || media != echo.MIMEApplicationJSON {
 			return fail.UnsupportedMediaType("The request body must be application/json")
 		}
-		if value, err = decodeObject(data); err != nil {
+		if charset, named := parameters["charset"]; named && !strings.EqualFold(charset, "utf-8") {
+			return fail.UnsupportedMediaType("The request body must be in UTF-8")
+		}
+		if value, err = decodeObject(o.body, read.Bytes()); err != nil {
 			return err
 		}
 	}

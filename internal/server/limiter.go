@@ -8,15 +8,19 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/ratelimit"
 )
 
+// handBackTime bounds what is done for an attempt after its answer is known.
+const handBackTime = 2 * time.Second
+
 // limiter is a limit for each network.
 type limiter struct {
 	ratelimit.Limit
-	// failuresOnly limiters hand back what ended well.
-	failuresOnly bool
+	// queue is that of a limiter which counts failures only; the others have none.
+	queue *ratelimit.Queue
 	// anonymousOnly limiters neither count nor tell callers with a credential.
 	anonymousOnly bool
 }
@@ -35,7 +39,7 @@ func limiters(loginLimit, deviceLimit int) map[string]limiter {
 	// begins more often than it fails.
 	begin := ratelimit.Limit{Name: "begin", Max: 5 * loginLimit, Window: login.Window, Message: login.Message}
 	return map[string]limiter{
-		"login":  {Limit: login, failuresOnly: true},
+		"login":  {Limit: login, queue: ratelimit.NewQueue()},
 		"begin":  {Limit: begin},
 		"device": {Limit: device, anonymousOnly: true},
 	}
@@ -51,7 +55,7 @@ func (s *server) limit(l limiter) echo.MiddlewareFunc {
 				return next(c)
 			}
 			subject := caller.ClientFrom(ctx).Network()
-			standing, err := l.Count(ctx, s.queries, subject)
+			standing, end, err := l.count(ctx, s.queries, subject)
 			if err != nil {
 				return err
 			}
@@ -62,17 +66,22 @@ func (s *server) limit(l limiter) echo.MiddlewareFunc {
 			if err := standing.Refusal(); err != nil {
 				return err
 			}
-			if !l.failuresOnly {
+			if l.queue == nil {
 				return next(c)
 			}
 			ctx = ratelimit.With(ctx, &ratelimit.Attempt{Limit: l.Limit, Subject: subject})
 			c.SetRequest(c.Request().WithContext(ctx))
+			// Every request is answered, even one that panics.
 			c.Response().Before(func() {
-				if c.Response().Status >= http.StatusMultipleChoices {
+				defer end()
+				// What the server could not judge is no failure of the client's.
+				if status := c.Response().Status; status >= http.StatusMultipleChoices && status < http.StatusInternalServerError {
 					return
 				}
 				// The client may be gone by now; the attempt is handed back all the same.
-				if err := ratelimit.HandBack(context.WithoutCancel(ctx), s.queries); err != nil {
+				handing, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTime)
+				defer cancel()
+				if err := ratelimit.HandBack(handing, s.queries); err != nil {
 					s.log.WarnContext(ctx, "hand back an attempt", "limiter", l.Name, "error", err)
 					return
 				}
@@ -81,4 +90,12 @@ func (s *server) limit(l limiter) echo.MiddlewareFunc {
 			return next(c)
 		}
 	}
+}
+
+func (l limiter) count(ctx context.Context, q *db.Queries, subject string) (standing ratelimit.Standing, end func(), err error) {
+	if l.queue != nil {
+		return l.queue.Count(ctx, q, l.Limit, subject)
+	}
+	standing, err = l.Count(ctx, q, subject)
+	return standing, nil, err
 }

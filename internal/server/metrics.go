@@ -52,7 +52,7 @@ func (m *metrics) count(sockets *feed.Hub) {
 // clients cannot create series.
 func (m *metrics) observe(operation, method string, status int, took time.Duration) {
 	switch method {
-	case http.MethodGet, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete:
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete:
 	default:
 		method = "other"
 	}

@@ -16,6 +16,8 @@ import (
 type routed struct {
 	operation string
 	account   int64
+	// bodyComes stops the operation's time until what it returns is called.
+	bodyComes func() func()
 	// socket is what a request that became a WebSocket goes on with. It outlives
 	// the request, whose memory and deep stack an idle socket has no use for.
 	socket func()
@@ -37,15 +39,21 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Set(routedKey, r)
 		ctx := withRequestID(caller.WithClient(c.Request().Context(), client), requestID)
 		ctx = caller.WithSignIn(ctx, func(accountID int64) { r.account = accountID })
+		ctx, span := s.startSpan(ctx, c.Request())
 		c.SetRequest(c.Request().WithContext(ctx))
+		c.Response().Writer = &hurrying{c.Response().Writer, s.patience, start.Add(answerTime)}
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, requestID)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
+		if c.Request().TLS != nil {
+			header.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000")
+		}
 
 		if err := s.recoverPanics(next)(c); err != nil {
 			s.writeError(err, c)
 		}
+		endSpan(span, r, c.Request().Method, c.Response().Status, client.IP)
 
 		line := []slog.Attr{
 			slog.String("method", c.Request().Method),
@@ -57,8 +65,12 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if r.socket == nil {
 			took := time.Since(start)
+			level := slog.LevelInfo
+			if c.Path() == healthPath || c.Path() == readyPath {
+				level = slog.LevelDebug // asked for every few seconds, by nobody
+			}
 			s.metrics.observe(r.operation, c.Request().Method, c.Response().Status, took)
-			s.log.LogAttrs(ctx, slog.LevelInfo, "request", append(line, slog.Duration("took", took))...)
+			s.log.LogAttrs(ctx, level, "request", append(line, slog.Duration("took", took))...)
 			return nil
 		}
 		if r.closeCode != 0 {

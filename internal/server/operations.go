@@ -95,7 +95,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		authprovider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),
 		group.New(q, changes),
 		script.New(q, changes),
-		serverinfo.New(q, o.Version),
+		serverinfo.New(q, o.Version, o.Limits),
 		session.New(q, changes, o.Vault),
 		snippet.New(q, changes),
 		contentsource.New(o.Syncer, o.Jobs),

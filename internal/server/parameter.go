@@ -1,7 +1,9 @@
 package server
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -35,7 +37,7 @@ func parameterMessage(p *openapi3.Parameter) string {
 
 // checkQuery validates the query parameters that the contract names, takes out
 // empty ones, and writes the others as the generated code reads them. Unknown
-// parameters are ignored.
+// parameters are ignored, unless the contract closes the query.
 func (o operation) checkQuery(c echo.Context) error {
 	if len(o.query) == 0 {
 		return nil
@@ -61,8 +63,29 @@ func (o operation) checkQuery(c echo.Context) error {
 		}
 		changed = true
 	}
+	if o.closedQuery {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if !slices.ContainsFunc(o.query, func(p *openapi3.Parameter) bool { return p.Name == name }) {
+				return fail.BadRequest(clip(name) + " is not allowed")
+			}
+		}
+	}
 	if changed {
 		u.RawQuery = values.Encode()
+	}
+	return nil
+}
+
+// checkCookie validates the cookies that the contract names, all of them texts.
+func (o operation) checkCookie(c echo.Context) error {
+	for _, p := range o.cookie {
+		cookie, err := c.Cookie(p.Name)
+		if err != nil {
+			continue
+		}
+		if _, err := checkText(p, []string{cookie.Value}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

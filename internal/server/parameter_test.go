@@ -53,12 +53,8 @@ func TestHeaderParametersAreWrittenAsTheGeneratedCodeReadsThem(t *testing.T) {
 
 func TestParametersThatCannotBe(t *testing.T) {
 	t.Parallel()
-	for message, p := range map[string]*openapi3.Parameter{
-		"o has a parameter in the cookie":               openapi3.NewCookieParameter("c"),
-		"o has the header authorization as a parameter": openapi3.NewHeaderParameter("authorization"),
-	} {
-		op := &openapi3.Operation{OperationID: "o", Security: &openapi3.SecurityRequirements{}, Parameters: openapi3.Parameters{{Value: p}}}
-		_, err := newOperation(&openapi3.T{}, &openapi3.PathItem{}, op)
-		require.EqualError(t, err, message)
-	}
+	p := openapi3.NewHeaderParameter("authorization")
+	op := &openapi3.Operation{OperationID: "o", Security: &openapi3.SecurityRequirements{}, Parameters: openapi3.Parameters{{Value: p}}}
+	_, err := newOperation(&openapi3.T{}, &openapi3.PathItem{}, op)
+	require.EqualError(t, err, "o has the header authorization as a parameter")
 }

@@ -30,6 +30,9 @@ func exact(contract *openapi3.T) echo.MiddlewareFunc {
 				}
 				for method := range item.Operations() {
 					allow = append(allow, method)
+					if method == http.MethodGet {
+						allow = append(allow, http.MethodHead)
+					}
 				}
 			}
 			if len(allow) == 0 {

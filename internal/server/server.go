@@ -4,12 +4,14 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -39,6 +41,12 @@ const (
 	DefaultDeviceLimit = 10
 )
 
+// Where machines ask how the server is.
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
+)
+
 // readyTimeout is how long /readyz waits for the database.
 const readyTimeout = 2 * time.Second
 
@@ -58,7 +66,13 @@ type Options struct {
 	Trust   ProxyTrust
 	// LoginLimit overrides DefaultLoginLimit when it is not 0.
 	LoginLimit int
-	// PingInterval and WriteTimeout of sockets override state's when they are not 0.
+	// Limits override the preset ones of what an owner can have.
+	Limits change.Limits
+	// SourceBytes and SourcesBytes bound what is kept of one source and of all; 0 is
+	// the source package's own.
+	SourceBytes, SourcesBytes int64
+	// PingInterval and WriteTimeout override the live feed's when they are not 0. Other
+	// answers have the same time to be read, each part of them.
 	PingInterval, WriteTimeout time.Duration
 	// DeviceLimit overrides DefaultDeviceLimit when it is not 0.
 	DeviceLimit int
@@ -75,7 +89,12 @@ type Server struct {
 	http.Handler
 	feed    *feed.Hub
 	sockets *sockets
+	leaving *atomic.Bool
 }
+
+// Leave makes /readyz answer 503, for proxies to send requests elsewhere. All of
+// them are served as before.
+func (s *Server) Leave() { s.leaving.Store(true) }
 
 // Run keeps the live feed up to date until the context ends. Then it ends all open
 // sockets and waits for that, because stopping the HTTP server does not.
@@ -95,6 +114,10 @@ type server struct {
 	trust   ProxyTrust
 	metrics *metrics
 	sockets *sockets
+	turns   turns
+	leaving atomic.Bool
+	// patience is how long a client may take to read a part of an answer.
+	patience time.Duration
 
 	sessionIdleDays int32
 }
@@ -111,21 +134,24 @@ func New(options Options) (*Server, error) {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
 	all := newOperations(options, contract)
-	feed := feed.New(feed.Options{
+	live := feed.New(feed.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout, SessionIdleDays: options.SessionIdleDays,
+		MaxSockets: options.Limits.Of(change.StateSockets),
 	})
 	s := &server{
-		pool:    options.Pool,
-		queries: db.New(options.Pool),
-		log:     options.Log,
-		trust:   options.Trust,
-		metrics: newMetrics(options.Pool),
-		sockets: newSockets(),
+		pool:     options.Pool,
+		queries:  db.New(options.Pool),
+		log:      options.Log,
+		trust:    options.Trust,
+		metrics:  newMetrics(options.Pool),
+		sockets:  newSockets(),
+		turns:    newTurns(),
+		patience: cmp.Or(options.WriteTimeout, feed.DefaultWriteTimeout),
 
 		sessionIdleDays: options.SessionIdleDays,
 	}
-	s.metrics.count(feed)
+	s.metrics.count(live)
 	if options.LoginLimit == 0 {
 		options.LoginLimit = DefaultLoginLimit
 	}
@@ -145,25 +171,26 @@ func New(options Options) (*Server, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	e.Pre(s.observe, aliases(contract))
-	e.GET("/healthz", s.healthz)
-	e.GET("/readyz", s.readyz)
-	e.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
-	e.GET("/api/openapi.json", serveContract)
+	router := heads{e}
+	router.GET(healthPath, s.healthz)
+	router.GET(readyPath, s.readyz)
+	router.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
+	router.GET("/api/openapi.json", serveContract, transfer)
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
-	e.GET("/api/docs", explorer)
-	e.GET("/api/docs/*", explorer)
-	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
+	router.GET("/api/docs", explorer)
+	router.GET("/api/docs/*", explorer)
+	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
-	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(feed)); err != nil {
+	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(live)); err != nil {
 		return nil, err
 	}
-	return &Server{e, feed, s.sockets}, nil
+	return &Server{e, live, s.sockets, &s.leaving}, nil
 }
 
-// middlewares builds what stands before each operation: its name in the log,
-// who calls where that is optional, its limiter and its guard. WebSockets meet the
-// guard after their upgrade.
+// middlewares builds what stands before each operation: its name in the log, its
+// deadline, who calls where that is optional, its limiter and its guard. WebSockets
+// meet the guard after their upgrade, and have deadlines of their own.
 func (s *server) middlewares(contract *openapi3.T, operations []operation, limiters map[string]limiter) (map[string][]echo.MiddlewareFunc, error) {
 	all := map[string][]echo.MiddlewareFunc{}
 	for _, o := range operations {
@@ -172,6 +199,9 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 			chain = append(chain, exact(contract))
 		}
 		chain = append(chain, s.named(o.id))
+		if !o.websocket {
+			chain = append(chain, s.deadline(o.timeout))
+		}
 		if o.optional {
 			chain = append(chain, s.identify)
 		}
@@ -184,6 +214,9 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 		}
 		if !o.websocket {
 			chain = append(chain, s.guard(o))
+		}
+		if o.transferred {
+			chain = append(chain, transfer)
 		}
 		all[o.id] = chain
 	}
@@ -198,8 +231,12 @@ func serveContract(c echo.Context) error {
 // healthz says that the process answers.
 func (s *server) healthz(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
 
-// readyz says that requests can be served: the database answers.
+// readyz says that requests can be served, and will be: the database answers, and
+// the server does not stop soon.
 func (s *server) readyz(c echo.Context) error {
+	if s.leaving.Load() {
+		return errLeaving
+	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), readyTimeout)
 	defer cancel()
 	if err := s.pool.Ping(ctx); err != nil {

@@ -93,7 +93,12 @@ func (s *server) registerSockets(e *echo.Echo, all []operation, before map[strin
 // serveSocket upgrades before the guard decides: browsers cannot read the answer
 // to a failed upgrade, but they can read a close code.
 func (s *server) serveSocket(o operation, handler ws.Handler) echo.HandlerFunc {
-	admit := s.recoverPanics(func(c echo.Context) error { return s.admit(o, c) })
+	admit := s.recoverPanics(func(c echo.Context) error {
+		if err := s.authenticate(o, c); err != nil {
+			return err
+		}
+		return o.check(c)
+	})
 	return func(c echo.Context) error {
 		conn, err := upgrade(c)
 		if err != nil {

@@ -81,7 +81,7 @@ func serveSockets(t *testing.T, handler ws.Handler) *socketServer {
 	t.Helper()
 	pool, log := testdb.New(t), &lockedBuffer{}
 	s := &server{
-		pool: pool, queries: db.New(pool), metrics: newMetrics(pool), sockets: newSockets(),
+		pool: pool, queries: db.New(pool), metrics: newMetrics(pool), sockets: newSockets(), patience: time.Minute,
 		log: slog.New(NewLogHandler(slog.NewJSONHandler(log, nil))),
 	}
 	all, err := socketOperations(t)

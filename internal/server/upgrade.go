@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -19,16 +20,19 @@ const socketBuffer = 512
 
 // upgrade turns a request into a WebSocket, or names what it lacks.
 func upgrade(c echo.Context) (*ws.Conn, error) {
-	u := &upgrading{ResponseWriter: c.Response()}
+	u, upgraded := &upgrading{ResponseWriter: c.Response()}, &ws.Conn{}
 	conn, err := websocket.Accept(u, c.Request(), &websocket.AcceptOptions{
 		// A page of another origin gains nothing: the credential is in the URL that
 		// its caller composes, and the browser adds none. Clients that are no
 		// browsers send whatever origin they like.
 		InsecureSkipVerify: true,
+		OnPingReceived:     func(context.Context, []byte) bool { return upgraded.Control() },
+		OnPongReceived:     func(context.Context, []byte) { upgraded.Control() },
 	})
 	switch {
 	case err == nil:
-		return &ws.Conn{Conn: conn, Net: u.conn}, nil
+		upgraded.Conn, upgraded.Net = conn, u.conn
+		return upgraded, nil
 	case u.refused == http.StatusUpgradeRequired:
 		return nil, &fail.Error{Status: u.refused, Message: "This path speaks WebSocket only"}
 	case u.refused != 0:

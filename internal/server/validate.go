@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,18 @@ func coerce(schema *openapi3.Schema, value any) any {
 	return value
 }
 
+// The library's own check encodes every item, before it looks at any.
+func init() {
+	openapi3.RegisterArrayUniqueItemsChecker(func(items []any) bool {
+		for i, item := range items {
+			if slices.ContainsFunc(items[:i], func(earlier any) bool { return reflect.DeepEqual(item, earlier) }) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 func isNumeric(schema *openapi3.Schema) bool {
 	return schema.Type.Is(openapi3.TypeInteger) || schema.Type.Is(openapi3.TypeNumber)
 }
@@ -95,7 +108,8 @@ func number(schema *openapi3.Schema, n json.Number) any {
 		return i
 	}
 	// A huge exponent would cost time and memory, and no id has one.
-	if len(n) > 32 || strings.ContainsAny(string(n), "eE") && len(n)-strings.IndexAny(string(n), "eE") > 4 {
+	at := strings.IndexAny(string(n), "eE")
+	if len(n) > 32 || at >= 0 && len(strings.TrimLeft(string(n[at+1:]), "+-0")) > 2 {
 		return unfit(n)
 	}
 	if r, ok := new(big.Rat).SetString(string(n)); ok && r.IsInt() && r.Num().IsInt64() {
@@ -136,7 +150,8 @@ func propertySchema(schema *openapi3.Schema, name string) *openapi3.Schema {
 // as a whole; empty when the value is valid. Labels are member names, nested
 // ones dotted.
 func violation(schema *openapi3.Schema, value any, label string) string {
-	if schema.VisitJSON(value) == nil {
+	// The first failure is enough: those that say more carry the value, many times over.
+	if schema.VisitJSON(value, openapi3.FailFast()) == nil {
 		return ""
 	}
 	if message, set := schema.Extensions["x-message"].(string); set && label != "" {

@@ -6,17 +6,19 @@ import (
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
 )
 
 // Handlers are the operations of the tag service.
 type Handlers struct {
 	queries *db.Queries
 	version string
+	limits  change.Limits
 }
 
-// New returns the operations of a server of this version.
-func New(queries *db.Queries, version string) *Handlers {
-	return &Handlers{queries, version}
+// New returns the operations of a server of this version with these limits.
+func New(queries *db.Queries, version string, limits change.Limits) *Handlers {
+	return &Handlers{queries, version, limits}
 }
 
 // GetFirstTimeSetup answers true while no account exists.
@@ -31,4 +33,14 @@ func (h *Handlers) GetFirstTimeSetup(ctx context.Context, _ api.GetFirstTimeSetu
 // GetVersion answers the semantic version.
 func (h *Handlers) GetVersion(context.Context, api.GetVersionRequestObject) (api.GetVersionResponseObject, error) {
 	return api.GetVersion200JSONResponse{Version: h.version}, nil
+}
+
+// GetLimits answers how much an owner can have.
+func (h *Handlers) GetLimits(context.Context, api.GetLimitsRequestObject) (api.GetLimitsResponseObject, error) {
+	return api.GetLimits200JSONResponse{
+		Entries: h.limits.Of(change.Entries), ConfigBytes: h.limits.Of(change.ConfigBytes), Folders: h.limits.Of(change.Folders),
+		Identities: h.limits.Of(change.Identities), Scripts: h.limits.Of(change.Scripts), Snippets: h.limits.Of(change.Snippets),
+		Organizations: h.limits.Of(change.Organizations), Sessions: h.limits.Of(change.Sessions),
+		StateSockets: h.limits.Of(change.StateSockets), DeviceCodes: h.limits.Of(change.DeviceCodes),
+	}, nil
 }

@@ -26,6 +26,8 @@ var (
 	errRefused = fail.Unauthorized("Username or password incorrect")
 	// errWrongCode is the answer to codes that do not fit, have expired or were used.
 	errWrongCode = fail.Unauthorized("Your provided code is invalid or has expired.")
+	// errNoCode leads to a 202: clients ask for the code on that and on nothing else.
+	errNoCode = errors.New("TOTP is required for this account")
 )
 
 // unused stands for the address of a session that an administrator has opened
@@ -54,6 +56,9 @@ func (h *Handlers) Login(ctx context.Context, request api.LoginRequestObject) (a
 		return nil, fail.OnNoRows(err, fail.Forbidden("No login method is enabled"))
 	}
 	token, err := h.open(ctx, account, request.Body)
+	if errors.Is(err, errNoCode) {
+		return api.Login202JSONResponse{Code: 202, Message: err.Error(), TotpRequired: true}, nil
+	}
 	if errors.Is(err, errRefused) || errors.Is(err, errWrongCode) {
 		return nil, cmp.Or(signin.Refuse(ctx, h.changes, account.ID, name, signin.ByPassword), err)
 	}
@@ -101,7 +106,7 @@ func (h *Handlers) open(ctx context.Context, account db.LoginRow, given *api.Log
 // step, which the sign-in uses up.
 func (h *Handlers) checkCode(ctx context.Context, account db.LoginRow, code *api.TotpCode) (step int64, err error) {
 	if code == nil {
-		return 0, &fail.Error{Status: 401, Message: "TOTP is required for this account", TOTPRequired: true}
+		return 0, errNoCode
 	}
 	if err := signin.CountCode(ctx, h.changes, account.ID); err != nil {
 		return 0, err

@@ -45,6 +45,9 @@ func Open(ctx context.Context, tx *change.Tx, accountID int64, method Method) (s
 		Action: event.SessionCreate, Owner: caller.Account(accountID), ResourceID: id,
 		Details: event.Details{"method": method},
 	})
+	if err := endOldest(ctx, tx, accountID); err != nil {
+		return "", err
+	}
 	caller.SignedIn(ctx, accountID)
 	return token, tx.Defer(func(q *db.Queries) error { return ratelimit.HandBack(ctx, q) })
 }
@@ -59,6 +62,15 @@ func EndSessions(ctx context.Context, tx *change.Tx, accountID, kept int64) erro
 	ended, err := tx.EndSessions(ctx, db.EndSessionsParams{AccountID: accountID, Kept: kept})
 	for _, s := range ended {
 		tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
+	}
+	return err
+}
+
+// endOldest makes room for a new session.
+func endOldest(ctx context.Context, tx *change.Tx, accountID int64) error {
+	ids, err := tx.DeleteOldestSessions(ctx, db.DeleteOldestSessionsParams{AccountID: accountID, Most: tx.Limits.Of(change.Sessions)})
+	for _, id := range ids {
+		tx.Record(event.SessionEnd(accountID, id, nil))
 	}
 	return err
 }

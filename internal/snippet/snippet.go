@@ -111,9 +111,11 @@ func (h *Handlers) CreateSnippet(ctx context.Context, request api.CreateSnippetR
 		if err := library.Lock(ctx, tx, kind, owner); err != nil {
 			return err
 		}
-		id, err = tx.CreateSnippet(ctx, row)
+		if id, err = tx.CreateSnippet(ctx, row); err != nil {
+			return fail.OnConstraint(err, "snippets_organization_exists", caller.ErrOrganizationNotFound)
+		}
 		tx.Record(event.Event{Action: event.SnippetCreate, Owner: owner, ResourceID: id, Details: event.Details{"name": body.Name}})
-		return fail.OnConstraint(err, "snippets_organization_exists", caller.ErrOrganizationNotFound)
+		return tx.Within(ctx, owner, change.Snippets)
 	})
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/job"
@@ -27,7 +28,11 @@ var statements = []func(*change.Tx, context.Context) error{
 	(*change.Tx).DeleteOldDeviceCodes,
 	(*change.Tx).DeleteExpiredOidcLogins,
 	(*change.Tx).DeleteOldEvents,
+	(*change.Tx).MakeAuditPartitions,
 }
+
+// auditBatch bounds the old audit rows that are deleted in one transaction.
+const auditBatch = 5000
 
 // Expired is the job of clearing every table.
 type Expired struct{}
@@ -40,14 +45,20 @@ func (Expired) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: queue, MaxAttempts: 1, UniqueOpts: job.Unique()}
 }
 
+// Prepare makes room for the audit rows of the coming months, before the first
+// of them is written.
+func Prepare(ctx context.Context, changes *change.Changes) error {
+	return changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return tx.MakeAuditPartitions(ctx) })
+}
+
 // Jobs are the one of clearing every table of a database. Sessions go when they are
-// idle for so many days, unless that is 0.
-func Jobs(changes *change.Changes, sessionIdleDays int32) job.Work {
+// idle for so many days and audit rows when they are so old, unless that is 0.
+func Jobs(changes *change.Changes, sessionIdleDays int32, auditDays int) job.Work {
 	return job.Work{
 		Queue:      queue,
 		MaxWorkers: 1,
 		AddWorkers: func(workers *river.Workers) {
-			river.AddWorker(workers, &worker{changes: changes, sessionIdleDays: sessionIdleDays})
+			river.AddWorker(workers, &worker{changes: changes, sessionIdleDays: sessionIdleDays, auditDays: auditDays})
 		},
 		PeriodicJobs: []job.PeriodicJob{{Interval: interval, Args: Expired{}}},
 	}
@@ -57,6 +68,7 @@ type worker struct {
 	river.WorkerDefaults[Expired]
 	changes         *change.Changes
 	sessionIdleDays int32
+	auditDays       int
 }
 
 func (w *worker) endSessions(tx *change.Tx, ctx context.Context) error {
@@ -73,5 +85,20 @@ func (w *worker) Work(ctx context.Context, _ *river.Job[Expired]) error {
 	for _, statement := range append(statements, w.endSessions) {
 		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) }))
 	}
+	if w.auditDays > 0 {
+		failed = append(failed, w.expireAuditLogs(ctx, time.Now().AddDate(0, 0, -w.auditDays)))
+	}
 	return errors.Join(failed...)
+}
+
+// expireAuditLogs drops what is old as a whole and deletes the rest of it.
+func (w *worker) expireAuditLogs(ctx context.Context, before time.Time) error {
+	err := w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return tx.DropAuditPartitions(ctx, before) })
+	for deleted := int64(auditBatch); deleted == auditBatch && err == nil; {
+		err = w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+			deleted, err = tx.DeleteOldAuditLogs(ctx, db.DeleteOldAuditLogsParams{Before: before, Most: auditBatch})
+			return err
+		})
+	}
+	return err
 }

@@ -86,9 +86,8 @@ func makeCluster(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	data := filepath.Join(dir, "postgres", "data")
-	// As the launcher makes it: the cluster's account has to get through.
-	if err := os.Mkdir(filepath.Dir(data), 0o711); err != nil { //nolint:gosec // as said
+	data, err := makeDataFolder(dir)
+	if err != nil {
 		return err
 	}
 	if err := restoreImage(ctx, image, data); !errors.Is(err, fs.ErrNotExist) {
@@ -102,6 +101,13 @@ func makeCluster(ctx context.Context, dir string) error {
 		return err
 	}
 	return keepImage(ctx, data, image)
+}
+
+// makeDataFolder makes what holds the cluster's data and returns where that goes.
+func makeDataFolder(dir string) (data string, err error) {
+	data = filepath.Join(dir, "postgres", "data")
+	// As the launcher makes it: the cluster's account has to get through.
+	return data, os.Mkdir(filepath.Dir(data), 0o711) //nolint:gosec // as said
 }
 
 func start(ctx context.Context, dir string) (*postgres.Cluster, error) {
@@ -130,7 +136,7 @@ func migrateTemplate(ctx context.Context, address string) error {
 		return err
 	}
 	defer pool.Close()
-	return migrations.Up(ctx, pool, nil)
+	return migrations.Up(ctx, pool, "test", nil)
 }
 
 // makeFolder makes a folder for the cluster, locks it for as long as this process lives,

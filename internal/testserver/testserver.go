@@ -29,7 +29,7 @@ const Password = "correct horse battery staple"
 
 // passwordHash is Password's, made once: hashing is slow on purpose.
 var passwordHash = sync.OnceValue(func() string {
-	hash, err := vault.HashPassword(context.Background(), Password)
+	hash, err := vault.HashPassword(context.Background(), 0, Password)
 	if err != nil {
 		panic(err)
 	}

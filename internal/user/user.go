@@ -43,10 +43,7 @@ func New(queries *db.Queries, changes *change.Changes, log *slog.Logger) *Handle
 
 // ListUsers answers a page of the accounts, the newest first.
 func (h *Handlers) ListUsers(ctx context.Context, request api.ListUsersRequestObject) (api.ListUsersResponseObject, error) {
-	search := db.ListUsersParams{PageSize: defaultLimit}
-	if request.Params.Search != nil {
-		search.Search = *request.Params.Search
-	}
+	search := db.ListUsersParams{PageSize: defaultLimit, Search: request.Params.Search}
 	if request.Params.Limit != nil {
 		search.PageSize = int64(*request.Params.Limit)
 	}
@@ -72,7 +69,7 @@ func (h *Handlers) ListUsers(ctx context.Context, request api.ListUsersRequestOb
 
 // CreateUser adds an account with the default group.
 func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequestObject) (api.CreateUserResponseObject, error) {
-	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	hash, err := vault.HashPassword(ctx, caller.From(ctx).AccountID, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +97,7 @@ func (h *Handlers) CreateUser(ctx context.Context, request api.CreateUserRequest
 // UpdateUserPassword sets the password of an account that has no permission
 // beyond the caller's: whoever knows a password can act with all of them.
 func (h *Handlers) UpdateUserPassword(ctx context.Context, request api.UpdateUserPasswordRequestObject) (api.UpdateUserPasswordResponseObject, error) {
-	hash, err := vault.HashPassword(ctx, vault.Secret(request.Body.Password))
+	hash, err := vault.HashPassword(ctx, caller.From(ctx).AccountID, vault.Secret(request.Body.Password))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -9,6 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/nexterm-go/nexterm/gen/db"
 )
 
 // ParseMasterKey reads 64 hexadecimal characters; white space around them is ignored.
@@ -33,6 +39,22 @@ func ReadMasterKey(file string) (MasterKey, error) {
 		return key, fmt.Errorf("%s: %w", file, err)
 	}
 	return key, nil
+}
+
+// CreateMasterKey makes the key of a new database. One that is sealed already
+// needs the key that it was sealed with.
+func CreateMasterKey(ctx context.Context, q *db.Queries, file string) (MasterKey, error) {
+	stored, err := q.GetKeyset(ctx)
+	if err == nil {
+		return MasterKey{}, fmt.Errorf("%s is missing, and the database is sealed with the master key of fingerprint %s: put that back", file, stored.Fingerprint)
+	}
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return MasterKey{}, fmt.Errorf("read data keys: %w", err)
+	}
+	if sealed, err := q.IsAnythingSealed(ctx); err != nil || sealed {
+		return MasterKey{}, cmp.Or(err, errKeysLost)
+	}
+	return EnsureMasterKey(file)
 }
 
 // EnsureMasterKey reads the key from a file and creates it, mode 0600, when

@@ -11,10 +11,10 @@ import (
 
 func TestPasswords(t *testing.T) {
 	t.Parallel()
-	hash, err := vault.HashPassword(t.Context(), "secret")
+	hash, err := vault.HashPassword(t.Context(), 0, "secret")
 	require.NoError(t, err)
 	require.Regexp(t, `^\$argon2id\$v=19\$m=19456,t=2,p=1\$`, hash)
-	again, err := vault.HashPassword(t.Context(), "secret")
+	again, err := vault.HashPassword(t.Context(), 0, "secret")
 	require.NoError(t, err)
 	require.NotEqual(t, hash, again, "salted")
 	for password, matches := range map[vault.Secret]bool{"secret": true, "Secret": false, "secret ": false, "": false} {
@@ -28,7 +28,7 @@ func TestPasswords(t *testing.T) {
 func TestEveryByteOfAPasswordCounts(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", 75) // 150 bytes
-	hash, err := vault.HashPassword(t.Context(), vault.Secret(long))
+	hash, err := vault.HashPassword(t.Context(), 0, vault.Secret(long))
 	require.NoError(t, err)
 	for _, at := range []int{0, 71, 72, 73, 100, 149} {
 		changed := []byte(long)

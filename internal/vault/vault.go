@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/aead/subtle"
 	"github.com/tink-crypto/tink-go/v2/keyset"
@@ -25,6 +26,9 @@ import (
 // ErrCannotOpen means that a stored secret cannot be read: the row was changed,
 // moved, or sealed with a key that is gone. It is never "no secret".
 var ErrCannotOpen = errors.New("credential cannot be decrypted")
+
+// errKeysLost refuses a database whose secrets new data keys would bury.
+var errKeysLost = errors.New("this database holds sealed secrets, but not the data keys that open them: restore the table encryption_keysets from a backup")
 
 // keysetPurpose binds the sealed data keys to their place.
 var keysetPurpose = []byte("nexterm encryption_keysets")
@@ -54,10 +58,17 @@ func Load(ctx context.Context, q *db.Queries, master MasterKey) (*Vault, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := q.CreateKeyset(ctx, db.CreateKeysetParams{Fingerprint: master.Fingerprint(), Keyset: created}); err != nil {
+	sealed, err := q.IsAnythingSealed(ctx)
+	if err == nil && !sealed {
+		err = q.CreateKeyset(ctx, db.CreateKeysetParams{Fingerprint: master.Fingerprint(), Keyset: created})
+	}
+	if err != nil {
 		return nil, fmt.Errorf("store data keys: %w", err)
 	}
 	stored, err := q.GetKeyset(ctx)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, errKeysLost
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read data keys: %w", err)
 	}
@@ -88,9 +99,10 @@ func newKeyset(wrapper tink.AEAD) ([]byte, error) {
 }
 
 // Seal encrypts a secret for one place: a row of a table and what it is there.
-// Moved to another place, the result does not open.
-func (v *Vault) Seal(table string, id int64, kind string, secret Secret) (Sealed, error) {
-	ciphertext, err := v.primitive.Encrypt([]byte(secret), place(table, id, kind))
+// Moved to another place, the result does not open, nor does it when the row says
+// something else of what it is bound to.
+func (v *Vault) Seal(table string, id int64, kind string, secret Secret, bound ...string) (Sealed, error) {
+	ciphertext, err := v.primitive.Encrypt([]byte(secret), place(table, id, kind, bound))
 	if err != nil {
 		return Sealed{}, fmt.Errorf("seal %s of %s %d: %w", kind, table, id, err)
 	}
@@ -98,21 +110,25 @@ func (v *Vault) Seal(table string, id int64, kind string, secret Secret) (Sealed
 }
 
 // Open decrypts what Seal made for the same place, else ErrCannotOpen.
-func (v *Vault) Open(table string, id int64, kind string, ciphertext []byte) (Secret, error) {
-	plaintext, err := v.primitive.Decrypt(ciphertext, place(table, id, kind))
+func (v *Vault) Open(table string, id int64, kind string, ciphertext []byte, bound ...string) (Secret, error) {
+	plaintext, err := v.primitive.Decrypt(ciphertext, place(table, id, kind, bound))
 	if err != nil {
 		return "", fmt.Errorf("%s of %s %d: %w", kind, table, id, ErrCannotOpen)
 	}
 	return Secret(plaintext), nil
 }
 
-// place is unambiguous: both texts are written with their lengths.
-func place(table string, id int64, kind string) []byte {
-	text := binary.AppendUvarint(nil, uint64(len(table)))
-	text = append(text, table...)
-	text = binary.BigEndian.AppendUint64(text, uint64(id))
-	text = binary.AppendUvarint(text, uint64(len(kind)))
-	return append(text, kind...)
+// place is unambiguous: all texts are written with their lengths.
+func place(table string, id int64, kind string, bound []string) []byte {
+	var text []byte
+	for i, part := range append([]string{table, kind}, bound...) {
+		text = binary.AppendUvarint(text, uint64(len(part)))
+		text = append(text, part...)
+		if i == 0 {
+			text = binary.BigEndian.AppendUint64(text, uint64(id))
+		}
+	}
+	return text
 }
 
 // MasterKey is the 256-bit key from the settings. Like a Secret, it shows as

@@ -1,6 +1,7 @@
 package vault_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,6 +66,15 @@ func TestMovedOrChangedSecretsDoNotOpen(t *testing.T) {
 		require.ErrorIs(t, err, vault.ErrCannotOpen, "%+v", place)
 		require.NotContains(t, err.Error(), "secret")
 	}
+	bound, err := v.Seal("credentials", 7, "password", "secret", "issuer", "client")
+	require.NoError(t, err)
+	opened, err := v.Open("credentials", 7, "password", bound.Ciphertext, "issuer", "client")
+	require.NoError(t, err)
+	require.Equal(t, "secret", string(opened))
+	for _, other := range [][]string{nil, {"issuer"}, {"issuer", "other"}, {"issuerclient"}, {"issuer", "client", ""}} {
+		_, err := v.Open("credentials", 7, "password", bound.Ciphertext, other...)
+		require.ErrorIs(t, err, vault.ErrCannotOpen, "%q", other)
+	}
 	for i := range sealed.Ciphertext {
 		changed := append([]byte{}, sealed.Ciphertext...)
 		changed[i] ^= 1
@@ -112,6 +122,29 @@ func TestWrongMasterKeyIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	_, err = vault.Load(t.Context(), db.New(pool), master)
 	require.ErrorContains(t, err, "open data keys")
+}
+
+// New data keys beside old secrets would make them unreadable for good.
+func TestLostDataKeysAreNotReplaced(t *testing.T) {
+	t.Parallel()
+	for _, sealed := range []string{
+		`with i as (insert into identities (account_id, name, type) select id, 'x', 'password' from a returning id)
+			insert into credentials (identity_id, kind, key_id, ciphertext) select id, 'password', 1, 'x' from i`,
+		`insert into totp_secrets (account_id, kind, key_id, ciphertext) select id, 'active', 1, 'x' from a`,
+		`insert into auth_providers (name, issuer, client_id, redirect_uri, scope, username_attribute, first_name_attribute,
+			last_name_attribute, key_id, client_secret) values ('x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 1, 'x')`,
+	} {
+		pool := testdb.New(t)
+		_, err := pool.Exec(t.Context(), `with a as (insert into accounts (username, first_name, last_name, password_hash)
+			values ('ada', 'Ada', 'Lovelace', '') returning id) `+strings.Replace(sealed, "with i", ", i", 1))
+		require.NoError(t, err)
+		_, err = vault.Load(t.Context(), db.New(pool), master)
+		require.ErrorContains(t, err, "restore the table encryption_keysets")
+		file := filepath.Join(t.TempDir(), "encryption.key")
+		_, err = vault.CreateMasterKey(t.Context(), db.New(pool), file)
+		require.ErrorContains(t, err, "restore the table encryption_keysets")
+		require.NoFileExists(t, file)
+	}
 }
 
 // Servers that start at once on an empty database end up with one set of keys.

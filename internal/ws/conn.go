@@ -3,8 +3,11 @@
 package ws
 
 import (
+	"context"
+	"errors"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -30,6 +33,8 @@ const ShuttingDown = "The server is shutting down"
 const (
 	// closeTimeout is how long a peer has to read the rest and say goodbye.
 	closeTimeout = 5 * time.Second
+	// rate is how many frames a peer may send in a second, burst how many at once.
+	rate, burst = 10, 50
 	// maxReason is what a close frame holds, in bytes (RFC 6455, section 5.5).
 	maxReason = 123
 )
@@ -38,6 +43,45 @@ const (
 type Conn struct {
 	*websocket.Conn
 	Net net.Conn
+
+	mu   sync.Mutex
+	used float64
+	last time.Time
+}
+
+var errTooMany = errors.New("too many messages")
+
+// Read reads the next message of a peer that does not send too many.
+func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
+	kind, message, err := c.Conn.Read(ctx)
+	if err == nil && !c.take(time.Now()) {
+		c.End(PolicyViolation, "Too many messages")
+		err = errTooMany
+	}
+	return kind, message, err
+}
+
+// Control counts a control frame, which Read does not return. It reports whether
+// there is an answer to it.
+func (c *Conn) Control() bool {
+	if c.take(time.Now()) {
+		return true
+	}
+	go c.End(PolicyViolation, "Too many messages")
+	return false
+}
+
+// take takes a token out of a bucket that fills with time.
+func (c *Conn) take(now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.used = max(0, c.used-rate*now.Sub(c.last).Seconds())
+	c.last = now
+	if c.used > burst-1 {
+		return false
+	}
+	c.used++
+	return true
 }
 
 // End closes the connection with a code and a reason and waits until it is

@@ -87,6 +87,7 @@ func bundle(dir string) ([]byte, error) {
 	}
 	localRefs(root)
 	recordPropertyOrder(components)
+	answerNotModified(member(root, "paths"))
 
 	var compact, indented bytes.Buffer
 	if err := encode(&compact, root); err != nil {
@@ -252,6 +253,24 @@ func recordPropertyOrder(node *yaml.Node) {
 	for _, child := range node.Content {
 		recordPropertyOrder(child)
 	}
+}
+
+// answerNotModified says of everything that is read as JSON that a client may have
+// it already, but for secrets.
+func answerNotModified(paths *yaml.Node) {
+	for i := 1; i < len(paths.Content); i += 2 {
+		get := member(paths.Content[i], "get")
+		responses := member(get, "responses")
+		if member(get, "x-secret") == nil && member(member(member(responses, "200"), "content"), "application/json") != nil {
+			refer(responses, "304", "#/components/responses/NotModified")
+		}
+	}
+}
+
+// refer adds a member that is a reference.
+func refer(node *yaml.Node, name, target string) {
+	text := func(value string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value} }
+	node.Content = append(node.Content, text(name), &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{text("$ref"), text(target)}})
 }
 
 func member(node *yaml.Node, name string) *yaml.Node {

@@ -44,7 +44,8 @@ func TestBundle(t *testing.T) {
 	document, err := bundle(write(t, map[string]string{"openapi.yaml": root, "a.yaml": tag}))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"openapi":"3.0.3","info":{"title":"t","version":"1"},
-		"paths":{"/api/a":{"get":{"responses":{"200":{"description":"d","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Own"}}}}}}}},
+		"paths":{"/api/a":{"get":{"responses":{"200":{"description":"d","content":{"application/json":{"schema":{"$ref":"#/components/schemas/Own"}}}},
+			"304":{"$ref":"#/components/responses/NotModified"}}}}},
 		"components":{"schemas":{
 			"Shared":{"type":"object","properties":{"z":{"type":"string"},"a":{"type":"string"}},"x-property-order":["z","a"]},
 			"Own":{"type":"object","properties":{"y":{"$ref":"#/components/schemas/Shared"},"b":{"type":"string"}},"x-property-order":["y","b"]}}}}`,

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	refusedState     = "This sign-in has expired or is already completed. Please start again."
+	refusedState     = "This sign-in has expired, is already completed or was begun in another browser. Please start again."
 	refusedSettings  = "This login provider is not available any more."
 	refusedThere     = "The login provider has refused the sign-in."
 	refusedAway      = "The login provider cannot be reached. Please try again later."
@@ -34,11 +34,13 @@ type site struct {
 	t      *testing.T
 	issuer *issuer
 	id     int64
+	// cookies are what browsers got when they began, by the sign-in's state.
+	cookies *sync.Map
 }
 
 func newSite(t *testing.T, changes ...func(*server.Options)) *site {
 	t.Helper()
-	s := &site{testserver.New(t, append(changes, testserver.AllowLoopback)...), t, newIssuer(t), 0}
+	s := &site{testserver.New(t, append(changes, testserver.AllowLoopback)...), t, newIssuer(t), 0, &sync.Map{}}
 	s.id = addProvider(s.Admin, s.issuer.url)
 	return s
 }
@@ -46,15 +48,20 @@ func newSite(t *testing.T, changes ...func(*server.Options)) *site {
 // other is one more server of the same deployment.
 func (s *site) other() *site {
 	s.t.Helper()
-	return &site{testserver.Serve(s.t, s.Pool, s.Vault, testserver.AllowLoopback), s.t, s.issuer, s.id}
+	return &site{testserver.Serve(s.t, s.Pool, s.Vault, testserver.AllowLoopback), s.t, s.issuer, s.id, s.cookies}
 }
 
 // begin signs in at the provider and returns what the browser comes back with.
 func (s *site) begin() url.Values {
 	s.t.Helper()
 	var answer struct{ URL string }
-	s.start(s.id).Want(200).Into(&answer)
-	return s.issuer.authorize(answer.URL)
+	begun := s.start(s.id).Want(200)
+	begun.Into(&answer)
+	query := s.issuer.authorize(answer.URL)
+	cookie, err := http.ParseSetCookie(begun.Header.Get("Set-Cookie"))
+	require.NoError(s.t, err)
+	s.cookies.Store(query.Get("state"), cookie.Name+"="+cookie.Value)
+	return query
 }
 
 func (s *site) start(id int64) *testserver.Response {
@@ -65,7 +72,10 @@ func (s *site) start(id int64) *testserver.Response {
 // finish comes back and returns what the application is told.
 func (s *site) finish(query url.Values) (token, message string) {
 	s.t.Helper()
-	answer := s.Anonymous.With("User-Agent", "Browser/1.0").Get("/api/auth/oidc/callback?" + query.Encode()).Want(302)
+	cookie, _ := s.cookies.LoadOrStore(query.Get("state"), "")
+	answer := s.Anonymous.With("User-Agent", "Browser/1.0").With("Cookie", cookie.(string)).
+		Get("/api/auth/oidc/callback?" + query.Encode()).Want(302)
+	require.Equal(s.t, "__Host-nexterm-login=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax", answer.Header.Get("Set-Cookie"))
 	require.Equal(s.t, "no-store", answer.Header.Get("Cache-Control"))
 	require.Equal(s.t, "no-referrer", answer.Header.Get("Referrer-Policy"))
 	require.Empty(s.t, answer.Body)
@@ -148,6 +158,21 @@ func TestTheFirstSignInCreatesAnAccountAndLaterOnesRefreshIt(t *testing.T) {
 	require.Equal(t, "renamed", fresh["username"])
 	require.NotContains(t, s.Log.String(), token)
 	require.NotContains(t, s.Log.String(), "state=")
+}
+
+// Whoever writes to the database cannot have a secret sent to an issuer of his own.
+func TestASecretGoesToItsOwnIssuerOnly(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	own, evil := s.issuer, newIssuer(t)
+	s.Exec(t, `update auth_providers set issuer = $1 where id = $2`, evil.url, s.id)
+	s.issuer = evil
+	s.refuses(refusedSettings)
+	require.Zero(t, evil.hit("/token"))
+	s.issuer = own
+	s.Exec(t, `update auth_providers set issuer = $1, client_id = 'other' where id = $2`, own.url, s.id)
+	s.refuses(refusedSettings)
+	require.Zero(t, own.hit("/token"))
 }
 
 func TestTheStartAnswersThePageOfTheProvider(t *testing.T) {
@@ -283,7 +308,7 @@ func TestCodesOfOtherSignIns(t *testing.T) {
 	s.wantRefusal(url.Values{"state": mine["state"], "code": stolen["code"]}, refusedThere)
 
 	evil := newIssuer(t)
-	other := &site{s.Server, t, evil, addProvider(s.Admin, evil.url)}
+	other := &site{s.Server, t, evil, addProvider(s.Admin, evil.url), s.cookies}
 	mine, foreign := s.begin(), other.begin()
 	s.wantRefusal(url.Values{"state": mine["state"], "code": foreign["code"]}, refusedThere)
 	mine = s.begin()
@@ -433,4 +458,26 @@ func TestTheOldestOfTooManySignInsGoes(t *testing.T) {
 	s.wantRefusal(first, refusedState)
 	_, message := s.finish(second)
 	require.Empty(t, message)
+}
+
+// Whoever begins a sign-in of his own and sends the link to its end to somebody else
+// would have that person work in his account.
+func TestOnlyTheBrowserThatBeganFinishes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	begun := s.start(s.id).Want(200).Header.Get("Set-Cookie")
+	require.Regexp(t, `^__Host-nexterm-login=[0-9a-f]{64}; Path=/; Max-Age=600; Secure; HttpOnly; SameSite=Lax$`, begun)
+
+	mine, foreign := s.begin(), s.begin()
+	state := mine.Get("state")
+	cookie, _ := s.cookies.Load(state)
+	another, _ := s.cookies.Load(foreign.Get("state"))
+	for _, wrong := range []any{"", another, "__Host-nexterm-login=", "__Host-nexterm-login=" + state, "__Host-nexterm-login=%zz"} {
+		s.cookies.Store(state, wrong)
+		s.wantRefusal(mine, refusedState)
+	}
+	s.Anonymous.With("Cookie", "__Host-nexterm-login="+strings.Repeat("x", 256)).Get("/api/auth/oidc/callback?state=x").Want(400)
+	s.cookies.Store(state, cookie)
+	_, message := s.finish(mine)
+	require.Empty(t, message, "a stranger's attempt does not end the sign-in")
 }

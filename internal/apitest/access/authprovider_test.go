@@ -51,11 +51,14 @@ func getProvider(c *testserver.Client, id int64) body {
 func TestProvidersForLoginPages(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	const first = `{"allowRegistration":false,"enabled":true,"id":1,"isInternal":true,"issuer":"internal","name":"Internal Authentication"}`
+	const first = `{"allowRegistration":false,"enabled":true,"id":1,"isInternal":true,"issuer":"internal","name":"Internal Authentication",
+		"clientId":"internal","redirectUri":"internal","scope":"internal","usernameAttribute":"username","firstNameAttribute":"firstName","lastNameAttribute":"lastName"}`
 	anonymous := s.Anonymous.With("Authorization", "Bearer null")
 	require.JSONEq(t, `[`+first+`]`, string(anonymous.Get("/api/auth/providers").Want(200).Body))
 	id := s.Admin.Put(oidcPath, changed(providerSettings("https://id.example.com"), "enabled", false)).Want(201).ID()
-	require.JSONEq(t, fmt.Sprintf(`[%s, {"enabled":false,"id":%d,"isInternal":false,"issuer":"https://id.example.com","name":"Company"}]`, first, id),
+	require.JSONEq(t, fmt.Sprintf(`[%s, {"enabled":false,"id":%d,"isInternal":false,"issuer":"https://id.example.com","name":"Company",
+		"clientId":"nexterm","redirectUri":"https://nexterm.example.com/api/auth/oidc/callback","scope":"openid profile",
+		"usernameAttribute":"preferred_username","firstNameAttribute":"given_name","lastNameAttribute":"family_name"}]`, first, id),
 		string(anonymous.Get("/api/auth/providers").Want(200).Body))
 }
 
@@ -77,7 +80,8 @@ func TestCreateProviderStoresDefaultsAndHidesTheSecret(t *testing.T) {
 	require.Len(t, lists.Oidc, 2)
 	require.Equal(t, want, lists.Oidc[1])
 	require.Equal(t, getProvider(s.Admin, 1), lists.Oidc[0])
-	require.Equal(t, []any{true, false, nil}, []any{lists.Oidc[0]["isInternal"], lists.Oidc[0]["allowRegistration"], lists.Oidc[0]["clientId"]})
+	require.Equal(t, []any{true, false, "internal", nil},
+		[]any{lists.Oidc[0]["isInternal"], lists.Oidc[0]["allowRegistration"], lists.Oidc[0]["clientId"], lists.Oidc[0]["clientSecret"]})
 	require.NotNil(t, lists.Ldap)
 	require.Empty(t, lists.Ldap)
 
@@ -124,7 +128,7 @@ func TestTheInternalProvider(t *testing.T) {
 		s.Admin.Patch(providerPath(1), wrong).WantError(400, onlySwitched)
 	}
 	s.Admin.Patch(providerPath(1), body{"enabled": false}).WantError(400, lastProvider)
-	s.Admin.Delete(providerPath(1)).WantError(400, "Internal authentication provider cannot be deleted")
+	s.Admin.Delete(providerPath(1)).WantError(400, "Cannot delete internal authentication provider")
 	var answer body
 	s.Admin.Patch(providerPath(1), body{"allowRegistration": true}).Want(200).Into(&answer)
 	require.Equal(t, []any{1.0, "Internal Authentication", "internal", true, true, true},
@@ -192,7 +196,10 @@ func TestProviderSecretsAreKeptReplacedAndRemoved(t *testing.T) {
 		s.Admin.Patch(providerPath(id), body{"issuer": elsewhere, "clientSecret": "********"}).WantError(400, again)
 	}
 	patch(body{"issuer": "https://id.example.com:443/realm"})
-	require.Equal(t, before, stored())
+	patch(body{"clientId": "other", "clientSecret": "********"})
+	opened, err := s.Vault.Open("auth_providers", id, "client-secret", stored(), "https://id.example.com:443/realm", "other")
+	require.NoError(t, err)
+	require.Equal(t, "s3cret", string(opened))
 
 	require.Equal(t, "********", patch(body{"clientSecret": "another", "issuer": "https://other.example.com"})["clientSecret"])
 	require.NotEqual(t, before, stored())

@@ -56,8 +56,10 @@ func TestLoginAsksForTheCodeOnceThePasswordIsRight(t *testing.T) {
 	require.NotContains(t, string(answer.Body), "totp")
 
 	credentials["password"] = testserver.Password
-	answer = a.server.Anonymous.Post("/api/auth/login", credentials).Want(401)
-	require.JSONEq(t, `{"code": 401, "message": "TOTP is required for this account", "totpRequired": true}`, string(answer.Body))
+	answer = a.server.Anonymous.Post("/api/auth/login", credentials).Want(202)
+	require.JSONEq(t, `{"code": 202, "message": "TOTP is required for this account", "totpRequired": true}`, string(answer.Body))
+	require.Empty(t, answer.Header.Get("Authorization"))
+	require.Equal(t, "998", answer.Header.Get("RateLimit-Remaining"), "the two wrong passwords count, being asked for a code does not")
 
 	var opened struct {
 		Token        string

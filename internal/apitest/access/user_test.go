@@ -17,7 +17,7 @@ type userPage struct {
 
 func userPath(id int64) string { return fmt.Sprintf("/api/users/%d", id) }
 
-// addRole adds a role with members, of the priority of order.
+// addGroup adds a role with members, of the priority of order.
 func addGroup(t *testing.T, s *testserver.Server, name string, order int, members ...*testserver.Client) int64 {
 	t.Helper()
 	var id int64

@@ -134,7 +134,7 @@ func TestDeleteFolder(t *testing.T) {
 	s.Owner.Delete(folderPath(987654)).WantError(404, "Folder does not exist")
 	s.Owner.Delete("/api/folder/0").WantError(400, "Invalid folder ID")
 
-	require.Equal(t, "Folder has been successfully deleted", s.Colleague.Delete(folderPath(web)).Want(200).Message())
+	require.JSONEq(t, `{"success": true, "message": "Folder has been successfully deleted"}`, string(s.Colleague.Delete(folderPath(web)).Want(200).Body))
 	s.Owner.Delete(folderPath(web)).WantError(404, "Folder does not exist")
 	require.Empty(t, listFolders(s.Owner))
 	var left []int64

@@ -14,7 +14,8 @@ func TestRenameFolder(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id := newFolder(s.Owner, "Shared", body{"organizationId": s.Organization})
-	require.Equal(t, "Folder has been successfully edited", s.Colleague.Patch(folderPath(id), body{"name": "Web servers"}).Want(200).Message())
+	require.JSONEq(t, `{"success": true, "message": "Folder has been successfully edited"}`,
+		string(s.Colleague.Patch(folderPath(id), body{"name": "Web servers"}).Want(200).Body))
 	require.Equal(t, "Web servers", findFolder(t, s.Owner, id)["name"])
 	require.Equal(t, []body{{"organization": float64(s.Organization), "resource": "folder", "id": float64(id),
 		"account": float64(s.Colleague.AccountID), "details": body{"name": "Web servers"}}}, s.Audits(t, "folder_mgmt.update"))

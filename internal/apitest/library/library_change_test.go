@@ -164,7 +164,7 @@ func TestRepositionItemMovesWithinTheScope(t *testing.T) {
 			require.Equal(t, k.one+" repositioned successfully", s.Owner.Patch(k.path(ids[move.moved])+"/reposition"+query, request).Want(200).Message())
 			require.Equal(t, strings.Fields(move.want), k.namesIn(s.Owner, organization), "%v", move)
 			if move.moved != move.target {
-				require.Equal(t, []int32{1, 2, 3, 4}, k.positions(t, s, organization), "%v", move)
+				require.Equal(t, []int32{0, 1, 2, 3}, k.positions(t, s, organization), "%v", move)
 			}
 			k.add(s.Owner, "E", of(organization))
 			require.Equal(t, append(strings.Fields(move.want), "E"), k.namesIn(s.Owner, organization), "new ones go to the end")

@@ -2,6 +2,7 @@ package library_test
 
 import (
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cgi"
@@ -9,9 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -114,6 +117,62 @@ func TestGitRepositoriesAreSources(t *testing.T) {
 	s.Admin.Post(sourcePath(id)+"/sync", nil).Want(200)
 	require.ElementsMatch(t, []string{"A", "B", "C2"}, delivered(s.Owner, scriptsPath))
 	require.Empty(t, delivered(s.Owner, snippetsPath))
+}
+
+// What keeps a repository from being read is said, at whatever step.
+func TestReasonsOfRepositoriesAreTrue(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t, testserver.AllowLoopback)
+	line := func(text string) string { return fmt.Sprintf("%04x%s", 4+len(text), text) }
+	refs := line("# service=git-upload-pack\n") + "0000" + line(strings.Repeat("1", 40)+" HEAD\x00agent=x\n")
+	write := func(w http.ResponseWriter, text string) { _, _ = w.Write([]byte(text)) }
+	hang := func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	tell := func(w http.ResponseWriter, _ *http.Request) { write(w, refs+"0000") }
+	tellMore := func(w http.ResponseWriter, _ *http.Request) {
+		write(w, refs)
+		for i := range 40_000 {
+			write(w, line(fmt.Sprintf("%040d refs/heads/%01000d\n", 1, i)))
+		}
+	}
+	flood := func(w http.ResponseWriter, _ *http.Request) {
+		write(w, line("NAK\n"))
+		for range 33 << 10 {
+			write(w, strings.Repeat("x", 1024))
+		}
+	}
+	var group sync.WaitGroup
+	for i, c := range []struct {
+		refs, pack http.HandlerFunc
+		reason     string
+	}{
+		{hang, nil, "Request timed out"},
+		{tell, hang, "Request timed out"},
+		{tellMore, nil, "The repository is too large"},
+		{tell, flood, "The repository is too large"},
+	} {
+		url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/info/refs"):
+				w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+				c.refs(w, r)
+			case strings.HasSuffix(r.URL.Path, "/git-upload-pack"):
+				_, _ = io.Copy(io.Discard, r.Body)
+				w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
+				c.pack(w, r)
+			default:
+				http.NotFound(w, r)
+			}
+		})
+		group.Go(func() {
+			var answer body
+			s.Admin.Post("/api/sources/validate", body{"url": url}).Want(200).Into(&answer)
+			assert.Equal(t, body{"valid": false, "error": c.reason}, answer, i)
+		})
+	}
+	group.Wait()
 }
 
 func TestRepositoriesThatAreRefused(t *testing.T) {

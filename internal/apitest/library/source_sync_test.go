@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -159,18 +160,43 @@ func TestWhatIsKeptOfASourceIsBounded(t *testing.T) {
 	shelf.put("new.sh", "echo")
 	id := addSource(s.Admin, "Source", shelf.url)
 	lines := shelf.index
-	for i := range 64 {
+	for i := range 8 {
 		lines = append(lines, fmt.Sprintf("%d.sh@kept", i))
 	}
 	shelf.list(lines...)
 	s.Exec(t, `insert into scripts (source_id, path, hash, name, content)
-		select $1, n || '.sh', 'kept', n, repeat('x', 1 << 20) from generate_series(0, 63) n`, id)
+		select $1, n || '.sh', 'kept', n, repeat('x', 1 << 20) from generate_series(0, 7) n`, id)
 	shelf.put("newer.sh", "echo")
 	s.Admin.Post(sourcePath(id)+"/sync", nil).Want(200)
-	require.Equal(t, 65.0, getSource(s.Admin, id)["scriptCount"], "one more is too much")
-	shelf.list(append(lines[:60], "newer.sh@"+sum("echo"))...)
+	require.Equal(t, 9.0, getSource(s.Admin, id)["scriptCount"], "one more is too much")
+	shelf.list(append(lines[:4], "newer.sh@"+sum("echo"))...)
 	s.Admin.Post(sourcePath(id)+"/sync", nil).Want(200)
-	require.Equal(t, 61.0, getSource(s.Admin, id)["scriptCount"])
+	require.Equal(t, 5.0, getSource(s.Admin, id)["scriptCount"])
+}
+
+func TestAllSourcesTogetherAreBounded(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t, testserver.AllowLoopback, func(o *server.Options) { o.SourceBytes, o.SourcesBytes = 3000, 5000 })
+	counts := make([]any, 3)
+	var group sync.WaitGroup
+	for i := range counts {
+		shelf := newShelf(t)
+		// The same content under many names counts each time.
+		for n := range 20 {
+			shelf.put(fmt.Sprintf("%d.sh", n), strings.Repeat("x", 1000))
+		}
+		group.Go(func() {
+			id := addSource(s.Admin, fmt.Sprint("Source ", i), shelf.url)
+			counts[i] = getSource(s.Admin, id)["scriptCount"]
+		})
+	}
+	group.Wait()
+	sum := 0.0
+	for _, count := range counts {
+		require.LessOrEqual(t, count, 3.0)
+		sum += count.(float64)
+	}
+	require.Equal(t, 5.0, sum)
 }
 
 func TestSyncsOfOneSourceDoNotOverlap(t *testing.T) {

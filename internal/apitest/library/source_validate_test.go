@@ -118,3 +118,34 @@ func TestFewSourcesAreReadAtATime(t *testing.T) {
 	group.Wait()
 	require.LessOrEqual(t, most.Load(), int32(4))
 }
+
+// One account's hanging sources do not keep others from theirs.
+func TestPlacesForReadingAreShared(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t, testserver.AllowLoopback)
+	s.Promote(t, s.Owner)
+	arrived := make(chan struct{}, 8)
+	silent := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	})
+	var group sync.WaitGroup
+	defer group.Wait()
+	for range 4 {
+		group.Go(func() { s.Admin.Post("/api/sources/validate", body{"url": silent}).Want(200) })
+	}
+	<-arrived
+	<-arrived
+	shelf := newShelf(t)
+	shelf.list("a.sh@x")
+	start := time.Now()
+	var answer body
+	s.Owner.Post("/api/sources/validate", body{"url": shelf.url}).Want(200).Into(&answer)
+	require.Equal(t, true, answer["valid"])
+	require.Less(t, time.Since(start), 5*time.Second)
+	select {
+	case <-arrived:
+		require.Fail(t, "one account has more than its places")
+	default:
+	}
+}

@@ -211,11 +211,12 @@ func TestContentTypes(t *testing.T) {
 		for _, kind := range []string{
 			"", "text/plain", "text/json", "application/xml", "application/x-www-form-urlencoded", "application/jsonx",
 			"application/merge-patch+json", "multipart/form-data; boundary=x", "nonsense", "application/json; charset", "*/*",
+			"application/json; charset=iso-8859-1", "application/json; charset=utf-16", `application/json; charset=""`,
 		} {
 			answer := o.send(o.caller(s).With("Content-Type", kind), path, "{")
 			assert.Equal(t, http.StatusUnsupportedMediaType, answer.Status, at(o, kind))
 		}
-		for _, kind := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"} {
+		for _, kind := range []string{"application/json", "application/json; charset=utf-8", "Application/JSON", `application/json;charset="UTF-8"`} {
 			o.send(o.caller(s).With("Content-Type", kind), path, "{").WantError(400, "The request body is not valid JSON")
 		}
 	})

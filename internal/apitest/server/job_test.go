@@ -120,6 +120,23 @@ func TestTwoServersSynchronizeOnce(t *testing.T) {
 	require.Equal(t, 1, jobs)
 }
 
+// The unfinished job of a server that was killed keeps its source from being
+// synchronized no longer than any job may take.
+func TestAJobOfAKilledServerIsGivenUp(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	disableDefault(t, s)
+	s.Exec(t, `insert into river_job (kind, queue, args, state, attempt, max_attempts, attempted_at)
+		select 'source_sync', 'source', '{}', 'running', 1, 1, now() - age::interval
+		from unnest(array ['4 minutes', '6 minutes']) as age`)
+	startJobs(t, s, time.Hour)
+	require.Eventually(t, func() bool {
+		var states string
+		s.Scan(t, &states, `select string_agg(state::text, ' ' order by attempted_at) from river_job where kind = 'source_sync'`)
+		return states == "discarded running"
+	}, 20*time.Second, 50*time.Millisecond)
+}
+
 // unswept counts the rows of the tables that are swept, by who they are of.
 func unswept(t *testing.T, s *testserver.Server) (rows string) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -81,6 +82,42 @@ func TestSuccessIsHandedBack(t *testing.T) {
 	signIn(s.Anonymous, "owner").WantError(429, tooMany)
 	s.Exec(t, `update rate_limits set hits = 1`)
 	remaining(t, signIn(s.Anonymous, "owner").Want(200), 2, 1)
+}
+
+// Those who sign in at the same time behind one address do not keep each other out,
+// not even where hardly a failure is left to them.
+func TestCorrectSignInsAtOnce(t *testing.T) {
+	t.Parallel()
+	one := testserver.New(t, loginLimit(0))
+	two := testserver.Serve(t, one.Pool, one.Vault, loginLimit(0))
+	signIns := func(count int, servers ...*testserver.Server) []int {
+		var requests []func() *testserver.Response
+		for i := range count {
+			requests = append(requests, func() *testserver.Response { return signIn(servers[i%len(servers)].Anonymous, "owner") })
+		}
+		return testserver.AtOnce(requests...)
+	}
+	require.Equal(t, slices.Repeat([]int{200}, 40), signIns(40, one, two))
+	for range server.DefaultLoginLimit - 1 {
+		failLogin(one.Anonymous).Want(400)
+	}
+	require.Equal(t, slices.Repeat([]int{200}, 10), signIns(10, one))
+	remaining(t, failLogin(one.Anonymous).Want(400), 20, 0)
+	signIn(one.Anonymous, "owner").WantError(429, tooMany)
+}
+
+// What the server itself could not do is no failure of the network's.
+func TestTheServersFailuresDoNotCount(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	served := own(t, s, loginLimit(1))
+	locked, err := s.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = locked.Exec(t.Context(), `lock table sessions in access exclusive mode`)
+	require.NoError(t, err)
+	signIn(served.Anonymous, "owner").Want(503)
+	require.NoError(t, locked.Rollback(t.Context()))
+	remaining(t, signIn(served.Anonymous, "owner").Want(200), 1, 1)
 }
 
 func TestRegisterSharesTheCounter(t *testing.T) {

@@ -30,6 +30,9 @@ func TestWrongMethods(t *testing.T) {
 			template := regexp.MustCompile("^" + parameter.ReplaceAllString(o.path, "[^/]+") + "$")
 			if template.MatchString(path) {
 				served = append(served, o.method)
+				if o.method == http.MethodGet && o.Extensions["x-websocket"] != true {
+					served = append(served, http.MethodHead)
+				}
 			}
 		}
 		for _, method := range methods {
@@ -95,7 +98,7 @@ func TestSpellings(t *testing.T) {
 
 // spellings lists the other ways of writing a canonical path.
 func spellings(path string) []string {
-	all := []string{path + "/", path + "?", path + "/?x=1"}
+	all := []string{path + "/", path + "?", path + "/?limit="}
 	for _, tag := range testserver.Contract().Tags {
 		groups, _ := tag.Extensions["x-alias"].(map[string]any)
 		for group, alias := range groups {
@@ -122,6 +125,7 @@ func TestServiceEndpoints(t *testing.T) {
 	s := testserver.New(t)
 	require.Equal(t, "ok\n", string(s.Anonymous.Get("/healthz").Want(200).Body))
 	require.Equal(t, "ready\n", string(s.Anonymous.Get("/readyz").Want(200).Body))
+	require.NotContains(t, s.Log.String(), `"level":"INFO"`, "what is asked all the time is no news")
 
 	s.Owner.Get("/api/account/me").Want(200)
 	metrics := string(s.Anonymous.Get("/metrics").Want(200).Body)

@@ -1,11 +1,13 @@
 package server_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
@@ -205,6 +207,26 @@ func TestClientsAskAgain(t *testing.T) {
 	require.Contains(t, string(message.Data), "Unannounced")
 	socket.Send(`{"action": "refresh"}`)
 	fiveLists(t, socket)
+}
+
+func TestWhoAsksTooOftenIsClosed(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	asking, pinging, quiet := openState(t, s.Owner), openState(t, s.Owner), openState(t, s.Owner)
+	for range 80 {
+		_ = asking.Write(t.Context(), websocket.MessageText, []byte(`{"action": "refresh"}`))
+	}
+	asking.WantClose(websocket.StatusPolicyViolation, "Too many messages")
+	go func() {
+		for range 80 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			_ = pinging.Ping(ctx)
+			cancel()
+		}
+	}()
+	pinging.WantClose(websocket.StatusPolicyViolation, "Too many messages")
+	quiet.Send(`{"action": "refresh"}`)
+	fiveLists(t, quiet)
 }
 
 func TestRefreshConcernsOneSocket(t *testing.T) {

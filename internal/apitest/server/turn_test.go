@@ -1,0 +1,115 @@
+package server_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/testserver"
+)
+
+const tooSlow = "The request took too long. Please try again later."
+
+// own starts a server on the database of another one, with connections as in
+// production.
+func own(t *testing.T, s *testserver.Server, changes ...func(*server.Options)) *testserver.Server {
+	t.Helper()
+	pool, err := app.OpenPool(t.Context(), s.Pool.Config().ConnString())
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return testserver.Serve(t, pool, s.Vault, changes...)
+}
+
+// meanwhile sends a request again and again while others are under way, and
+// returns how long the slowest answer took.
+func meanwhile(t *testing.T, working *sync.WaitGroup, request func() *testserver.Response) (slowest time.Duration) {
+	t.Helper()
+	var over atomic.Bool
+	go func() { working.Wait(); over.Store(true) }()
+	for !over.Load() {
+		began := time.Now()
+		request().Want(200)
+		slowest = max(slowest, time.Since(began))
+	}
+	return slowest
+}
+
+// Whoever changes one folder many times at once waits for itself, and leaves the
+// database to others, however long the folder is taken.
+func TestOneAccountsImportsLeaveTheOthersAlone(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	served := own(t, s)
+	owner, stranger := s.Owner.On(served), s.Stranger.On(served)
+	folder := newFolder(t, s, nil)
+	taken, err := s.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = taken.Exec(t.Context(), `select pg_advisory_xact_lock(hashtextextended('nexterm.scope', $1))`, s.Owner.AccountID)
+	require.NoError(t, err)
+	imports := func() *testserver.Response {
+		return owner.Post("/api/entry/import/ssh-config", object{"folderId": folder, "servers": []any{object{"name": "host", "ip": "192.0.2.1"}}})
+	}
+	var working sync.WaitGroup
+	var busy, refused atomic.Int32
+	for range 24 {
+		working.Go(func() {
+			answer := imports()
+			if answer.Message() == "Somebody else is changing this. Please try again later." {
+				busy.Add(1)
+				assert.Equal(t, []any{503, "1"}, []any{answer.Status, answer.Header.Get("Retry-After")})
+				return
+			}
+			if answer.Message() == tooSlow { // its turn came late
+				return
+			}
+			refused.Add(1)
+			assert.Equal(t, 429, answer.Status, "%s", answer.Body)
+			assert.Equal(t, "Too many requests at a time. Please try again later.", answer.Message())
+			assert.Equal(t, []string{"4;w=10", "4", "0", "1", "1"}, []string{
+				answer.Header.Get("RateLimit-Policy"), answer.Header.Get("RateLimit-Limit"),
+				answer.Header.Get("RateLimit-Remaining"), answer.Header.Get("RateLimit-Reset"), answer.Header.Get("Retry-After"),
+			})
+		})
+	}
+	slowest := meanwhile(t, &working, func() *testserver.Response { return stranger.Get("/api/account/me") })
+	require.Less(t, slowest, time.Second)
+	served.Anonymous.Get("/readyz").Want(200)
+	require.Positive(t, busy.Load())
+	require.Positive(t, refused.Load())
+	require.NoError(t, taken.Rollback(t.Context()))
+	imports().Want(200)
+}
+
+// The same holds for lists of all that an account has, and writes do not wait for
+// these.
+func TestOneAccountsLongListsTakeTurns(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	served := own(t, s)
+	owner := s.Owner.On(served)
+	locked, err := s.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = locked.Exec(t.Context(), `lock table entries in access exclusive mode`)
+	require.NoError(t, err)
+	var working sync.WaitGroup
+	for range 6 {
+		working.Go(func() { assert.Equal(t, 200, owner.Get("/api/entry/list").Status) })
+	}
+	asking := func() (count int) {
+		s.Scan(t, &count, `select count(*) from pg_stat_activity
+			where datname = current_database() and application_name = 'nexterm' and wait_event_type = 'Lock'`)
+		return count
+	}
+	require.Eventually(t, func() bool { return asking() == 2 }, waitLimit, waitTick)
+	owner.Put("/api/identity", object{"name": "Some", "type": "ssh"}).Want(200)
+	time.Sleep(200 * time.Millisecond)
+	require.Equal(t, 2, asking())
+	require.NoError(t, locked.Rollback(t.Context()))
+	working.Wait()
+}

@@ -1,0 +1,118 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/testdb"
+)
+
+// crowd is what belongs to others: enough that reading all of it costs more than
+// any index.
+var crowd = []string{
+	`insert into accounts (username, first_name, last_name, password_hash) select 'user-' || n, 'Grace ' || n, 'Hopper ' || n, '' from generate_series(1, 4000) n`,
+	`insert into sessions (account_id, token_hash, ip, user_agent) select id, sha256(username::bytea), '192.0.2.1', 'test' from accounts`,
+	`insert into folders (account_id, name, position) select id, 'Folder', n from accounts, generate_series(1, 2) n`,
+	`insert into entries (account_id, folder_id, type, name, rank) select account_id, id, 'server', 'web', n from folders, generate_series(1, 2) n`,
+	`insert into identities (account_id, name, type) select id, 'Deploy', 'ssh' from accounts, generate_series(1, 4)`,
+	`insert into entries_identities (entry_id, identity_id, position) select e.id, i.id, 0 from entries e join identities i using (scope)`,
+	`insert into tags (account_id, name, color) select id, 'Tag ' || n, '#fff' from accounts, generate_series(1, 2) n`,
+	`insert into entry_tags (entry_id, tag_id) select e.id, t.id from entries e join tags t using (account_id)`,
+	`insert into scripts (account_id, name, content) select id, 'Script', 'uptime' from accounts, generate_series(1, 2)`,
+	`insert into snippets (account_id, name, command) select id, 'Snippet', 'uptime' from accounts, generate_series(1, 2)`,
+	`insert into audit_logs (account_id, subject_id, action, resource, timestamp)
+		select id, id, 'entry.create', 'entry', now() - n * interval '1 minute' from accounts, generate_series(1, 10) n`,
+	`vacuum analyze accounts, sessions, folders, entries, identities, entries_identities, tags, entry_tags, scripts, snippets, audit_logs`,
+}
+
+// explainer takes the place of a database and keeps the plan of what it is asked.
+type explainer struct {
+	pool *pgxpool.Pool
+	plan string
+	err  error
+}
+
+var errExplained = errors.New("explained, not run")
+
+func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	rows, err := e.pool.Query(ctx, "explain "+sql, args...)
+	if err != nil {
+		e.err = err
+		return nil, err
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	e.plan, e.err = strings.Join(lines, "\n"), err
+	return nil, errExplained
+}
+
+func (e *explainer) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	_, err := e.Query(ctx, sql, args...)
+	return pgconn.CommandTag{}, err
+}
+
+func (e *explainer) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	_, _ = e.Query(ctx, sql, args...)
+	return e
+}
+
+func (e *explainer) Scan(...any) error { return errExplained }
+
+// What an account asks for often costs what it has itself, however much the
+// others have.
+func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
+	t.Parallel()
+	pool, err := app.OpenPool(t.Context(), testdb.URL(t))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	for _, step := range crowd {
+		_, err := pool.Exec(t.Context(), step)
+		require.NoError(t, err, step)
+	}
+	var id int64
+	require.NoError(t, pool.QueryRow(t.Context(), `select id from accounts where username = 'user-77'`).Scan(&id))
+	search := "user-77"
+	ctx, reach, token := t.Context(), []int64{id, -1}, []byte(strings.Repeat("x", 32))
+	whole := regexp.MustCompile(`Seq Scan on (accounts|sessions|folders|entries|identities|entries_identities|tags|entry_tags|scripts|snippets|audit_logs\w*)\b`)
+	for name, ask := range map[string]func(*db.Queries){
+		"GetCallerBySession": func(q *db.Queries) { _, _ = q.GetCallerBySession(ctx, db.GetCallerBySessionParams{TokenHash: token}) },
+		"ListCallers": func(q *db.Queries) {
+			_, _ = q.ListCallers(ctx, db.ListCallersParams{AccountIds: []int64{id}, SessionIds: []int64{id}})
+		},
+		"ListEntries":   func(q *db.Queries) { _, _ = q.ListEntries(ctx, db.ListEntriesParams{Reach: reach, AccountID: id}) },
+		"ListEntryTree": func(q *db.Queries) { _, _ = q.ListEntryTree(ctx, db.ListEntryTreeParams{Reach: reach, AccountID: id}) },
+		"ListFolders":   func(q *db.Queries) { _, _ = q.ListFolders(ctx, reach) },
+		"CreateFolder":  func(q *db.Queries) { _, _ = q.CreateFolder(ctx, db.CreateFolderParams{Scope: id, Name: "x"}) },
+		"CreateEntry": func(q *db.Queries) {
+			_, _ = q.CreateEntry(ctx, db.CreateEntryParams{Scope: id, Type: "server", Name: "x"})
+		},
+		"SearchAccounts": func(q *db.Queries) { _, _ = q.SearchAccounts(ctx, "user-77") },
+		"ListUsers":      func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50}) },
+		"ListUsers, one": func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50, Search: &search}) },
+		"CountUsers":     func(q *db.Queries) { _, _ = q.CountUsers(ctx, &search) },
+		"ListIdentities": func(q *db.Queries) { _, _ = q.ListIdentities(ctx, reach) },
+		"ListTags":       func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
+		"ListScripts":    func(q *db.Queries) { _, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach}) },
+		"ListSnippets":   func(q *db.Queries) { _, _ = q.ListSnippets(ctx, reach) },
+		"ListAuditLogs": func(q *db.Queries) {
+			_, _ = q.ListAuditLogs(ctx, db.ListAuditLogsParams{ActorID: id, Audited: reach, Reach: reach, PageSize: 51, Deepest: 51})
+		},
+		"CountAuditLogs": func(q *db.Queries) {
+			_, _ = q.CountAuditLogs(ctx, db.CountAuditLogsParams{ActorID: id, Audited: reach, Most: 10_001})
+		},
+	} {
+		e := &explainer{pool: pool}
+		ask(db.New(e))
+		require.NoError(t, e.err, name)
+		require.NotRegexp(t, whole, e.plan, name)
+	}
+}
