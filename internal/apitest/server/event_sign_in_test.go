@@ -24,6 +24,9 @@ var signInTellings = map[string][]telling{
 		}},
 		{"impersonation.end", func(s stage) request { return request{body: object{"token": s.impersonate()}} }},
 	},
+	"deleteSessions": {{"session.delete impersonation.end", func(s stage) request {
+		return request{by: s.everywhere("everywhere")}
+	}}},
 	"deleteSession": {
 		{"session.delete", usual},
 		{"impersonation.end", func(s stage) request {
