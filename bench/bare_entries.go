@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,11 +20,67 @@ import (
 	"github.com/nexterm-go/nexterm/internal/tree"
 )
 
-// The order of the containers and the nodes of folders are the server's own:
-// without them it would not be the same answer.
+// The statements of the lists are not the server's, whose cost would go unseen:
+// each table is read once by its index and put together here. The order of the
+// containers and the nodes of folders are the server's own: without them it
+// would not be the same answer.
+const (
+	plainEntries = `select id, account_id, organization_id, folder_id, integration_id, type, renderer, name, icon, status, config,
+		created_at, updated_at, coalesce(config ->> 'protocol', ''), coalesce(config ->> 'ip', '')
+		from entries where scope = any($1) order by folder_id, organization_id, rank, id`
+	plainEntryTree = `select id, organization_id, folder_id, integration_id, type, renderer, name, icon, status,
+		coalesce(config ->> 'protocol', ''), coalesce(config ->> 'ip', ''), coalesce(config ->> 'macAddress', ''),
+		coalesce(config ->> 'wakeOnLanEnabled', ''), coalesce(config ->> 'notes', ''), coalesce(config -> 'showNoteInList' = 'true', false)
+		from entries where scope = any($1) order by folder_id, organization_id, rank, id`
+	plainLinks = `select l.entry_id, l.identity_id from identities i join entries_identities l on l.identity_id = i.id
+		where i.scope = any($1) order by l.position, l.identity_id`
+	plainTags = `select a.entry_id, t.id, t.name, t.color from tags t join entry_tags a on a.tag_id = t.id
+		where t.account_id = $1 order by t.name collate "C"`
+)
+
+// extras are what entries have besides their rows.
+type extras struct {
+	identities map[int64][]int64
+	tags       map[int64][]byte
+}
+
+func (b *bare) extras(ctx context.Context, c *caller) (extras, error) {
+	x := extras{map[int64][]int64{}, map[int64][]byte{}}
+	var entry, id int64
+	rows, _ := b.pool.Query(ctx, plainLinks, c.reach()) // the error comes with the rows
+	if _, err := pgx.ForEachRow(rows, []any{&entry, &id}, func() error {
+		x.identities[entry] = append(x.identities[entry], id)
+		return nil
+	}); err != nil {
+		return x, err
+	}
+	var name, color string
+	rows, _ = b.pool.Query(ctx, plainTags, c.accountID)
+	_, err := pgx.ForEachRow(rows, []any{&entry, &id, &name, &color}, func() error {
+		separator := byte(',')
+		if x.tags[entry] == nil {
+			separator = '['
+		}
+		x.tags[entry] = fmt.Appendf(append(x.tags[entry], separator), `{"id":%d,"name":%q,"color":%q}`, id, name, color)
+		return nil
+	})
+	return x, err
+}
+
+// of are the extras of one entry.
+func (x extras) of(entry int64) (identities []int64, tags []byte) {
+	if identities = x.identities[entry]; identities == nil {
+		identities = []int64{}
+	}
+	return identities, []byte(cmp.Or(string(x.tags[entry]), "[") + "]")
+}
 
 func (b *bare) entries(ctx context.Context, c *caller) (any, error) {
-	rows, err := b.pool.Query(ctx, listEntries, c.reach(), c.accountID)
+	extras, err := b.extras(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := b.pool.Query(ctx, plainEntries, c.reach())
 	if err != nil {
 		return nil, err
 	}
@@ -33,13 +91,15 @@ func (b *bare) entries(ctx context.Context, c *caller) (any, error) {
 		var created, updated time.Time
 		var protocol, ip string
 		err := rows.Scan(&e.ID, &e.AccountID, &e.OrganizationID, &e.FolderID, &e.IntegrationID, (*string)(&e.Type), &e.Renderer, &e.Name,
-			&e.Icon, &e.Position, &e.Status, (*[]byte)(&e.Config), &created, &updated, &e.Identities, (*[]byte)(&e.Tags), &protocol, &ip)
+			&e.Icon, &e.Status, (*[]byte)(&e.Config), &created, &updated, &protocol, &ip)
 		if err != nil {
 			return nil, err
 		}
 		e.CreatedAt, e.UpdatedAt = timestamp.Format(created), timestamp.Format(updated)
 		e.Protocol, e.IP = &protocol, &ip
+		e.Identities, e.Tags = extras.of(e.ID)
 		at := tree.ContainerOf(e.OrganizationID, e.FolderID)
+		e.Position = int64(len(containers[at]))
 		containers[at] = append(containers[at], e)
 	}
 	if err := rows.Err(); err != nil {
@@ -58,7 +118,12 @@ func (b *bare) entryTree(ctx context.Context, c *caller) (any, error) {
 		api.ServerNode
 		organizationID, folderID *int64
 	}
-	rows, err := b.pool.Query(ctx, listEntryTree, c.reach(), c.accountID)
+	extras, err := b.extras(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	positions := map[tree.Container]int64{}
+	rows, err := b.pool.Query(ctx, plainEntryTree, c.reach())
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +134,14 @@ func (b *bare) entryTree(ctx context.Context, c *caller) (any, error) {
 		var integrationID *int64
 		var protocol, ip, mac, wake string
 		err := rows.Scan(&n.ID, &n.organizationID, &n.folderID, &integrationID, (*string)(&n.Type), &n.Renderer, &n.Name, &n.Icon, &n.Status,
-			&n.Position, &n.Identities, (*[]byte)(&n.Tags), &protocol, &ip, &mac, &wake, &n.Notes, &n.ShowNoteInList)
+			&protocol, &ip, &mac, &wake, &n.Notes, &n.ShowNoteInList)
 		if err != nil {
 			return nil, err
 		}
+		n.Identities, n.Tags = extras.of(n.ID)
+		at := tree.ContainerOf(n.organizationID, n.folderID)
+		n.Position = positions[at]
+		positions[at]++
 		wakes := wake == "true"
 		n.Protocol, n.IP, n.MacAddress, n.WakeOnLanEnabled = &protocol, &ip, &mac, &wakes
 		nodes = append(nodes, n)

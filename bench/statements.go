@@ -12,13 +12,11 @@ import (
 
 // The server's own statements, so that both sides always run the same text.
 var (
-	findCaller    = statement(func(q *db.Queries) { _, _ = q.GetCallerBySession(context.Background(), db.GetCallerBySessionParams{}) })
-	listRows      = statement(func(q *db.Queries) { _, _ = q.ListIdentities(context.Background(), nil) })
-	findMe        = statement(func(q *db.Queries) { _, _ = q.GetMe(context.Background(), 0) })
-	listEntries   = statement(func(q *db.Queries) { _, _ = q.ListEntries(context.Background(), db.ListEntriesParams{}) })
-	listEntryTree = statement(func(q *db.Queries) { _, _ = q.ListEntryTree(context.Background(), db.ListEntryTreeParams{}) })
-	insertRow     = statement(func(q *db.Queries) { _, _ = q.CreateIdentity(context.Background(), db.CreateIdentityParams{}) })
-	setSecrets    = statement(func(q *db.Queries) { _ = q.SetCredentials(context.Background(), db.SetCredentialsParams{}) })
+	findCaller = statement(func(q *db.Queries) { _, _ = q.GetCallerBySession(context.Background(), db.GetCallerBySessionParams{}) })
+	listRows   = statement(func(q *db.Queries) { _, _ = q.ListIdentities(context.Background(), nil) })
+	findMe     = statement(func(q *db.Queries) { _, _ = q.GetMe(context.Background(), 0) })
+	insertRow  = statement(func(q *db.Queries) { _, _ = q.CreateIdentity(context.Background(), db.CreateIdentityParams{}) })
+	setSecrets = statement(func(q *db.Queries) { _ = q.SetCredentials(context.Background(), db.SetCredentialsParams{}) })
 )
 
 // statement is the text that a generated method sends.
