@@ -156,7 +156,7 @@ func New(options Options) (*Server, error) {
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
 	e.GET("/api/docs", explorer)
 	e.GET("/api/docs/*", explorer)
-	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
+	api.RegisterHandlersWithOptions(e, api.NewStrictHandler(all, []api.StrictMiddlewareFunc{streamLists}), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
 	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(live)); err != nil {
