@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
@@ -31,10 +30,6 @@ const (
 	maxSyncBytes = 32 << 20
 	// fetches is how many files are fetched at a time.
 	fetches = 8
-	// syncs is how many sources one server synchronizes or tries at a time, and
-	// callerSyncs how many of them for one account, so that others have places too.
-	syncs       = 4
-	callerSyncs = 2
 )
 
 // Limits bound what is kept, in bytes: it is listed whole, to every account.
@@ -66,11 +61,6 @@ type Syncer struct {
 	mu sync.Mutex
 	// callers are the places of each account that waits for one or has one.
 	callers map[int64]*callerSlots
-}
-
-type callerSlots struct {
-	slots chan struct{}
-	users int
 }
 
 // NewSyncer returns a syncer that fetches through the given client. connect opens
@@ -157,41 +147,6 @@ func (s *Syncer) lock(ctx context.Context, id int64) (unlock func(), err error) 
 		_ = conn.Close(context.WithoutCancel(ctx))
 		leave()
 	}, nil
-}
-
-// enter waits for a place on this server, first for one of the caller's: what
-// foreign servers send is held in memory.
-func (s *Syncer) enter(ctx context.Context) (leave func(), err error) {
-	id := caller.ActorFrom(ctx).AccountID
-	s.mu.Lock()
-	own := s.callers[id]
-	if own == nil {
-		own = &callerSlots{slots: make(chan struct{}, callerSyncs)}
-		s.callers[id] = own
-	}
-	own.users++
-	s.mu.Unlock()
-	var held []chan struct{}
-	leave = func() {
-		for _, slots := range held {
-			<-slots
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if own.users--; own.users == 0 {
-			delete(s.callers, id)
-		}
-	}
-	for _, slots := range []chan struct{}{own.slots, s.slots} {
-		select {
-		case slots <- struct{}{}:
-			held = append(held, slots)
-		case <-ctx.Done():
-			leave()
-			return nil, ctx.Err()
-		}
-	}
-	return leave, nil
 }
 
 // try lists what a URL delivers. Its errors are unusable, but for the end of

@@ -25,6 +25,7 @@ const (
 
 // Handlers are the operations of the tag entry.
 type Handlers struct {
+	reader    *tree.Reader
 	queries   *db.Queries
 	changes   *change.Changes
 	violation func(map[string]any) string
@@ -32,14 +33,23 @@ type Handlers struct {
 
 // New returns the operations over a database. violation names the first rule
 // of the contract that a new entry breaks; it is empty when there is none.
-func New(queries *db.Queries, changes *change.Changes, violation func(newEntry map[string]any) string) *Handlers {
-	return &Handlers{queries, changes, violation}
+func New(conn db.DBTX, changes *change.Changes, violation func(newEntry map[string]any) string) *Handlers {
+	return &Handlers{tree.NewReader(conn), db.New(conn), changes, violation}
 }
 
 // ListEntries answers what the caller can read, in the order of the tree.
 func (h *Handlers) ListEntries(ctx context.Context, _ api.ListEntriesRequestObject) (api.ListEntriesResponseObject, error) {
 	c := caller.From(ctx)
-	rows, err := h.queries.ListEntries(ctx, db.ListEntriesParams{AccountID: c.AccountID, Reach: c.Reach})
+	containers, count, shared := map[tree.Container][]*api.Entry{}, 0, words{}
+	err := tree.Each(ctx, h.reader, func(q *db.Queries) error {
+		_, err := q.ListEntries(ctx, db.ListEntriesParams{AccountID: c.AccountID, Reach: c.Reach})
+		return err
+	}, func(row db.ListEntriesRow) {
+		shared.share(&row.Icon, &row.Type, &row.Protocol, row.Renderer, row.Status)
+		entry, at := toAPI(row), tree.ContainerOf(row.OrganizationID, row.FolderID)
+		containers[at] = append(containers[at], &entry)
+		count++
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -48,25 +58,29 @@ func (h *Handlers) ListEntries(ctx context.Context, _ api.ListEntriesRequestObje
 	if err != nil {
 		return nil, err
 	}
-	entries := make(api.ListEntries200JSONResponse, 0, len(rows))
-	containers := make(map[tree.Container][]db.ListEntriesRow, len(order))
-	for len(rows) > 0 {
-		at, count := containerOf(rows[0]), 1
-		for count < len(rows) && containerOf(rows[count]) == at {
-			count++
-		}
-		containers[at], rows = rows[:count], rows[count:]
-	}
+	entries := make(api.ListEntries200JSONResponse, 0, count)
 	for _, at := range order {
-		for _, row := range containers[at] {
-			entries = append(entries, toAPI(row))
+		for _, entry := range containers[at] {
+			entries = append(entries, *entry)
 		}
 	}
 	return entries, nil
 }
 
-func containerOf(row db.ListEntriesRow) tree.Container {
-	return tree.ContainerOf(row.OrganizationID, row.FolderID)
+// words are texts that many rows have, each kept once.
+type words map[string]string
+
+func (w words) share(texts ...*string) {
+	for _, text := range texts {
+		if text == nil {
+			continue
+		}
+		if known, again := w[*text]; again {
+			*text = known
+			continue
+		}
+		w[*text] = *text
+	}
 }
 
 // ListEntryTree answers what the caller can read as a tree.
@@ -77,16 +91,29 @@ func (h *Handlers) ListEntryTree(ctx context.Context, _ api.ListEntryTreeRequest
 
 // Tree is what a caller can read, as clients draw it.
 func (h *Handlers) Tree(ctx context.Context, c *caller.Caller) ([]api.EntryNode, error) {
-	rows, err := h.queries.ListEntryTree(ctx, db.ListEntryTreeParams{AccountID: c.AccountID, Reach: c.Reach})
+	type placed struct {
+		organizationID, folderID *int64
+		node                     api.EntryNode
+	}
+	var nodes []placed
+	shared := words{}
+	err := tree.Each(ctx, h.reader, func(q *db.Queries) error {
+		_, err := q.ListEntryTree(ctx, db.ListEntryTreeParams{AccountID: c.AccountID, Reach: c.Reach})
+		return err
+	}, func(row db.ListEntryTreeRow) {
+		shared.share(&row.Icon, &row.Type, &row.Protocol, row.Renderer, row.Status)
+		nodes = append(nodes, placed{row.OrganizationID, row.FolderID, toNode(row)})
+	})
 	if err != nil {
 		return nil, err
 	}
+	// Read later than what lies in them, so that no entry's folder is missing.
 	t, err := tree.Load(ctx, h.queries, c)
 	if err != nil {
 		return nil, err
 	}
-	for _, row := range rows {
-		t.Add(row.OrganizationID, row.FolderID, toNode(row))
+	for _, n := range nodes {
+		t.Add(n.organizationID, n.folderID, n.node)
 	}
 	return t.Nodes(), nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -52,7 +53,7 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
-			if temporary, ok := err.(interface{ Temporary() bool }); ok && temporary.Temporary() {
+			if !errors.Is(err, net.ErrClosed) {
 				l.mu.Lock()
 				l.failed.log(l.log, "connections cannot be accepted", "error", err)
 				l.mu.Unlock()

@@ -87,7 +87,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		apikey.New(q, changes),
 		audit.New(q, changes),
 		device.New(q, changes),
-		entry.New(q, changes, rules(contract, "NewEntry")),
+		entry.New(o.Pool, changes, rules(contract, "NewEntry")),
 		folder.New(q, changes),
 		identity.New(q, changes, o.Vault),
 		organization.New(q, changes),

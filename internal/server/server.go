@@ -179,7 +179,7 @@ func New(options Options) (*Server, error) {
 	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
 	router.GET("/api/docs", explorer)
 	router.GET("/api/docs/*", explorer)
-	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, nil), api.RegisterHandlersOptions{
+	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, []api.StrictMiddlewareFunc{streamLists}), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
 	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(live)); err != nil {

@@ -52,6 +52,7 @@ var answerTypes = map[string]reflect.Type{
 	"IdentityMoved":               reflect.TypeFor[api.IdentityMoved](),
 	"Impersonation":               reflect.TypeFor[api.Impersonation](),
 	"Invitation":                  reflect.TypeFor[api.Invitation](),
+	"Limits":                      reflect.TypeFor[api.Limits](),
 	"Login":                       reflect.TypeFor[api.Login](),
 	"Me":                          reflect.TypeFor[api.Me](),
 	"Member":                      reflect.TypeFor[api.Member](),
