@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/contentsource"
@@ -34,6 +36,10 @@ type Options struct {
 	// Events, Changes, Syncer and Jobs are New's own, whatever they say here. So is Outbound
 	// where there is none; it reaches public addresses only.
 	server.Options
+	// Direct leads to the database past a pooler that may give each transaction
+	// another session, which listening, jobs and long locks cannot do with. It is
+	// Pool where there is none.
+	Direct *pgxpool.Pool
 	// JobDelay is how long periodic jobs wait after a start.
 	JobDelay time.Duration
 	// AuditRetentionDays are how long audit rows are kept; 0 is for ever.
@@ -49,6 +55,7 @@ type App struct {
 	Jobs   *job.Client
 
 	changes    *change.Changes
+	direct     *pgxpool.Pool
 	insertOnly bool
 }
 
@@ -58,13 +65,16 @@ func New(o Options) (*App, error) {
 	if o.Outbound == nil {
 		o.Outbound = outbound.New(nil)
 	}
+	if o.Direct == nil {
+		o.Direct = o.Pool
+	}
 	o.Events = event.NewLog(o.Pool, o.Log)
 	o.Changes = change.New(o.Pool, o.Events)
 	o.Changes.Limits = o.Limits
-	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Pool), o.Outbound, o.Log,
+	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Direct), o.Outbound, o.Log,
 		contentsource.Limits{Source: o.SourceBytes, All: o.SourcesBytes})
 	var err error
-	o.Jobs, err = job.New(o.Pool, o.Log, o.JobDelay,
+	o.Jobs, err = job.New(o.Direct, o.Log, o.JobDelay,
 		contentsource.Jobs(o.Syncer),
 		sweep.Jobs(o.Changes, o.SessionIdleDays, o.AuditRetentionDays),
 	)
@@ -75,7 +85,7 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, insertOnly: o.InsertOnly}, nil
+	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, direct: o.Direct, insertOnly: o.InsertOnly}, nil
 }
 
 // Run does what goes on besides requests while serve answers them. The end of the
@@ -96,7 +106,7 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var background sync.WaitGroup
-	background.Go(func() { a.Events.Run(running) })
+	background.Go(func() { a.Events.Run(running, a.direct) })
 	background.Go(func() { a.Server.Run(running) })
 
 	// Sockets that open from now on miss nothing. A database that is away just now

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,8 +29,54 @@ const (
 	silenceTime = 10 * time.Second
 )
 
-// OpenPool connects to a database as a server does.
+// session is what holds on each connection. It is not among the parameters that a
+// connection begins with: poolers refuse all but a few of those.
+var session = []string{
+	"statement_timeout = '30s'",
+	// Disks of today find a page nearly as fast as they read the next one; the
+	// usual 4 makes PostgreSQL read whole tables for an account's few rows.
+	"random_page_cost = 1.1",
+	"lock_timeout = '3s'",
+	"idle_in_transaction_session_timeout = '60s'",
+}
+
+// OpenPool connects to a database as a server does, or to a pooler that gives each
+// connection a session of its own.
 func OpenPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	config, err := configure(url)
+	if err != nil {
+		return nil, err
+	}
+	config.ConnConfig.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		_, err := conn.Exec(ctx, "set "+strings.Join(session, "; set ")).ReadAll()
+		return err
+	}
+	return open(ctx, config)
+}
+
+// OpenTransactionPool is OpenPool where a pooler may give each transaction another
+// session. What holds in one is set for the role, in this database and past the
+// pooler, whose later sessions begin with it. Statements are described once, and
+// not prepared.
+func OpenTransactionPool(ctx context.Context, url string, direct *pgxpool.Pool) (*pgxpool.Pool, error) {
+	config, err := configure(url)
+	if err != nil {
+		return nil, err
+	}
+	alter := "alter role " + pgx.Identifier{config.ConnConfig.User}.Sanitize() +
+		" in database " + pgx.Identifier{direct.Config().ConnConfig.Database}.Sanitize() + " set "
+	// Locked, as servers that start at once would fail over one row.
+	statements := "begin; select pg_advisory_xact_lock(hashtextextended('nexterm.role', 0)); " +
+		alter + strings.Join(session, "; "+alter) + "; commit"
+	if _, err := direct.Exec(ctx, statements, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return nil, fmt.Errorf("set the timeouts of the database's role: %w", err)
+	}
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	return open(ctx, config)
+}
+
+// configure is what connections of all kinds have in common.
+func configure(url string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
@@ -39,13 +86,11 @@ func OpenPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config.ConnConfig.DialFunc = (&net.Dialer{KeepAlive: silenceTime, Control: limitSilence}).DialContext
 	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler { return &watcher{conn: conn} }
 	config.ConnConfig.RuntimeParams["application_name"] = "nexterm"
-	config.ConnConfig.RuntimeParams["statement_timeout"] = "30s"
-	// Disks of today find a page nearly as fast as they read the next one; the
-	// usual 4 makes PostgreSQL read whole tables for an account's few rows.
-	config.ConnConfig.RuntimeParams["random_page_cost"] = "1.1"
-	config.ConnConfig.RuntimeParams["lock_timeout"] = "3s"
-	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60s"
 	config.ConnConfig.Tracer = telemetry.QueryTracer()
+	return config, nil
+}
+
+func open(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err)
@@ -81,8 +126,14 @@ func (w *watcher) HandleCancel(ctx context.Context) {
 // a limit.
 func patient(pool *pgxpool.Pool) func(context.Context) (*pgx.Conn, error) {
 	return func(ctx context.Context) (*pgx.Conn, error) {
-		config := pool.Config().ConnConfig
-		config.RuntimeParams["statement_timeout"], config.RuntimeParams["lock_timeout"] = "0", "0"
-		return pgx.ConnectConfig(ctx, config)
+		conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := conn.Exec(ctx, "set statement_timeout = 0; set lock_timeout = 0"); err != nil {
+			_ = conn.Close(context.WithoutCancel(ctx))
+			return nil, err
+		}
+		return conn, nil
 	}
 }

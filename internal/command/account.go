@@ -233,7 +233,7 @@ func operate(cmd *cobra.Command, create bool, task func(context.Context, *db.Que
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	if !attached { // else its schema is that server's business
-		if err := migrations.Up(ctx, d.pool, cmd.Root().Version, nil); err != nil {
+		if err := migrations.Up(ctx, d.direct, cmd.Root().Version, nil); err != nil {
 			return err
 		}
 	}

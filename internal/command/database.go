@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +15,9 @@ import (
 
 // database is the pool and, for the private one, the cluster behind it.
 type database struct {
-	pool    *pgxpool.Pool
+	pool *pgxpool.Pool
+	// direct is the pool, or leads past a pooler.
+	direct  *pgxpool.Pool
 	cluster *postgres.Cluster
 	// failed is closed when the private cluster has ended by itself.
 	failed <-chan struct{}
@@ -22,7 +25,11 @@ type database struct {
 
 func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*database, error) {
 	d := &database{}
-	url, err := settings.databaseURL()
+	url, err := settings.withPassword("DATABASE_URL", settings.DatabaseURL)
+	if err != nil {
+		return nil, err
+	}
+	direct, err := settings.withPassword("DATABASE_DIRECT_URL", settings.DatabaseDirectURL)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +43,18 @@ func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*da
 		}
 		url, d.failed = d.cluster.URL(), d.cluster.Done()
 	}
-	if d.pool, err = app.OpenPool(ctx, url); err != nil {
+	if d.direct, err = app.OpenPool(ctx, cmp.Or(direct, url)); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	switch {
+	case settings.DatabasePooler == "transaction":
+		d.pool, err = app.OpenTransactionPool(ctx, url, d.direct)
+	case direct != "":
+		d.pool, err = app.OpenPool(ctx, url)
+	default:
+		d.pool = d.direct
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
@@ -48,8 +66,10 @@ func (d *database) close() error {
 		return nil // the pool would wait for answers that do not come
 	default:
 	}
-	if d.pool != nil {
-		d.pool.Close()
+	for _, pool := range []*pgxpool.Pool{d.pool, d.direct} {
+		if pool != nil {
+			pool.Close()
+		}
 	}
 	if d.cluster == nil {
 		return nil

@@ -25,7 +25,7 @@ func migrateCommand() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
-			return migrations.Up(cmd.Context(), d.pool, cmd.Root().Version, log)
+			return migrations.Up(cmd.Context(), d.direct, cmd.Root().Version, log)
 		},
 	}
 }

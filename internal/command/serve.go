@@ -74,7 +74,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.close()) }()
-	if err := migrations.Up(ctx, database.pool, version, log); err != nil {
+	if err := migrations.Up(ctx, database.direct, version, log); err != nil {
 		return err
 	}
 	master, err := settings.masterKey()
@@ -100,6 +100,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 			PublicURLs: settings.PublicURLs, SessionIdleDays: settings.SessionIdleDays, Limits: settings.limits(),
 			SourceBytes: settings.SourceMiB << 20, SourcesBytes: settings.SourcesMiB << 20,
 		},
+		Direct:             database.direct,
 		JobDelay:           jobDelay,
 		AuditRetentionDays: settings.AuditRetentionDays,
 	})

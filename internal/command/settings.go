@@ -34,7 +34,9 @@ type Settings struct {
 	HTTPSPort            int               `env:"HTTPS_PORT" help:"also serve HTTPS on this port, with cert.pem and key.pem of DATA_DIR/certs"`
 	DataDir              string            `env:"DATA_DIR" help:"where the private database and the encryption key live (default ./data; for root /var/lib/nexterm, where the account that runs PostgreSQL cannot reach ./data)"`
 	DatabaseURL          string            `env:"DATABASE_URL" help:"use this PostgreSQL server instead of a private one"`
-	DatabasePasswordFile string            `env:"DATABASE_PASSWORD_FILE" help:"file with the password for DATABASE_URL"`
+	DatabasePooler       string            `env:"DATABASE_POOLER" help:"transaction, if DATABASE_URL leads to a PgBouncer that pools transactions (default session: PostgreSQL itself, or a pooler that pools sessions)"`
+	DatabaseDirectURL    string            `env:"DATABASE_DIRECT_URL" help:"the same database past the pooler, for what needs a session: news, jobs, locks and migrations"`
+	DatabasePasswordFile string            `env:"DATABASE_PASSWORD_FILE" help:"file with the password for DATABASE_URL and DATABASE_DIRECT_URL"`
 	PostgresBin          string            `env:"POSTGRES_BIN" help:"folder of PostgreSQL's programs for the private database (default: found by itself)"`
 	EncryptionKey        string            `env:"ENCRYPTION_KEY" help:"master key, 64 hexadecimal characters"`
 	EncryptionKeyFile    string            `env:"ENCRYPTION_KEY_FILE" help:"file with the master key (default DATA_DIR/encryption.key, created for a private database)"`
@@ -167,10 +169,23 @@ func (s Settings) check() error {
 	if s.DatabaseURL != "" && s.EncryptionKey == "" && s.EncryptionKeyFile == "" {
 		problems = append(problems, errors.New("with DATABASE_URL, set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE: all servers of one database share it"))
 	}
-	if url, err := s.databaseURL(); err != nil {
-		problems = append(problems, err)
-	} else if _, err := pgx.ParseConfig(url); err != nil {
-		problems = append(problems, fmt.Errorf("DATABASE_URL: %w", err))
+	for name, given := range map[string]string{"DATABASE_URL": s.DatabaseURL, "DATABASE_DIRECT_URL": s.DatabaseDirectURL} {
+		if given == "" && name == "DATABASE_DIRECT_URL" {
+			continue
+		}
+		if url, err := s.withPassword(name, given); err != nil {
+			problems = append(problems, err)
+		} else if _, err := pgx.ParseConfig(url); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	switch {
+	case s.DatabasePooler != "" && s.DatabasePooler != "session" && s.DatabasePooler != "transaction":
+		problems = append(problems, fmt.Errorf("DATABASE_POOLER: %q is neither session nor transaction", s.DatabasePooler))
+	case s.DatabasePooler == "transaction" && s.DatabaseDirectURL == "":
+		problems = append(problems, errors.New("DATABASE_POOLER: transaction needs DATABASE_DIRECT_URL"))
+	case s.DatabaseURL == "" && s.DatabasePooler+s.DatabaseDirectURL != "":
+		problems = append(problems, errors.New("DATABASE_POOLER and DATABASE_DIRECT_URL need DATABASE_URL"))
 	}
 	return errors.Join(problems...)
 }
@@ -249,18 +264,19 @@ func (s Settings) places() string {
 	return "data " + data + ", master key " + key
 }
 
-// databaseURL is DATABASE_URL with the password from its file.
-func (s Settings) databaseURL() (string, error) {
-	if s.DatabasePasswordFile == "" {
-		return s.DatabaseURL, nil
+// withPassword is the URL of a setting with the password from the file, and empty
+// where it is not set.
+func (s Settings) withPassword(name, given string) (string, error) {
+	if s.DatabasePasswordFile == "" || given == "" && name != "DATABASE_URL" {
+		return given, nil
 	}
 	password, err := os.ReadFile(s.DatabasePasswordFile)
 	if err != nil {
 		return "", fmt.Errorf("DATABASE_PASSWORD_FILE: %w", err)
 	}
-	u, err := url.Parse(s.DatabaseURL)
+	u, err := url.Parse(given)
 	if err != nil || u.User == nil {
-		return "", errors.New("DATABASE_PASSWORD_FILE needs a DATABASE_URL of the form postgres://user@host/database")
+		return "", fmt.Errorf("DATABASE_PASSWORD_FILE needs a %s of the form postgres://user@host/database", name)
 	}
 	u.User = url.UserPassword(u.User.Username(), strings.TrimSpace(string(password)))
 	return u.String(), nil

@@ -41,9 +41,7 @@ func TestSettingsWithNothingSet(t *testing.T) {
 	require.Equal(t, slog.LevelInfo, settings.LogLevel)
 	require.Equal(t, "text", settings.LogFormat)
 	require.False(t, settings.TrustProxy.Everybody())
-	url, err := settings.databaseURL()
-	require.NoError(t, err)
-	require.Empty(t, url, "a private database")
+	require.Empty(t, settings.DatabaseURL, "a private database")
 }
 
 func TestSettings(t *testing.T) {
@@ -69,13 +67,15 @@ func TestSettings(t *testing.T) {
 func TestProblemsAreReportedTogether(t *testing.T) {
 	setenv(t, map[string]string{
 		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "SHUTDOWN_DELAY": "3", "LOG_FORMAT": "xml",
+		"DATABASE_POOLER": "statement", "DATABASE_DIRECT_URL": "postgres://u@h:x/d",
 		"SESSION_IDLE_DAYS": "-1",
 		"ENCRYPTION_KEY":    someKey, "ENCRYPTION_KEY_FILE": "key",
 	})
 	_, err := readSettings()
 	require.Error(t, err)
 	for _, part := range []string{
-		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
+		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS",
+		`DATABASE_POOLER: "statement" is neither session nor transaction`, "DATABASE_DIRECT_URL: cannot parse", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
 	} {
 		require.ErrorContains(t, err, part)
 	}
@@ -88,11 +88,17 @@ func TestOneKeyForAllServersOfADatabase(t *testing.T) {
 	require.ErrorContains(t, err, "with DATABASE_URL, set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE")
 }
 
+func TestAPoolerOfTransactionsNeedsAWayPast(t *testing.T) {
+	setenv(t, map[string]string{"DATABASE_URL": "postgres://u@h/d", "ENCRYPTION_KEY": someKey, "DATABASE_POOLER": "transaction"})
+	_, err := readSettings()
+	require.EqualError(t, err, "DATABASE_POOLER: transaction needs DATABASE_DIRECT_URL")
+}
+
 func TestDatabasePasswordFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(file, []byte("p@ss/wo rd%\n"), 0o600))
 	settings := Settings{DatabaseURL: "postgres://user:old@host:5433/name?sslmode=require", DatabasePasswordFile: file}
-	url, err := settings.databaseURL()
+	url, err := settings.withPassword("DATABASE_URL", settings.DatabaseURL)
 	require.NoError(t, err)
 	require.Equal(t, "postgres://user:p%40ss%2Fwo%20rd%25@host:5433/name?sslmode=require", url)
 
@@ -101,10 +107,10 @@ func TestDatabasePasswordFile(t *testing.T) {
 		"postgres://host/name":     "DATABASE_PASSWORD_FILE needs a DATABASE_URL of the form postgres://user@host/database",
 		"host=x user=y password=z": "DATABASE_PASSWORD_FILE needs a DATABASE_URL of the form postgres://user@host/database",
 	} {
-		_, err := Settings{DatabaseURL: database, DatabasePasswordFile: file}.databaseURL()
+		_, err := Settings{DatabasePasswordFile: file}.withPassword("DATABASE_URL", database)
 		require.EqualError(t, err, message)
 	}
-	_, err = Settings{DatabaseURL: "postgres://u@h/d", DatabasePasswordFile: file + "x"}.databaseURL()
+	_, err = Settings{DatabasePasswordFile: file + "x"}.withPassword("DATABASE_URL", "postgres://u@h/d")
 	require.ErrorContains(t, err, "DATABASE_PASSWORD_FILE")
 }
 

@@ -45,7 +45,6 @@ const (
 // event comes once, and to all readers in one order. The price is that an event
 // waits for transactions that are older than its own.
 type Log struct {
-	pool    *pgxpool.Pool
 	queries *db.Queries
 	log     *slog.Logger
 
@@ -56,7 +55,7 @@ type Log struct {
 
 // NewLog returns the log of a database. Run makes its readers quick.
 func NewLog(pool *pgxpool.Pool, log *slog.Logger) *Log {
-	return &Log{pool: pool, queries: db.New(pool), log: log, readers: map[chan struct{}]struct{}{}}
+	return &Log{queries: db.New(pool), log: log, readers: map[chan struct{}]struct{}{}}
 }
 
 // Announce tells the readers of all servers, shortly, that there is news. It is
@@ -166,12 +165,13 @@ func (l *Log) step(ctx context.Context, at **position, deliver func([]Committed,
 }
 
 // Run listens for announcements until the context ends, and again after a lost
-// connection. Without it, readers find their events by their own interval.
-func (l *Log) Run(ctx context.Context) {
+// connection, which is made as those of the pool are. Without it, readers find
+// their events by their own interval.
+func (l *Log) Run(ctx context.Context, pool *pgxpool.Pool) {
 	retry := firstRetry
 	for {
 		began := time.Now()
-		err := l.listen(ctx)
+		err := l.listen(ctx, pool)
 		if ctx.Err() != nil {
 			return
 		}
@@ -188,8 +188,8 @@ func (l *Log) Run(ctx context.Context) {
 	}
 }
 
-func (l *Log) listen(ctx context.Context) error {
-	config := l.pool.Config().ConnConfig
+func (l *Log) listen(ctx context.Context, pool *pgxpool.Pool) error {
+	config := pool.Config().ConnConfig
 	config.RuntimeParams["application_name"] = "nexterm events"
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {

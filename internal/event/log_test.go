@@ -45,12 +45,12 @@ func follow(t *testing.T, log *event.Log) <-chan int64 {
 	return seen
 }
 
-func listen(t *testing.T, log *event.Log) {
+func listen(t *testing.T, log *event.Log, pool *pgxpool.Pool) {
 	t.Helper()
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(func() { cancel(); <-done })
-	go func() { log.Run(ctx); close(done) }()
+	go func() { log.Run(ctx, pool); close(done) }()
 }
 
 // write adds an event in a transaction that the caller ends.
@@ -82,7 +82,7 @@ func TestAYoungerCommitWaitsForItsElders(t *testing.T) {
 	t.Parallel()
 	pool := testdb.New(t)
 	log := newLog(pool)
-	listen(t, log)
+	listen(t, log, pool)
 	one, other := follow(t, log), follow(t, newLog(pool))
 
 	elder, younger, youngest := begin(t, pool), begin(t, pool), begin(t, pool)
@@ -111,7 +111,7 @@ func TestAnElderThatIsRolledBackHoldsNothingBack(t *testing.T) {
 	t.Parallel()
 	pool := testdb.New(t)
 	log := newLog(pool)
-	listen(t, log)
+	listen(t, log, pool)
 	seen := follow(t, log)
 	elder, younger := begin(t, pool), begin(t, pool)
 	write(t, elder, 1)
@@ -131,7 +131,7 @@ func TestAllReadersSeeOneOrder(t *testing.T) {
 	logs := []*event.Log{newLog(pool), newLog(pool), newLog(pool)}
 	var readers []<-chan int64
 	for _, log := range logs {
-		listen(t, log)
+		listen(t, log, pool)
 		readers = append(readers, follow(t, log))
 	}
 	var writing sync.WaitGroup
@@ -179,7 +179,7 @@ func TestOtherDatabasesHoldNothingBack(t *testing.T) {
 	t.Parallel()
 	pool, elsewhere := testdb.New(t), testdb.New(t)
 	log := newLog(pool)
-	listen(t, log)
+	listen(t, log, pool)
 	seen := follow(t, log)
 	tx := begin(t, elsewhere)
 	_, err := tx.Exec(t.Context(), `select pg_current_xact_id()`)
@@ -197,7 +197,7 @@ func TestWhatNobodyAnnouncesIsFound(t *testing.T) {
 	t.Parallel()
 	pool := testdb.New(t)
 	log := newLog(pool)
-	listen(t, log)
+	listen(t, log, pool)
 	seen := follow(t, log)
 	time.Sleep(100 * time.Millisecond)
 	tx := begin(t, pool)
@@ -210,7 +210,7 @@ func TestPagesAreReadToTheEnd(t *testing.T) {
 	t.Parallel()
 	pool := testdb.New(t)
 	log := newLog(pool)
-	listen(t, log)
+	listen(t, log, pool)
 	seen := follow(t, log)
 	tx := begin(t, pool)
 	_, err := tx.Exec(t.Context(), `insert into events (actor, action, scope, resource_id) select 'system', 'tag.create', 0, n from generate_series(1, 2500) n`)
@@ -226,7 +226,7 @@ func TestALostConnectionLosesNothing(t *testing.T) {
 	t.Parallel()
 	pool := testdb.New(t)
 	log := newLog(pool)
-	listen(t, log)
+	listen(t, log, pool)
 	seen := follow(t, log)
 	for resource := range int64(3) {
 		_, err := pool.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
@@ -269,7 +269,7 @@ func TestEventsCarryWhoDidWhat(t *testing.T) {
 	t.Parallel()
 	pool := testdb.New(t)
 	log := newLog(pool)
-	listen(t, log)
+	listen(t, log, pool)
 	seen := make(chan event.Committed, 1)
 	ready := make(chan struct{})
 	done := make(chan struct{})
