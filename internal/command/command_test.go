@@ -5,6 +5,7 @@ package command
 import (
 	"bufio"
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asNexterm) != "" {
 		Execute("0.0.0-test")
 		return
+	}
+	// They mostly wait, for programs that start and stop.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/testdb"
 )
 
 func TestHTTPS(t *testing.T) {
@@ -38,8 +40,8 @@ func TestHTTPS(t *testing.T) {
 	port := free.Addr().(*net.TCPAddr).Port
 	require.NoError(t, free.Close())
 
-	command := nexterm(t, dir, "serve")
-	command.Env = append(command.Env, fmt.Sprint("HTTPS_PORT=", port))
+	command := nexterm(t, testdb.URL(t), "serve")
+	command.Env = append(command.Env, fmt.Sprint("HTTPS_PORT=", port), "DATA_DIR="+dir)
 	command.Stderr = os.Stderr
 	url, _ := ready(t, command)
 	hsts := func(url string) string {

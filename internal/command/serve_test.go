@@ -116,36 +116,34 @@ func TestAMissingMasterKeyIsNotReplaced(t *testing.T) {
 // A supervisor starts all of it again; a server without a database is no use.
 func TestTheEndOfThePrivateDatabaseIsTheServers(t *testing.T) {
 	t.Parallel()
-	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGINT} {
-		dir := dataDir(t)
-		command := nexterm(t, dir, "serve")
-		var errs bytes.Buffer
-		command.Stderr = &errs
-		output, err := command.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, command.Start())
-		for lines := bufio.NewScanner(output); lines.Scan() && !strings.Contains(lines.Text(), "is ready"); {
-		}
-		text, err := os.ReadFile(filepath.Join(dir, "postgres", "data", "postmaster.pid"))
-		require.NoError(t, err)
-		pid, err := strconv.Atoi(strings.Split(string(text), "\n")[0])
-		require.NoError(t, err)
-		if signal == syscall.SIGKILL {
-			// Its process goes on after the postmaster's end, and holds its output open.
-			url, err := postgres.Attach(t.Context(), dir)
-			require.NoError(t, err)
-			conn, err := pgx.Connect(t.Context(), url)
-			require.NoError(t, err)
-			busy, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			_, err = conn.Exec(busy, "do $$ declare n int := 0; begin for i in 1..60000000 loop n := n + 1; end loop; end $$")
-			cancel()
-			require.Error(t, err)
-		}
-		began := time.Now()
-		require.NoError(t, syscall.Kill(pid, signal))
-		_, _ = io.Copy(io.Discard, output)
-		require.Error(t, command.Wait())
-		require.Contains(t, errs.String(), "nexterm: the private database has ended")
-		require.Less(t, time.Since(began), 2*time.Second, errs.String())
+	dir := dataDir(t)
+	command := nexterm(t, dir, "serve")
+	var errs bytes.Buffer
+	command.Stderr = &errs
+	output, err := command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start())
+	for lines := bufio.NewScanner(output); lines.Scan() && !strings.Contains(lines.Text(), "is ready"); {
 	}
+	text, err := os.ReadFile(filepath.Join(dir, "postgres", "data", "postmaster.pid"))
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.Split(string(text), "\n")[0])
+	require.NoError(t, err)
+	// The process of a busy session goes on after the postmaster's end, and holds its
+	// output open.
+	url, err := postgres.Attach(t.Context(), dir)
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	busy, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	_, err = conn.Exec(busy, "do $$ declare n int := 0; begin for i in 1..60000000 loop n := n + 1; end loop; end $$")
+	cancel()
+	require.Error(t, err)
+
+	began := time.Now()
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	_, _ = io.Copy(io.Discard, output)
+	require.Error(t, command.Wait())
+	require.Contains(t, errs.String(), "nexterm: the private database has ended")
+	require.Less(t, time.Since(began), 4*time.Second, "it takes one, on a machine that does nothing else")
 }

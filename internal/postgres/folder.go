@@ -70,7 +70,7 @@ func openFolder(dataDir string, progress func(string)) (*folder, error) {
 		// A data directory that is nobody else's may get another group.
 		if at != "" && at == filepath.Dir(path) && mine(at) {
 			progress("letting the account " + f.account.name + " through " + at + " by its group")
-			if err := errors.Join(os.Chown(at, -1, f.account.gid), os.Chmod(at, 0o710)); err != nil {
+			if err := errors.Join(os.Chown(at, -1, f.account.gid), os.Chmod(at, 0o710)); err != nil { //nolint:gosec // a folder, which a group only passes
 				return nil, fmt.Errorf("open the data directory to the account %s: %w", f.account.name, err)
 			}
 			at = f.account.blockedAt(path)
