@@ -10,26 +10,31 @@ where p.is_internal
   and p.enabled;
 
 -- name: CreateSession :one
--- No row: the account is gone, also when that becomes true only now.
-insert into sessions (account_id, impersonator_id, token_hash, ip, user_agent)
-select a.id, sqlc.narg(impersonator_id)::bigint, @token_hash, sqlc.narg(ip)::text, @user_agent
-from accounts a
-where a.id = @account_id
-for key share
-returning id;
-
--- name: DeleteOldestSessions :many
--- Those that were used least recently, but for so many. Impersonations are not
--- the account's own.
-delete
-from sessions
-where id in (select s.id
-             from sessions s
-             where s.account_id = @account_id
-               and s.impersonator_id is null
-             order by s.last_activity desc, s.id desc
-             offset @most::bigint)
-returning id;
+-- No row: the account is gone or, where one is given, the password another one by
+-- now, also when that becomes true only at this moment. Of the
+-- account's own sessions those that were used least recently end, so that it has
+-- so many; 0 ends none.
+with account as (select a.id
+                 from accounts a
+                 where a.id = @account_id
+                   and (sqlc.narg(password_hash)::text is null or a.password_hash = sqlc.narg(password_hash)::text)
+                 for key share),
+     ended as (
+         delete from sessions
+             where id in (select s.id
+                          from (select own.id,
+                                       row_number() over (order by own.last_activity desc, own.id desc) as place
+                                from sessions own
+                                         join account on account.id = own.account_id
+                                where own.impersonator_id is null) s
+                          where s.place >= @most::bigint
+                            and @most::bigint > 0)
+             returning id)
+insert
+into sessions (account_id, impersonator_id, token_hash, ip, user_agent)
+select account.id, sqlc.narg(impersonator_id)::bigint, @token_hash, sqlc.narg(ip)::text, @user_agent
+from account
+returning id, (select coalesce(array_agg(e.id), '{}') from ended e)::bigint[] as ended;
 
 -- name: Logout :one
 delete
@@ -47,13 +52,6 @@ order by last_activity desc, id desc;
 select id
 from accounts
 where id = @account_id for update;
-
--- name: LockPassword :one
--- No row: the password is another one by now.
-select id
-from accounts
-where id = @id
-  and password_hash = @password_hash for key share;
 
 -- name: EndSessions :many
 -- The account's own, and those in which it acts as another one, but for one.

@@ -9,52 +9,17 @@ import (
 	"context"
 )
 
-const measureOwner = `-- name: MeasureOwner :many
-select k.kind::text as kind,
-       (case k.kind
-            when 'entries' then (select count(*) from entries where scope = $1::bigint)
-            when 'configBytes' then (select coalesce(sum(config_size), 0) from entries where scope = $1::bigint)
-            when 'folders' then (select count(*) from folders where scope = $1::bigint)
-            when 'identities' then (select count(*) from identities where scope = $1::bigint)
-            when 'scripts' then (select count(*) from scripts where scope = $1::bigint)
-            when 'snippets' then (select count(*) from snippets where scope = $1::bigint)
-            when 'organizations'
-                then (select count(*) from organization_members where account_id = $1::bigint and role = 'owner')
-            when 'deviceCodes'
-                then (select count(*)
-                      from device_codes
-                      where created_by_account_id = $1::bigint and claimed_at is null and expires_at > now())
-           end)::bigint as size
-from unnest($2::text[]) as k (kind)
+const checkLimits = `-- name: CheckLimits :exec
+select check_limits($1, $2::text[], $3::bigint[])
 `
 
-type MeasureOwnerParams struct {
-	Scope int64
+type CheckLimitsParams struct {
+	Owner int64
 	Kinds []string
+	Most  []int64
 }
 
-type MeasureOwnerRow struct {
-	Kind string
-	Size int64
-}
-
-// every owner: how much of each kind an owner has, for a change that has added to it
-func (q *Queries) MeasureOwner(ctx context.Context, arg MeasureOwnerParams) ([]MeasureOwnerRow, error) {
-	rows, err := q.db.Query(ctx, measureOwner, arg.Scope, arg.Kinds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []MeasureOwnerRow{}
-	for rows.Next() {
-		var i MeasureOwnerRow
-		if err := rows.Scan(&i.Kind, &i.Size); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+func (q *Queries) CheckLimits(ctx context.Context, arg CheckLimitsParams) error {
+	_, err := q.db.Exec(ctx, checkLimits, arg.Owner, arg.Kinds, arg.Most)
+	return err
 }

@@ -11,12 +11,27 @@ import (
 )
 
 const createSession = `-- name: CreateSession :one
-insert into sessions (account_id, impersonator_id, token_hash, ip, user_agent)
-select a.id, $1::bigint, $2, $3::text, $4
-from accounts a
-where a.id = $5
-for key share
-returning id
+with account as (select a.id
+                 from accounts a
+                 where a.id = $5
+                   and ($6::text is null or a.password_hash = $6::text)
+                 for key share),
+     ended as (
+         delete from sessions
+             where id in (select s.id
+                          from (select own.id,
+                                       row_number() over (order by own.last_activity desc, own.id desc) as place
+                                from sessions own
+                                         join account on account.id = own.account_id
+                                where own.impersonator_id is null) s
+                          where s.place >= $7::bigint
+                            and $7::bigint > 0)
+             returning id)
+insert
+into sessions (account_id, impersonator_id, token_hash, ip, user_agent)
+select account.id, $1::bigint, $2, $3::text, $4
+from account
+returning id, (select coalesce(array_agg(e.id), '{}') from ended e)::bigint[] as ended
 `
 
 type CreateSessionParams struct {
@@ -25,59 +40,32 @@ type CreateSessionParams struct {
 	IP             *string
 	UserAgent      string
 	AccountID      int64
+	PasswordHash   *string
+	Most           int64
 }
 
-// No row: the account is gone, also when that becomes true only now.
-func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) (int64, error) {
+type CreateSessionRow struct {
+	ID    int64
+	Ended []int64
+}
+
+// No row: the account is gone or, where one is given, the password another one by
+// now, also when that becomes true only at this moment. Of the
+// account's own sessions those that were used least recently end, so that it has
+// so many; 0 ends none.
+func (q *Queries) CreateSession(ctx context.Context, arg CreateSessionParams) (CreateSessionRow, error) {
 	row := q.db.QueryRow(ctx, createSession,
 		arg.ImpersonatorID,
 		arg.TokenHash,
 		arg.IP,
 		arg.UserAgent,
 		arg.AccountID,
+		arg.PasswordHash,
+		arg.Most,
 	)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
-}
-
-const deleteOldestSessions = `-- name: DeleteOldestSessions :many
-delete
-from sessions
-where id in (select s.id
-             from sessions s
-             where s.account_id = $1
-               and s.impersonator_id is null
-             order by s.last_activity desc, s.id desc
-             offset $2::bigint)
-returning id
-`
-
-type DeleteOldestSessionsParams struct {
-	AccountID int64
-	Most      int64
-}
-
-// Those that were used least recently, but for so many. Impersonations are not
-// the account's own.
-func (q *Queries) DeleteOldestSessions(ctx context.Context, arg DeleteOldestSessionsParams) ([]int64, error) {
-	rows, err := q.db.Query(ctx, deleteOldestSessions, arg.AccountID, arg.Most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []int64{}
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	var i CreateSessionRow
+	err := row.Scan(&i.ID, &i.Ended)
+	return i, err
 }
 
 const deleteSession = `-- name: DeleteSession :one
@@ -258,26 +246,6 @@ func (q *Queries) ListSessions(ctx context.Context, accountID int64) ([]ListSess
 		return nil, err
 	}
 	return items, nil
-}
-
-const lockPassword = `-- name: LockPassword :one
-select id
-from accounts
-where id = $1
-  and password_hash = $2 for key share
-`
-
-type LockPasswordParams struct {
-	ID           int64
-	PasswordHash string
-}
-
-// No row: the password is another one by now.
-func (q *Queries) LockPassword(ctx context.Context, arg LockPasswordParams) (int64, error) {
-	row := q.db.QueryRow(ctx, lockPassword, arg.ID, arg.PasswordHash)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
 }
 
 const lockSignIns = `-- name: LockSignIns :exec

@@ -44,9 +44,9 @@ type explainer struct {
 
 var errExplained = errors.New("explained, not run")
 
-// Query keeps two plans: for these arguments, and for any, which is what a
+// explain keeps two plans: for these arguments, and for any, which is what a
 // statement that is asked often gets.
-func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+func (e *explainer) explain(ctx context.Context, sql string, args ...any) {
 	e.plan = ""
 	e.err = e.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
 		asked, err := conn.Conn().Prepare(ctx, "asked", sql)
@@ -55,27 +55,31 @@ func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 		}
 		none := "(" + strings.TrimPrefix(strings.Repeat(", null", len(asked.ParamOIDs)), ", ") + ")"
 		_, err = conn.Exec(ctx, "set plan_cache_mode = force_generic_plan")
-		for _, explain := range []func() (pgx.Rows, error){
+		for _, ask := range []func() (pgx.Rows, error){
 			func() (pgx.Rows, error) { return conn.Query(ctx, "explain "+sql, args...) },
 			func() (pgx.Rows, error) { return conn.Query(ctx, "explain execute asked"+none) },
 		} {
-			rows, _ := explain() // the error comes with the rows
+			rows, _ := ask() // the error comes with the rows
 			lines, failed := pgx.CollectRows(rows, pgx.RowTo[string])
 			e.plan += strings.Join(lines, "\n") + "\n"
 			err = errors.Join(err, failed)
 		}
 		return errors.Join(err, conn.Conn().Deallocate(ctx, "asked"))
 	})
+}
+
+func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	e.explain(ctx, sql, args...)
 	return nil, errExplained
 }
 
 func (e *explainer) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	_, err := e.Query(ctx, sql, args...)
-	return pgconn.CommandTag{}, err
+	e.explain(ctx, sql, args...)
+	return pgconn.CommandTag{}, errExplained
 }
 
 func (e *explainer) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	_, _ = e.Query(ctx, sql, args...)
+	e.explain(ctx, sql, args...)
 	return e
 }
 

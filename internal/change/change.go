@@ -116,11 +116,11 @@ func (c *Changes) try(ctx context.Context, touch Touch, rule func(*Tx) error) er
 		return err
 	}
 	if len(tx.told) == 0 {
-		return t.commit(ctx)
+		return c.Limits.orReached(t.commit(ctx))
 	}
 	t.last = true
 	if err := tx.store(ctx); err != nil {
-		return err
+		return c.Limits.orReached(err)
 	}
 	c.events.Announce()
 	return nil

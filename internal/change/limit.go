@@ -2,7 +2,10 @@ package change
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
@@ -52,25 +55,23 @@ func (l Limits) Reached(kind Kind) error {
 	return fail.Conflict(fmt.Sprintf("%s limit reached (%d)", labels[kind], l.Of(kind)))
 }
 
-// Within fails when an owner has more than it can have. It comes last in a rule that
-// has added something: other changes that add to the same owner's wait for it, and
-// then count what this one has added.
+// Within fails the change when an owner has more than it can have. A rule that adds
+// something says so; it is looked after once all of the rule is done.
 func (tx *Tx) Within(ctx context.Context, owner caller.Owner, kinds ...Kind) error {
-	if err := tx.LockOrder(ctx, fmt.Sprintf("limits %d", owner)); err != nil {
-		return err
+	limits := db.CheckLimitsParams{Owner: int64(owner)}
+	for _, kind := range kinds {
+		limits.Kinds = append(limits.Kinds, string(kind))
+		limits.Most = append(limits.Most, tx.Limits.Of(kind))
 	}
-	names := make([]string, len(kinds))
-	for i, kind := range kinds {
-		names[i] = string(kind)
+	return tx.Defer(func(q *db.Queries) error { return q.CheckLimits(ctx, limits) })
+}
+
+// orReached is the refusal that the database's check of the limits stands for, if it
+// is what has failed.
+func (l Limits) orReached(err error) error {
+	var failed *pgconn.PgError
+	if errors.As(err, &failed) && failed.Code == "NX409" {
+		return l.Reached(Kind(failed.Message))
 	}
-	rows, err := tx.MeasureOwner(ctx, db.MeasureOwnerParams{Scope: int64(owner), Kinds: names})
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		if row.Size > tx.Limits.Of(Kind(row.Kind)) {
-			return tx.Limits.Reached(Kind(row.Kind))
-		}
-	}
-	return nil
+	return err
 }

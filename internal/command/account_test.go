@@ -175,7 +175,7 @@ func TestAccountsOfADatabaseServer(t *testing.T) {
 		{"", `password is not allowed to be empty`, []string{"create", "ada2", "--password-stdin"}},
 		{strings.Repeat("p", 151), `password length must be less than or equal to 150 characters long`, []string{"password", "ada", "--password-stdin"}},
 		{"pass\x00word", `password is not text`, []string{"password", "ada", "--password-stdin"}},
-		{"password", `there is no account "Ada"`, []string{"password", "Ada", "--password-stdin"}},
+		{"password", `there is no account "Eve"`, []string{"password", "Eve", "--password-stdin"}},
 		{"", `there is no account "grace"`, []string{"disable-totp", "grace"}},
 		{"password", `there is no terminal to ask for the password; use --password-stdin`, []string{"create", "grace"}},
 		{"password", `accepts 1 arg(s), received 0`, []string{"create"}},

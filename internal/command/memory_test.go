@@ -50,7 +50,7 @@ func TestLongListsTakeLittleMemory(t *testing.T) {
 	_ = answer.Body.Close()
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
-	defer conn.Close(t.Context())
+	defer func() { _ = conn.Close(t.Context()) }()
 	_, err = conn.Exec(t.Context(), `insert into entries (account_id, type, name, config, rank)
 		select a.id, 'server', 'entry ' || n, jsonb_build_object('ip', '192.0.2.1', 'protocol', 'ssh', 'port', 22, 'notes', repeat('x', 200)), n
 		from accounts a, generate_series(1, 50000) n`)

@@ -19,7 +19,7 @@ const (
 	// compressedFrom is the length from which compression pays, in bytes.
 	compressedFrom = 1 << 10
 	// taggedUpTo bounds what is held of an answer until it is known whole, in bytes.
-	taggedUpTo = 4 << 20
+	taggedUpTo = 1 << 20
 )
 
 // heads routes HEAD wherever it routes GET. The HTTP server leaves the bodies out.

@@ -93,10 +93,7 @@ func (h *Handlers) open(ctx context.Context, account db.LoginRow, given *api.Log
 				return err
 			}
 		}
-		if _, err := tx.LockPassword(ctx, db.LockPasswordParams{ID: account.ID, PasswordHash: account.PasswordHash}); err != nil {
-			return fail.OnNoRows(err, errRefused)
-		}
-		token, err = signin.Open(ctx, tx, account.ID, signin.ByPassword)
+		token, err = signin.OpenByPassword(ctx, tx, account.ID, account.PasswordHash)
 		return fail.OnNoRows(err, errRefused)
 	})
 	return token, err

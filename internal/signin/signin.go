@@ -32,21 +32,32 @@ const (
 // request's log line names the account, and so does the change as its actor.
 // An account that is gone by now opens none: pgx.ErrNoRows.
 func Open(ctx context.Context, tx *change.Tx, accountID int64, method Method) (string, error) {
+	return open(ctx, tx, accountID, nil, method)
+}
+
+// OpenByPassword is Open for who has proved to know the password with this hash. One
+// that is another one by now opens none: pgx.ErrNoRows.
+func OpenByPassword(ctx context.Context, tx *change.Tx, accountID int64, hash string) (string, error) {
+	return open(ctx, tx, accountID, &hash, ByPassword)
+}
+
+func open(ctx context.Context, tx *change.Tx, accountID int64, passwordHash *string, method Method) (string, error) {
 	client := caller.ClientFrom(ctx)
 	token := vault.NewSessionToken()
-	id, err := tx.CreateSession(ctx, db.CreateSessionParams{
-		AccountID: accountID, TokenHash: vault.HashToken(token), IP: &client.IP, UserAgent: client.Agent("None"),
+	session, err := tx.CreateSession(ctx, db.CreateSessionParams{
+		AccountID: accountID, PasswordHash: passwordHash, TokenHash: vault.HashToken(token), IP: &client.IP, UserAgent: client.Agent("None"),
+		Most: tx.Limits.Of(change.Sessions),
 	})
 	if err != nil {
 		return "", err
 	}
-	tx.Actor = caller.Actor{Kind: caller.BySession, AccountID: accountID, SessionID: id}
+	tx.Actor = caller.Actor{Kind: caller.BySession, AccountID: accountID, SessionID: session.ID}
 	tx.Record(event.Event{
-		Action: event.SessionCreate, Owner: caller.Account(accountID), ResourceID: id,
+		Action: event.SessionCreate, Owner: caller.Account(accountID), ResourceID: session.ID,
 		Details: event.Details{"method": method},
 	})
-	if err := endOldest(ctx, tx, accountID); err != nil {
-		return "", err
+	for _, id := range session.Ended {
+		tx.Record(event.SessionEnd(accountID, id, nil))
 	}
 	caller.SignedIn(ctx, accountID)
 	return token, tx.Defer(func(q *db.Queries) error { return ratelimit.HandBack(ctx, q) })
@@ -62,15 +73,6 @@ func EndSessions(ctx context.Context, tx *change.Tx, accountID, kept int64) erro
 	ended, err := tx.EndSessions(ctx, db.EndSessionsParams{AccountID: accountID, Kept: kept})
 	for _, s := range ended {
 		tx.Record(event.SessionEnd(s.AccountID, s.ID, s.ImpersonatorID))
-	}
-	return err
-}
-
-// endOldest makes room for a new session.
-func endOldest(ctx context.Context, tx *change.Tx, accountID int64) error {
-	ids, err := tx.DeleteOldestSessions(ctx, db.DeleteOldestSessionsParams{AccountID: accountID, Most: tx.Limits.Of(change.Sessions)})
-	for _, id := range ids {
-		tx.Record(event.SessionEnd(accountID, id, nil))
 	}
 	return err
 }

@@ -21,7 +21,7 @@ func (h *Handlers) ImpersonateUser(ctx context.Context, request api.ImpersonateU
 		if err != nil {
 			return err
 		}
-		id, err := tx.CreateSession(ctx, db.CreateSessionParams{
+		session, err := tx.CreateSession(ctx, db.CreateSessionParams{
 			AccountID: target.ID, ImpersonatorID: &impersonator, TokenHash: vault.HashToken(token),
 			UserAgent: caller.ClientFrom(ctx).Agent("None"),
 		})
@@ -29,7 +29,7 @@ func (h *Handlers) ImpersonateUser(ctx context.Context, request api.ImpersonateU
 			return err
 		}
 		tx.Record(event.Event{
-			Action: event.ImpersonationBegin, Owner: caller.Account(target.ID), ResourceID: id,
+			Action: event.ImpersonationBegin, Owner: caller.Account(target.ID), ResourceID: session.ID,
 			Details: event.Details{"name": target.Username},
 		})
 		return nil

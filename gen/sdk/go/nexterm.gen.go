@@ -6289,8 +6289,8 @@ type ClientInterface interface {
 	// SyncSource Synchronize a source and wait
 	//
 	// Fetches what is new or changed and drops what is no longer listed, in one transaction. Two
-	// synchronizations of one source never overlap: the second waits. At most 64 MiB are kept of a source;
-	// what is more is left out.
+	// synchronizations of one source never overlap: the second waits. What is more than the server
+	// keeps of a source (8 MiB) and of all together (32 MiB), unless it is set otherwise, is left out.
 	//
 	// Corresponds with POST /api/sources/{sourceId}/sync (the `SyncSource` operationId).
 	SyncSource(ctx context.Context, sourceID SourceID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -9768,8 +9768,8 @@ func (c *Client) UpdateSource(ctx context.Context, sourceID SourceID, body Updat
 // SyncSource Synchronize a source and wait
 //
 // Fetches what is new or changed and drops what is no longer listed, in one transaction. Two
-// synchronizations of one source never overlap: the second waits. At most 64 MiB are kept of a source;
-// what is more is left out.
+// synchronizations of one source never overlap: the second waits. What is more than the server
+// keeps of a source (8 MiB) and of all together (32 MiB), unless it is set otherwise, is left out.
 //
 // Corresponds with POST /api/sources/{sourceId}/sync (the `SyncSource` operationId).
 func (c *Client) SyncSource(ctx context.Context, sourceID SourceID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -17212,8 +17212,8 @@ type ClientWithResponsesInterface interface {
 	// SyncSourceWithResponse Synchronize a source and wait
 	//
 	// Fetches what is new or changed and drops what is no longer listed, in one transaction. Two
-	// synchronizations of one source never overlap: the second waits. At most 64 MiB are kept of a source;
-	// what is more is left out.
+	// synchronizations of one source never overlap: the second waits. What is more than the server
+	// keeps of a source (8 MiB) and of all together (32 MiB), unless it is set otherwise, is left out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -32815,8 +32815,8 @@ func (c *ClientWithResponses) UpdateSourceWithResponse(ctx context.Context, sour
 // SyncSourceWithResponse Synchronize a source and wait
 //
 // Fetches what is new or changed and drops what is no longer listed, in one transaction. Two
-// synchronizations of one source never overlap: the second waits. At most 64 MiB are kept of a source;
-// what is more is left out.
+// synchronizations of one source never overlap: the second waits. What is more than the server
+// keeps of a source (8 MiB) and of all together (32 MiB), unless it is set otherwise, is left out.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -21,7 +21,7 @@ func TestReadersWhoDoNotReadAreCut(t *testing.T) {
 		select $1, n, repeat('x', 1 << 20) from generate_series(1, 16) n`, s.Owner.AccountID)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	require.NoError(t, err)
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
 	require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4096))
 	_, err = fmt.Fprintf(conn, "GET /api/scripts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", s.Owner.Token)
 	require.NoError(t, err)
