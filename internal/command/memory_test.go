@@ -1,4 +1,6 @@
-//go:build linux
+//go:build linux && !race
+
+// The race detector takes memory of its own.
 
 package command
 

@@ -101,21 +101,28 @@ func TestPgBouncer(t *testing.T) {
 			database := testdb.URL(t)
 			sessions := map[string]int{"session": 60, "transaction": 5}[mode]
 			pooler := pgbouncer(t, database, mode, sessions)
-			var log bytes.Buffer
+			log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+			require.NoError(t, err)
+			defer func() { _ = log.Close() }()
+			logged := func() string {
+				text, err := os.ReadFile(log.Name())
+				require.NoError(t, err)
+				return string(text)
+			}
 			program := func(args ...string) *exec.Cmd {
 				command := nexterm(t, pooler, args...)
 				command.Env = append(command.Env, "ALLOW_OUTBOUND=127.0.0.1")
 				if mode == "transaction" {
 					command.Env = append(command.Env, "DATABASE_POOLER=transaction", "DATABASE_DIRECT_URL="+database)
 				}
-				command.Stderr = &log
+				command.Stderr = log
 				return command
 			}
 			one, stopOne := ready(t, program("serve"))
 			two, stopTwo := ready(t, program("serve"))
 			create := program("account", "create", "ada", "--password-stdin")
 			create.Stdin = strings.NewReader("password")
-			require.NoError(t, create.Run(), log.String())
+			require.NoError(t, create.Run(), logged())
 			_, token := signIn(t, one, "ada", "password")
 
 			// Changes are heard of by the other server sooner than it looks by itself.
@@ -181,7 +188,7 @@ func TestPgBouncer(t *testing.T) {
 			}
 			stopOne()
 			stopTwo()
-			require.Empty(t, log.String())
+			require.Empty(t, logged())
 		})
 	}
 }
