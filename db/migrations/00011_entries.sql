@@ -17,6 +17,8 @@ create table entries (
     status          text,
     config          jsonb       not null default '{}',
     config_size     integer     not null generated always as (octet_length(config::text)) stored,
+    monitored       boolean     not null generated always as
+        (type = 'server' and config @> '{"protocol": "ssh", "monitoringEnabled": true}') stored,
     created_at      timestamptz not null default now(),
     updated_at      timestamptz not null default now(),
     constraint entries_account_exists foreign key (account_id) references accounts (id) on delete cascade,
@@ -34,6 +36,7 @@ create index entries_by_organization on entries (organization_id) where organiza
 create index entries_by_folder on entries (folder_id) where folder_id is not null;
 -- A container is a folder or, as 0, the root of a scope.
 create index entries_by_container on entries (scope, coalesce(folder_id, 0), rank, id) include (config_size);
+create index entries_monitored on entries (scope, id) where monitored;
 
 -- The identities of an entry, in order. The first is the default: there is no
 -- mark that could contradict the order or be left over from a deleted identity.

@@ -68,6 +68,9 @@ var rules = map[string]rule{
 	"internal/username":   {},
 	"internal/outbound":   {privileges: []string{"net/http"}},
 	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail", "internal/turn"}},
+	// Connections to the hosts that entries are.
+	"internal/ssh": {may: []string{"internal/vault"}},
+
 	// What all ways to sign in share.
 	"internal/signin": {may: []string{"gen/api", "gen/db", "internal/caller", "internal/change", "internal/event", "internal/ratelimit", "internal/vault"}},
 
