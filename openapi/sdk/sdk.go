@@ -38,6 +38,20 @@ type Operation struct {
 	// Parameters are those of the path, in its order, and then those of the query.
 	Parameters []*openapi3.Parameter
 	Contract   *openapi3.Operation
+	// Pages is set where the answer is a page of a list.
+	Pages *Pages
+}
+
+// Pages tell how to walk all of a paged list. The SDKs have an iterator for it
+// besides the method.
+type Pages struct {
+	// Name is the iterator's: list is all, listLogs is allLogs.
+	Name string
+	// Items is the member of a page that holds its items.
+	Items string
+	// Cursor says that nextCursor of a page is the cursor of the next one; otherwise
+	// offset counts items up to the page's total.
+	Cursor bool
 }
 
 // Names is the table of services, methods and operationIds.
@@ -47,6 +61,9 @@ func Names(services []Service) map[string]map[string]string {
 		names[service.Name] = map[string]string{}
 		for _, operation := range service.Operations {
 			names[service.Name][operation.Name] = operation.ID
+			if operation.Pages != nil {
+				names[service.Name][operation.Pages.Name] = operation.ID
+			}
 		}
 	}
 	return names
@@ -71,6 +88,7 @@ func Services(document *openapi3.T) ([]Service, error) {
 				if name, found := op.Extensions["x-sdk-name"].(string); found {
 					operation.Name = name
 				}
+				operation.Pages = pages(operation)
 				place := service.Name + "." + operation.Name
 				if other, taken := seen[place]; taken {
 					return nil, fmt.Errorf("%s and %s are both %s; give one of them an x-sdk-name", min(op.OperationID, other), max(op.OperationID, other), place)
@@ -109,6 +127,30 @@ func answers(op *openapi3.Operation) bool {
 		}
 	}
 	return false
+}
+
+func pages(operation Operation) *Pages {
+	rest, found := strings.CutPrefix(operation.Name, "list")
+	takes := func(name string) bool {
+		return slices.ContainsFunc(operation.Parameters, func(p *openapi3.Parameter) bool { return p.Name == name })
+	}
+	if !found || !takes("limit") || !takes("offset") {
+		return nil
+	}
+	for name, property := range operation.Contract.Responses.Value("200").Value.Content.Get("application/json").Schema.Value.Properties {
+		if property.Value.Type.Is("array") {
+			return &Pages{Name: "all" + rest, Items: name, Cursor: takes("cursor")}
+		}
+	}
+	return nil
+}
+
+// secrets are properties that hold a secret whatever object they are in.
+var secrets = []string{"password", "passphrase", "sshKey", "token", "secret", "clientSecret"}
+
+// Secret says of a property that the SDKs never print it.
+func Secret(name string, schema *openapi3.Schema) bool {
+	return schema.Format == "password" || schema.Extensions["x-secret"] == true || slices.Contains(secrets, name)
 }
 
 // shorten takes the service's noun out of an operationId: all of its words, or

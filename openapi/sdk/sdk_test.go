@@ -58,3 +58,27 @@ func TestServices(t *testing.T) {
 		"/b": {"delete": {"operationId": "deleteEntry", "tags": ["entry"], "responses": {"200": {"description": "d"}}}}}`))
 	require.EqualError(t, err, "deleteEntries and deleteEntry are both entries.delete; give one of them an x-sdk-name")
 }
+
+func TestPagedLists(t *testing.T) {
+	t.Parallel()
+	page := `"responses": {"200": {"description": "d", "content": {"application/json": {"schema":
+		{"type": "object", "properties": {"total": {"type": "integer"}, "logs": {"type": "array", "items": {"type": "string"}}}}}}}}`
+	parameter := func(name string) string {
+		return `{"name": "` + name + `", "in": "query", "schema": {"type": "string"}}`
+	}
+	services, err := Services(document(t, `{
+		"/a": {"get": {"operationId": "listEntryLogs", "tags": ["entry"], "parameters": [`+parameter("limit")+`,`+parameter("offset")+`,`+parameter("cursor")+`], `+page+`}},
+		"/b": {"get": {"operationId": "listEntries", "tags": ["entry"], "parameters": [`+parameter("limit")+`], `+page+`}}}`))
+	require.NoError(t, err)
+	require.Nil(t, services[0].Operations[0].Pages)
+	require.Equal(t, &Pages{Name: "allLogs", Items: "logs", Cursor: true}, services[0].Operations[1].Pages)
+	require.Equal(t, map[string]string{"list": "listEntries", "listLogs": "listEntryLogs", "allLogs": "listEntryLogs"}, Names(services)["entries"])
+}
+
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	require.True(t, Secret("token", openapi3.NewStringSchema()))
+	require.True(t, Secret("key", openapi3.NewStringSchema().WithFormat("password")))
+	require.True(t, Secret("code", &openapi3.Schema{Extensions: map[string]any{"x-secret": true}}))
+	require.False(t, Secret("code", openapi3.NewStringSchema()))
+}
