@@ -15,6 +15,9 @@ import (
 	"slices"
 )
 
+// maxAnswer is more than any list has.
+const maxAnswer = 256 << 20
+
 // call is one operation with its arguments.
 type call struct {
 	name, method, path string
@@ -82,26 +85,29 @@ func (c *Client) try(ctx context.Context, op call, body []byte, contentType stri
 	defer response.Body.Close()
 	failed.Status, failed.RequestID = response.StatusCode, response.Header.Get("X-Request-Id")
 	failed.RetryAfter = retryAfter(response.Header.Get("Retry-After"))
-	answer, err := io.ReadAll(response.Body)
+	raw, isRaw := out.(*[]byte)
+	done := response.StatusCode/100 == 2
+	switch {
+	case response.StatusCode/100 == 3:
+		return failed.because(ErrUnexpected, "the server redirects"+target(response)+"; what it leads to may be the address to use", nil)
+	case !done && !isJSON(response):
+		return failed.foreign(response)
+	case done && !isRaw && !isJSON(response):
+		return failed.because(ErrUnexpected, "the answer is "+kindOf(response)+", not JSON; is this the address of a nexterm server?", nil)
+	}
+	answer, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxAnswer))
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return failed.because(ctx.Err(), "the call was given up", nil)
 	case err != nil:
-		failed.broken = true
+		failed.broken = !errors.As(err, new(*http.MaxBytesError))
 		return failed.because(ErrUnexpected, "the answer breaks off", err)
-	case response.StatusCode/100 == 3:
-		return failed.because(ErrUnexpected, "the server redirects"+target(response)+"; what it leads to may be the address to use", nil)
-	case response.StatusCode/100 != 2:
+	case !done:
 		return failed.refused(response, answer)
-	}
-	if raw, ok := out.(*[]byte); ok {
-		*raw = answer
+	case out == nil:
 		return nil
-	}
-	if !isJSON(response) {
-		return failed.because(ErrUnexpected, "the answer is "+kindOf(response)+", not JSON; is this the address of a nexterm server?", nil)
-	}
-	if out == nil {
+	case isRaw:
+		*raw = answer
 		return nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
@@ -176,8 +182,8 @@ func withoutText(err error) error {
 	return errors.New("a value does not fit")
 }
 
-// values are the parameters of a query, as names and values by turns; what is
-// zero is left out.
+// values are the parameters of a query, as names and values by turns; what is zero is
+// left out.
 func values(pairs ...any) url.Values {
 	query := url.Values{}
 	for pair := range slices.Chunk(pairs, 2) {

@@ -116,15 +116,19 @@ var kinds = map[int]error{
 	http.StatusBadGateway: ErrUnavailable, http.StatusServiceUnavailable: ErrUnavailable, http.StatusGatewayTimeout: ErrUnavailable,
 }
 
-// refused is for answers outside 2xx: the server's, or those of something in between.
+// refused is for failures that the server tells.
 func (e *Error) refused(response *http.Response, answer []byte) *Error {
 	var failure struct {
-		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}
-	if isJSON(response) && json.Unmarshal(answer, &failure) == nil && failure.Message != "" {
-		return e.because(kinds[e.Status], failure.Message, nil)
+	if json.Unmarshal(answer, &failure) != nil || failure.Message == "" {
+		return e.foreign(response)
 	}
+	return e.because(kinds[e.Status], failure.Message, nil)
+}
+
+// foreign is for failures that something in between tells.
+func (e *Error) foreign(response *http.Response) *Error {
 	kind := kinds[e.Status]
 	if !errors.Is(kind, ErrUnavailable) {
 		kind = ErrUnexpected

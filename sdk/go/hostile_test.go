@@ -89,6 +89,7 @@ func TestForeignAnswers(t *testing.T) {
 		"null":                         {answer(200, "Content-Type", "application/json", `null`), nexterm.ErrUnexpected, 200, "null"},
 		"a redirect":                   {answer(307, "Location", "https://other.example.com/?token="+canary, ""), nexterm.ErrUnexpected, 307, "to https://other.example.com;"},
 		"an answer that breaks off": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, `{"id": 1`)
 		}, nexterm.ErrUnexpected, 200, "the answer breaks off"},

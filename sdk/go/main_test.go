@@ -2,8 +2,8 @@ package nexterm_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -19,8 +19,12 @@ import (
 
 const username, password = "ada", "correct horse battery staple"
 
-// address is that of a real server with one account, an administrator's.
-var address string
+var (
+	// dir has the server's program and its data.
+	dir string
+	// address is that of a real server with one account, an administrator's.
+	address string
+)
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -32,16 +36,21 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "nexterm-sdk")
-	if err != nil {
+	var err error
+	if dir, err = os.MkdirTemp("", "nexterm-sdk"); err != nil {
 		return 1, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	stop, err := serve(dir)
+	// The account that PostgreSQL runs as has to get to its files.
+	if err := errors.Join(os.Chmod(dir, 0o755), build()); err != nil {
+		return 1, err
+	}
+	server, err := start("DATA_DIR="+filepath.Join(dir, "data"), "DATABASE_URL=")
 	if err != nil {
 		return 1, err
 	}
-	defer stop()
+	defer server.stop()
+	address = server.address
 	client, err := nexterm.New(address)
 	if err != nil {
 		return 1, err
@@ -65,62 +74,73 @@ func run(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
-// serve builds the server of this source tree and starts it on a database of its own.
-func serve(dir string) (stop func(), err error) {
-	binary := filepath.Join(dir, "nexterm")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
+// build makes the server of this source tree.
+func build() error {
+	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "nexterm"), ".")
 	build.Dir = filepath.Join("..", "..")
 	if output, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the server: %w\n%s", err, output)
+		return fmt.Errorf("build the server: %w\n%s", err, output)
 	}
-	// The account that PostgreSQL runs as has to get to its files.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, err
-	}
+	return nil
+}
+
+// process is a running server.
+type process struct {
+	address    string
+	stop, kill func()
+}
+
+// start starts a server and waits until it is ready.
+func start(settings ...string) (*process, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	port := free.Addr().(*net.TCPAddr).Port
+	port := strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
 	_ = free.Close()
-	log, err := os.Create(filepath.Join(dir, "log"))
+	log, err := os.Create(filepath.Join(dir, "log-"+port))
 	if err != nil {
 		return nil, err
 	}
-	server := exec.Command(binary, "serve")
-	server.Env = append(os.Environ(), "DATA_DIR="+filepath.Join(dir, "data"), "SERVER_PORT="+strconv.Itoa(port), "DEVICE_LIMIT=1000", "DATABASE_URL=")
+	server := exec.Command(filepath.Join(dir, "nexterm"), "serve")
+	server.Env = append(append(os.Environ(), "SERVER_PORT="+port, "DEVICE_LIMIT=1000"), settings...)
 	server.Stdout, server.Stderr = log, log
 	if err := server.Start(); err != nil {
 		return nil, err
 	}
 	gone := make(chan struct{})
-	go func() { _ = server.Wait(); close(gone) }()
-	stop = func() {
-		_ = server.Process.Signal(syscall.SIGTERM)
-		<-gone
-		log.Close()
+	go func() { _ = server.Wait(); log.Close(); close(gone) }()
+	end := func(signal os.Signal) func() {
+		return func() {
+			_ = server.Process.Signal(signal)
+			<-gone
+		}
 	}
-	address = "http://127.0.0.1:" + strconv.Itoa(port)
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		response, err := http.Get(address + "/readyz")
-		if err == nil {
-			_, _ = io.Copy(io.Discard, response.Body)
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return stop, nil
-			}
+	p := &process{address: "http://127.0.0.1:" + port, stop: end(syscall.SIGTERM), kill: end(syscall.SIGKILL)}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if isReady(p.address) {
+			return p, nil
 		}
 		select {
 		case <-gone:
-			end = time.Time{}
+			deadline = time.Time{}
 		default:
 		}
-		if time.Now().After(end) {
-			stop()
+		if time.Now().After(deadline) {
+			p.stop()
 			output, _ := os.ReadFile(log.Name())
 			return nil, fmt.Errorf("the server does not get ready:\n%s", output)
 		}
 	}
+}
+
+func isReady(address string) bool {
+	response, err := http.Get(address + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
 // signIn is a client with a session of its own.

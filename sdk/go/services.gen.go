@@ -78,7 +78,7 @@ func newServices(c *Client) Services {
 // ServerService is [Client].Server: The server itself.
 type ServerService struct{ client *Client }
 
-// GetFirstTimeSetup: Is first-time setup pending.
+// GetFirstTimeSetup: is first-time setup pending.
 //
 // Answers the bare JSON value `true` while no account exists.
 //
@@ -87,7 +87,7 @@ func (s *ServerService) GetFirstTimeSetup(ctx context.Context) (bool, error) {
 	return result[bool](ctx, s.client, call{name: "Server.GetFirstTimeSetup", method: "GET", path: "/api/service/is-fts"})
 }
 
-// GetLimits: How much there can be.
+// GetLimits: how much there can be.
 //
 // Answers how much an account or an organization can have of each kind. What would be more is
 // refused with 409 and, say, `Entries limit reached (20000)`; of login sessions, the one that was used
@@ -98,7 +98,7 @@ func (s *ServerService) GetLimits(ctx context.Context) (*Limits, error) {
 	return result[*Limits](ctx, s.client, call{name: "Server.GetLimits", method: "GET", path: "/api/service/limits"})
 }
 
-// GetVersion: The server's version.
+// GetVersion: the server's version.
 //
 // Answers the semantic version of the running server.
 //
@@ -110,7 +110,7 @@ func (s *ServerService) GetVersion(ctx context.Context) (*ServerVersion, error) 
 // SessionsService is [Client].Sessions: Signing in and out, and the caller's login sessions.
 type SessionsService struct{ client *Client }
 
-// Delete: Revoke a login session.
+// Delete: revoke a login session.
 //
 // Ends one of the caller's own sessions, the calling one if so wished.
 //
@@ -119,7 +119,7 @@ func (s *SessionsService) Delete(ctx context.Context, id int64) error {
 	return s.client.do(ctx, call{name: "Sessions.Delete", method: "DELETE", path: fmt.Sprintf("/api/session/%d", id)}, nil)
 }
 
-// DeleteOthers: Revoke all other login sessions.
+// DeleteOthers: revoke all other login sessions.
 //
 // Ends all sessions of the caller but the calling one, those included in which the caller acts as
 // another account, or somebody else as the caller.
@@ -129,7 +129,7 @@ func (s *SessionsService) DeleteOthers(ctx context.Context) error {
 	return s.client.do(ctx, call{name: "Sessions.DeleteOthers", method: "DELETE", path: "/api/session"}, nil)
 }
 
-// List: List the caller's login sessions.
+// List the caller's login sessions.
 //
 // All login sessions of the caller, the calling one included, the latest activity first.
 //
@@ -138,7 +138,7 @@ func (s *SessionsService) List(ctx context.Context) ([]Session, error) {
 	return result[[]Session](ctx, s.client, call{name: "Sessions.List", method: "GET", path: "/api/session/list"})
 }
 
-// Login: Sign in with username and password.
+// Login: sign in with username and password.
 //
 // Opens a session. The token is in the body and, bare, in the `Authorization` response header.
 // Failed attempts count against a limit for each network. An account with TOTP needs a code besides
@@ -150,7 +150,7 @@ func (s *SessionsService) Login(ctx context.Context, body LoginRequest) (*LoginR
 	return result[*LoginResult](ctx, s.client, call{name: "Sessions.Login", method: "POST", path: "/api/auth/login", body: body})
 }
 
-// Logout: Sign out.
+// Logout: sign out.
 //
 // Ends the session whose token is in the body. Knowing the token is enough; the `Authorization` header is not read.
 //
@@ -162,7 +162,7 @@ func (s *SessionsService) Logout(ctx context.Context, body LogoutRequest) error 
 // TOTPService is [Client].TOTP: Codes from an authenticator app as a second factor.
 type TOTPService struct{ client *Client }
 
-// Disable: Turn TOTP off.
+// Disable: turn TOTP off.
 //
 // Forgets the active secret. API keys cannot call this.
 //
@@ -171,7 +171,7 @@ func (s *TOTPService) Disable(ctx context.Context) error {
 	return s.client.do(ctx, call{name: "TOTP.Disable", method: "POST", path: "/api/account/totp/disable"}, nil)
 }
 
-// Enable: Turn TOTP on.
+// Enable: turn TOTP on.
 //
 // Proves with a code that the pending secret has arrived in an authenticator app, and makes it the
 // active one. That code may still be used to sign in. Wrong codes count against a limit for the
@@ -182,7 +182,7 @@ func (s *TOTPService) Enable(ctx context.Context, body TOTPProof) error {
 	return s.client.do(ctx, call{name: "TOTP.Enable", method: "POST", path: "/api/account/totp/enable", body: body}, nil)
 }
 
-// GetSecret: The secret to set up TOTP with.
+// GetSecret: the secret to set up TOTP with.
 //
 // The pending secret: created by the first call and the same until it is used to enable TOTP.
 // The active secret is never shown again. API keys cannot call this.
@@ -195,7 +195,7 @@ func (s *TOTPService) GetSecret(ctx context.Context) (*TOTPSecret, error) {
 // PasskeysService is [Client].Passkeys: Signing in with passkeys (WebAuthn).
 type PasskeysService struct{ client *Client }
 
-// BeginLogin: Start to sign in with a passkey.
+// BeginLogin: start to sign in with a passkey.
 //
 // Options for `navigator.credentials.get()` (WebAuthn). Without a username the authenticator itself
 // offers its credentials. The challenge holds for five minutes, for one attempt and for the named
@@ -206,7 +206,7 @@ func (s *PasskeysService) BeginLogin(ctx context.Context, body PasskeyLoginStart
 	return result[*PasskeyLoginOptions](ctx, s.client, call{name: "Passkeys.BeginLogin", method: "POST", path: "/api/auth/passkey/options", body: body})
 }
 
-// BeginRegistration: Start to register a passkey.
+// BeginRegistration: start to register a passkey.
 //
 // Options for `navigator.credentials.create()` (WebAuthn). The challenge holds for five minutes, for
 // one attempt, for the caller and for the named origin. Unknown members are ignored. API keys cannot
@@ -217,7 +217,7 @@ func (s *PasskeysService) BeginRegistration(ctx context.Context, body PasskeyReg
 	return result[*PasskeyRegistrationOptions](ctx, s.client, call{name: "Passkeys.BeginRegistration", method: "POST", path: "/api/account/passkeys/register/options", body: body})
 }
 
-// Delete: Delete a passkey.
+// Delete a passkey.
 //
 // Sessions that were opened with it stay. API keys cannot call this.
 //
@@ -226,7 +226,7 @@ func (s *PasskeysService) Delete(ctx context.Context, id int64) error {
 	return s.client.do(ctx, call{name: "Passkeys.Delete", method: "DELETE", path: fmt.Sprintf("/api/account/passkeys/%d", id)}, nil)
 }
 
-// FinishLogin: Sign in with a passkey.
+// FinishLogin: sign in with a passkey.
 //
 // Takes the place of password and TOTP, so the authenticator must have verified its user. The token
 // is in the body and, bare, in the `Authorization` response header. Failed attempts count against
@@ -237,7 +237,7 @@ func (s *PasskeysService) FinishLogin(ctx context.Context, body PasskeyLogin) (*
 	return result[*PasskeySession](ctx, s.client, call{name: "Passkeys.FinishLogin", method: "POST", path: "/api/auth/passkey/verify", body: body})
 }
 
-// FinishRegistration: Register a passkey.
+// FinishRegistration: register a passkey.
 //
 // An account has at most 50 passkeys. API keys cannot call this.
 //
@@ -246,7 +246,7 @@ func (s *PasskeysService) FinishRegistration(ctx context.Context, body PasskeyRe
 	return result[*PasskeyRegistered](ctx, s.client, call{name: "Passkeys.FinishRegistration", method: "POST", path: "/api/account/passkeys/register/verify", body: body})
 }
 
-// List: List one's own passkeys.
+// List one's own passkeys.
 //
 // The newest first, without key material. API keys cannot call this.
 //
@@ -255,7 +255,7 @@ func (s *PasskeysService) List(ctx context.Context) ([]Passkey, error) {
 	return result[[]Passkey](ctx, s.client, call{name: "Passkeys.List", method: "GET", path: "/api/account/passkeys"})
 }
 
-// Update: Rename a passkey.
+// Update: rename a passkey.
 //
 // Changes the display name. API keys cannot call this.
 //
@@ -267,7 +267,7 @@ func (s *PasskeysService) Update(ctx context.Context, id int64, body PasskeyName
 // DevicesService is [Client].Devices: Signing in a device that another one approves.
 type DevicesService struct{ client *Client }
 
-// AuthorizeCode: Approve a device.
+// AuthorizeCode: approve a device.
 //
 // The device behind the code may sign in as the caller; its next poll opens the session. API keys
 // cannot call this.
@@ -277,7 +277,7 @@ func (s *DevicesService) AuthorizeCode(ctx context.Context, body DeviceCodeRefer
 	return result[*DeviceAuthorized](ctx, s.client, call{name: "Devices.AuthorizeCode", method: "POST", path: "/api/auth/device/authorize", body: body})
 }
 
-// CreateCode: Ask to be signed in from another device.
+// CreateCode: ask to be signed in from another device.
 //
 // A code for people and a secret to poll with, both for ten minutes. A valid session token or API
 // key lifts the limit of 10 codes an hour for each network; any other `Authorization` header
@@ -288,7 +288,7 @@ func (s *DevicesService) CreateCode(ctx context.Context, body NewDeviceCode) (*D
 	return result[*DeviceCodeCreated](ctx, s.client, call{name: "Devices.CreateCode", method: "POST", path: "/api/auth/device/create", body: body})
 }
 
-// GetCode: Who asks to be signed in.
+// GetCode: who asks to be signed in.
 //
 // What is known of the device behind a code, to decide whether to approve it.
 //
@@ -297,7 +297,7 @@ func (s *DevicesService) GetCode(ctx context.Context, body DeviceCodeReference) 
 	return result[*DeviceCode](ctx, s.client, call{name: "Devices.GetCode", method: "POST", path: "/api/auth/device/info", body: body})
 }
 
-// GetLinkStatus: Watch a code that links a device.
+// GetLinkStatus: watch a code that links a device.
 //
 // How a code stands that the caller created or approved; every other code is `expired`. API keys
 // cannot call this.
@@ -307,7 +307,7 @@ func (s *DevicesService) GetLinkStatus(ctx context.Context, body DeviceCodeRefer
 	return result[*DeviceLinkStatus](ctx, s.client, call{name: "Devices.GetLinkStatus", method: "POST", path: "/api/auth/device/link/status", body: body})
 }
 
-// PollCode: Fetch the session once the code is approved.
+// PollCode: fetch the session once the code is approved.
 //
 // The first poll after the approval opens the session, for the client that polls, and answers its
 // token. It is answered once.
@@ -320,7 +320,7 @@ func (s *DevicesService) PollCode(ctx context.Context, body DevicePollRequest) (
 // AuthProvidersService is [Client].AuthProviders: The ways to sign in, and signing in with OpenID Connect.
 type AuthProvidersService struct{ client *Client }
 
-// BeginOIDCLogin: Begin to sign in with a provider.
+// BeginOIDCLogin: begin to sign in with a provider.
 //
 // Answers where to send the browser (authorization code flow with PKCE). The sign-in has to be
 // finished within ten minutes, by the browser that got this answer: a cookie tells, so browsers
@@ -332,7 +332,7 @@ func (s *AuthProvidersService) BeginOIDCLogin(ctx context.Context, providerID in
 	return result[*OIDCLogin](ctx, s.client, call{name: "AuthProviders.BeginOIDCLogin", method: "POST", path: fmt.Sprintf("/api/auth/oidc/login/%d", providerID)})
 }
 
-// CreateOIDC: Add an OpenID Connect provider.
+// CreateOIDC: add an OpenID Connect provider.
 //
 // Stores the provider, switched off unless `enabled` says otherwise. It is not contacted before
 // somebody signs in. The client secret is sealed and never shown again.
@@ -342,7 +342,7 @@ func (s *AuthProvidersService) CreateOIDC(ctx context.Context, body NewOIDCProvi
 	return result[*OIDCProviderCreated](ctx, s.client, call{name: "AuthProviders.CreateOIDC", method: "PUT", path: "/api/auth/providers/admin/oidc", body: body})
 }
 
-// DeleteOIDC: Remove a provider.
+// DeleteOIDC: remove a provider.
 //
 // Neither the password form nor the last enabled provider can go. Accounts that have signed in with
 // the provider stay, and belong to the same people should it be added again.
@@ -352,7 +352,7 @@ func (s *AuthProvidersService) DeleteOIDC(ctx context.Context, id int64) error {
 	return s.client.do(ctx, call{name: "AuthProviders.DeleteOIDC", method: "DELETE", path: fmt.Sprintf("/api/auth/providers/admin/oidc/%d", id)}, nil)
 }
 
-// GetOIDC: Read one provider.
+// GetOIDC: read one provider.
 //
 // One provider with its settings, the password form too.
 //
@@ -361,7 +361,7 @@ func (s *AuthProvidersService) GetOIDC(ctx context.Context, id int64) (*AuthProv
 	return result[*AuthProviderSettings](ctx, s.client, call{name: "AuthProviders.GetOIDC", method: "GET", path: fmt.Sprintf("/api/auth/providers/admin/oidc/%d", id)})
 }
 
-// List: List the ways to sign in.
+// List the ways to sign in.
 //
 // What a login page offers: the password form, which comes first, and the OpenID Connect providers.
 // Those that are switched off are listed too.
@@ -371,7 +371,7 @@ func (s *AuthProvidersService) List(ctx context.Context) ([]AuthProvider, error)
 	return result[[]AuthProvider](ctx, s.client, call{name: "AuthProviders.List", method: "GET", path: "/api/auth/providers"})
 }
 
-// ListSettings: List the providers with their settings.
+// ListSettings: list the providers with their settings.
 //
 // The password form comes first. Client secrets are never shown.
 //
@@ -380,7 +380,7 @@ func (s *AuthProvidersService) ListSettings(ctx context.Context) (*AuthProviderL
 	return result[*AuthProviderLists](ctx, s.client, call{name: "AuthProviders.ListSettings", method: "GET", path: "/api/auth/providers/admin"})
 }
 
-// UpdateOIDC: Change a provider.
+// UpdateOIDC: change a provider.
 //
 // Of the password form, `enabled` and `allowRegistration` can change and nothing else; of others,
 // everything but `allowRegistration`. At least one provider stays enabled. Sign-ins that have begun
@@ -397,7 +397,7 @@ func (s *AuthProvidersService) UpdateOIDC(ctx context.Context, id int64, body OI
 // APIKeysService is [Client].APIKeys: Keys for programs that act as an account.
 type APIKeysService struct{ client *Client }
 
-// Create: Create an API key.
+// Create an API key.
 //
 // The key acts with the rights of the account, except on its credentials. It is shown this once.
 // An account has at most 50 keys that have not expired. API keys cannot call this.
@@ -407,7 +407,7 @@ func (s *APIKeysService) Create(ctx context.Context, body NewAPIKey) (*APIKeyCre
 	return result[*APIKeyCreated](ctx, s.client, call{name: "APIKeys.Create", method: "POST", path: "/api/account/api-keys", body: body})
 }
 
-// Delete: Revoke an API key.
+// Delete: revoke an API key.
 //
 // The key stops working at once. API keys cannot call this.
 //
@@ -416,7 +416,7 @@ func (s *APIKeysService) Delete(ctx context.Context, id int64) error {
 	return s.client.do(ctx, call{name: "APIKeys.Delete", method: "DELETE", path: fmt.Sprintf("/api/account/api-keys/%d", id)}, nil)
 }
 
-// List: List one's own API keys.
+// List one's own API keys.
 //
 // The newest first. The keys themselves are not shown again. API keys cannot call this.
 //
@@ -428,7 +428,7 @@ func (s *APIKeysService) List(ctx context.Context) ([]APIKey, error) {
 // AccountService is [Client].Account: First-time setup, registration and the caller's own account.
 type AccountService struct{ client *Client }
 
-// DeleteAvatar: Remove one's own profile picture.
+// DeleteAvatar: remove one's own profile picture.
 //
 // Succeeds without a picture, too.
 //
@@ -437,7 +437,7 @@ func (s *AccountService) DeleteAvatar(ctx context.Context) error {
 	return s.client.do(ctx, call{name: "Account.DeleteAvatar", method: "DELETE", path: "/api/account/me/avatar"}, nil)
 }
 
-// Get: The caller's own profile.
+// Get: the caller's own profile.
 //
 // Profile, settings and effective system permissions of the calling account.
 //
@@ -446,7 +446,7 @@ func (s *AccountService) Get(ctx context.Context) (*Me, error) {
 	return result[*Me](ctx, s.client, call{name: "Account.Get", method: "GET", path: "/api/account/me"})
 }
 
-// GetAvatar: An account's profile picture.
+// GetAvatar: an account's profile picture.
 //
 // Any signed-in account may see any picture. The session token is in the query, because image
 // elements cannot send headers; API keys are not accepted.
@@ -456,7 +456,7 @@ func (s *AccountService) GetAvatar(ctx context.Context, accountID int64) ([]byte
 	return result[[]byte](ctx, s.client, call{name: "Account.GetAvatar", method: "GET", path: fmt.Sprintf("/api/account/%d/avatar", accountID), tokenInQuery: true})
 }
 
-// Register: Register an account.
+// Register an account.
 //
 // During first-time setup this creates the first administrator; afterwards it is
 // self-registration, where that is switched on. No session is opened.
@@ -466,7 +466,7 @@ func (s *AccountService) Register(ctx context.Context, body NewAccount) error {
 	return s.client.do(ctx, call{name: "Account.Register", method: "POST", path: "/api/account/register", body: body}, nil)
 }
 
-// Search: Find accounts by a part of their name.
+// Search: find accounts by a part of their name.
 //
 // At most five accounts whose username, first name or last name contains the text, whatever its
 // case, by username. Fewer than three characters find nothing.
@@ -486,7 +486,7 @@ func (q SearchAccountsQuery) values() url.Values {
 	return values("search", q.Search)
 }
 
-// SetAvatar: Set one's own profile picture.
+// SetAvatar: set one's own profile picture.
 //
 // The body is a WebP image of at most 1 MiB. It is judged by its bytes, whatever its content type
 // is said to be.
@@ -496,7 +496,7 @@ func (s *AccountService) SetAvatar(ctx context.Context, data []byte) (*AvatarSto
 	return result[*AvatarStored](ctx, s.client, call{name: "Account.SetAvatar", method: "POST", path: "/api/account/me/avatar", body: data})
 }
 
-// UpdateName: Change one's own name.
+// UpdateName: change one's own name.
 //
 // Changes the first name, the last name or both; an absent one stays.
 //
@@ -505,7 +505,7 @@ func (s *AccountService) UpdateName(ctx context.Context, body NamePatch) error {
 	return s.client.do(ctx, call{name: "Account.UpdateName", method: "PATCH", path: "/api/account/name", body: body}, nil)
 }
 
-// UpdatePassword: Set one's own password.
+// UpdatePassword: set one's own password.
 //
 // API keys stay valid, and so do sessions unless `revokeSessions` ends all others than the calling one.
 // API keys cannot call this.
@@ -515,7 +515,7 @@ func (s *AccountService) UpdatePassword(ctx context.Context, body NewPassword) e
 	return s.client.do(ctx, call{name: "Account.UpdatePassword", method: "PATCH", path: "/api/account/password", body: body}, nil)
 }
 
-// UpdatePreferences: Change one's own preferences.
+// UpdatePreferences: change one's own preferences.
 //
 // Merges into what is stored, section by section and key by key; what is absent stays. Changes that
 // arrive at the same time do not overwrite each other.
@@ -525,7 +525,7 @@ func (s *AccountService) UpdatePreferences(ctx context.Context, body Preferences
 	return result[*PreferencesUpdated](ctx, s.client, call{name: "Account.UpdatePreferences", method: "PATCH", path: "/api/account/me/preferences", body: body})
 }
 
-// UpdateSessionSync: Choose which of one's own connections clients show.
+// UpdateSessionSync: choose which of one's own connections clients show.
 //
 // All of them, those of the same browser, or those of the same tab.
 //
@@ -537,7 +537,7 @@ func (s *AccountService) UpdateSessionSync(ctx context.Context, body SessionSync
 // UsersService is [Client].Users: Administration of accounts.
 type UsersService struct{ client *Client }
 
-// Create: Create an account.
+// Create an account.
 //
 // The account has the default group only.
 //
@@ -546,7 +546,7 @@ func (s *UsersService) Create(ctx context.Context, body NewAccount) (*UserCreate
 	return result[*UserCreated](ctx, s.client, call{name: "Users.Create", method: "PUT", path: "/api/users", body: body})
 }
 
-// Delete: Delete an account.
+// Delete an account.
 //
 // Ends the account's sessions and deletes all that it owns. An organization of which it was the
 // owner passes to the active member who has been in it longest; without one it is deleted with
@@ -557,7 +557,7 @@ func (s *UsersService) Delete(ctx context.Context, accountID int64) error {
 	return s.client.do(ctx, call{name: "Users.Delete", method: "DELETE", path: fmt.Sprintf("/api/users/%d", accountID)}, nil)
 }
 
-// Impersonate: Open a session of another account.
+// Impersonate: open a session of another account.
 //
 // The account sees the session among its own, with `Admin` for an address until the session is used.
 // Administrators are impersonated by administrators only; others may impersonate only accounts that
@@ -569,7 +569,7 @@ func (s *UsersService) Impersonate(ctx context.Context, accountID int64) (*Imper
 	return result[*Impersonation](ctx, s.client, call{name: "Users.Impersonate", method: "POST", path: fmt.Sprintf("/api/users/%d/login", accountID)})
 }
 
-// List: List accounts.
+// List accounts.
 //
 // The accounts of this server with their groups, the newest first.
 //
@@ -604,7 +604,7 @@ func (s *UsersService) All(ctx context.Context, query ...ListUsersQuery) iter.Se
 	})
 }
 
-// UpdatePassword: Set an account's password.
+// UpdatePassword: set an account's password.
 //
 // An administrator's password is set by administrators only; others may set it only for accounts
 // that have no permission beyond their own. API keys of the account stay valid, and so do its sessions
@@ -618,7 +618,7 @@ func (s *UsersService) UpdatePassword(ctx context.Context, accountID int64, body
 // GroupsService is [Client].Groups: Permission groups, who is in them, and what groups and accounts may do.
 type GroupsService struct{ client *Client }
 
-// AddMember: Give a group to an account.
+// AddMember: give a group to an account.
 //
 // Repeating it changes nothing. The administrator group is given by administrators only; nobody else
 // can bring about that an account gains a permission that they do not hold.
@@ -628,7 +628,7 @@ func (s *GroupsService) AddMember(ctx context.Context, id int64, body NewRoleMem
 	return s.client.do(ctx, call{name: "Groups.AddMember", method: "POST", path: fmt.Sprintf("/api/permissions/groups/%d/members", id), body: body}, nil)
 }
 
-// Create: Create a group.
+// Create a group.
 //
 // It has the lowest priority of all groups, no permissions and no members. Names need not be unique.
 //
@@ -637,7 +637,7 @@ func (s *GroupsService) Create(ctx context.Context, body NewGroup) (*Group, erro
 	return result[*Group](ctx, s.client, call{name: "Groups.Create", method: "POST", path: "/api/permissions/groups", body: body})
 }
 
-// Delete: Delete a group.
+// Delete a group.
 //
 // Takes it from all its members. Built-in groups cannot be deleted. Nobody but administrators can bring
 // about that an account gains a permission that they do not hold, as it does when a denial goes.
@@ -647,7 +647,7 @@ func (s *GroupsService) Delete(ctx context.Context, id int64) error {
 	return s.client.do(ctx, call{name: "Groups.Delete", method: "DELETE", path: fmt.Sprintf("/api/permissions/groups/%d", id)}, nil)
 }
 
-// Get: Show a group.
+// Get: show a group.
 //
 // With its permissions and those who were given it.
 //
@@ -656,7 +656,7 @@ func (s *GroupsService) Get(ctx context.Context, id int64) (*GroupDetails, error
 	return result[*GroupDetails](ctx, s.client, call{name: "Groups.Get", method: "GET", path: fmt.Sprintf("/api/permissions/groups/%d", id)})
 }
 
-// GetPermissionCatalog: Describe all permissions.
+// GetPermissionCatalog: describe all permissions.
 //
 // What can be granted to groups and accounts, and what to members of organizations, in display order.
 //
@@ -665,7 +665,7 @@ func (s *GroupsService) GetPermissionCatalog(ctx context.Context) (*PermissionCa
 	return result[*PermissionCatalogs](ctx, s.client, call{name: "Groups.GetPermissionCatalog", method: "GET", path: "/api/permissions/catalog"})
 }
 
-// GetUserPermissions: Show what an account may do.
+// GetUserPermissions: show what an account may do.
 //
 // Its groups, its overrides, and the system permissions that both lead to.
 //
@@ -674,7 +674,7 @@ func (s *GroupsService) GetUserPermissions(ctx context.Context, accountID int64)
 	return result[*UserPermissions](ctx, s.client, call{name: "Groups.GetUserPermissions", method: "GET", path: fmt.Sprintf("/api/permissions/users/%d", accountID)})
 }
 
-// List: List groups.
+// List groups.
 //
 // In order of priority; the default group, which everybody has, is the last.
 //
@@ -683,7 +683,7 @@ func (s *GroupsService) List(ctx context.Context) ([]GroupSummary, error) {
 	return result[[]GroupSummary](ctx, s.client, call{name: "Groups.List", method: "GET", path: "/api/permissions/groups"})
 }
 
-// Order: Set the priority of groups.
+// Order: set the priority of groups.
 //
 // The groups that are named get the positions 1, 2, 3, …; the others keep theirs. Built-in groups,
 // ids that no group has and repetitions are ignored. Nobody but administrators can bring about that
@@ -694,7 +694,7 @@ func (s *GroupsService) Order(ctx context.Context, body GroupOrder) ([]GroupSumm
 	return result[[]GroupSummary](ctx, s.client, call{name: "Groups.Order", method: "PUT", path: "/api/permissions/groups/order", body: body})
 }
 
-// RemoveMember: Take a group from an account.
+// RemoveMember: take a group from an account.
 //
 // Repeating it changes nothing. The administrator group is taken by administrators only, and never
 // from the last one; nobody else can bring about that an account gains a permission that they do
@@ -705,7 +705,7 @@ func (s *GroupsService) RemoveMember(ctx context.Context, id int64, accountID in
 	return s.client.do(ctx, call{name: "Groups.RemoveMember", method: "DELETE", path: fmt.Sprintf("/api/permissions/groups/%d/members/%d", id, accountID)}, nil)
 }
 
-// Update: Change a group.
+// Update: change a group.
 //
 // Changes its name, color or priority; what is absent stays. Built-in groups cannot be changed. Nobody
 // but administrators can bring about that an account gains a permission that they do not hold.
@@ -715,7 +715,7 @@ func (s *GroupsService) Update(ctx context.Context, id int64, body GroupPatch) (
 	return result[*Group](ctx, s.client, call{name: "Groups.Update", method: "PATCH", path: fmt.Sprintf("/api/permissions/groups/%d", id), body: body})
 }
 
-// UpdatePermissions: Change what a group allows.
+// UpdatePermissions: change what a group allows.
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. The administrator
 // group has every permission for good. Nobody but administrators can bring about that an account gains
@@ -726,7 +726,7 @@ func (s *GroupsService) UpdatePermissions(ctx context.Context, id int64, body Pe
 	return result[*GroupDetails](ctx, s.client, call{name: "Groups.UpdatePermissions", method: "PUT", path: fmt.Sprintf("/api/permissions/groups/%d/permissions", id), body: body})
 }
 
-// UpdateUserGroups: Set the groups of an account.
+// UpdateUserGroups: set the groups of an account.
 //
 // Replaces all of them; unknown ids and repetitions are ignored. Only administrators change the groups
 // of administrators or make one, and one always remains. Nobody else can bring about that an account
@@ -737,7 +737,7 @@ func (s *GroupsService) UpdateUserGroups(ctx context.Context, accountID int64, b
 	return result[*UserPermissions](ctx, s.client, call{name: "Groups.UpdateUserGroups", method: "PUT", path: fmt.Sprintf("/api/permissions/users/%d/groups", accountID), body: body})
 }
 
-// UpdateUserPermissions: Change the overrides of an account.
+// UpdateUserPermissions: change the overrides of an account.
 //
 // Permissions that are not named stay as they are, and unknown names are ignored. An override decides
 // before all groups, but takes nothing from administrators. Nobody but administrators can bring about
@@ -751,7 +751,7 @@ func (s *GroupsService) UpdateUserPermissions(ctx context.Context, accountID int
 // OrganizationsService is [Client].Organizations: Organizations, their members and invitations.
 type OrganizationsService struct{ client *Client }
 
-// Create: Create an organization.
+// Create an organization.
 //
 // The caller becomes its owner, for as long as the organization or the account exists.
 //
@@ -760,7 +760,7 @@ func (s *OrganizationsService) Create(ctx context.Context, body NewOrganization)
 	return result[*Organization](ctx, s.client, call{name: "Organizations.Create", method: "PUT", path: "/api/organization", body: body})
 }
 
-// Delete: Delete an organization.
+// Delete an organization.
 //
 // Deletes an organization with its members, invitations, identities, their secrets and everything
 // else that it owns. What the audit log says about it stays. By the owner, by members who are
@@ -771,7 +771,7 @@ func (s *OrganizationsService) Delete(ctx context.Context, id int64) error {
 	return s.client.do(ctx, call{name: "Organizations.Delete", method: "DELETE", path: fmt.Sprintf("/api/organization/%d", id)}, nil)
 }
 
-// Get: Show an organization.
+// Get: show an organization.
 //
 // Details of an organization of which the caller is an active member.
 //
@@ -780,7 +780,7 @@ func (s *OrganizationsService) Get(ctx context.Context, id int64) (*Organization
 	return result[*Organization](ctx, s.client, call{name: "Organizations.Get", method: "GET", path: fmt.Sprintf("/api/organization/%d", id)})
 }
 
-// GetMemberPermissions: Show what a member may do.
+// GetMemberPermissions: show what a member may do.
 //
 // The overrides of an active member and what they lead to. By the owner, by members who are granted
 // `org.members.manage`, and by administrators.
@@ -790,7 +790,7 @@ func (s *OrganizationsService) GetMemberPermissions(ctx context.Context, id int6
 	return result[*MemberPermissions](ctx, s.client, call{name: "Organizations.GetMemberPermissions", method: "GET", path: fmt.Sprintf("/api/organization/%d/members/%d/permissions", id, accountID)})
 }
 
-// GetSessionSettings: Show the live-session settings.
+// GetSessionSettings: show the live-session settings.
 //
 // By the owner, by members who are granted `org.manage`, and by administrators.
 //
@@ -799,7 +799,7 @@ func (s *OrganizationsService) GetSessionSettings(ctx context.Context, id int64)
 	return result[*OrganizationSessionSettings](ctx, s.client, call{name: "Organizations.GetSessionSettings", method: "GET", path: fmt.Sprintf("/api/organization/%d/session-settings", id)})
 }
 
-// InviteMember: Invite an account.
+// InviteMember: invite an account.
 //
 // Invites an existing account by its exact username. It is no member until it accepts. By the
 // owner, by members who are granted `org.members.manage`, and by administrators.
@@ -809,7 +809,7 @@ func (s *OrganizationsService) InviteMember(ctx context.Context, id int64, body 
 	return s.client.do(ctx, call{name: "Organizations.InviteMember", method: "POST", path: fmt.Sprintf("/api/organization/%d/invite", id), body: body}, nil)
 }
 
-// Leave: Leave an organization.
+// Leave an organization.
 //
 // Gives up the caller's own membership with its permission overrides. The owner cannot leave.
 //
@@ -818,7 +818,7 @@ func (s *OrganizationsService) Leave(ctx context.Context, id int64, body map[str
 	return s.client.do(ctx, call{name: "Organizations.Leave", method: "POST", path: fmt.Sprintf("/api/organization/%d/leave", id), body: body}, nil)
 }
 
-// List: List the caller's organizations.
+// List the caller's organizations.
 //
 // The organizations of which the caller is an active member, by id, and what the caller may do in each.
 //
@@ -827,7 +827,7 @@ func (s *OrganizationsService) List(ctx context.Context) ([]Organization, error)
 	return result[[]Organization](ctx, s.client, call{name: "Organizations.List", method: "GET", path: "/api/organization"})
 }
 
-// ListMembers: List the members of an organization.
+// ListMembers: list the members of an organization.
 //
 // Active members and invited accounts, by account id. For active members.
 //
@@ -836,7 +836,7 @@ func (s *OrganizationsService) ListMembers(ctx context.Context, id int64) ([]Mem
 	return result[[]Member](ctx, s.client, call{name: "Organizations.ListMembers", method: "GET", path: fmt.Sprintf("/api/organization/%d/members", id)})
 }
 
-// ListPendingInvitations: List the caller's invitations.
+// ListPendingInvitations: list the caller's invitations.
 //
 // Invitations that wait for the caller's answer, the newest first.
 //
@@ -845,7 +845,7 @@ func (s *OrganizationsService) ListPendingInvitations(ctx context.Context) ([]In
 	return result[[]Invitation](ctx, s.client, call{name: "Organizations.ListPendingInvitations", method: "GET", path: "/api/organization/invitations/pending"})
 }
 
-// RemoveMember: Remove a member or withdraw an invitation.
+// RemoveMember: remove a member or withdraw an invitation.
 //
 // Ends the membership with its permission overrides; the owner cannot be removed. By the owner, by
 // members who are granted `org.members.manage`, and by administrators.
@@ -855,7 +855,7 @@ func (s *OrganizationsService) RemoveMember(ctx context.Context, id int64, accou
 	return s.client.do(ctx, call{name: "Organizations.RemoveMember", method: "DELETE", path: fmt.Sprintf("/api/organization/%d/members/%d", id, accountID)}, nil)
 }
 
-// RespondToInvitation: Accept or decline an invitation.
+// RespondToInvitation: accept or decline an invitation.
 //
 // An invitation is answered once and has the id of its organization. Declining removes it; the
 // organization can invite again.
@@ -865,7 +865,7 @@ func (s *OrganizationsService) RespondToInvitation(ctx context.Context, id int64
 	return s.client.do(ctx, call{name: "Organizations.RespondToInvitation", method: "POST", path: fmt.Sprintf("/api/organization/invitations/%d/respond", id), body: body}, nil)
 }
 
-// Update: Change an organization.
+// Update: change an organization.
 //
 // Changes the name, the description or both. By the owner, by members who are granted
 // `org.manage`, and by administrators.
@@ -875,7 +875,7 @@ func (s *OrganizationsService) Update(ctx context.Context, id int64, body Organi
 	return result[*Organization](ctx, s.client, call{name: "Organizations.Update", method: "PATCH", path: fmt.Sprintf("/api/organization/%d", id), body: body})
 }
 
-// UpdateMemberPermissions: Change what a member may do.
+// UpdateMemberPermissions: change what a member may do.
 //
 // Sets or removes overrides of an active member; permissions that are not named keep theirs, and
 // names that no organization knows are ignored. Nobody but the owner and administrators can grant
@@ -887,7 +887,7 @@ func (s *OrganizationsService) UpdateMemberPermissions(ctx context.Context, id i
 	return result[*MemberPermissions](ctx, s.client, call{name: "Organizations.UpdateMemberPermissions", method: "PUT", path: fmt.Sprintf("/api/organization/%d/members/%d/permissions", id, accountID), body: body})
 }
 
-// UpdateSessionSettings: Change the live-session settings.
+// UpdateSessionSettings: change the live-session settings.
 //
 // By the owner, by members who are granted `org.manage`, and by administrators.
 //
@@ -899,7 +899,7 @@ func (s *OrganizationsService) UpdateSessionSettings(ctx context.Context, id int
 // IdentitiesService is [Client].Identities: Named logins with sealed secrets, personal or shared in an organization.
 type IdentitiesService struct{ client *Client }
 
-// Create: Create an identity.
+// Create an identity.
 //
 // Creates a personal identity, or one of an organization. Secrets that the type does not use are
 // ignored; `password-only` has no username.
@@ -909,7 +909,7 @@ func (s *IdentitiesService) Create(ctx context.Context, body NewIdentity) (*Iden
 	return result[*IdentityCreated](ctx, s.client, call{name: "Identities.Create", method: "PUT", path: "/api/identity", body: body})
 }
 
-// Delete: Delete an identity.
+// Delete an identity.
 //
 // Deletes an identity with its secrets and removes it from all entries. Personal identities by
 // their owner; an organization's by any active member who is not denied `identities.manage`.
@@ -919,7 +919,7 @@ func (s *IdentitiesService) Delete(ctx context.Context, identityID int64) error 
 	return s.client.do(ctx, call{name: "Identities.Delete", method: "DELETE", path: fmt.Sprintf("/api/identity/%d", identityID)}, nil)
 }
 
-// List: List identities.
+// List identities.
 //
 // The caller's personal identities, then those of every organization of which the caller is an
 // active member. Secrets are never part of an answer.
@@ -929,7 +929,7 @@ func (s *IdentitiesService) List(ctx context.Context) ([]Identity, error) {
 	return result[[]Identity](ctx, s.client, call{name: "Identities.List", method: "GET", path: "/api/identity/list"})
 }
 
-// Move: Hand a personal identity over to an organization.
+// Move: hand a personal identity over to an organization.
 //
 // Only the owner may do this. Every active member of the organization can use the identity afterwards.
 //
@@ -938,7 +938,7 @@ func (s *IdentitiesService) Move(ctx context.Context, identityID int64, body Ide
 	return result[*IdentityMoved](ctx, s.client, call{name: "Identities.Move", method: "POST", path: fmt.Sprintf("/api/identity/%d/move", identityID), body: body})
 }
 
-// Update: Change an identity.
+// Update: change an identity.
 //
 // Changes fields, secrets, type or owning organization. An absent secret is kept unless the type
 // forbids it; a new key without a passphrase drops the old passphrase.
@@ -951,7 +951,7 @@ func (s *IdentitiesService) Update(ctx context.Context, identityID int64, body I
 // EntriesService is [Client].Entries: Connection targets, in folders or at the root of their owner, and their order.
 type EntriesService struct{ client *Client }
 
-// Create: Create an entry.
+// Create an entry.
 //
 // Creates an entry at the end of a folder, or at the root of an organization or of the caller's own
 // tree. A folder decides the owner; `organizationId` counts without one.
@@ -961,7 +961,7 @@ func (s *EntriesService) Create(ctx context.Context, body NewEntry) (*EntryCreat
 	return result[*EntryCreated](ctx, s.client, call{name: "Entries.Create", method: "PUT", path: "/api/entry", body: body})
 }
 
-// Delete: Delete an entry.
+// Delete an entry.
 //
 // Deletes an entry with its links, tag assignments and recent connections. Identities stay.
 //
@@ -970,7 +970,7 @@ func (s *EntriesService) Delete(ctx context.Context, entryID int64) error {
 	return s.client.do(ctx, call{name: "Entries.Delete", method: "DELETE", path: fmt.Sprintf("/api/entry/%d", entryID)}, nil)
 }
 
-// Duplicate: Duplicate an entry.
+// Duplicate an entry.
 //
 // Copies an entry with the identities that the caller may use and puts the copy right after it. Tags are not copied.
 //
@@ -979,7 +979,7 @@ func (s *EntriesService) Duplicate(ctx context.Context, entryID int64) (*EntryDu
 	return result[*EntryDuplicated](ctx, s.client, call{name: "Entries.Duplicate", method: "POST", path: fmt.Sprintf("/api/entry/%d/duplicate", entryID)})
 }
 
-// Get: Read an entry.
+// Get: read an entry.
 //
 // One entry that the caller can read.
 //
@@ -988,7 +988,7 @@ func (s *EntriesService) Get(ctx context.Context, entryID int64) (*Entry, error)
 	return result[*Entry](ctx, s.client, call{name: "Entries.Get", method: "GET", path: fmt.Sprintf("/api/entry/%d", entryID)})
 }
 
-// ImportSSHConfig: Import servers from an OpenSSH configuration.
+// ImportSSHConfig: import servers from an OpenSSH configuration.
 //
 // Creates SSH entries from what the client read in an OpenSSH configuration, appended to a folder in
 // the given order. Each server is judged alone by the limits of a new entry: one that is wrong is
@@ -999,7 +999,7 @@ func (s *EntriesService) ImportSSHConfig(ctx context.Context, body SSHConfigImpo
 	return result[*SSHConfigImported](ctx, s.client, call{name: "Entries.ImportSSHConfig", method: "POST", path: "/api/entry/import/ssh-config", body: body})
 }
 
-// List: List entries.
+// List entries.
 //
 // Every entry that the caller can read: personal ones first, then organization by organization,
 // in each the order in which the tree shows them. Identities and tags are the caller's view.
@@ -1010,7 +1010,7 @@ func (s *EntriesService) List(ctx context.Context) ([]Entry, error) {
 	return result[[]Entry](ctx, s.client, call{name: "Entries.List", method: "GET", path: "/api/entry/list"})
 }
 
-// ListRecent: List recent connections.
+// ListRecent: list recent connections.
 //
 // The caller's latest connections to entries that the caller can still read, newest first, one for
 // each entry.
@@ -1030,7 +1030,7 @@ func (q ListRecentEntriesQuery) values() url.Values {
 	return values("limit", q.Limit)
 }
 
-// Reposition: Put an entry into order.
+// Reposition: put an entry into order.
 //
 // Places an entry next to another one, or at the end, and moves it to that container when it lies
 // elsewhere. Without `folderId` the target's container counts, without a target the root of
@@ -1042,7 +1042,7 @@ func (s *EntriesService) Reposition(ctx context.Context, entryID int64, body Ent
 	return s.client.do(ctx, call{name: "Entries.Reposition", method: "PATCH", path: fmt.Sprintf("/api/entry/%d/reposition", entryID), body: body}, nil)
 }
 
-// Tree: List entries as a tree.
+// Tree: list entries as a tree.
 //
 // What the caller can read as clients draw it: personal root folders, one node for each organization
 // with an active membership, then personal root entries. In a node folders come first.
@@ -1052,7 +1052,7 @@ func (s *EntriesService) Tree(ctx context.Context) ([]EntryNode, error) {
 	return result[[]EntryNode](ctx, s.client, call{name: "Entries.Tree", method: "GET", path: "/api/entries/list"})
 }
 
-// Update: Change an entry.
+// Update: change an entry.
 //
 // Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
@@ -1063,7 +1063,7 @@ func (s *EntriesService) Update(ctx context.Context, entryID int64, body EntryPa
 	return s.client.do(ctx, call{name: "Entries.Update", method: "PATCH", path: fmt.Sprintf("/api/entry/%d", entryID), body: body}, nil)
 }
 
-// Wake: Wake a server.
+// Wake a server.
 //
 // Sends a Wake-on-LAN packet from this server's host to UDP port 9 of the entry's broadcast address, which
 // has to be private, link-local, this host's own or 255.255.255.255. Whether it wakes is not known. An
@@ -1077,7 +1077,7 @@ func (s *EntriesService) Wake(ctx context.Context, entryID int64) error {
 // FoldersService is [Client].Folders: Folders of entries, nested, personal or of an organization.
 type FoldersService struct{ client *Client }
 
-// Create: Create a folder.
+// Create a folder.
 //
 // Creates a folder after its siblings. A parent decides the owner; `organizationId` counts without one.
 // Folders nest 32 levels deep at most.
@@ -1087,7 +1087,7 @@ func (s *FoldersService) Create(ctx context.Context, body NewFolder) (*FolderCre
 	return result[*FolderCreated](ctx, s.client, call{name: "Folders.Create", method: "PUT", path: "/api/folder", body: body})
 }
 
-// Delete: Delete a folder.
+// Delete a folder.
 //
 // Deletes a folder with all folders and entries in it.
 //
@@ -1096,7 +1096,7 @@ func (s *FoldersService) Delete(ctx context.Context, folderID int64) error {
 	return s.client.do(ctx, call{name: "Folders.Delete", method: "DELETE", path: fmt.Sprintf("/api/folder/%d", folderID)}, nil)
 }
 
-// List: List folders.
+// List folders.
 //
 // Every folder that the caller can read: personal ones first, then organization by organization;
 // parents before children. The plural spelling `/api/folders/list` answers the tree.
@@ -1106,7 +1106,7 @@ func (s *FoldersService) List(ctx context.Context) ([]Folder, error) {
 	return result[[]Folder](ctx, s.client, call{name: "Folders.List", method: "GET", path: "/api/folder/list"})
 }
 
-// Tree: List folders as a tree.
+// Tree: list folders as a tree.
 //
 // The tree of `/api/entries/list` with folders and organizations only.
 //
@@ -1115,7 +1115,7 @@ func (s *FoldersService) Tree(ctx context.Context) ([]EntryNode, error) {
 	return result[[]EntryNode](ctx, s.client, call{name: "Folders.Tree", method: "GET", path: "/api/folders/list"})
 }
 
-// Update: Rename or move a folder.
+// Update: rename or move a folder.
 //
 // Renames a folder, moves it below another one or to a top level, or both. `parentId: null` without an
 // organization moves it to the caller's own tree; `organizationId` alone moves it to that owner's top
@@ -1130,7 +1130,7 @@ func (s *FoldersService) Update(ctx context.Context, folderID int64, body Folder
 // TagsService is [Client].Tags: Coloured labels on entries that only their owner sees.
 type TagsService struct{ client *Client }
 
-// Assign: Put a tag on an entry.
+// Assign: put a tag on an entry.
 //
 // For entries that the caller may change. Others do not see the tag.
 //
@@ -1139,7 +1139,7 @@ func (s *TagsService) Assign(ctx context.Context, tagID int64, entryID int64) er
 	return s.client.do(ctx, call{name: "Tags.Assign", method: "POST", path: fmt.Sprintf("/api/tag/%d/assign/%d", tagID, entryID)}, nil)
 }
 
-// Create: Create a tag.
+// Create a tag.
 //
 // Creates a tag of the caller; names are unique, and an account has at most 1,000 tags.
 //
@@ -1148,7 +1148,7 @@ func (s *TagsService) Create(ctx context.Context, body NewTag) (*TagCreated, err
 	return result[*TagCreated](ctx, s.client, call{name: "Tags.Create", method: "PUT", path: "/api/tag", body: body})
 }
 
-// Delete: Delete a tag.
+// Delete a tag.
 //
 // Deletes a tag and takes it off all entries.
 //
@@ -1157,7 +1157,7 @@ func (s *TagsService) Delete(ctx context.Context, tagID int64) error {
 	return s.client.do(ctx, call{name: "Tags.Delete", method: "DELETE", path: fmt.Sprintf("/api/tag/%d", tagID)}, nil)
 }
 
-// List: List tags.
+// List tags.
 //
 // The caller's tags by name. Nobody else sees them.
 //
@@ -1166,7 +1166,7 @@ func (s *TagsService) List(ctx context.Context) ([]Tag, error) {
 	return result[[]Tag](ctx, s.client, call{name: "Tags.List", method: "GET", path: "/api/tag/list"})
 }
 
-// ListForEntry: List an entry's tags.
+// ListForEntry: list an entry's tags.
 //
 // The caller's tags on an entry that the caller can read, by name.
 //
@@ -1175,7 +1175,7 @@ func (s *TagsService) ListForEntry(ctx context.Context, entryID int64) ([]Tag, e
 	return result[[]Tag](ctx, s.client, call{name: "Tags.ListForEntry", method: "GET", path: fmt.Sprintf("/api/tag/entry/%d", entryID)})
 }
 
-// Unassign: Take a tag off an entry.
+// Unassign: take a tag off an entry.
 //
 // It is no error when the entry does not have the tag.
 //
@@ -1184,7 +1184,7 @@ func (s *TagsService) Unassign(ctx context.Context, tagID int64, entryID int64) 
 	return s.client.do(ctx, call{name: "Tags.Unassign", method: "DELETE", path: fmt.Sprintf("/api/tag/%d/assign/%d", tagID, entryID)}, nil)
 }
 
-// Update: Change a tag.
+// Update: change a tag.
 //
 // Changes the name or the color.
 //
@@ -1196,7 +1196,7 @@ func (s *TagsService) Update(ctx context.Context, tagID int64, body TagPatch) er
 // ScriptsService is [Client].Scripts: Scripts that run on servers, personal, of an organization or from a source.
 type ScriptsService struct{ client *Client }
 
-// Create: Create a script.
+// Create a script.
 //
 // Appends a personal script, or one of an organization. Names are not unique. The body may have up to
 // 1 MiB.
@@ -1206,7 +1206,7 @@ func (s *ScriptsService) Create(ctx context.Context, body NewScript) (*ScriptCre
 	return result[*ScriptCreated](ctx, s.client, call{name: "Scripts.Create", method: "POST", path: "/api/scripts", body: body})
 }
 
-// Delete: Delete a script.
+// Delete a script.
 //
 // Deletes a script that the caller may manage. What a source delivers goes with the source only.
 //
@@ -1225,7 +1225,7 @@ func (q DeleteScriptQuery) values() url.Values {
 	return values("organizationId", q.OrganizationID)
 }
 
-// Get: Read one script.
+// Get: read one script.
 //
 // Looks in the given organization; without one, among the caller's personal scripts and those of
 // enabled sources.
@@ -1245,7 +1245,7 @@ func (q GetScriptQuery) values() url.Values {
 	return values("organizationId", q.OrganizationID)
 }
 
-// List: List or search scripts.
+// List or search scripts.
 //
 // The caller's personal scripts and those of every organization of which the caller is an active
 // member, or of one organization only. Scripts of sources are apart. Ordered by `sortOrder`, then id.
@@ -1267,7 +1267,7 @@ func (q ListScriptsQuery) values() url.Values {
 	return values("search", q.Search, "organizationId", q.OrganizationID)
 }
 
-// ListAll: List every accessible script.
+// ListAll: list every accessible script.
 //
 // The caller's personal scripts and those of every organization of which the caller is an active
 // member. Ordered by `sortOrder`, then id.
@@ -1277,7 +1277,7 @@ func (s *ScriptsService) ListAll(ctx context.Context) ([]Script, error) {
 	return result[[]Script](ctx, s.client, call{name: "Scripts.ListAll", method: "GET", path: "/api/scripts/all"})
 }
 
-// ListFromSources: List the scripts of external sources.
+// ListFromSources: list the scripts of external sources.
 //
 // What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
 //
@@ -1286,7 +1286,7 @@ func (s *ScriptsService) ListFromSources(ctx context.Context) ([]Script, error) 
 	return result[[]Script](ctx, s.client, call{name: "Scripts.ListFromSources", method: "GET", path: "/api/scripts/sources"})
 }
 
-// Reposition: Change the order of scripts.
+// Reposition: change the order of scripts.
 //
 // Moves a script to the place of another one of the same scope and numbers the scope anew, from 1.
 // Without `placement` it lands where it would be dropped: behind the target on its way down, before it
@@ -1307,7 +1307,7 @@ func (q RepositionScriptQuery) values() url.Values {
 	return values("organizationId", q.OrganizationID)
 }
 
-// Update: Change a script.
+// Update: change a script.
 //
 // Changes the named fields. The scope of a script never changes, and what a source delivers is read-
 // only.
@@ -1330,7 +1330,7 @@ func (q UpdateScriptQuery) values() url.Values {
 // SnippetsService is [Client].Snippets: Commands to insert into terminals, personal, of an organization or from a source.
 type SnippetsService struct{ client *Client }
 
-// Create: Create a snippet.
+// Create a snippet.
 //
 // Appends a personal snippet, or one of an organization. Names are not unique. The body may have up to
 // 1 MiB.
@@ -1340,7 +1340,7 @@ func (s *SnippetsService) Create(ctx context.Context, body NewSnippet) (*Snippet
 	return result[*SnippetCreated](ctx, s.client, call{name: "Snippets.Create", method: "PUT", path: "/api/snippet", body: body})
 }
 
-// Delete: Delete a snippet.
+// Delete a snippet.
 //
 // Deletes a snippet that the caller may manage. What a source delivers goes with the source only.
 //
@@ -1359,7 +1359,7 @@ func (q DeleteSnippetQuery) values() url.Values {
 	return values("organizationId", q.OrganizationID)
 }
 
-// Get: Read one snippet.
+// Get: read one snippet.
 //
 // Looks in the given organization; without one, among the caller's personal snippets and those of
 // enabled sources.
@@ -1379,7 +1379,7 @@ func (q GetSnippetQuery) values() url.Values {
 	return values("organizationId", q.OrganizationID)
 }
 
-// List: List every accessible snippet.
+// List every accessible snippet.
 //
 // The caller's personal snippets and those of every organization of which the caller is an active
 // member. Ordered by `sortOrder`, then id.
@@ -1389,7 +1389,7 @@ func (s *SnippetsService) List(ctx context.Context) ([]Snippet, error) {
 	return result[[]Snippet](ctx, s.client, call{name: "Snippets.List", method: "GET", path: "/api/snippet/all"})
 }
 
-// ListFromSources: List the snippets of external sources.
+// ListFromSources: list the snippets of external sources.
 //
 // What the enabled sources deliver, the same for every account. Ordered by `sortOrder`, then id.
 //
@@ -1398,7 +1398,7 @@ func (s *SnippetsService) ListFromSources(ctx context.Context) ([]Snippet, error
 	return result[[]Snippet](ctx, s.client, call{name: "Snippets.ListFromSources", method: "GET", path: "/api/snippet/sources"})
 }
 
-// Reposition: Change the order of snippets.
+// Reposition: change the order of snippets.
 //
 // Moves a snippet to the place of another one of the same scope and numbers the scope anew, from 1.
 // Without `placement` it lands where it would be dropped: behind the target on its way down, before it
@@ -1419,7 +1419,7 @@ func (q RepositionSnippetQuery) values() url.Values {
 	return values("organizationId", q.OrganizationID)
 }
 
-// Update: Change a snippet.
+// Update: change a snippet.
 //
 // Changes the named fields. The scope of a snippet never changes, and what a source delivers is read-
 // only.
@@ -1442,7 +1442,7 @@ func (q UpdateSnippetQuery) values() url.Values {
 // SourcesService is [Client].Sources: External, public collections that deliver scripts and snippets.
 type SourcesService struct{ client *Client }
 
-// Create: Add a source.
+// Create: add a source.
 //
 // Stores the source, enabled, and synchronizes it once within the request. A source that cannot be
 // reached is stored all the same, with `lastSyncStatus` saying so; a malformed URL or a forbidden
@@ -1453,7 +1453,7 @@ func (s *SourcesService) Create(ctx context.Context, body NewSource) (*SourceCre
 	return result[*SourceCreated](ctx, s.client, call{name: "Sources.Create", method: "POST", path: "/api/sources", body: body})
 }
 
-// Delete: Remove a source.
+// Delete: remove a source.
 //
 // Removes the source with everything that it has delivered. The default source stays.
 //
@@ -1462,7 +1462,7 @@ func (s *SourcesService) Delete(ctx context.Context, sourceID int64) error {
 	return s.client.do(ctx, call{name: "Sources.Delete", method: "DELETE", path: fmt.Sprintf("/api/sources/%d", sourceID)}, nil)
 }
 
-// Get: Read one source.
+// Get: read one source.
 //
 // One source with the outcome of its last synchronization.
 //
@@ -1471,7 +1471,7 @@ func (s *SourcesService) Get(ctx context.Context, sourceID int64) (*Source, erro
 	return result[*Source](ctx, s.client, call{name: "Sources.Get", method: "GET", path: fmt.Sprintf("/api/sources/%d", sourceID)})
 }
 
-// List: List sources.
+// List sources.
 //
 // Every source of this server, by name.
 //
@@ -1480,7 +1480,7 @@ func (s *SourcesService) List(ctx context.Context) ([]Source, error) {
 	return result[[]Source](ctx, s.client, call{name: "Sources.List", method: "GET", path: "/api/sources"})
 }
 
-// Sync: Synchronize a source and wait.
+// Sync: synchronize a source and wait.
 //
 // Fetches what is new or changed and drops what is no longer listed, in one transaction. Two
 // synchronizations of one source never overlap: the second waits. What is more than the server
@@ -1491,7 +1491,7 @@ func (s *SourcesService) Sync(ctx context.Context, sourceID int64) error {
 	return s.client.do(ctx, call{name: "Sources.Sync", method: "POST", path: fmt.Sprintf("/api/sources/%d/sync", sourceID)}, nil)
 }
 
-// SyncAll: Synchronize all enabled sources in the background.
+// SyncAll: synchronize all enabled sources in the background.
 //
 // Answers at once. How it went is in each source's `lastSyncStatus`.
 //
@@ -1500,7 +1500,7 @@ func (s *SourcesService) SyncAll(ctx context.Context) error {
 	return s.client.do(ctx, call{name: "Sources.SyncAll", method: "POST", path: "/api/sources/sync-all"}, nil)
 }
 
-// Update: Change a source.
+// Update: change a source.
 //
 // A changed URL and enabling synchronize an enabled source within the request; disabling hides what
 // it delivers. Of the default source only `enabled` can change.
@@ -1510,7 +1510,7 @@ func (s *SourcesService) Update(ctx context.Context, sourceID int64, body Source
 	return result[*SourceUpdated](ctx, s.client, call{name: "Sources.Update", method: "PATCH", path: fmt.Sprintf("/api/sources/%d", sourceID), body: body})
 }
 
-// Validate: Try a URL without storing it.
+// Validate: try a URL without storing it.
 //
 // Fetches what a source at this URL would list. Both outcomes are a 200; `valid` tells them apart.
 //
@@ -1522,7 +1522,7 @@ func (s *SourcesService) Validate(ctx context.Context, body SourceLocation) (*So
 // AuditService is [Client].Audit: The audit log and an organization's audit settings.
 type AuditService struct{ client *Client }
 
-// GetMetadata: What can be searched for.
+// GetMetadata: what can be searched for.
 //
 // The actions, resource types and categories of actions that the audit log knows, in display order.
 //
@@ -1531,7 +1531,7 @@ func (s *AuditService) GetMetadata(ctx context.Context) (*AuditMetadata, error) 
 	return result[*AuditMetadata](ctx, s.client, call{name: "Audit.GetMetadata", method: "GET", path: "/api/audit/metadata"})
 }
 
-// GetSettings: An organization's audit settings.
+// GetSettings: an organization's audit settings.
 //
 // Complete, with the default of whatever was never changed. For active members.
 //
@@ -1540,7 +1540,7 @@ func (s *AuditService) GetSettings(ctx context.Context, id int64) (*AuditSetting
 	return result[*AuditSettings](ctx, s.client, call{name: "Audit.GetSettings", method: "GET", path: fmt.Sprintf("/api/audit/organizations/%d/settings", id)})
 }
 
-// ListLogs: Search the audit log.
+// ListLogs: search the audit log.
 //
 // Without `organizationId`: what the caller did, anywhere, what was done to its account, and everything that
 // happened in those of its organizations whose audit log it may view; for administrators also what was done to
@@ -1589,7 +1589,7 @@ func (s *AuditService) AllLogs(ctx context.Context, query ...ListAuditLogsQuery)
 	})
 }
 
-// UpdateSettings: Change an organization's audit settings.
+// UpdateSettings: change an organization's audit settings.
 //
 // Needs `org.audit.view` in the organization, which its owner always has. Absent settings stay.
 // The change counts from the next action on.

@@ -15,12 +15,12 @@ type AccountView struct {
 	AvatarHash Optional[string] `json:"avatarHash"`
 }
 
-// AccountsFound is what Account.Search answers.
+// AccountsFound is the answer of Account.Search.
 type AccountsFound struct {
 	Users []AccountView `json:"users"`
 }
 
-// APIKey is what APIKeys.List answers.
+// APIKey is the answer of APIKeys.List.
 type APIKey struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
@@ -32,7 +32,7 @@ type APIKey struct {
 	CreatedAt time.Time           `json:"createdAt"`
 }
 
-// APIKeyCreated is what APIKeys.Create answers.
+// APIKeyCreated is the answer of APIKeys.Create.
 type APIKeyCreated struct {
 	ID         int64               `json:"id"`
 	Name       string              `json:"name"`
@@ -107,7 +107,7 @@ type AuditLogFilters struct {
 	Offset         int64            `json:"offset"`
 }
 
-// AuditLogPage is what Audit.ListLogs answers.
+// AuditLogPage is the answer of Audit.ListLogs.
 type AuditLogPage struct {
 	Logs []AuditLog `json:"logs"`
 	// All matching rows, on this page or not; counted up to 10,000.
@@ -119,7 +119,7 @@ type AuditLogPage struct {
 	Filters    AuditLogFilters  `json:"filters"`
 }
 
-// AuditMetadata is what Audit.GetMetadata answers.
+// AuditMetadata is the answer of Audit.GetMetadata.
 type AuditMetadata struct {
 	Actions          []AuditAction         `json:"actions"`
 	Resources        []AuditResource       `json:"resources"`
@@ -132,7 +132,7 @@ type AuditResource struct {
 	Label string `json:"label"`
 }
 
-// AuditSettings is what Audit.GetSettings, Audit.UpdateSettings answers.
+// AuditSettings is the answer of Audit.GetSettings, Audit.UpdateSettings.
 type AuditSettings struct {
 	// Whether a session on the organization's entries needs a reason; default false.
 	RequireConnectionReason bool `json:"requireConnectionReason"`
@@ -158,7 +158,7 @@ type AuditSettings struct {
 	RecordingRetentionDays int `json:"recordingRetentionDays"`
 }
 
-// AuditSettingsPatch is what Audit.UpdateSettings takes.
+// AuditSettingsPatch is the body of Audit.UpdateSettings.
 type AuditSettingsPatch struct {
 	RequireConnectionReason              Optional[bool] `json:"requireConnectionReason,omitzero"`
 	EnableFileOperationAudit             Optional[bool] `json:"enableFileOperationAudit,omitzero"`
@@ -173,7 +173,7 @@ type AuditSettingsPatch struct {
 	RecordingRetentionDays               int            `json:"recordingRetentionDays,omitzero"`
 }
 
-// AuthProvider is what AuthProviders.List answers.
+// AuthProvider is the answer of AuthProviders.List.
 type AuthProvider struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
@@ -193,7 +193,7 @@ type AuthProvider struct {
 	LastNameAttribute  string `json:"lastNameAttribute"`
 }
 
-// AuthProviderLists is what AuthProviders.ListSettings answers.
+// AuthProviderLists is the answer of AuthProviders.ListSettings.
 type AuthProviderLists struct {
 	// The password form and the OpenID Connect providers.
 	OIDC []AuthProviderSettings `json:"oidc"`
@@ -201,7 +201,7 @@ type AuthProviderLists struct {
 	Ldap []AuthProviderSettings `json:"ldap"`
 }
 
-// AuthProviderSettings is what AuthProviders.GetOIDC, AuthProviders.UpdateOIDC answers.
+// AuthProviderSettings is the answer of AuthProviders.GetOIDC, AuthProviders.UpdateOIDC.
 type AuthProviderSettings struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
@@ -222,7 +222,7 @@ type AuthProviderSettings struct {
 	LastNameAttribute  string           `json:"lastNameAttribute"`
 }
 
-// AvatarStored is what Account.SetAvatar answers.
+// AvatarStored is the answer of Account.SetAvatar.
 type AvatarStored struct {
 	Message string `json:"message"`
 	// Changes with the picture.
@@ -236,7 +236,7 @@ type Connection struct {
 	Timestamp      time.Time `json:"timestamp"`
 }
 
-// DeviceAuthorized is what Devices.AuthorizeCode answers.
+// DeviceAuthorized is the answer of Devices.AuthorizeCode.
 type DeviceAuthorized struct {
 	Message    string     `json:"message"`
 	DeviceInfo DeviceInfo `json:"deviceInfo"`
@@ -250,7 +250,7 @@ const (
 	DeviceClientTypeWeb       DeviceClientType = "web"
 )
 
-// DeviceCode is what Devices.GetCode answers.
+// DeviceCode is the answer of Devices.GetCode.
 type DeviceCode struct {
 	// The address that asked for the code.
 	IPAddress string `json:"ipAddress"`
@@ -260,7 +260,7 @@ type DeviceCode struct {
 	ExpiresAt  time.Time        `json:"expiresAt"`
 }
 
-// DeviceCodeCreated is what Devices.CreateCode answers.
+// DeviceCodeCreated is the answer of Devices.CreateCode.
 type DeviceCodeCreated struct {
 	// For people to read and type.
 	Code string `json:"code"`
@@ -269,7 +269,7 @@ type DeviceCodeCreated struct {
 	ExpiresAt time.Time `json:"expiresAt"`
 }
 
-// DeviceCodeReference is what Devices.AuthorizeCode, Devices.GetCode, Devices.GetLinkStatus takes.
+// DeviceCodeReference is the body of Devices.AuthorizeCode, Devices.GetCode, Devices.GetLinkStatus.
 type DeviceCodeReference struct {
 	Code string `json:"code"`
 }
@@ -280,14 +280,14 @@ type DeviceInfo struct {
 	ClientType DeviceClientType `json:"clientType"`
 }
 
-// DeviceLinkStatus is what Devices.GetLinkStatus answers.
+// DeviceLinkStatus is the answer of Devices.GetLinkStatus.
 type DeviceLinkStatus struct {
 	// Not approved; approved but not fetched; fetched by the device; or too old, unknown or not the caller's.
 	// One of "pending", "authorized", "claimed", "expired".
 	Status string `json:"status"`
 }
 
-// DevicePoll is what Devices.PollCode answers.
+// DevicePoll is the answer of Devices.PollCode.
 type DevicePoll struct {
 	// Not approved yet; approved, with the session; or unknown, expired or fetched before.
 	// One of "pending", "authorized", "invalid".
@@ -296,7 +296,7 @@ type DevicePoll struct {
 	Token Secret `json:"token,omitzero"`
 }
 
-// DevicePollRequest is what Devices.PollCode takes.
+// DevicePollRequest is the body of Devices.PollCode.
 type DevicePollRequest struct {
 	// The secret that came with the code.
 	Token Secret `json:"token"`
@@ -316,7 +316,7 @@ type EffectiveSystemPermissions struct {
 	Permissions []string `json:"permissions"`
 }
 
-// Entry is what Entries.Get, Entries.List answers.
+// Entry is the answer of Entries.Get, Entries.List.
 type Entry struct {
 	ID   int64            `json:"id"`
 	Name string           `json:"name"`
@@ -411,19 +411,19 @@ func (o EntryConfig) MarshalJSON() ([]byte, error) {
 	return encodeOpen(plain(o), o.Extra)
 }
 
-// EntryCreated is what Entries.Create answers.
+// EntryCreated is the answer of Entries.Create.
 type EntryCreated struct {
 	Message string `json:"message"`
 	ID      int64  `json:"id"`
 }
 
-// EntryDuplicated is what Entries.Duplicate answers.
+// EntryDuplicated is the answer of Entries.Duplicate.
 type EntryDuplicated struct {
 	Message string `json:"message"`
 	ID      int64  `json:"id"`
 }
 
-// EntryNode is what Entries.Tree, Folders.Tree answers.
+// EntryNode is the answer of Entries.Tree, Folders.Tree.
 // One node of the tree; `type` tells which.
 type EntryNode struct {
 	Folder       *FolderNode
@@ -467,7 +467,7 @@ func (u EntryNode) MarshalJSON() ([]byte, error) {
 	return []byte("null"), nil
 }
 
-// EntryPatch is what Entries.Update takes.
+// EntryPatch is the body of Entries.Update.
 type EntryPatch struct {
 	Name string `json:"name,omitzero"`
 	// Null is `server`.
@@ -484,7 +484,7 @@ type EntryPatch struct {
 	OrganizationID Optional[int64] `json:"organizationId,omitzero"`
 }
 
-// EntryPosition is what Entries.Reposition takes.
+// EntryPosition is the body of Entries.Reposition.
 type EntryPosition struct {
 	// On which side of the target; without a target it does not matter.
 	// One of "before", "after".
@@ -523,7 +523,7 @@ type FilePreferences struct {
 	DragDropAction string `json:"dragDropAction,omitzero"`
 }
 
-// Folder is what Folders.List answers.
+// Folder is the answer of Folders.List.
 type Folder struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
@@ -538,7 +538,7 @@ type Folder struct {
 	Position      int              `json:"position"`
 }
 
-// FolderCreated is what Folders.Create answers.
+// FolderCreated is the answer of Folders.Create.
 type FolderCreated struct {
 	Message string `json:"message"`
 	ID      int64  `json:"id"`
@@ -557,7 +557,7 @@ type FolderNode struct {
 	Entries        []EntryNode      `json:"entries"`
 }
 
-// FolderPatch is what Folders.Update takes.
+// FolderPatch is the body of Folders.Update.
 type FolderPatch struct {
 	// At least 3 characters, unless it is the name that the folder has.
 	Name string `json:"name,omitzero"`
@@ -571,7 +571,7 @@ type GeneralPreferences struct {
 	Language string `json:"language,omitzero"`
 }
 
-// Group is what Groups.Create, Groups.Update answers.
+// Group is the answer of Groups.Create, Groups.Update.
 type Group struct {
 	ID    int64  `json:"id"`
 	Name  string `json:"name"`
@@ -584,7 +584,7 @@ type Group struct {
 	SortOrder int `json:"sortOrder"`
 }
 
-// GroupDetails is what Groups.Get, Groups.UpdatePermissions answers.
+// GroupDetails is the answer of Groups.Get, Groups.UpdatePermissions.
 type GroupDetails struct {
 	ID        int64  `json:"id"`
 	Name      string `json:"name"`
@@ -600,13 +600,13 @@ type GroupDetails struct {
 	Members []AccountView `json:"members"`
 }
 
-// GroupOrder is what Groups.Order takes.
+// GroupOrder is the body of Groups.Order.
 type GroupOrder struct {
 	// Ids of groups, the highest priority first.
 	Order List[int64] `json:"order"`
 }
 
-// GroupPatch is what Groups.Update takes.
+// GroupPatch is the body of Groups.Update.
 type GroupPatch struct {
 	// Surrounding white space is taken off.
 	Name  string `json:"name,omitzero"`
@@ -615,7 +615,7 @@ type GroupPatch struct {
 	SortOrder Optional[int] `json:"sortOrder,omitzero"`
 }
 
-// GroupSummary is what Groups.List, Groups.Order answers.
+// GroupSummary is the answer of Groups.List, Groups.Order.
 type GroupSummary struct {
 	ID        int64  `json:"id"`
 	Name      string `json:"name"`
@@ -631,7 +631,7 @@ type GroupSummary struct {
 	Permissions map[string]PermissionOverride `json:"permissions"`
 }
 
-// Identity is what Identities.List answers.
+// Identity is the answer of Identities.List.
 type Identity struct {
 	ID       int64            `json:"id"`
 	Name     string           `json:"name"`
@@ -645,24 +645,24 @@ type Identity struct {
 	Scope string `json:"scope"`
 }
 
-// IdentityCreated is what Identities.Create answers.
+// IdentityCreated is the answer of Identities.Create.
 type IdentityCreated struct {
 	Message string `json:"message"`
 	ID      int64  `json:"id"`
 }
 
-// IdentityMove is what Identities.Move takes.
+// IdentityMove is the body of Identities.Move.
 type IdentityMove struct {
 	OrganizationID int64 `json:"organizationId"`
 }
 
-// IdentityMoved is what Identities.Move answers.
+// IdentityMoved is the answer of Identities.Move.
 type IdentityMoved struct {
 	Message  string   `json:"message"`
 	Identity Identity `json:"identity"`
 }
 
-// IdentityPatch is what Identities.Update takes.
+// IdentityPatch is the body of Identities.Update.
 type IdentityPatch struct {
 	Name       string       `json:"name,omitzero"`
 	Username   string       `json:"username,omitzero"`
@@ -684,7 +684,7 @@ const (
 	IdentityTypePasswordOnly IdentityType = "password-only"
 )
 
-// Impersonation is what Users.Impersonate answers.
+// Impersonation is the answer of Users.Impersonate.
 type Impersonation struct {
 	Message string `json:"message"`
 	// The session token, 96 lowercase hexadecimal characters, shown this once.
@@ -716,7 +716,7 @@ type ImportedServer struct {
 	Config map[string]any `json:"config,omitzero"`
 }
 
-// Invitation is what Organizations.ListPendingInvitations answers.
+// Invitation is the answer of Organizations.ListPendingInvitations.
 type Invitation struct {
 	// The organization's id, with which the invitation is answered.
 	ID           int64                `json:"id"`
@@ -725,7 +725,7 @@ type Invitation struct {
 	CreatedAt    time.Time            `json:"createdAt"`
 }
 
-// InvitationAnswer is what Organizations.RespondToInvitation takes.
+// InvitationAnswer is the body of Organizations.RespondToInvitation.
 type InvitationAnswer struct {
 	// True accepts, false declines.
 	Accept bool `json:"accept"`
@@ -748,7 +748,7 @@ type InvitingOrganization struct {
 	Description Optional[string] `json:"description"`
 }
 
-// Limits is what Server.GetLimits answers.
+// Limits is the answer of Server.GetLimits.
 type Limits struct {
 	Entries int64 `json:"entries"`
 	// Of the configurations of all entries together.
@@ -767,7 +767,7 @@ type Limits struct {
 	DeviceCodes int64 `json:"deviceCodes"`
 }
 
-// LoginResult is what Sessions.Login answers.
+// LoginResult is the answer of Sessions.Login.
 type LoginResult struct {
 	// The session token, 96 lowercase hexadecimal characters, shown this once.
 	Token Secret `json:"token"`
@@ -776,7 +776,7 @@ type LoginResult struct {
 	Message      string `json:"message"`
 }
 
-// LoginRequest is what Sessions.Login takes.
+// LoginRequest is the body of Sessions.Login.
 type LoginRequest struct {
 	// The whole of it, in any case.
 	Username string `json:"username"`
@@ -784,13 +784,13 @@ type LoginRequest struct {
 	Code     Secret `json:"code,omitzero"`
 }
 
-// LogoutRequest is what Sessions.Logout takes.
+// LogoutRequest is the body of Sessions.Logout.
 type LogoutRequest struct {
 	// The session token to end, in either case.
 	Token Secret `json:"token"`
 }
 
-// Me is what Account.Get answers.
+// Me is the answer of Account.Get.
 type Me struct {
 	ID        int64  `json:"id"`
 	Username  string `json:"username"`
@@ -809,7 +809,7 @@ type Me struct {
 	AvatarHash    Optional[string] `json:"avatarHash"`
 }
 
-// Member is what Organizations.ListMembers answers.
+// Member is the answer of Organizations.ListMembers.
 type Member struct {
 	// The same as `accountId`.
 	ID        int64  `json:"id"`
@@ -824,7 +824,7 @@ type Member struct {
 	Status     MemberStatus     `json:"status"`
 }
 
-// MemberPermissions is what Organizations.GetMemberPermissions, Organizations.UpdateMemberPermissions answers.
+// MemberPermissions is the answer of Organizations.GetMemberPermissions, Organizations.UpdateMemberPermissions.
 type MemberPermissions struct {
 	Catalog   PermissionCatalog             `json:"catalog"`
 	Overrides map[string]PermissionOverride `json:"overrides"`
@@ -841,13 +841,13 @@ const (
 	MemberStatusPending MemberStatus = "pending"
 )
 
-// NamePatch is what Account.UpdateName takes.
+// NamePatch is the body of Account.UpdateName.
 type NamePatch struct {
 	FirstName string `json:"firstName,omitzero"`
 	LastName  string `json:"lastName,omitzero"`
 }
 
-// NewAccount is what Account.Register, Users.Create takes.
+// NewAccount is the body of Account.Register, Users.Create.
 type NewAccount struct {
 	// ASCII letters and digits. One that differs from another account's in case only is taken.
 	Username  string `json:"username"`
@@ -856,7 +856,7 @@ type NewAccount struct {
 	LastName  string `json:"lastName"`
 }
 
-// NewAPIKey is what APIKeys.Create takes.
+// NewAPIKey is the body of APIKeys.Create.
 // Unknown members are ignored.
 type NewAPIKey struct {
 	// For people; white space around it is ignored.
@@ -865,12 +865,12 @@ type NewAPIKey struct {
 	ExpiresAt string `json:"expiresAt,omitzero"`
 }
 
-// NewDeviceCode is what Devices.CreateCode takes.
+// NewDeviceCode is the body of Devices.CreateCode.
 type NewDeviceCode struct {
 	ClientType DeviceClientType `json:"clientType"`
 }
 
-// NewEntry is what Entries.Create takes.
+// NewEntry is the body of Entries.Create.
 type NewEntry struct {
 	// Display name, not unique.
 	Name   string      `json:"name"`
@@ -889,7 +889,7 @@ type NewEntry struct {
 	Identities []int64 `json:"identities,omitzero"`
 }
 
-// NewFolder is what Folders.Create takes.
+// NewFolder is the body of Folders.Create.
 type NewFolder struct {
 	// Display name, not unique.
 	Name string `json:"name"`
@@ -899,14 +899,14 @@ type NewFolder struct {
 	OrganizationID int64 `json:"organizationId,omitzero"`
 }
 
-// NewGroup is what Groups.Create takes.
+// NewGroup is the body of Groups.Create.
 type NewGroup struct {
 	// Surrounding white space is taken off.
 	Name  string `json:"name"`
 	Color string `json:"color,omitzero"`
 }
 
-// NewIdentity is what Identities.Create takes.
+// NewIdentity is the body of Identities.Create.
 type NewIdentity struct {
 	// Display name, not unique.
 	Name string       `json:"name"`
@@ -922,13 +922,13 @@ type NewIdentity struct {
 	OrganizationID int64 `json:"organizationId,omitzero"`
 }
 
-// NewInvitation is what Organizations.InviteMember takes.
+// NewInvitation is the body of Organizations.InviteMember.
 type NewInvitation struct {
 	// The whole of it, in any case.
 	Username string `json:"username"`
 }
 
-// NewOIDCProvider is what AuthProviders.CreateOIDC takes.
+// NewOIDCProvider is the body of AuthProviders.CreateOIDC.
 type NewOIDCProvider struct {
 	Name string `json:"name"`
 	// As the provider spells it, without query or fragment. https, unless its host is within the
@@ -949,7 +949,7 @@ type NewOIDCProvider struct {
 	LastNameAttribute  string `json:"lastNameAttribute,omitzero"`
 }
 
-// NewOrganization is what Organizations.Create takes.
+// NewOrganization is the body of Organizations.Create.
 type NewOrganization struct {
 	// Display name, not unique. Surrounding white space is removed before the length counts.
 	Name string `json:"name"`
@@ -957,19 +957,19 @@ type NewOrganization struct {
 	Description string `json:"description,omitzero"`
 }
 
-// NewPassword is what Account.UpdatePassword, Users.UpdatePassword takes.
+// NewPassword is the body of Account.UpdatePassword, Users.UpdatePassword.
 type NewPassword struct {
 	Password Secret `json:"password"`
 	// Whether sessions that were opened before end.
 	RevokeSessions bool `json:"revokeSessions,omitzero"`
 }
 
-// NewRoleMember is what Groups.AddMember takes.
+// NewRoleMember is the body of Groups.AddMember.
 type NewRoleMember struct {
 	AccountID int64 `json:"accountId"`
 }
 
-// NewScript is what Scripts.Create takes.
+// NewScript is the body of Scripts.Create.
 type NewScript struct {
 	// Display name, not unique.
 	Name string `json:"name"`
@@ -982,7 +982,7 @@ type NewScript struct {
 	OSFilter []string `json:"osFilter,omitzero"`
 }
 
-// NewSnippet is what Snippets.Create takes.
+// NewSnippet is the body of Snippets.Create.
 type NewSnippet struct {
 	// Display name, not unique.
 	Name string `json:"name"`
@@ -995,33 +995,33 @@ type NewSnippet struct {
 	OSFilter []string `json:"osFilter,omitzero"`
 }
 
-// NewSource is what Sources.Create takes.
+// NewSource is the body of Sources.Create.
 type NewSource struct {
 	Name string `json:"name"`
 	// http or https, without user info, query or fragment. A trailing slash is dropped.
 	URL string `json:"url"`
 }
 
-// NewTag is what Tags.Create takes.
+// NewTag is the body of Tags.Create.
 type NewTag struct {
 	// Unique among the caller's tags.
 	Name  string `json:"name"`
 	Color string `json:"color"`
 }
 
-// OIDCLogin is what AuthProviders.BeginOIDCLogin answers.
+// OIDCLogin is the answer of AuthProviders.BeginOIDCLogin.
 type OIDCLogin struct {
 	// The provider's page.
 	URL string `json:"url"`
 }
 
-// OIDCProviderCreated is what AuthProviders.CreateOIDC answers.
+// OIDCProviderCreated is the answer of AuthProviders.CreateOIDC.
 type OIDCProviderCreated struct {
 	ID      int64  `json:"id"`
 	Message string `json:"message"`
 }
 
-// OIDCProviderPatch is what AuthProviders.UpdateOIDC takes.
+// OIDCProviderPatch is the body of AuthProviders.UpdateOIDC.
 type OIDCProviderPatch struct {
 	Name     string `json:"name,omitzero"`
 	Issuer   string `json:"issuer,omitzero"`
@@ -1063,7 +1063,7 @@ type OrganizationNode struct {
 	Entries                 []EntryNode `json:"entries"`
 }
 
-// OrganizationPatch is what Organizations.Update takes.
+// OrganizationPatch is the body of Organizations.Update.
 type OrganizationPatch struct {
 	// Surrounding white space is removed before the length counts.
 	Name string `json:"name,omitzero"`
@@ -1079,13 +1079,13 @@ const (
 	OrganizationRoleMember OrganizationRole = "member"
 )
 
-// OrganizationSessionSettings is what Organizations.GetSessionSettings, Organizations.UpdateSessionSettings answers, and what Organizations.UpdateSessionSettings takes.
+// OrganizationSessionSettings is the answer of Organizations.GetSessionSettings, Organizations.UpdateSessionSettings and the body of Organizations.UpdateSessionSettings.
 type OrganizationSessionSettings struct {
 	// Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false.
 	EnableLiveSessionSharing bool `json:"enableLiveSessionSharing"`
 }
 
-// Passkey is what Passkeys.List answers.
+// Passkey is the answer of Passkeys.List.
 type Passkey struct {
 	ID        int64     `json:"id"`
 	Name      string    `json:"name"`
@@ -1147,13 +1147,13 @@ type PasskeyExtensions struct {
 	CredProps bool `json:"credProps"`
 }
 
-// PasskeyLogin is what Passkeys.FinishLogin takes.
+// PasskeyLogin is the body of Passkeys.FinishLogin.
 type PasskeyLogin struct {
 	Response PasskeyAssertion `json:"response"`
 	Origin   string           `json:"origin"`
 }
 
-// PasskeyLoginOptions is what Passkeys.BeginLogin answers.
+// PasskeyLoginOptions is the answer of Passkeys.BeginLogin.
 type PasskeyLoginOptions struct {
 	// The host of the origin.
 	RpID      string `json:"rpId"`
@@ -1165,25 +1165,25 @@ type PasskeyLoginOptions struct {
 	UserVerification string `json:"userVerification"`
 }
 
-// PasskeyLoginStart is what Passkeys.BeginLogin takes.
+// PasskeyLoginStart is the body of Passkeys.BeginLogin.
 type PasskeyLoginStart struct {
 	// The account to sign in as; absent to let the authenticator choose.
 	Username string `json:"username,omitzero"`
 	Origin   string `json:"origin"`
 }
 
-// PasskeyName is what Passkeys.Update takes.
+// PasskeyName is the body of Passkeys.Update.
 type PasskeyName struct {
 	Name string `json:"name"`
 }
 
-// PasskeyRegistered is what Passkeys.FinishRegistration answers.
+// PasskeyRegistered is the answer of Passkeys.FinishRegistration.
 type PasskeyRegistered struct {
 	Message  string `json:"message"`
 	Verified bool   `json:"verified"`
 }
 
-// PasskeyRegistration is what Passkeys.FinishRegistration takes.
+// PasskeyRegistration is the body of Passkeys.FinishRegistration.
 type PasskeyRegistration struct {
 	Response PasskeyAttestation `json:"response"`
 	// Display name.
@@ -1191,7 +1191,7 @@ type PasskeyRegistration struct {
 	Origin string `json:"origin"`
 }
 
-// PasskeyRegistrationOptions is what Passkeys.BeginRegistration answers.
+// PasskeyRegistrationOptions is the answer of Passkeys.BeginRegistration.
 type PasskeyRegistrationOptions struct {
 	Challenge        string              `json:"challenge"`
 	Rp               PasskeyRelyingParty `json:"rp"`
@@ -1207,7 +1207,7 @@ type PasskeyRegistrationOptions struct {
 	Hints                  []string                      `json:"hints"`
 }
 
-// PasskeyRegistrationStart is what Passkeys.BeginRegistration takes.
+// PasskeyRegistrationStart is the body of Passkeys.BeginRegistration.
 // Unknown members are ignored.
 type PasskeyRegistrationStart struct {
 	Origin string `json:"origin"`
@@ -1218,7 +1218,7 @@ type PasskeyRelyingParty struct {
 	ID   string `json:"id"`
 }
 
-// PasskeySession is what Passkeys.FinishLogin answers.
+// PasskeySession is the answer of Passkeys.FinishLogin.
 type PasskeySession struct {
 	// The session token, 96 lowercase hexadecimal characters, shown this once.
 	Token   Secret `json:"token"`
@@ -1238,7 +1238,7 @@ type PermissionCatalog struct {
 	Permissions []PermissionDescription `json:"permissions"`
 }
 
-// PermissionCatalogs is what Groups.GetPermissionCatalog answers.
+// PermissionCatalogs is the answer of Groups.GetPermissionCatalog.
 type PermissionCatalogs struct {
 	System       PermissionCatalog `json:"system"`
 	Organization PermissionCatalog `json:"organization"`
@@ -1260,7 +1260,7 @@ const (
 	PermissionChangeNeutral PermissionChange = "neutral"
 )
 
-// PermissionChanges is what Groups.UpdatePermissions, Groups.UpdateUserPermissions, Organizations.UpdateMemberPermissions takes.
+// PermissionChanges is the body of Groups.UpdatePermissions, Groups.UpdateUserPermissions, Organizations.UpdateMemberPermissions.
 type PermissionChanges struct {
 	// By permission. Those that are not named stay as they are.
 	Permissions map[string]PermissionChange `json:"permissions"`
@@ -1295,7 +1295,7 @@ const (
 	PermissionScopeOrganization PermissionScope = "organization"
 )
 
-// PreferencesPatch is what Account.UpdatePreferences takes.
+// PreferencesPatch is the body of Account.UpdatePreferences.
 type PreferencesPatch struct {
 	Terminal *TerminalPreferences `json:"terminal,omitzero"`
 	Theme    *ThemePreferences    `json:"theme,omitzero"`
@@ -1303,7 +1303,7 @@ type PreferencesPatch struct {
 	General  *GeneralPreferences  `json:"general,omitzero"`
 }
 
-// PreferencesUpdated is what Account.UpdatePreferences answers.
+// PreferencesUpdated is the answer of Account.UpdatePreferences.
 type PreferencesUpdated struct {
 	Message string `json:"message"`
 	// All preferences after the change.
@@ -1323,13 +1323,13 @@ type PVENode struct {
 	IntegrationID Optional[int64]  `json:"integrationId"`
 }
 
-// RecentEntry is what Entries.ListRecent answers.
+// RecentEntry is the answer of Entries.ListRecent.
 type RecentEntry struct {
 	Entry
 	Connection
 }
 
-// SSHConfigImport is what Entries.ImportSSHConfig takes.
+// SSHConfigImport is the body of Entries.ImportSSHConfig.
 type SSHConfigImport struct {
 	// The folder that the entries are appended to.
 	FolderID int64                `json:"folderId"`
@@ -1338,7 +1338,7 @@ type SSHConfigImport struct {
 	OrganizationID int64 `json:"organizationId,omitzero"`
 }
 
-// SSHConfigImported is what Entries.ImportSSHConfig answers.
+// SSHConfigImported is the answer of Entries.ImportSSHConfig.
 type SSHConfigImported struct {
 	Message  string `json:"message"`
 	Imported int    `json:"imported"`
@@ -1365,13 +1365,13 @@ type Script struct {
 	SortOrder int `json:"sortOrder"`
 }
 
-// ScriptCreated is what Scripts.Create answers.
+// ScriptCreated is the answer of Scripts.Create.
 type ScriptCreated struct {
 	ID      int64  `json:"id"`
 	Message string `json:"message"`
 }
 
-// ScriptPatch is what Scripts.Update takes.
+// ScriptPatch is the body of Scripts.Update.
 type ScriptPatch struct {
 	Name        string           `json:"name,omitzero"`
 	Content     string           `json:"content,omitzero"`
@@ -1380,7 +1380,7 @@ type ScriptPatch struct {
 	OSFilter Optional[[]string] `json:"osFilter,omitzero"`
 }
 
-// ScriptReposition is what Scripts.Reposition takes.
+// ScriptReposition is the body of Scripts.Reposition.
 type ScriptReposition struct {
 	// The script whose place is taken.
 	TargetID int64 `json:"targetId"`
@@ -1407,7 +1407,7 @@ type ServerNode struct {
 	ShowNoteInList   bool             `json:"showNoteInList"`
 }
 
-// Session is what Sessions.List answers.
+// Session is the answer of Sessions.List.
 type Session struct {
 	ID int64 `json:"id"`
 	// The address of the last request; `Admin` for a session that somebody else opened for this account, until it is used.
@@ -1428,12 +1428,12 @@ const (
 	SessionSyncSameTab       SessionSync = "same_tab"
 )
 
-// SessionSyncChange is what Account.UpdateSessionSync takes.
+// SessionSyncChange is the body of Account.UpdateSessionSync.
 type SessionSyncChange struct {
 	SessionSync SessionSync `json:"sessionSync"`
 }
 
-// Snippet is what Snippets.Get, Snippets.List, Snippets.ListFromSources answers.
+// Snippet is the answer of Snippets.Get, Snippets.List, Snippets.ListFromSources.
 type Snippet struct {
 	ID          int64            `json:"id"`
 	Name        string           `json:"name"`
@@ -1451,13 +1451,13 @@ type Snippet struct {
 	SortOrder int `json:"sortOrder"`
 }
 
-// SnippetCreated is what Snippets.Create answers.
+// SnippetCreated is the answer of Snippets.Create.
 type SnippetCreated struct {
 	ID      int64  `json:"id"`
 	Message string `json:"message"`
 }
 
-// SnippetPatch is what Snippets.Update takes.
+// SnippetPatch is the body of Snippets.Update.
 type SnippetPatch struct {
 	Name        string           `json:"name,omitzero"`
 	Command     string           `json:"command,omitzero"`
@@ -1466,7 +1466,7 @@ type SnippetPatch struct {
 	OSFilter Optional[[]string] `json:"osFilter,omitzero"`
 }
 
-// SnippetReposition is what Snippets.Reposition takes.
+// SnippetReposition is the body of Snippets.Reposition.
 type SnippetReposition struct {
 	// The snippet whose place is taken.
 	TargetID int64 `json:"targetId"`
@@ -1475,7 +1475,7 @@ type SnippetReposition struct {
 	Placement string `json:"placement,omitzero"`
 }
 
-// Source is what Sources.Get, Sources.List answers.
+// Source is the answer of Sources.Get, Sources.List.
 type Source struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
@@ -1495,7 +1495,7 @@ type Source struct {
 	UpdatedAt      time.Time        `json:"updatedAt"`
 }
 
-// SourceCheck is what Sources.Validate answers.
+// SourceCheck is the answer of Sources.Validate.
 type SourceCheck struct {
 	Valid bool `json:"valid"`
 	// Only when valid, as the other counts.
@@ -1506,32 +1506,32 @@ type SourceCheck struct {
 	Error string `json:"error,omitzero"`
 }
 
-// SourceCreated is what Sources.Create answers.
+// SourceCreated is the answer of Sources.Create.
 type SourceCreated struct {
 	ID      int64  `json:"id"`
 	Message string `json:"message"`
 }
 
-// SourceLocation is what Sources.Validate takes.
+// SourceLocation is the body of Sources.Validate.
 type SourceLocation struct {
 	// http or https, without user info, query or fragment.
 	URL string `json:"url"`
 }
 
-// SourcePatch is what Sources.Update takes.
+// SourcePatch is the body of Sources.Update.
 type SourcePatch struct {
 	Name    string         `json:"name,omitzero"`
 	URL     string         `json:"url,omitzero"`
 	Enabled Optional[bool] `json:"enabled,omitzero"`
 }
 
-// SourceUpdated is what Sources.Update answers.
+// SourceUpdated is the answer of Sources.Update.
 type SourceUpdated struct {
 	Message string `json:"message"`
 	Source  Source `json:"source"`
 }
 
-// Tag is what Tags.List, Tags.ListForEntry answers.
+// Tag is the answer of Tags.List, Tags.ListForEntry.
 type Tag struct {
 	ID        int64     `json:"id"`
 	AccountID int64     `json:"accountId"`
@@ -1541,13 +1541,13 @@ type Tag struct {
 	UpdatedAt time.Time `json:"updatedAt"`
 }
 
-// TagCreated is what Tags.Create answers.
+// TagCreated is the answer of Tags.Create.
 type TagCreated struct {
 	Message string `json:"message"`
 	ID      int64  `json:"id"`
 }
 
-// TagPatch is what Tags.Update takes.
+// TagPatch is the body of Tags.Update.
 type TagPatch struct {
 	Name  string `json:"name,omitzero"`
 	Color string `json:"color,omitzero"`
@@ -1571,12 +1571,12 @@ type ThemePreferences struct {
 	UiScale     float64 `json:"uiScale,omitzero"`
 }
 
-// TOTPProof is what TOTP.Enable takes.
+// TOTPProof is the body of TOTP.Enable.
 type TOTPProof struct {
 	Code Secret `json:"code"`
 }
 
-// TOTPSecret is what TOTP.GetSecret answers.
+// TOTPSecret is the answer of TOTP.GetSecret.
 type TOTPSecret struct {
 	// Base32 (RFC 4648) without padding.
 	Secret Secret `json:"secret"`
@@ -1596,7 +1596,7 @@ type User struct {
 	Groups []UserGroup `json:"groups"`
 }
 
-// UserCreated is what Users.Create answers.
+// UserCreated is the answer of Users.Create.
 type UserCreated struct {
 	Message string `json:"message"`
 	ID      int64  `json:"id"`
@@ -1610,14 +1610,14 @@ type UserGroup struct {
 	IsDefault bool   `json:"isDefault"`
 }
 
-// UserPage is what Users.List answers.
+// UserPage is the answer of Users.List.
 type UserPage struct {
 	// All matching accounts, on this page or not.
 	Total int64  `json:"total"`
 	Users []User `json:"users"`
 }
 
-// UserPermissions is what Groups.GetUserPermissions, Groups.UpdateUserGroups, Groups.UpdateUserPermissions answers.
+// UserPermissions is the answer of Groups.GetUserPermissions, Groups.UpdateUserGroups, Groups.UpdateUserPermissions.
 type UserPermissions struct {
 	ID         int64            `json:"id"`
 	Username   string           `json:"username"`
@@ -1630,13 +1630,13 @@ type UserPermissions struct {
 	Effective EffectiveSystemPermissions    `json:"effective"`
 }
 
-// UserRoles is what Groups.UpdateUserGroups takes.
+// UserRoles is the body of Groups.UpdateUserGroups.
 type UserRoles struct {
 	// All groups that the account shall have besides the default one.
 	GroupIDs List[int64] `json:"groupIds"`
 }
 
-// ServerVersion is what Server.GetVersion answers.
+// ServerVersion is the answer of Server.GetVersion.
 type ServerVersion struct {
 	// Semantic version without a leading `v`.
 	Version string `json:"version"`

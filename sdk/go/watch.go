@@ -95,7 +95,7 @@ func (c *Client) watch(ctx context.Context, receive func(StateUpdate) bool) *Err
 		return failed.because(kind, "the answer is no WebSocket; is there a proxy in between?", nil)
 	}
 	defer func() { _ = conn.CloseNow() }()
-	conn.SetReadLimit(-1)
+	conn.SetReadLimit(maxAnswer)
 	for {
 		_, message, err := conn.Read(alive)
 		if err != nil {

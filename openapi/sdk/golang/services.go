@@ -55,9 +55,10 @@ var inPath = regexp.MustCompile(`\{[^}]*\}`)
 
 func (g *generator) method(service string, operation sdk.Operation) Method {
 	m := Method{
-		Name: pascal(operation.Name), Summary: strings.TrimSuffix(operation.Contract.Summary, "?"), Doc: operation.Contract.Description,
+		Name: pascal(operation.Name), Doc: operation.Contract.Description,
 		Route: fmt.Sprintf("%s %s, operation %s.", operation.Method, operation.Path, operation.ID),
 	}
+	m.Summary = summary(m.Name, operation.Contract.Summary)
 	arguments, ids := []string{"ctx context.Context"}, ""
 	for _, name := range inPath.FindAllString(operation.Path, -1) {
 		arguments = append(arguments, camel(strings.Trim(name, "{}"))+" int64")
@@ -99,6 +100,14 @@ func (g *generator) method(service string, operation sdk.Operation) Method {
 		m.Pages = &Pages{pascal(operation.Pages.Name), g.goType("", items.Value.Items), pascal(operation.Pages.Items), operation.Pages.Cursor}
 	}
 	return m
+}
+
+// summary begins with the method's name, as Go's comments do.
+func summary(name, text string) string {
+	if text = strings.TrimSuffix(text, "?") + "."; strings.HasPrefix(text, name+" ") {
+		return text
+	}
+	return name + ": " + strings.ToLower(text[:1]) + text[1:]
 }
 
 func (g *generator) query(operation sdk.Operation) *Query {

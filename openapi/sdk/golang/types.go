@@ -118,17 +118,17 @@ func (g *generator) types() []Type {
 // doc says which methods a type is for, and what the contract says of it.
 func (g *generator) doc(name string, s *openapi3.Schema) string {
 	var uses []string
-	for verb, methods := range map[string][]string{"takes": g.taken[name], "answers": g.given[name]} {
+	for role, methods := range map[string][]string{"body": g.taken[name], "answer": g.given[name]} {
 		slices.Sort(methods)
 		if methods = slices.Compact(methods); len(methods) > 0 && len(methods) < 4 {
-			uses = append(uses, fmt.Sprintf("what %s %s", strings.Join(methods, ", "), verb))
+			uses = append(uses, fmt.Sprintf("the %s of %s", role, strings.Join(methods, ", ")))
 		}
 	}
 	slices.Sort(uses)
 	if len(uses) == 0 {
 		return s.Description
 	}
-	return fmt.Sprintf("%s is %s.\n%s", g.typeName(name), strings.Join(uses, ", and "), s.Description)
+	return fmt.Sprintf("%s is %s.\n%s", g.typeName(name), strings.Join(uses, " and "), s.Description)
 }
 
 func (g *generator) fields(schema string, s *openapi3.Schema) []Field {
