@@ -62,7 +62,7 @@ func TestWatch(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c, wire := account(t, "watcher"), newWire(t)
-	watcher := client(t, "http://"+wire.listener.Addr().String(), nexterm.WithToken(string(c.Token())), nexterm.WithRetries(4))
+	watcher := client(t, "http://"+wire.listener.Addr().String(), nexterm.WithToken(string(c.Token())), nexterm.WithRetries(1))
 	// What comes in which order, and what is done then.
 	steps := []struct {
 		until func(nexterm.StateUpdate) bool
@@ -79,6 +79,7 @@ func TestWatch(t *testing.T) {
 		}},
 		{func(u nexterm.StateUpdate) bool { return len(u.Entries) == 1 && u.Entries[0].Server.Name == "web" }, func() error {
 			_, err := c.Identities.Create(ctx, nexterm.NewIdentity{Name: "deploy", Type: nexterm.IdentityTypePassword, Username: "deploy", Password: "secret"})
+			wire.cut()
 			return err
 		}},
 		{func(u nexterm.StateUpdate) bool { return len(u.Identities) == 1 && u.Identities[0].Name == "deploy" }, func() error {
