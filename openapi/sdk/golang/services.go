@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -69,7 +68,7 @@ func (g *generator) method(service string, operation sdk.Operation) Method {
 		path = fmt.Sprintf("fmt.Sprintf(%q%s)", inPath.ReplaceAllString(operation.Path, "%d"), ids)
 	}
 	call := fmt.Sprintf("call{name: %q, method: %q, path: %s", service+"."+m.Name, operation.Method, path)
-	if body := jsonBody(operation.Contract); body != nil {
+	if body := sdk.Body(operation.Contract); body != nil {
 		arguments = append(arguments, "body "+g.goType("", body))
 		call += ", body: body"
 	} else if operation.Contract.RequestBody != nil {
@@ -84,19 +83,19 @@ func (g *generator) method(service string, operation sdk.Operation) Method {
 		call += ", tokenInQuery: true"
 	}
 	m.Arguments, m.Call = strings.Join(arguments, ", "), call+"}"
-	answer := jsonAnswer(operation.Contract)
+	answers := sdk.Answers(operation.Contract)
 	switch {
-	case answer == nil:
+	case len(answers) == 0:
 		m.Result = "[]byte"
-	case confirms(answer.Value):
+	case sdk.Confirms(answers[0].Value):
 	default:
-		m.Result = g.goType("", answer)
-		if len(answer.Value.Properties) > 0 {
+		m.Result = g.goType("", answers[0])
+		if len(answers[0].Value.Properties) > 0 {
 			m.Result = "*" + m.Result
 		}
 	}
 	if operation.Pages != nil {
-		items := answer.Value.Properties[operation.Pages.Items]
+		items := answers[0].Value.Properties[operation.Pages.Items]
 		m.Pages = &Pages{pascal(operation.Pages.Name), g.goType("", items.Value.Items), pascal(operation.Pages.Items), operation.Pages.Cursor}
 	}
 	return m
@@ -123,32 +122,4 @@ func (g *generator) query(operation sdk.Operation) *Query {
 		return nil
 	}
 	return query
-}
-
-// jsonBody and jsonAnswer are the schemas of what an operation takes and, first
-// of all, answers.
-func jsonBody(op *openapi3.Operation) *openapi3.SchemaRef {
-	if op.RequestBody == nil || op.RequestBody.Value.Content["application/json"] == nil {
-		return nil
-	}
-	return op.RequestBody.Value.Content["application/json"].Schema
-}
-
-func jsonAnswer(op *openapi3.Operation) *openapi3.SchemaRef {
-	for _, status := range slices.Sorted(maps.Keys(op.Responses.Map())) {
-		if content := op.Responses.Value(status).Value.Content["application/json"]; strings.HasPrefix(status, "2") && content != nil {
-			return content.Schema
-		}
-	}
-	return nil
-}
-
-// confirms: the answer says that it is done, as the status does.
-func confirms(s *openapi3.Schema) bool {
-	for name := range s.Properties {
-		if name != "message" && name != "success" {
-			return false
-		}
-	}
-	return len(s.Properties) > 0
 }

@@ -46,11 +46,9 @@ func newGenerator(document *openapi3.T, services []sdk.Service) *generator {
 	for _, service := range services {
 		for _, operation := range service.Operations {
 			method := pascal(service.Name) + "." + pascal(operation.Name)
-			if schema := jsonBody(operation.Contract); schema != nil {
-				g.reach(g.taken, schema, method)
-			}
-			if schema := jsonAnswer(operation.Contract); schema != nil && !confirms(schema.Value) {
-				g.reach(g.given, schema, method)
+			g.reach(g.taken, sdk.Body(operation.Contract), method)
+			if answers := sdk.Answers(operation.Contract); len(answers) > 0 && !sdk.Confirms(answers[0].Value) {
+				g.reach(g.given, answers[0], method)
 			}
 		}
 	}
@@ -62,7 +60,7 @@ func (g *generator) reach(found map[string][]string, ref *openapi3.SchemaRef, me
 	if ref == nil {
 		return
 	}
-	if name := schemaName(ref); name != "" {
+	if name := sdk.SchemaName(ref); name != "" {
 		users, known := found[name]
 		if found[name] = users; method != "" {
 			found[name] = append(users, method)
@@ -134,11 +132,11 @@ func (g *generator) doc(name string, s *openapi3.Schema) string {
 func (g *generator) fields(schema string, s *openapi3.Schema) []Field {
 	_, taken := g.taken[schema]
 	var fields []Field
-	for _, name := range order(s) {
+	for _, name := range sdk.Properties(s) {
 		property, required := s.Properties[name], slices.Contains(s.Required, name)
 		field := Field{Name: pascal(name), Type: g.goType(name, property), Tag: name}
 		// A type that has a name says for itself what it is.
-		if schemaName(property) == "" {
+		if sdk.SchemaName(property) == "" {
 			field.Doc = property.Value.Description + oneOf(property.Value.Enum)
 		}
 		if !required {
@@ -208,7 +206,7 @@ func (g *generator) variants(name string, s *openapi3.Schema) []Variant {
 	}
 	var variants []Variant
 	for _, part := range s.OneOf {
-		variant := g.typeName(schemaName(part))
+		variant := g.typeName(sdk.SchemaName(part))
 		slices.Sort(tags[variant])
 		variants = append(variants, Variant{strings.TrimSuffix(variant, suffix), variant, tags[variant]})
 	}
@@ -218,7 +216,7 @@ func (g *generator) variants(name string, s *openapi3.Schema) []Variant {
 // goType is the Go type of a schema; name is the property's, if it is one's.
 func (g *generator) goType(name string, ref *openapi3.SchemaRef) string {
 	s := ref.Value
-	switch named := schemaName(ref); {
+	switch named := sdk.SchemaName(ref); {
 	case sdk.Secret(name, s):
 		return "Secret"
 	case named != "" && (len(s.Properties) > 0 || len(s.AllOf) > 0 || s.Discriminator != nil || len(s.Enum) > 0):
@@ -248,20 +246,4 @@ func (g *generator) goType(name string, ref *openapi3.SchemaRef) string {
 func (g *generator) typeName(schema string) string {
 	name, _ := g.schemas[schema].Value.Extensions["x-sdk-name"].(string)
 	return pascal(cmp.Or(name, schema))
-}
-
-func order(s *openapi3.Schema) []string {
-	var names []string
-	for _, name := range s.Extensions["x-property-order"].([]any) {
-		names = append(names, name.(string))
-	}
-	return names
-}
-
-func schemaName(ref *openapi3.SchemaRef) string {
-	name, found := strings.CutPrefix(ref.Ref, "#/components/schemas/")
-	if !found {
-		return ""
-	}
-	return name
 }
