@@ -47,8 +47,8 @@ var rules = map[string]rule{
 	"openapi":           {},
 	"openapi/bundle":    {},
 	"tools/...":         {},
-	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/event", "internal/recovery", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/vault"}, privileges: []string{"net/http", pool}},
-	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep", "internal/telemetry"}, privileges: []string{pool}},
+	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/event", "internal/hostkey", "internal/recovery", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/vault"}, privileges: []string{"net/http", pool}},
+	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/hostkey", "internal/job", "internal/outbound", "internal/server", "internal/contentsource", "internal/sweep", "internal/telemetry"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/docs":     {privileges: []string{"net/http"}},
 	"internal/vault":    {may: []string{"gen/db", "internal/fail", "internal/turn"}, privileges: []string{"cryptography"}},
@@ -99,6 +99,7 @@ var rules = map[string]rule{
 	"internal/authprovider": {tag: true, may: []string{"internal/outbound"}},
 	"internal/group":        {tag: true},
 	"internal/serverinfo":   {tag: true},
+	"internal/hostkey":      {tag: true, may: []string{"internal/ssh"}},
 
 	"internal/session":       {tag: true},
 	"internal/tag":           {tag: true},

@@ -106,6 +106,8 @@ const (
 	// anybody could fill the log with those.
 	SessionRefuseUnknown Action = "session.refuse_unknown"
 	SourceSync           Action = "source.sync"
+	// HostKeyChanged is about a host; what it means for an entry is an update of that.
+	HostKeyChanged Action = "host_key.changed"
 )
 
 // Definition describes an action that the audit log keeps.

@@ -2179,7 +2179,7 @@ type InvitingOrganization struct {
 	Name        string  `json:"name"`
 }
 
-// Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
+// Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"hostKeys":100000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
 type Limits struct {
 	// ConfigBytes Of the configurations of all entries together.
 	ConfigBytes int64 `json:"configBytes"`
@@ -2188,6 +2188,7 @@ type Limits struct {
 	DeviceCodes int64 `json:"deviceCodes"`
 	Entries     int64 `json:"entries"`
 	Folders     int64 `json:"folders"`
+	HostKeys    int64 `json:"hostKeys"`
 	Identities  int64 `json:"identities"`
 
 	// Organizations That an account owns.
