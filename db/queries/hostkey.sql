@@ -85,9 +85,9 @@ where id = @id
   and offered_key = @offered_key::bytea
 returning id, scope, host, port, via, type, public_key, pinned, added_by, first_seen, last_seen, offered_type, offered_key, offered_at;
 
--- name: DeleteHostKey :execrows
+-- name: DeleteHostKey :one
 -- every owner: the key is that of an entry that the caller may change
 delete
 from host_keys
 where id = @id
-  and public_key = @public_key;
+returning type, public_key;

@@ -1472,6 +1472,49 @@ type GroupSummary struct {
 	SortOrder   int32                         `json:"sortOrder"`
 }
 
+// HostKey Example: {"addedBy":null,"fingerprint":"SHA256:spBF0vZFPJusLpDQiINq6744Lr0lred8q108qx+dfdM","firstSeen":"2026-01-31T12:00:00.000Z","host":"192.0.2.1","id":12,"lastSeen":"2026-02-28T12:00:00.000Z","offered":{"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"},"pinned":false,"port":22,"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH","type":"ssh-ed25519","via":"bastion.example.com:22"}
+type HostKey struct {
+	// AddedBy That person's account; null when it is gone.
+	AddedBy *int64 `json:"addedBy"`
+
+	// Fingerprint That of SHA-256, as OpenSSH shows it.
+	Fingerprint string `json:"fingerprint"`
+
+	// FirstSeen Null while no connection has met the host.
+	FirstSeen *string `json:"firstSeen"`
+
+	// Host Name in lower case or address in canonical form, as the entry has it.
+	Host string `json:"host"`
+	ID   int64  `json:"id"`
+
+	// LastSeen When a connection has met the host, at most an hour older than the last time.
+	LastSeen *string `json:"lastSeen"`
+
+	// Offered The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+	//
+	// Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"}
+	Offered *OfferedHostKey `json:"offered"`
+
+	// Pinned Whether a person has entered or accepted it.
+	Pinned bool  `json:"pinned"`
+	Port   int32 `json:"port"`
+
+	// PublicKey Type and key, as in OpenSSH's files.
+	PublicKey string `json:"publicKey"`
+
+	// Type The type of the key, as SSH names it.
+	Type string `json:"type"`
+
+	// Via The jump hosts before it as `host:port`, joined by commas; empty without any.
+	Via string `json:"via"`
+}
+
+// HostKeyAcceptance Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0"}
+type HostKeyAcceptance struct {
+	// Fingerprint That of the offered key.
+	Fingerprint string `json:"fingerprint"`
+}
+
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
 type Identity struct {
 	// AccountID The owner of a personal identity; null for an organization's.
@@ -1815,6 +1858,16 @@ type NewGroup struct {
 	Name string `json:"name"`
 }
 
+// NewHostKey Example: {"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH"}
+type NewHostKey struct {
+	// Hop The jump host that the key is for, by its place in `jumpHosts`, from 0; the entry itself without it.
+	Hop *int32 `json:"hop,omitempty"`
+
+	// PublicKey One line as in an authorized_keys or a known_hosts file, of which only the type and the key count.
+	// Certificates are none.
+	PublicKey string `json:"publicKey"`
+}
+
 // NewIdentity Example: {"name":"Deploy key","sshKey":"-----BEGIN OPENSSH PRIVATE KEY-----\n...","type":"ssh","username":"deploy"}
 type NewIdentity struct {
 	// Name Display name, not unique.
@@ -1937,6 +1990,20 @@ type NewTag struct {
 
 	// Name Unique among the caller's tags.
 	Name string `json:"name"`
+}
+
+// OfferedHostKey The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+//
+// Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"}
+type OfferedHostKey struct {
+	Fingerprint string `json:"fingerprint"`
+	PublicKey   string `json:"publicKey"`
+
+	// SeenAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	SeenAt Timestamp `json:"seenAt"`
+	Type   string    `json:"type"`
 }
 
 // OidcLogin Example: {"url":"https://id.example.com/authorize?client_id=nexterm\u0026response_type=code\u0026state=pTn3wYc6"}
@@ -2822,6 +2889,9 @@ type GroupAccountID = int64
 // GroupID defines model for GroupId.
 type GroupID = int64
 
+// HostKeyID defines model for HostKeyId.
+type HostKeyID = int64
+
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
 
@@ -3065,6 +3135,12 @@ type ImportSSHConfigJSONRequestBody = SSHConfigImport
 
 // UpdateEntryJSONRequestBody defines body for UpdateEntry for application/json ContentType.
 type UpdateEntryJSONRequestBody = EntryPatch
+
+// PinHostKeyJSONRequestBody defines body for PinHostKey for application/json ContentType.
+type PinHostKeyJSONRequestBody = NewHostKey
+
+// AcceptHostKeyJSONRequestBody defines body for AcceptHostKey for application/json ContentType.
+type AcceptHostKeyJSONRequestBody = HostKeyAcceptance
 
 // RepositionEntryJSONRequestBody defines body for RepositionEntry for application/json ContentType.
 type RepositionEntryJSONRequestBody = EntryPosition
@@ -3382,6 +3458,18 @@ type ServerInterface interface {
 	// DuplicateEntry Duplicate an entry
 	// (POST /api/entry/{entryId}/duplicate)
 	DuplicateEntry(ctx echo.Context, entryID EntryID) error
+	// ListHostKeys List the host keys of an entry
+	// (GET /api/entry/{entryId}/host-keys)
+	ListHostKeys(ctx echo.Context, entryID EntryID) error
+	// PinHostKey Pin a host key
+	// (PUT /api/entry/{entryId}/host-keys)
+	PinHostKey(ctx echo.Context, entryID EntryID) error
+	// DeleteHostKey Forget a host key
+	// (DELETE /api/entry/{entryId}/host-keys/{hostKeyId})
+	DeleteHostKey(ctx echo.Context, entryID EntryID, hostKeyID HostKeyID) error
+	// AcceptHostKey Accept a changed host key
+	// (POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept)
+	AcceptHostKey(ctx echo.Context, entryID EntryID, hostKeyID HostKeyID) error
 	// RepositionEntry Put an entry into order
 	// (PATCH /api/entry/{entryId}/reposition)
 	RepositionEntry(ctx echo.Context, entryID EntryID) error
@@ -4303,6 +4391,86 @@ func (w *ServerInterfaceWrapper) DuplicateEntry(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.DuplicateEntry(ctx, entryID)
+	return err
+}
+
+// ListHostKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListHostKeys(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListHostKeys(ctx, entryID)
+	return err
+}
+
+// PinHostKey converts echo context to params.
+func (w *ServerInterfaceWrapper) PinHostKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PinHostKey(ctx, entryID)
+	return err
+}
+
+// DeleteHostKey converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteHostKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// ------------- Path parameter "hostKeyId" -------------
+	var hostKeyID HostKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hostKeyId", ctx.Param("hostKeyId"), &hostKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hostKeyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteHostKey(ctx, entryID, hostKeyID)
+	return err
+}
+
+// AcceptHostKey converts echo context to params.
+func (w *ServerInterfaceWrapper) AcceptHostKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// ------------- Path parameter "hostKeyId" -------------
+	var hostKeyID HostKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hostKeyId", ctx.Param("hostKeyId"), &hostKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hostKeyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcceptHostKey(ctx, entryID, hostKeyID)
 	return err
 }
 
@@ -5632,6 +5800,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/entry/:entryId", wrapper.GetEntry, options.OperationMiddlewares["getEntry"]...)
 	router.PATCH(options.BaseURL+"/api/entry/:entryId", wrapper.UpdateEntry, options.OperationMiddlewares["updateEntry"]...)
 	router.POST(options.BaseURL+"/api/entry/:entryId/duplicate", wrapper.DuplicateEntry, options.OperationMiddlewares["duplicateEntry"]...)
+	router.GET(options.BaseURL+"/api/entry/:entryId/host-keys", wrapper.ListHostKeys, options.OperationMiddlewares["listHostKeys"]...)
+	router.PUT(options.BaseURL+"/api/entry/:entryId/host-keys", wrapper.PinHostKey, options.OperationMiddlewares["pinHostKey"]...)
+	router.DELETE(options.BaseURL+"/api/entry/:entryId/host-keys/:hostKeyId", wrapper.DeleteHostKey, options.OperationMiddlewares["deleteHostKey"]...)
+	router.POST(options.BaseURL+"/api/entry/:entryId/host-keys/:hostKeyId/accept", wrapper.AcceptHostKey, options.OperationMiddlewares["acceptHostKey"]...)
 	router.PATCH(options.BaseURL+"/api/entry/:entryId/reposition", wrapper.RepositionEntry, options.OperationMiddlewares["repositionEntry"]...)
 	router.POST(options.BaseURL+"/api/entry/:entryId/wake", wrapper.WakeEntry, options.OperationMiddlewares["wakeEntry"]...)
 	router.POST(options.BaseURL+"/api/entry/import/ssh-config", wrapper.ImportSSHConfig, options.OperationMiddlewares["importSSHConfig"]...)
@@ -6877,6 +7049,98 @@ type DuplicateEntryResponseObject interface {
 type DuplicateEntry200JSONResponse EntryDuplicated
 
 func (response DuplicateEntry200JSONResponse) VisitDuplicateEntryResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListHostKeysRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+}
+
+type ListHostKeysResponseObject interface {
+	VisitListHostKeysResponse(w http.ResponseWriter) error
+}
+
+type ListHostKeys200JSONResponse []HostKey
+
+func (response ListHostKeys200JSONResponse) VisitListHostKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PinHostKeyRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+	Body    *PinHostKeyJSONRequestBody
+}
+
+type PinHostKeyResponseObject interface {
+	VisitPinHostKeyResponse(w http.ResponseWriter) error
+}
+
+type PinHostKey200JSONResponse HostKey
+
+func (response PinHostKey200JSONResponse) VisitPinHostKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHostKeyRequestObject struct {
+	EntryID   EntryID   `json:"entryId"`
+	HostKeyID HostKeyID `json:"hostKeyId"`
+}
+
+type DeleteHostKeyResponseObject interface {
+	VisitDeleteHostKeyResponse(w http.ResponseWriter) error
+}
+
+type DeleteHostKey200JSONResponse Message
+
+func (response DeleteHostKey200JSONResponse) VisitDeleteHostKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptHostKeyRequestObject struct {
+	EntryID   EntryID   `json:"entryId"`
+	HostKeyID HostKeyID `json:"hostKeyId"`
+	Body      *AcceptHostKeyJSONRequestBody
+}
+
+type AcceptHostKeyResponseObject interface {
+	VisitAcceptHostKeyResponse(w http.ResponseWriter) error
+}
+
+type AcceptHostKey200JSONResponse HostKey
+
+func (response AcceptHostKey200JSONResponse) VisitAcceptHostKeyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8842,6 +9106,18 @@ type StrictServerInterface interface {
 	// DuplicateEntry Duplicate an entry
 	// (POST /api/entry/{entryId}/duplicate)
 	DuplicateEntry(ctx context.Context, request DuplicateEntryRequestObject) (DuplicateEntryResponseObject, error)
+	// ListHostKeys List the host keys of an entry
+	// (GET /api/entry/{entryId}/host-keys)
+	ListHostKeys(ctx context.Context, request ListHostKeysRequestObject) (ListHostKeysResponseObject, error)
+	// PinHostKey Pin a host key
+	// (PUT /api/entry/{entryId}/host-keys)
+	PinHostKey(ctx context.Context, request PinHostKeyRequestObject) (PinHostKeyResponseObject, error)
+	// DeleteHostKey Forget a host key
+	// (DELETE /api/entry/{entryId}/host-keys/{hostKeyId})
+	DeleteHostKey(ctx context.Context, request DeleteHostKeyRequestObject) (DeleteHostKeyResponseObject, error)
+	// AcceptHostKey Accept a changed host key
+	// (POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept)
+	AcceptHostKey(ctx context.Context, request AcceptHostKeyRequestObject) (AcceptHostKeyResponseObject, error)
 	// RepositionEntry Put an entry into order
 	// (PATCH /api/entry/{entryId}/reposition)
 	RepositionEntry(ctx context.Context, request RepositionEntryRequestObject) (RepositionEntryResponseObject, error)
@@ -10882,6 +11158,154 @@ func (sh *strictHandler) DuplicateEntry(ctx echo.Context, entryID EntryID) error
 		return err
 	} else if validResponse, ok := response.(DuplicateEntryResponseObject); ok {
 		return validResponse.VisitDuplicateEntryResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListHostKeys operation middleware
+func (sh *strictHandler) ListHostKeys(ctx echo.Context, entryID EntryID) error {
+	var request ListHostKeysRequestObject
+
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListHostKeys(ctx.Request().Context(), request.(ListHostKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListHostKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListHostKeysResponseObject); ok {
+		return validResponse.VisitListHostKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PinHostKey operation middleware
+func (sh *strictHandler) PinHostKey(ctx echo.Context, entryID EntryID) error {
+	var request PinHostKeyRequestObject
+
+	request.EntryID = entryID
+
+	var body PinHostKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PinHostKey(ctx.Request().Context(), request.(PinHostKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PinHostKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PinHostKeyResponseObject); ok {
+		return validResponse.VisitPinHostKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteHostKey operation middleware
+func (sh *strictHandler) DeleteHostKey(ctx echo.Context, entryID EntryID, hostKeyID HostKeyID) error {
+	var request DeleteHostKeyRequestObject
+
+	request.EntryID = entryID
+	request.HostKeyID = hostKeyID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteHostKey(ctx.Request().Context(), request.(DeleteHostKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteHostKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteHostKeyResponseObject); ok {
+		return validResponse.VisitDeleteHostKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AcceptHostKey operation middleware
+func (sh *strictHandler) AcceptHostKey(ctx echo.Context, entryID EntryID, hostKeyID HostKeyID) error {
+	var request AcceptHostKeyRequestObject
+
+	request.EntryID = entryID
+	request.HostKeyID = hostKeyID
+
+	var body AcceptHostKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptHostKey(ctx.Request().Context(), request.(AcceptHostKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptHostKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcceptHostKeyResponseObject); ok {
+		return validResponse.VisitAcceptHostKeyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -73,25 +73,24 @@ func (q *Queries) AcceptHostKey(ctx context.Context, arg AcceptHostKeyParams) (A
 	return i, err
 }
 
-const deleteHostKey = `-- name: DeleteHostKey :execrows
+const deleteHostKey = `-- name: DeleteHostKey :one
 delete
 from host_keys
 where id = $1
-  and public_key = $2
+returning type, public_key
 `
 
-type DeleteHostKeyParams struct {
-	ID        int64
+type DeleteHostKeyRow struct {
+	Type      string
 	PublicKey []byte
 }
 
 // every owner: the key is that of an entry that the caller may change
-func (q *Queries) DeleteHostKey(ctx context.Context, arg DeleteHostKeyParams) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteHostKey, arg.ID, arg.PublicKey)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) DeleteHostKey(ctx context.Context, id int64) (DeleteHostKeyRow, error) {
+	row := q.db.QueryRow(ctx, deleteHostKey, id)
+	var i DeleteHostKeyRow
+	err := row.Scan(&i.Type, &i.PublicKey)
+	return i, err
 }
 
 const listHostKeys = `-- name: ListHostKeys :many

@@ -1,6 +1,3 @@
-// Package hostkey owns the keys by which hosts are known to an owner: what people
-// enter, accept and forget of them, and what connections do with a key that a host
-// shows. It does not connect.
 package hostkey
 
 import (

@@ -19,6 +19,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/feed"
 	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/group"
+	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
@@ -39,6 +40,7 @@ type (
 	deviceHandlers        = device.Handlers
 	entryHandlers         = entry.Handlers
 	folderHandlers        = folder.Handlers
+	hostkeyHandlers       = hostkey.Handlers
 	identityHandlers      = identity.Handlers
 	organizationHandlers  = organization.Handlers
 	passkeyHandlers       = passkey.Handlers
@@ -63,6 +65,7 @@ type operations struct {
 	*deviceHandlers
 	*entryHandlers
 	*folderHandlers
+	*hostkeyHandlers
 	*identityHandlers
 	*organizationHandlers
 	*passkeyHandlers
@@ -89,6 +92,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		device.New(q, changes),
 		entry.New(o.Pool, changes, rules(contract, "NewEntry")),
 		folder.New(q, changes),
+		hostkey.New(q, changes, o.Log),
 		identity.New(q, changes, o.Vault),
 		organization.New(q, changes),
 		passkey.New(q, changes, o.PublicURLs),

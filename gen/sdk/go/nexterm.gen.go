@@ -2035,6 +2035,49 @@ type GroupSummary struct {
 	SortOrder   int32                         `json:"sortOrder"`
 }
 
+// HostKey Example: {"addedBy":null,"fingerprint":"SHA256:spBF0vZFPJusLpDQiINq6744Lr0lred8q108qx+dfdM","firstSeen":"2026-01-31T12:00:00.000Z","host":"192.0.2.1","id":12,"lastSeen":"2026-02-28T12:00:00.000Z","offered":{"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"},"pinned":false,"port":22,"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH","type":"ssh-ed25519","via":"bastion.example.com:22"}
+type HostKey struct {
+	// AddedBy That person's account; null when it is gone.
+	AddedBy *int64 `json:"addedBy"`
+
+	// Fingerprint That of SHA-256, as OpenSSH shows it.
+	Fingerprint string `json:"fingerprint"`
+
+	// FirstSeen Null while no connection has met the host.
+	FirstSeen *string `json:"firstSeen"`
+
+	// Host Name in lower case or address in canonical form, as the entry has it.
+	Host string `json:"host"`
+	ID   int64  `json:"id"`
+
+	// LastSeen When a connection has met the host, at most an hour older than the last time.
+	LastSeen *string `json:"lastSeen"`
+
+	// Offered The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+	//
+	// Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"}
+	Offered *OfferedHostKey `json:"offered"`
+
+	// Pinned Whether a person has entered or accepted it.
+	Pinned bool  `json:"pinned"`
+	Port   int32 `json:"port"`
+
+	// PublicKey Type and key, as in OpenSSH's files.
+	PublicKey string `json:"publicKey"`
+
+	// Type The type of the key, as SSH names it.
+	Type string `json:"type"`
+
+	// Via The jump hosts before it as `host:port`, joined by commas; empty without any.
+	Via string `json:"via"`
+}
+
+// HostKeyAcceptance Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0"}
+type HostKeyAcceptance struct {
+	// Fingerprint That of the offered key.
+	Fingerprint string `json:"fingerprint"`
+}
+
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
 type Identity struct {
 	// AccountID The owner of a personal identity; null for an organization's.
@@ -2393,6 +2436,16 @@ type NewGroup struct {
 	Name string `json:"name"`
 }
 
+// NewHostKey Example: {"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH"}
+type NewHostKey struct {
+	// Hop The jump host that the key is for, by its place in `jumpHosts`, from 0; the entry itself without it.
+	Hop *int32 `json:"hop,omitempty"`
+
+	// PublicKey One line as in an authorized_keys or a known_hosts file, of which only the type and the key count.
+	// Certificates are none.
+	PublicKey string `json:"publicKey"`
+}
+
 // NewIdentity Example: {"name":"Deploy key","sshKey":"-----BEGIN OPENSSH PRIVATE KEY-----\n...","type":"ssh","username":"deploy"}
 type NewIdentity struct {
 	// Name Display name, not unique.
@@ -2515,6 +2568,20 @@ type NewTag struct {
 
 	// Name Unique among the caller's tags.
 	Name string `json:"name"`
+}
+
+// OfferedHostKey The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+//
+// Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"}
+type OfferedHostKey struct {
+	Fingerprint string `json:"fingerprint"`
+	PublicKey   string `json:"publicKey"`
+
+	// SeenAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	SeenAt Timestamp `json:"seenAt"`
+	Type   string    `json:"type"`
 }
 
 // OidcLogin Example: {"url":"https://id.example.com/authorize?client_id=nexterm\u0026response_type=code\u0026state=pTn3wYc6"}
@@ -3434,6 +3501,9 @@ type GroupAccountID = int64
 // GroupID defines model for GroupId.
 type GroupID = int64
 
+// HostKeyID defines model for HostKeyId.
+type HostKeyID = int64
+
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
 
@@ -3707,6 +3777,12 @@ type ImportSSHConfigJSONRequestBody = SSHConfigImport
 
 // UpdateEntryJSONRequestBody defines body for UpdateEntry for application/json ContentType.
 type UpdateEntryJSONRequestBody = EntryPatch
+
+// PinHostKeyJSONRequestBody defines body for PinHostKey for application/json ContentType.
+type PinHostKeyJSONRequestBody = NewHostKey
+
+// AcceptHostKeyJSONRequestBody defines body for AcceptHostKey for application/json ContentType.
+type AcceptHostKeyJSONRequestBody = HostKeyAcceptance
 
 // RepositionEntryJSONRequestBody defines body for RepositionEntry for application/json ContentType.
 type RepositionEntryJSONRequestBody = EntryPosition
@@ -5399,6 +5475,62 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
 	DuplicateEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListHostKeys List the host keys of an entry
+	//
+	// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+	// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+	// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+	//
+	// Corresponds with GET /api/entry/{entryId}/host-keys (the `ListHostKeys` operationId).
+	ListHostKeys(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PinHostKeyWithBody Pin a host key
+	//
+	// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+	// A host has one trusted key of each type. Whoever may change the entry may do this.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+	PinHostKeyWithBody(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PinHostKey Pin a host key
+	//
+	// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+	// A host has one trusted key of each type. Whoever may change the entry may do this.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+	PinHostKey(ctx context.Context, entryID EntryID, body PinHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteHostKey Forget a host key
+	//
+	// The next connection meets the host as a new one, unless a key of another type is trusted.
+	//
+	// Corresponds with DELETE /api/entry/{entryId}/host-keys/{hostKeyId} (the `DeleteHostKey` operationId).
+	DeleteHostKey(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptHostKeyWithBody Accept a changed host key
+	//
+	// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+	// fingerprint says which one is meant, because the host may have offered another one since.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+	AcceptHostKeyWithBody(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptHostKey Accept a changed host key
+	//
+	// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+	// fingerprint says which one is meant, because the host may have offered another one since.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+	AcceptHostKey(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RepositionEntryWithBody Put an entry into order
 	//
@@ -7899,6 +8031,122 @@ func (c *Client) UpdateEntry(ctx context.Context, entryID EntryID, body UpdateEn
 // Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
 func (c *Client) DuplicateEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDuplicateEntryRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListHostKeys List the host keys of an entry
+//
+// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+//
+// Corresponds with GET /api/entry/{entryId}/host-keys (the `ListHostKeys` operationId).
+func (c *Client) ListHostKeys(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListHostKeysRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PinHostKeyWithBody Pin a host key
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+func (c *Client) PinHostKeyWithBody(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPinHostKeyRequestWithBody(c.Server, entryID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PinHostKey Pin a host key
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+func (c *Client) PinHostKey(ctx context.Context, entryID EntryID, body PinHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPinHostKeyRequest(c.Server, entryID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteHostKey Forget a host key
+//
+// The next connection meets the host as a new one, unless a key of another type is trusted.
+//
+// Corresponds with DELETE /api/entry/{entryId}/host-keys/{hostKeyId} (the `DeleteHostKey` operationId).
+func (c *Client) DeleteHostKey(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteHostKeyRequest(c.Server, entryID, hostKeyID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptHostKeyWithBody Accept a changed host key
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+func (c *Client) AcceptHostKeyWithBody(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptHostKeyRequestWithBody(c.Server, entryID, hostKeyID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptHostKey Accept a changed host key
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+func (c *Client) AcceptHostKey(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptHostKeyRequest(c.Server, entryID, hostKeyID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -12129,6 +12377,182 @@ func NewDuplicateEntryRequest(server string, entryID EntryID) (*http.Request, er
 	return req, nil
 }
 
+// NewListHostKeysRequest constructs an http.Request for the ListHostKeys method
+func NewListHostKeysRequest(server string, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/host-keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPinHostKeyRequest calls the generic PinHostKey builder with application/json body
+func NewPinHostKeyRequest(server string, entryID EntryID, body PinHostKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPinHostKeyRequestWithBody(server, entryID, "application/json", bodyReader)
+}
+
+// NewPinHostKeyRequestWithBody constructs an http.Request for the PinHostKey method, with any body, and a specified content type
+func NewPinHostKeyRequestWithBody(server string, entryID EntryID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/host-keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteHostKeyRequest constructs an http.Request for the DeleteHostKey method
+func NewDeleteHostKeyRequest(server string, entryID EntryID, hostKeyID HostKeyID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "hostKeyId", hostKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/host-keys/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcceptHostKeyRequest calls the generic AcceptHostKey builder with application/json body
+func NewAcceptHostKeyRequest(server string, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcceptHostKeyRequestWithBody(server, entryID, hostKeyID, "application/json", bodyReader)
+}
+
+// NewAcceptHostKeyRequestWithBody constructs an http.Request for the AcceptHostKey method, with any body, and a specified content type
+func NewAcceptHostKeyRequestWithBody(server string, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "hostKeyId", hostKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/host-keys/%s/accept", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewRepositionEntryRequest calls the generic RepositionEntry builder with application/json body
 func NewRepositionEntryRequest(server string, entryID EntryID, body RepositionEntryJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -16244,6 +16668,66 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
 	DuplicateEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*DuplicateEntryResponse, error)
+
+	// ListHostKeysWithResponse List the host keys of an entry
+	//
+	// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+	// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+	// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/entry/{entryId}/host-keys (the `ListHostKeys` operationId).
+	ListHostKeysWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*ListHostKeysResponse, error)
+
+	// PinHostKeyWithBodyWithResponse Pin a host key
+	//
+	// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+	// A host has one trusted key of each type. Whoever may change the entry may do this.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+	PinHostKeyWithBodyWithResponse(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PinHostKeyResponse, error)
+
+	// PinHostKeyWithResponse Pin a host key
+	//
+	// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+	// A host has one trusted key of each type. Whoever may change the entry may do this.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+	PinHostKeyWithResponse(ctx context.Context, entryID EntryID, body PinHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*PinHostKeyResponse, error)
+
+	// DeleteHostKeyWithResponse Forget a host key
+	//
+	// The next connection meets the host as a new one, unless a key of another type is trusted.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/entry/{entryId}/host-keys/{hostKeyId} (the `DeleteHostKey` operationId).
+	DeleteHostKeyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, reqEditors ...RequestEditorFn) (*DeleteHostKeyResponse, error)
+
+	// AcceptHostKeyWithBodyWithResponse Accept a changed host key
+	//
+	// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+	// fingerprint says which one is meant, because the host may have offered another one since.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+	AcceptHostKeyWithBodyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptHostKeyResponse, error)
+
+	// AcceptHostKeyWithResponse Accept a changed host key
+	//
+	// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+	// fingerprint says which one is meant, because the host may have offered another one since.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+	AcceptHostKeyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptHostKeyResponse, error)
 
 	// RepositionEntryWithBodyWithResponse Put an entry into order
 	//
@@ -22153,6 +22637,419 @@ func (r DuplicateEntryResponse) Bytes() []byte {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DuplicateEntryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListHostKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]HostKey
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListHostKeysResponse) GetJSON200() *[]HostKey {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListHostKeysResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListHostKeysResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListHostKeysResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListHostKeysResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListHostKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListHostKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListHostKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListHostKeysResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListHostKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PinHostKeyResponse429Headers the declared response headers of an HTTP 429 response for PinHostKey
+type PinHostKeyResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type PinHostKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HostKey
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PinHostKeyResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PinHostKeyResponse) GetJSON200() *HostKey {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PinHostKeyResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r PinHostKeyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PinHostKeyResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r PinHostKeyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r PinHostKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r PinHostKeyResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r PinHostKeyResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PinHostKeyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PinHostKeyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PinHostKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PinHostKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PinHostKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PinHostKeyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PinHostKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteHostKeyResponse429Headers the declared response headers of an HTTP 429 response for DeleteHostKey
+type DeleteHostKeyResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type DeleteHostKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteHostKeyResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteHostKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteHostKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteHostKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteHostKeyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteHostKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AcceptHostKeyResponse429Headers the declared response headers of an HTTP 429 response for AcceptHostKey
+type AcceptHostKeyResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type AcceptHostKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HostKey
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AcceptHostKeyResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON200() *HostKey {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptHostKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptHostKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptHostKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r AcceptHostKeyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptHostKeyResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31266,6 +32163,102 @@ func (c *ClientWithResponses) DuplicateEntryWithResponse(ctx context.Context, en
 	return ParseDuplicateEntryResponse(rsp)
 }
 
+// ListHostKeysWithResponse List the host keys of an entry
+//
+// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/entry/{entryId}/host-keys (the `ListHostKeys` operationId).
+func (c *ClientWithResponses) ListHostKeysWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*ListHostKeysResponse, error) {
+	rsp, err := c.ListHostKeys(ctx, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListHostKeysResponse(rsp)
+}
+
+// PinHostKeyWithBodyWithResponse Pin a host key
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+func (c *ClientWithResponses) PinHostKeyWithBodyWithResponse(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PinHostKeyResponse, error) {
+	rsp, err := c.PinHostKeyWithBody(ctx, entryID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePinHostKeyResponse(rsp)
+}
+
+// PinHostKeyWithResponse Pin a host key
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+func (c *ClientWithResponses) PinHostKeyWithResponse(ctx context.Context, entryID EntryID, body PinHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*PinHostKeyResponse, error) {
+	rsp, err := c.PinHostKey(ctx, entryID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePinHostKeyResponse(rsp)
+}
+
+// DeleteHostKeyWithResponse Forget a host key
+//
+// The next connection meets the host as a new one, unless a key of another type is trusted.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/entry/{entryId}/host-keys/{hostKeyId} (the `DeleteHostKey` operationId).
+func (c *ClientWithResponses) DeleteHostKeyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, reqEditors ...RequestEditorFn) (*DeleteHostKeyResponse, error) {
+	rsp, err := c.DeleteHostKey(ctx, entryID, hostKeyID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteHostKeyResponse(rsp)
+}
+
+// AcceptHostKeyWithBodyWithResponse Accept a changed host key
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+func (c *ClientWithResponses) AcceptHostKeyWithBodyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptHostKeyResponse, error) {
+	rsp, err := c.AcceptHostKeyWithBody(ctx, entryID, hostKeyID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptHostKeyResponse(rsp)
+}
+
+// AcceptHostKeyWithResponse Accept a changed host key
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+func (c *ClientWithResponses) AcceptHostKeyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptHostKeyResponse, error) {
+	rsp, err := c.AcceptHostKey(ctx, entryID, hostKeyID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptHostKeyResponse(rsp)
+}
+
 // RepositionEntryWithBodyWithResponse Put an entry into order
 //
 // Places an entry next to another one, or at the end, and moves it to that container when it lies
@@ -37930,6 +38923,432 @@ func ParseDuplicateEntryResponse(rsp *http.Response) (*DuplicateEntryResponse, e
 	switch {
 	case rsp.StatusCode == 429:
 		var headers DuplicateEntryResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListHostKeysResponse parses an HTTP response from a ListHostKeysWithResponse call
+func ParseListHostKeysResponse(rsp *http.Response) (*ListHostKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListHostKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []HostKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePinHostKeyResponse parses an HTTP response from a PinHostKeyWithResponse call
+func ParsePinHostKeyResponse(rsp *http.Response) (*PinHostKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PinHostKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HostKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PinHostKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteHostKeyResponse parses an HTTP response from a DeleteHostKeyWithResponse call
+func ParseDeleteHostKeyResponse(rsp *http.Response) (*DeleteHostKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteHostKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteHostKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAcceptHostKeyResponse parses an HTTP response from a AcceptHostKeyWithResponse call
+func ParseAcceptHostKeyResponse(rsp *http.Response) (*AcceptHostKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptHostKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HostKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers AcceptHostKeyResponse429Headers
 		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {

@@ -47,6 +47,7 @@ var answerTypes = map[string]reflect.Type{
 	"Done":                        reflect.TypeFor[api.Done](),
 	"Folder":                      reflect.TypeFor[api.Folder](),
 	"FolderCreated":               reflect.TypeFor[api.FolderCreated](),
+	"HostKey":                     reflect.TypeFor[api.HostKey](),
 	"Identity":                    reflect.TypeFor[api.Identity](),
 	"IdentityCreated":             reflect.TypeFor[api.IdentityCreated](),
 	"IdentityMoved":               reflect.TypeFor[api.IdentityMoved](),

@@ -26,7 +26,14 @@ var inventoryTellings = map[string][]telling{
 			"macAddress": "01:23:45:67:89:ab", "wolBroadcastAddress": "127.0.0.1",
 		}}).Want(200).ID()}}
 	}}},
-	"createFolder": {{"folder_mgmt.create", usual}},
+	"pinHostKey": {{"entry.update", func(s stage) request {
+		return request{ids: []int64{s.Owner.Put("/api/entry", object{"name": "known", "config": object{
+			"protocol": "ssh", "ip": "192.0.2.1",
+		}}).Want(200).ID()}}
+	}}},
+	"acceptHostKey": {{"entry.update", usual}},
+	"deleteHostKey": {{"entry.update", usual}},
+	"createFolder":  {{"folder_mgmt.create", usual}},
 	"updateFolder": {
 		{"folder_mgmt.update", usual},
 		{"folder_mgmt.update folder_mgmt.update", func(s stage) request { return request{body: object{"organizationId": s.Organization}} }},
