@@ -58,7 +58,7 @@ func list(ctx context.Context, q *db.Queries, places []Place) ([]db.ListHostKeys
 	return q.ListHostKeys(ctx, asked)
 }
 
-// details tell what has become of a key, and of an entry's previous one unless that is nil.
+// details tell what has become of a key, and which one was trusted before, if one was.
 func details(entryName, became string, at Place, keyType string, key, previous []byte) event.Details {
 	d := event.Details{
 		"name": entryName, "hostKey": became, "host": at.Host, "port": at.Port, "via": at.Via,

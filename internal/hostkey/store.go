@@ -120,10 +120,7 @@ func (s *Store) judge(ctx context.Context, d Dial, at Place, key gossh.PublicKey
 	var became string
 	var previous []byte
 	err := errRaced
-	for range attempts {
-		if !errors.Is(err, errRaced) {
-			break
-		}
+	for i := 0; i < attempts && errors.Is(err, errRaced); i++ {
 		err = s.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
 			became, previous, err = s.settle(ctx, tx, d, at, key)
 			return err
