@@ -44,7 +44,7 @@ create index entries_by_jump_host on entries using gin ((config -> 'jumpHosts') 
 create function port(config jsonb) returns integer
     language sql immutable as
 $$
-select coalesce((config ->> 'port')::numeric::integer,
+select coalesce((config ->> 'port')::integer,
                 case config ->> 'protocol'
                     when 'ssh' then 22 when 'sftp' then 22 when 'telnet' then 23 when 'rdp' then 3389 when 'vnc' then 5900
                     when 'ftp' then 21 when 'ftps' then 21 end)
@@ -58,7 +58,7 @@ create function route(config jsonb, edited bigint default null, before jsonb def
 $$
 select array(select (hop.config ->> 'ip') || ':' || port(hop.config)
              from jsonb_array_elements_text(coalesce(route.config -> 'jumpHosts', '[]')) with ordinality as j (id, place)
-                      left join entries e on e.id = j.id::numeric::bigint
+                      left join entries e on e.id = j.id::bigint
                       cross join lateral (select case when e.id = edited then before else e.config end as config) as hop
              order by j.place)
            || concat_ws(' ', route.config ->> 'protocol', (route.config ->> 'ip') || ':' || port(route.config))

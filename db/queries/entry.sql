@@ -319,19 +319,20 @@ on conflict (entry_id, identity_id) do update set position = excluded.position;
 -- changed the rest of the way meanwhile. An organization's identities on its own
 -- entries go anywhere.
 update entries_identities l
-set route = route(found.config)
-from (select l.entry_id, l.identity_id, e.config
+set route = found.route
+from (select l.entry_id, l.identity_id, route(e.config) as route
       from entries e
                join entries_identities l on l.entry_id = e.id
                join identities i on i.id = l.identity_id
-               cross join lateral (select route(case when e.id = @id then @before::jsonb else e.config end, @id, @before::jsonb) as route) as old
+               cross join lateral (
+          select route(case when e.id = @id then @before::jsonb else e.config end, @id, @before::jsonb) as route
+          limit 1) old
       where e.id in (select @id::bigint
                      union all
                      select b.id from entries b where b.config -> 'jumpHosts' @> to_jsonb(@id::bigint))
         and i.scope = any(@reach::bigint[])
         and num_nonnulls(i.account_id, e.account_id) > 0
-        and trim_array(l.route, 1) = trim_array(old.route, 1)
-        and (e.id = @id or l.route = old.route)
+        and (l.route = old.route or e.id = @id and trim_array(l.route, 1) = trim_array(old.route, 1))
       order by l.entry_id, l.identity_id
       for update of l) as found
 where l.entry_id = found.entry_id

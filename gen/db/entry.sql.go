@@ -816,19 +816,20 @@ func (q *Queries) RemoveUnreachableTags(ctx context.Context, entryIds []int64) e
 
 const renewLinks = `-- name: RenewLinks :exec
 update entries_identities l
-set route = route(found.config)
-from (select l.entry_id, l.identity_id, e.config
+set route = found.route
+from (select l.entry_id, l.identity_id, route(e.config) as route
       from entries e
                join entries_identities l on l.entry_id = e.id
                join identities i on i.id = l.identity_id
-               cross join lateral (select route(case when e.id = $1 then $2::jsonb else e.config end, $1, $2::jsonb) as route) as old
+               cross join lateral (
+          select route(case when e.id = $1 then $2::jsonb else e.config end, $1, $2::jsonb) as route
+          limit 1) old
       where e.id in (select $1::bigint
                      union all
                      select b.id from entries b where b.config -> 'jumpHosts' @> to_jsonb($1::bigint))
         and i.scope = any($3::bigint[])
         and num_nonnulls(i.account_id, e.account_id) > 0
-        and trim_array(l.route, 1) = trim_array(old.route, 1)
-        and (e.id = $1 or l.route = old.route)
+        and (l.route = old.route or e.id = $1 and trim_array(l.route, 1) = trim_array(old.route, 1))
       order by l.entry_id, l.identity_id
       for update of l) as found
 where l.entry_id = found.entry_id

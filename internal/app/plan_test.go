@@ -24,6 +24,7 @@ var crowd = []string{
 	`insert into sessions (account_id, token_hash, ip, user_agent) select id, sha256(username::bytea), '192.0.2.1', 'test' from accounts`,
 	`insert into folders (account_id, name, position) select id, 'Folder', n from accounts, generate_series(1, 2) n`,
 	`insert into entries (account_id, folder_id, type, name, rank) select account_id, id, 'server', 'web', n from folders, generate_series(1, 2) n`,
+	`update entries set config = jsonb_build_object('protocol', 'ssh', 'ip', '192.0.2.1', 'jumpHosts', jsonb_build_array(id - 1)) where id % 2 = 0`,
 	`insert into identities (account_id, name, type) select id, 'Deploy', 'ssh' from accounts, generate_series(1, 4)`,
 	`insert into entries_identities (entry_id, identity_id, position) select e.id, i.id, 0 from entries e join identities i using (scope)`,
 	`insert into tags (account_id, name, color) select id, 'Tag ' || n, '#fff' from accounts, generate_series(1, 2) n`,
@@ -112,6 +113,12 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 		"CreateFolder":  func(q *db.Queries) { _, _ = q.CreateFolder(ctx, db.CreateFolderParams{Scope: id, Name: "x"}) },
 		"CreateEntry": func(q *db.Queries) {
 			_, _ = q.CreateEntry(ctx, db.CreateEntryParams{Scope: id, Type: "server", Name: "x"})
+		},
+		"RenewLinks": func(q *db.Queries) {
+			_ = q.RenewLinks(ctx, db.RenewLinksParams{ID: id, Before: []byte("{}"), Reach: reach})
+		},
+		"ListTargets": func(q *db.Queries) {
+			_, _ = q.ListTargets(ctx, db.ListTargetsParams{Ids: []int64{id}, WithLogins: true})
 		},
 		"SearchAccounts": func(q *db.Queries) { _, _ = q.SearchAccounts(ctx, "user-77") },
 		"ListUsers":      func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50}) },

@@ -13,9 +13,6 @@ import (
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-// builtInEngine is the id of the one engine that there is, this server.
-const builtInEngine = "1"
-
 // Target is an entry that work in the background wants to reach.
 type Target struct {
 	EntryID              int64
@@ -93,7 +90,7 @@ func read(way []db.ListTargetsRow, secrets *vault.Vault, logins bool) Target {
 		t.Way, t.Problem = nil, &Problem{int(hop), reason}
 		return t
 	}
-	if own.EngineID != "" && own.EngineID != builtInEngine {
+	if own.OtherEngine {
 		return refuse(0, OtherEngine)
 	}
 	if own.Host == "" || own.Port == 0 {
