@@ -50,18 +50,22 @@ select coalesce((config ->> 'port')::integer,
                     when 'ftp' then 21 when 'ftps' then 21 end)
 $$;
 
+create function address(config jsonb) returns text
+    language sql immutable as
+$$
+select (config ->> 'ip') || ':' || port(config)
+$$;
+
 -- The way to an entry's host: the addresses of its hops in order, then its own with
--- the protocol. With an edited entry, the way as it was with the configuration that
--- this one had before.
-create function route(config jsonb, edited bigint default null, before jsonb default null) returns text[]
+-- the protocol.
+create function route(config jsonb) returns text[]
     language sql stable as
 $$
-select array(select (hop.config ->> 'ip') || ':' || port(hop.config)
+select array(select address(hop.config)
              from jsonb_array_elements_text(coalesce(route.config -> 'jumpHosts', '[]')) with ordinality as j (id, place)
-                      left join entries e on e.id = j.id::bigint
-                      cross join lateral (select case when e.id = edited then before else e.config end as config) as hop
+                      left join entries hop on hop.id = j.id::bigint
              order by j.place)
-           || concat_ws(' ', route.config ->> 'protocol', (route.config ->> 'ip') || ':' || port(route.config))
+           || concat_ws(' ', route.config ->> 'protocol', address(route.config))
 $$;
 -- +goose StatementEnd
 
@@ -102,5 +106,6 @@ create index recent_connections_by_entry on recent_connections (entry_id);
 drop table recent_connections;
 drop table entries_identities;
 drop function route;
+drop function address;
 drop function port;
 drop table entries;

@@ -318,25 +318,32 @@ on conflict (entry_id, identity_id) do update set position = excluded.position;
 -- entries behind it, go along to its new address; not where somebody else has
 -- changed the rest of the way meanwhile. An organization's identities on its own
 -- entries go anywhere.
+with edited as materialized (
+    select route(e.config) as route, address(e.config) as address,
+           route(@before::jsonb) as old_route, address(@before::jsonb) as old_address
+    from entries e
+    where e.id = @id),
+     led as materialized (
+         select @id::bigint as id
+         union
+         select e.id from entries e where e.config -> 'jumpHosts' @> to_jsonb(@id::bigint))
 update entries_identities l
 set route = found.route
-from (select l.entry_id, l.identity_id, route(e.config) as route
-      from entries e
+from (select l.entry_id, l.identity_id,
+             case when e.id = @id then h.route else array_replace(l.route, h.old_address, h.address) end as route
+      from edited h
+               cross join led
+               join entries e on e.id = led.id
                join entries_identities l on l.entry_id = e.id
                join identities i on i.id = l.identity_id
-               cross join lateral (
-          select route(case when e.id = @id then @before::jsonb else e.config end, @id, @before::jsonb) as route
-          limit 1) old
-      where e.id in (select @id::bigint
-                     union all
-                     select b.id from entries b where b.config -> 'jumpHosts' @> to_jsonb(@id::bigint))
-        and i.scope = any(@reach::bigint[])
+      where i.scope = any(@reach::bigint[])
         and num_nonnulls(i.account_id, e.account_id) > 0
-        and (l.route = old.route or e.id = @id and trim_array(l.route, 1) = trim_array(old.route, 1))
+        and (e.id <> @id or trim_array(l.route, 1) = trim_array(h.old_route, 1))
       order by l.entry_id, l.identity_id
       for update of l) as found
 where l.entry_id = found.entry_id
-  and l.identity_id = found.identity_id;
+  and l.identity_id = found.identity_id
+  and l.route <> found.route;
 
 -- name: ListJumpHosts :many
 select id, coalesce(config ->> 'protocol' = 'ssh', false)::boolean as is_ssh

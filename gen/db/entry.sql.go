@@ -815,31 +815,38 @@ func (q *Queries) RemoveUnreachableTags(ctx context.Context, entryIds []int64) e
 }
 
 const renewLinks = `-- name: RenewLinks :exec
+with edited as materialized (
+    select route(e.config) as route, address(e.config) as address,
+           route($3::jsonb) as old_route, address($3::jsonb) as old_address
+    from entries e
+    where e.id = $1),
+     led as materialized (
+         select $1::bigint as id
+         union
+         select e.id from entries e where e.config -> 'jumpHosts' @> to_jsonb($1::bigint))
 update entries_identities l
 set route = found.route
-from (select l.entry_id, l.identity_id, route(e.config) as route
-      from entries e
+from (select l.entry_id, l.identity_id,
+             case when e.id = $1 then h.route else array_replace(l.route, h.old_address, h.address) end as route
+      from edited h
+               cross join led
+               join entries e on e.id = led.id
                join entries_identities l on l.entry_id = e.id
                join identities i on i.id = l.identity_id
-               cross join lateral (
-          select route(case when e.id = $1 then $2::jsonb else e.config end, $1, $2::jsonb) as route
-          limit 1) old
-      where e.id in (select $1::bigint
-                     union all
-                     select b.id from entries b where b.config -> 'jumpHosts' @> to_jsonb($1::bigint))
-        and i.scope = any($3::bigint[])
+      where i.scope = any($2::bigint[])
         and num_nonnulls(i.account_id, e.account_id) > 0
-        and (l.route = old.route or e.id = $1 and trim_array(l.route, 1) = trim_array(old.route, 1))
+        and (e.id <> $1 or trim_array(l.route, 1) = trim_array(h.old_route, 1))
       order by l.entry_id, l.identity_id
       for update of l) as found
 where l.entry_id = found.entry_id
   and l.identity_id = found.identity_id
+  and l.route <> found.route
 `
 
 type RenewLinksParams struct {
 	ID     int64
-	Before []byte
 	Reach  []int64
+	Before []byte
 }
 
 // every owner: it follows a change of an entry that the caller may make.
@@ -848,7 +855,7 @@ type RenewLinksParams struct {
 // changed the rest of the way meanwhile. An organization's identities on its own
 // entries go anywhere.
 func (q *Queries) RenewLinks(ctx context.Context, arg RenewLinksParams) error {
-	_, err := q.db.Exec(ctx, renewLinks, arg.ID, arg.Before, arg.Reach)
+	_, err := q.db.Exec(ctx, renewLinks, arg.ID, arg.Reach, arg.Before)
 	return err
 }
 

@@ -22,8 +22,8 @@ with targets as materialized (
          select t.id as target_id, t.scope, t.account_id, t.organization_id, t.reach, h.place,
                 e.id, e.name, e.type, e.protocol, e.host, e.port, e.engine,
                 array_agg(e.scope) over way as owners,
-                array_agg(e.host || ':' || e.port) over (way rows between unbounded preceding and 1 preceding)
-                    || concat_ws(' ', e.protocol, e.host || ':' || e.port) as route
+                array_agg(e.address) over (way rows between unbounded preceding and 1 preceding)
+                    || concat_ws(' ', e.protocol, e.address) as route
          from targets t
                   cross join lateral (
              select j.place, j.id::bigint as entry_id
@@ -32,7 +32,7 @@ with targets as materialized (
              select null, t.id) h
                   left join lateral (
              select s.id, s.scope, s.name, s.type, s.config ->> 'protocol' as protocol, s.config ->> 'ip' as host,
-                    port(s.config) as port, s.config -> 'engineId' as engine
+                    port(s.config) as port, address(s.config) as address, s.config -> 'engineId' as engine
              from entries s
              where s.id = h.entry_id
                and s.scope = any(t.reach)

@@ -5376,6 +5376,10 @@ type ClientInterface interface {
 	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 	// the identities and tags of those who can no longer read it.
 	//
+	// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+	// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+	// made again. The owner's own changes take it along.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
@@ -5386,6 +5390,10 @@ type ClientInterface interface {
 	// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 	// the identities and tags of those who can no longer read it.
+	//
+	// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+	// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+	// made again. The owner's own changes take it along.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -7855,6 +7863,10 @@ func (c *Client) GetEntry(ctx context.Context, entryID EntryID, reqEditors ...Re
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
 //
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
@@ -7875,6 +7887,10 @@ func (c *Client) UpdateEntryWithBody(ctx context.Context, entryID EntryID, conte
 // Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
+//
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -16219,6 +16235,10 @@ type ClientWithResponsesInterface interface {
 	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 	// the identities and tags of those who can no longer read it.
 	//
+	// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+	// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+	// made again. The owner's own changes take it along.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
@@ -16229,6 +16249,10 @@ type ClientWithResponsesInterface interface {
 	// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 	// the identities and tags of those who can no longer read it.
+	//
+	// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+	// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+	// made again. The owner's own changes take it along.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -31222,6 +31246,10 @@ func (c *ClientWithResponses) GetEntryWithResponse(ctx context.Context, entryID 
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
 //
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
@@ -31238,6 +31266,10 @@ func (c *ClientWithResponses) UpdateEntryWithBodyWithResponse(ctx context.Contex
 // Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
+//
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

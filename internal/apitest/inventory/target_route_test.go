@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
@@ -119,6 +120,32 @@ func TestLoginsFollowTheirOwner(t *testing.T) {
 	s.Owner.Patch(entryPath(web), body{"identities": []int64{}}).Want(200)
 	s.Owner.Patch(entryPath(web), body{"identities": []int64{mine}}).Want(200)
 	require.Equal(t, "mine@trap:2222 mine@www:2222", wayOf(t, s, web))
+}
+
+func TestLoginsFollowConcurrentChanges(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	mine := login(s.Owner, "mine", nil)
+	hops, entries := make([]int64, 2), make([]int64, 8)
+	for i := range hops {
+		hops[i] = newEntry(s.Owner, "hop", body{"organizationId": s.Organization, "config": at(fmt.Sprint("hop-", i)), "identities": []int64{login(s.Owner, "ours", body{"organizationId": s.Organization})}})
+	}
+	for i := range entries {
+		entries[i] = newEntry(s.Owner, "web", body{"organizationId": s.Organization, "config": at("web", hops...), "identities": []int64{mine}})
+	}
+	var group errgroup.Group
+	for i := range 2 * len(hops) {
+		group.Go(func() error {
+			for round := range 5 {
+				s.Owner.Patch(entryPath(hops[i%len(hops)]), body{"config": at(fmt.Sprintf("hop-%d-%d", i, round))}).Want(200)
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
+	for _, id := range entries {
+		require.Regexp(t, `^ours@hop-[02]-4:22 ours@hop-[13]-4:22 mine@web:22$`, wayOf(t, s, id))
+	}
 }
 
 // Nobody else is on the way: whatever the owner does with the own entries, they
