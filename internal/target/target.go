@@ -36,17 +36,17 @@ type Reason string
 
 // The reasons.
 const (
-	OtherEngine       Reason = "No engine connected. Monitoring requires the Nexterm Engine."
-	NoHost            Reason = "Missing host configuration"
-	HopNotFound       Reason = "Entry not found"
-	HopNotSSH         Reason = "Not an SSH server"
-	NoIdentities      Reason = "No identities configured"
-	NoUsable          Reason = "No valid identities found"
-	NoUsername        Reason = "Missing username"
-	UnreadableSecrets Reason = "Credential cannot be decrypted"
+	OtherEngine  Reason = "No engine connected. Monitoring requires the Nexterm Engine."
+	NoHost       Reason = "Missing host configuration"
+	HopNotFound  Reason = "Entry not found"
+	HopNotSSH    Reason = "Not an SSH server"
+	NoIdentities Reason = "No identities configured"
+	NoUsable     Reason = "No valid identities found"
+	NoUsername   Reason = "Missing username"
+	CannotOpen   Reason = "Credential cannot be decrypted"
 )
 
-func (p Problem) Error() string {
+func (p Problem) String() string {
 	if p.Hop > 0 {
 		return fmt.Sprintf("Jump host %d: %s", p.Hop, p.Reason)
 	}
@@ -142,7 +142,7 @@ func login(reached *ssh.Hop, step db.ListTargetsRow, secrets *vault.Vault) Reaso
 		}
 		secret, err := secrets.Open("credentials", step.IdentityID, stored.kind, stored.ciphertext)
 		if err != nil {
-			return UnreadableSecrets
+			return CannotOpen
 		}
 		*stored.into = secret
 	}

@@ -46,7 +46,7 @@ func wayOf(t *testing.T, s *testserver.Server, id int64) (steps string) {
 	found := loadTarget(t, s, id)
 	if found.Problem != nil {
 		require.Empty(t, found.Way)
-		return found.Problem.Error()
+		return found.Problem.String()
 	}
 	for _, step := range found.Way {
 		require.Equal(t, step.Username+"-password", string(step.Password))
