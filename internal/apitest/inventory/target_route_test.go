@@ -66,7 +66,9 @@ func TestNobodyLeadsAnothersLoginElsewhere(t *testing.T) {
 	s.Colleague.Patch(entryPath(web), body{"config": at("trap")}).Want(200)
 	require.Equal(t, cutOff, wayOf(t, s, s.Owner.Post(entryPath(web)+"/duplicate", nil).Want(200).ID()))
 	s.Colleague.Patch(entryPath(web), body{"organizationId": nil}).Want(200)
-	require.Equal(t, "No identities configured", wayOf(t, s, web))
+	require.Equal(t, "No identities configured", wayOf(t, s, web), "what is taken away from all is no longer linked")
+	s.Colleague.Patch(entryPath(hop), body{"organizationId": nil}).Want(200)
+	require.Equal(t, "Jump host 1: Entry not found", wayOf(t, s, behind))
 }
 
 // An organization's identity is its members', wherever they send it; not those of
