@@ -1,7 +1,10 @@
 package ssh
 
 import (
+	"net"
 	"reflect"
+	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/crypto/ssh"
@@ -17,4 +20,23 @@ func drain(conn ssh.ConnMetadata) {
 		for range *(*chan []byte)(unsafe.Pointer(&queue)) { //nolint:gosec // a channel is a pointer
 		}
 	}()
+}
+
+// paced is a connection of which so little is read at a time that the queue does not
+// fill: from the host key to the host's first word about the login, where nothing
+// gives access to the queue yet.
+type paced struct {
+	net.Conn
+	keyed, free atomic.Bool
+}
+
+func (p *paced) Read(b []byte) (int, error) {
+	if p.free.Load() {
+		return p.Conn.Read(b)
+	}
+	if p.keyed.Load() {
+		time.Sleep(2 * time.Millisecond)
+	}
+	// Less than ten packets.
+	return p.Conn.Read(b[:min(len(b), 256)])
 }

@@ -23,6 +23,7 @@ type attempt struct {
 	ctx        context.Context
 	hop        Hop
 	algorithms []string
+	paced      *paced
 	// accepted is the host's key, once it is.
 	accepted ssh.PublicKey
 	// hostKeyErr is why it is not.
@@ -62,8 +63,8 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	defer cancel()
 	// The first of all connections: a hop that is silent does not close the others.
 	defer context.AfterFunc(ctx, func() { l.conn.Close() })()
-	a := &attempt{ctx: ctx, hop: hop, algorithms: algorithms}
-	c, channels, requests, err := ssh.NewClientConn(conn, hop.Host, &ssh.ClientConfig{
+	a := &attempt{ctx: ctx, hop: hop, algorithms: algorithms, paced: &paced{Conn: conn}}
+	c, channels, requests, err := ssh.NewClientConn(a.paced, hop.Host, &ssh.ClientConfig{
 		Config:            l.dialer.algorithms(),
 		User:              hop.Username,
 		Auth:              a.methods(key),
@@ -73,6 +74,7 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 		HostKeyCallback:   a.checkHostKey,
 		ClientVersion:     "SSH-2.0-nexterm",
 	})
+	a.paced.free.Store(true)
 	if err == nil {
 		return ssh.NewClient(c, channels, requests), nil
 	}
@@ -106,6 +108,7 @@ func (a *attempt) checkHostKey(_ string, _ net.Addr, key ssh.PublicKey) error {
 	}
 	if a.hostKeyErr == nil {
 		a.accepted = key
+		a.paced.keyed.Store(true)
 	}
 	return a.hostKeyErr
 }
@@ -142,6 +145,7 @@ func (a *attempt) methods(key ssh.Signer) (methods []ssh.AuthMethod) {
 // observe hears of every attempt to log in before it is made.
 func (a *attempt) observe(tried *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
 	a.conn = tried.Metadata
+	a.paced.free.Store(true)
 	a.begun = tried.AllowedMethods != nil
 	a.passwordRefused = slices.Contains(tried.TriedMethods, "password")
 	return nil, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -246,6 +247,44 @@ func TestCommandsThatDoNotEndWell(t *testing.T) {
 			})
 		}
 	})
+	requireNothingLeft(t)
+}
+
+// A host that sends what makes no sense, and much after it, which nobody takes.
+func TestHostsThatBreakTheProtocol(t *testing.T) {
+	key, _ := testssh.NewKey(t, xssh.KeyAlgoED25519, "")
+	server := testssh.Start(t, &testssh.Server{HostKeys: []xssh.Signer{key}, Play: func(conn net.Conn) {
+		c := &xssh.ServerConfig{NoClientAuth: true}
+		c.AddHostKey(key)
+		server, channels, requests, err := xssh.NewServerConn(conn, c)
+		if err != nil {
+			return
+		}
+		go xssh.DiscardRequests(requests)
+		for channel := range channels {
+			// One that is accepted again and again.
+			var copies []xssh.NewChannel
+			for range 1000 {
+				copied := reflect.New(reflect.TypeOf(channel).Elem())
+				copied.Elem().Set(reflect.ValueOf(channel).Elem())
+				copies = append(copies, copied.Interface().(xssh.NewChannel))
+			}
+			for _, copied := range copies {
+				if _, _, err := copied.Accept(); err != nil {
+					break
+				}
+			}
+		}
+		_ = server.Wait()
+	}})
+	for range 3 {
+		login, err := new(ssh.Dialer).Dial(t.Context(), []ssh.Hop{hop(server)})
+		require.NoError(t, err)
+		_, _, err = login.Run(t.Context(), "anything", 1)
+		require.ErrorIs(t, err, ssh.ErrLost)
+		login.Close()
+	}
+	requireClosed(t, server)
 	requireNothingLeft(t)
 }
 
