@@ -162,15 +162,27 @@ func TestPrivateKeys(t *testing.T) {
 			way.Passphrase = given
 			for range 2 { // the second time from memory
 				login, err := d.Dial(t.Context(), []ssh.Hop{way})
-				if passphrase == "" || passphrase == given {
-					require.NoError(t, err, keyType)
-					login.Close()
-				} else {
+				if passphrase != "" && passphrase != given {
 					require.ErrorIs(t, err, ssh.ErrPrivateKey, keyType)
+					continue
 				}
+				require.NoError(t, err, keyType)
+				login.Close()
 			}
 		}
 	}
+}
+
+// Opening a key is slow on purpose.
+func TestPrivateKeysAreOpenedOnce(t *testing.T) {
+	t.Parallel()
+	_, file := testssh.NewKey(t, xssh.KeyAlgoED25519, "open sesame")
+	d, way := new(ssh.Dialer), ssh.Hop{PrivateKey: vault.Secret(file), Passphrase: "open sesame"}
+	first := d.Unlocked(way)
+	require.NotNil(t, first)
+	require.Same(t, first, d.Unlocked(way))
+	way.Passphrase = "wrong"
+	require.Nil(t, d.Unlocked(way))
 }
 
 // What cannot be read is found before anybody is bothered.

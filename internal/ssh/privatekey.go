@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 const (
-	maxUnlocked  = 256
+	maxUnlocked  = 1024
 	unlockedTime = time.Hour
 )
 
@@ -20,32 +21,34 @@ const (
 // one takes a processor for as long as a hundred handshakes, on purpose, and a host
 // may be dialled every few seconds.
 type unlocked struct {
-	mu   sync.Mutex
-	keys map[[2][sha256.Size]byte]ssh.Signer
-	from time.Time
+	opening singleflight.Group
+	mu      sync.Mutex
+	keys    map[string]ssh.Signer
+	from    time.Time
 }
 
 // open reads an encrypted key; nil is one that cannot be read.
 func (u *unlocked) open(file, passphrase vault.Secret) ssh.Signer {
-	sum := [2][sha256.Size]byte{sha256.Sum256([]byte(file)), sha256.Sum256([]byte(passphrase))}
-	u.mu.Lock()
-	key, known := u.keys[sum]
-	known = known && time.Since(u.from) < unlockedTime
-	u.mu.Unlock()
-	if known {
-		return key
-	}
-	// Others need not wait meanwhile.
-	key, err := ssh.ParsePrivateKeyWithPassphrase([]byte(file), []byte(passphrase))
-	if err != nil {
-		key = nil
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if len(u.keys) == 0 || len(u.keys) == maxUnlocked || time.Since(u.from) >= unlockedTime {
-		u.keys, u.from = map[[2][sha256.Size]byte]ssh.Signer{}, time.Now()
-	}
-	u.keys[sum] = key
+	fileSum, passphraseSum := sha256.Sum256([]byte(file)), sha256.Sum256([]byte(passphrase))
+	sum := string(append(fileSum[:], passphraseSum[:]...))
+	opened, _, _ := u.opening.Do(sum, func() (any, error) {
+		u.mu.Lock()
+		key, known := u.keys[sum]
+		known = known && time.Since(u.from) < unlockedTime
+		u.mu.Unlock()
+		if known {
+			return key, nil
+		}
+		key, err := ssh.ParsePrivateKeyWithPassphrase([]byte(file), []byte(passphrase))
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if len(u.keys) == 0 || len(u.keys) == maxUnlocked || time.Since(u.from) >= unlockedTime {
+			u.keys, u.from = map[string]ssh.Signer{}, time.Now()
+		}
+		u.keys[sum] = key
+		return key, err
+	})
+	key, _ := opened.(ssh.Signer)
 	return key
 }
 
