@@ -225,4 +225,13 @@ func TestOldAlgorithms(t *testing.T) {
 		require.NoError(t, err, name)
 		login.Close()
 	}
+
+	old, err := xssh.NewSignerWithAlgorithms(key.(xssh.AlgorithmSigner), []string{xssh.KeyAlgoRSA})
+	require.NoError(t, err)
+	server := testssh.Start(t, &testssh.Server{HostKeys: []xssh.Signer{old}})
+	_, err = new(ssh.Dialer).Dial(t.Context(), []ssh.Hop{hop(server)})
+	require.ErrorIs(t, err, ssh.ErrHandshake)
+	login, err := (&ssh.Dialer{Legacy: true}).Dial(t.Context(), []ssh.Hop{hop(server)})
+	require.NoError(t, err)
+	login.Close()
 }

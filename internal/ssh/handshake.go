@@ -62,7 +62,8 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(l.dialer.loginTime, loginTime))
 	defer cancel()
 	// The first of all connections: a hop that is silent does not close the others.
-	defer context.AfterFunc(ctx, func() { l.conn.Close() })()
+	first := l.conn
+	defer context.AfterFunc(ctx, func() { first.Close() })()
 	a := &attempt{ctx: ctx, hop: hop, algorithms: algorithms, paced: &paced{Conn: conn}}
 	c, channels, requests, err := ssh.NewClientConn(a.paced, hop.Host, &ssh.ClientConfig{
 		Config:            l.dialer.algorithms(),
