@@ -69,7 +69,8 @@ var rules = map[string]rule{
 	"internal/outbound":   {privileges: []string{"net/http"}},
 	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail", "internal/turn"}},
 	// Connections to the hosts that entries are.
-	"internal/ssh": {may: []string{"internal/vault"}},
+	"internal/ssh":   {may: []string{"internal/vault"}},
+	"internal/linux": {},
 
 	// What all ways to sign in share.
 	"internal/signin": {may: []string{"gen/api", "gen/db", "internal/caller", "internal/change", "internal/event", "internal/ratelimit", "internal/vault"}},
