@@ -3,6 +3,7 @@ package linux
 import (
 	"cmp"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -29,7 +30,8 @@ func processes(text, marker string) []Process {
 			columns = fields
 			continue
 		}
-		if process, fine := parseProcess(columns, fields); fine && !ours(process.Command, marker) {
+		if process, fine := parseProcess(columns, fields); fine &&
+			!strings.Contains(process.Command, assemble(marker)) && !oursPattern.MatchString(process.Command) {
 			list = append(list, process)
 		}
 	}
@@ -44,10 +46,9 @@ func processes(text, marker string) []Process {
 	return list
 }
 
-// ours says whether a command is part of what the host runs for us.
-func ours(command, marker string) bool {
-	return strings.Contains(command, assemble(marker)) || command == psCommand || strings.HasSuffix(command, " "+psCommand) && strings.Contains(command, "timeout")
-}
+// oursPattern knows the tools that a host runs for us and that list themselves.
+// Shells are known by the marker.
+var oursPattern = regexp.MustCompile(`^(timeout -s KILL 5 )?(ps (aux --sort=-%cpu --cols 2048|-o user,pid,vsz,\S+|w)|head -(c 262144|n 64)|true)$`)
 
 func parseProcess(columns, fields []string) (p Process, fine bool) {
 	p.TTY = "?"

@@ -20,9 +20,6 @@ func assemble(marker string) string {
 	return fmt.Sprintf("m=%s;m=${m}%s", marker[:half], marker[half:])
 }
 
-// psCommand and the tools around it list themselves.
-const psCommand = "ps aux --sort=-%cpu --cols 2048"
-
 // script is what a host runs. It has no quote, backslash, exclamation mark or
 // line break, and so passes through the single quotes of every login shell. It
 // takes POSIX shells and BusyBox, and needs none of the tools it calls: what is
@@ -52,8 +49,9 @@ var script = strings.Join([]string{
 	`s kernel;uname -r;s architecture;uname -m`,
 	`s hostname;v=$(hostname);[ "$v" ]||read -r v </proc/sys/kernel/hostname;echo "$v"`,
 
-	// Some more than are shown, as our own are among them. BusyBox does not sort.
-	`s processes;v=$($t %[5]s|head -n 64|$h)`,
+	// Some more than are shown, as our own are among them: see oursPattern. BusyBox
+	// does not sort.
+	`s processes;v=$($t ps aux --sort=-%%cpu --cols 2048|head -n 64|$h)`,
 	`for a in "-o user,pid,vsz,rss,tty,stat,time,args" "-o user,pid,vsz,rss,tty,stat,args" w "";do [ "$v" ]||v=$($t ps $a|$h);done;printf %%s "$v"`,
 
 	`s disks;$t lsblk -J -b -o NAME,KNAME,TYPE,SIZE,MODEL,SERIAL,ROTA,MOUNTPOINT|$h`,
@@ -85,5 +83,5 @@ func Script(marker string, previous Counters) string {
 		bootID = "none"
 	}
 	return "sh -c '" + assemble(marker) + ";" +
-		fmt.Sprintf(script, bootID, previous.Total, sectionLimit, maxPartitions, psCommand) + "'"
+		fmt.Sprintf(script, bootID, previous.Total, sectionLimit, maxPartitions) + "'"
 }

@@ -87,23 +87,26 @@ func optional(text string) *string {
 	return &text
 }
 
-// number reads a count of anything.
-func number(text string) (int64, bool) {
+// number reads a count of anything. What is none, or too great, is 0.
+func number(text string) (n int64, fine bool) {
 	n, err := strconv.ParseInt(text, 10, 64)
-	return n, err == nil && n >= 0 && n <= maxNumber
+	if err != nil || n < 0 || n > maxNumber {
+		return 0, false
+	}
+	return n, true
 }
 
 // numberOr0 is for counts that are 0 where they are not known.
 func numberOr0(text string) int64 {
-	n, fine := number(text)
-	if !fine {
-		return 0
-	}
+	n, _ := number(text)
 	return n
 }
 
-// decimal reads a share or a load. It is false of NaN, too.
-func decimal(text string) (float64, bool) {
+// decimal reads a share or a load. What is none, NaN or too great is 0.
+func decimal(text string) (f float64, fine bool) {
 	f, err := strconv.ParseFloat(text, 64)
-	return f, err == nil && f >= 0 && f <= 1e6
+	if err != nil || !(f >= 0 && f <= 1e6) {
+		return 0, false
+	}
+	return f, true
 }
