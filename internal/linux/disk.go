@@ -2,6 +2,7 @@ package linux
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +12,9 @@ const (
 	// maxDepth is deeper than anybody stacks devices.
 	maxDepth = 16
 )
+
+// imageTypes are the file systems that cannot be written to.
+var imageTypes = []string{"squashfs", "erofs", "iso9660", "udf"}
 
 // device is what lsblk says of one. Its older versions write all values as text.
 type device struct {
@@ -22,34 +26,37 @@ type device struct {
 	Children          []device
 }
 
-// fileSystem is a line of df.
+// fileSystem is a line of df, and its type.
 type fileSystem struct {
-	device                string
+	device, kind          string
 	size, used, available int64
 	percent               int
 	mountPoint            string
 }
 
 // disks joins the tree of devices, as lsblk writes it, with how full df says they
-// are, and the types that /proc/mounts has of them.
+// are, and the types that the kernel has of what is mounted.
 func disks(tree, mounts, usage string) []Disk {
-	types := map[string]string{}
-	for line := range strings.Lines(mounts) {
-		if fields := strings.Fields(line); len(fields) == 2 {
-			types[fields[0]] = fields[1]
-		}
+	mounted := fileSystems(mounts, usage)
+	byDevice, byMountPoint := map[string]fileSystem{}, map[string]fileSystem{}
+	for _, fs := range mounted {
+		byDevice[fs.device], byMountPoint[fs.mountPoint] = fs, fs
 	}
-	mounted := fileSystems(usage)
 
 	var parsed struct{ BlockDevices []device }
 	list := []Disk{}
 	if json.Unmarshal([]byte(tree), &parsed) == nil {
 		for _, root := range parsed.BlockDevices {
-			// Images and discs are no disks; each snap would be a full one.
-			if len(list) == maxDisks || root.Type == "loop" || root.Type == "rom" {
-				continue
+			if len(list) == maxDisks {
+				break
 			}
-			if partitions := partitions(root, mounted, types); len(partitions) > 0 {
+			partitions := partitions(root, byDevice, byMountPoint)
+			// Images and discs are no disks, each snap would be a full one; but a
+			// container's root can be a file of its host.
+			image := (root.Type == "loop" || root.Type == "rom") && !slices.ContainsFunc(partitions, func(p Partition) bool {
+				return p.Type != nil && !slices.Contains(imageTypes, *p.Type)
+			})
+			if len(partitions) > 0 && !image {
 				list = append(list, Disk{
 					Name: deviceName(root.Name), Size: size(root.Size), Rotational: rotational(root.Rota),
 					Model: optional(root.Model), Serial: optional(root.Serial), Partitions: partitions,
@@ -63,7 +70,7 @@ func disks(tree, mounts, usage string) []Disk {
 	// No lsblk, or none that sees something: what is mounted is all that is known.
 	for _, fs := range mounted[:min(len(mounted), maxDisks)] {
 		p := Partition{Name: deviceName(fs.device), Size: fs.size}
-		p.fill(fs, types[fs.device])
+		p.fill(fs)
 		list = append(list, Disk{Name: p.Name, Size: p.Size, Partitions: []Partition{p}})
 	}
 	return list
@@ -71,11 +78,7 @@ func disks(tree, mounts, usage string) []Disk {
 
 // partitions are the leaves below a device, and what is mounted on the way there,
 // the device itself too. What is reached on several ways is listed once.
-func partitions(root device, mounted []fileSystem, types map[string]string) []Partition {
-	byDevice, byMountPoint := map[string]fileSystem{}, map[string]fileSystem{}
-	for _, fs := range mounted {
-		byDevice[fs.device], byMountPoint[fs.mountPoint] = fs, fs
-	}
+func partitions(root device, byDevice, byMountPoint map[string]fileSystem) []Partition {
 	list := []Partition{}
 	seen := map[string]bool{}
 	var walk func(d device, depth int)
@@ -92,14 +95,14 @@ func partitions(root device, mounted []fileSystem, types map[string]string) []Pa
 		}
 		for _, name := range []string{"/dev/" + d.Name, "/dev/mapper/" + d.Name, "/dev/" + d.KName} {
 			if fs, found := byDevice[name]; found {
-				p.fill(fs, types[name])
+				p.fill(fs)
 				break
 			}
 		}
 		// The kernel calls what it has started from /dev/root.
 		if p.Type == nil && p.MountPoint != nil {
 			if fs, found := byMountPoint[*p.MountPoint]; found {
-				p.fill(fs, types[fs.device])
+				p.fill(fs)
 			}
 		}
 		if p.MountPoint != nil || len(d.Children) == 0 && depth > 0 {
@@ -114,18 +117,25 @@ func partitions(root device, mounted []fileSystem, types map[string]string) []Pa
 }
 
 // fill adds what df says. The mount point that lsblk has named stays.
-func (p *Partition) fill(fs fileSystem, kind string) {
+func (p *Partition) fill(fs fileSystem) {
 	if p.MountPoint == nil {
 		p.MountPoint = optional(fs.mountPoint)
 	}
-	p.Type, p.Used, p.Available, p.UsagePercent = optional(kind), fs.used, fs.available, fs.percent
+	p.Type, p.Used, p.Available, p.UsagePercent = optional(fs.kind), fs.used, fs.available, fs.percent
 }
 
-// fileSystems reads the table of df, in the blocks that its headline names.
-func fileSystems(text string) []fileSystem {
+// fileSystems reads the table of df, in the blocks that its headline names, and
+// the types of what is mounted.
+func fileSystems(mounts, usage string) []fileSystem {
+	types := map[string]string{}
+	for line := range strings.Lines(mounts) {
+		if fields := strings.Fields(line); len(fields) == 2 {
+			types[fields[0]] = fields[1]
+		}
+	}
 	var list []fileSystem
 	var block int64
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(usage) {
 		fields := strings.Fields(line)
 		if len(fields) < 6 {
 			continue
@@ -148,7 +158,8 @@ func fileSystems(text string) []fileSystem {
 			return n * block
 		}
 		list = append(list, fileSystem{
-			device: fields[0], size: bytes(fields[1]), used: bytes(fields[2]), available: bytes(fields[3]),
+			device: fields[0], kind: types[fields[0]],
+			size: bytes(fields[1]), used: bytes(fields[2]), available: bytes(fields[3]),
 			percent:    int(min(numberOr0(strings.TrimSuffix(fields[4], "%")), 100)),
 			mountPoint: strings.Join(fields[5:], " "),
 		})
