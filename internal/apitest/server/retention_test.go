@@ -42,7 +42,7 @@ func TestAuditRowsLieInMonths(t *testing.T) {
 	s.Exec(t, `insert into audit_logs (action, timestamp) values ('planted', now()), ('planted', now() - interval '5 years')`)
 	s.Scan(t, &from, `select string_agg(tableoid::regclass::text, ' ' order by timestamp) from audit_logs where action = 'planted'`)
 	require.Equal(t, "audit_logs_rest "+month, from)
-	s.Exec(t, `select make_audit_partitions(now() - interval '5 years', now())`)
+	s.Exec(t, `select make_partitions('audit_logs', '1 month', now() - interval '5 years', now())`)
 	require.Equal(t, 2, s.Count(t, `audit_logs where action = 'planted'`), "a month whose rows lie in the rest stays there")
 	require.Equal(t, 3+5*12-1, months())
 }
@@ -52,7 +52,7 @@ func TestAuditRowsAreKeptForSomeDays(t *testing.T) {
 	s := testserver.New(t)
 	disableDefault(t, s)
 	s.Exec(t, `insert into audit_logs (action, timestamp) select 'in the rest', now() - interval '10 years' from generate_series(1, 12000)`)
-	s.Exec(t, `select make_audit_partitions(now() - interval '1 year', now())`)
+	s.Exec(t, `select make_partitions('audit_logs', '1 month', now() - interval '1 year', now())`)
 	s.Exec(t, `insert into audit_logs (action, timestamp) values ('of a month', now() - interval '100 days'),
 		('too old', now() - interval '41 days'), ('young enough', now() - interval '39 days'), ('new', now())`)
 	keepAuditLogs(t, s, 40)
