@@ -97,7 +97,7 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 			return fmt.Errorf("start background work: %w", err)
 		}
 		if err := sweep.Prepare(ctx, a.changes); err != nil {
-			return fmt.Errorf("make partitions of the audit log: %w", err)
+			return fmt.Errorf("make partitions: %w", err)
 		}
 		if err := a.Jobs.Start(context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("start background work: %w", err)

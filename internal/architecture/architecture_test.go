@@ -102,6 +102,7 @@ var rules = map[string]rule{
 
 	"internal/session":       {tag: true},
 	"internal/tag":           {tag: true},
+	"internal/monitoring":    {tag: true},
 	"internal/contentsource": {tag: true, may: []string{"internal/job", "internal/outbound"}},
 	"internal/totp":          {tag: true},
 	"internal/user":          {tag: true},

@@ -20,6 +20,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/group"
 	"github.com/nexterm-go/nexterm/internal/identity"
+	"github.com/nexterm-go/nexterm/internal/monitoring"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
 	"github.com/nexterm-go/nexterm/internal/script"
@@ -40,6 +41,7 @@ type (
 	entryHandlers         = entry.Handlers
 	folderHandlers        = folder.Handlers
 	identityHandlers      = identity.Handlers
+	monitoringHandlers    = monitoring.Handlers
 	organizationHandlers  = organization.Handlers
 	passkeyHandlers       = passkey.Handlers
 	authproviderHandlers  = authprovider.Handlers
@@ -64,6 +66,7 @@ type operations struct {
 	*entryHandlers
 	*folderHandlers
 	*identityHandlers
+	*monitoringHandlers
 	*organizationHandlers
 	*passkeyHandlers
 	*authproviderHandlers
@@ -90,6 +93,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		entry.New(o.Pool, changes, rules(contract, "NewEntry")),
 		folder.New(q, changes),
 		identity.New(q, changes, o.Vault),
+		monitoring.New(q, changes, o.Log),
 		organization.New(q, changes),
 		passkey.New(q, changes, o.PublicURLs),
 		authprovider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),

@@ -29,6 +29,8 @@ var statements = []func(*change.Tx, context.Context) error{
 	(*change.Tx).DeleteExpiredOidcLogins,
 	(*change.Tx).DeleteOldEvents,
 	(*change.Tx).MakeAuditPartitions,
+	(*change.Tx).MakeSamplePartitions,
+	(*change.Tx).DropSamplePartitions,
 }
 
 // auditBatch bounds the old audit rows that are deleted in one transaction.
@@ -45,10 +47,17 @@ func (Expired) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: queue, MaxAttempts: 1, UniqueOpts: job.Unique()}
 }
 
-// Prepare makes room for the audit rows of the coming months, before the first
-// of them is written.
+// Prepare makes room for the audit rows and the samples that are to come, before
+// the first of them is written, and drops what was too old before the start.
 func Prepare(ctx context.Context, changes *change.Changes) error {
-	return changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return tx.MakeAuditPartitions(ctx) })
+	for _, statement := range []func(*change.Tx, context.Context) error{
+		(*change.Tx).MakeAuditPartitions, (*change.Tx).MakeSamplePartitions, (*change.Tx).DropSamplePartitions,
+	} {
+		if err := changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Jobs are the one of clearing every table of a database. Sessions go when they are

@@ -75,6 +75,7 @@ const (
 	AuditActionValueIdentityUpdate                AuditActionValue = "identity.update"
 	AuditActionValueImpersonationBegin            AuditActionValue = "impersonation.begin"
 	AuditActionValueImpersonationEnd              AuditActionValue = "impersonation.end"
+	AuditActionValueMonitoringSettingsUpdate      AuditActionValue = "monitoring.settings_update"
 	AuditActionValueOrganizationAccept            AuditActionValue = "organization.accept"
 	AuditActionValueOrganizationCreate            AuditActionValue = "organization.create"
 	AuditActionValueOrganizationDecline           AuditActionValue = "organization.decline"
@@ -218,6 +219,8 @@ func (e AuditActionValue) Valid() bool {
 	case AuditActionValueImpersonationBegin:
 		return true
 	case AuditActionValueImpersonationEnd:
+		return true
+	case AuditActionValueMonitoringSettingsUpdate:
 		return true
 	case AuditActionValueOrganizationAccept:
 		return true
@@ -787,6 +790,81 @@ func (e MemberStatus) Valid() bool {
 	}
 }
 
+// Defines values for MonitoredIntegrationType.
+const (
+	MonitoredIntegrationTypeProxmox MonitoredIntegrationType = "proxmox"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredIntegrationType enum.
+func (e MonitoredIntegrationType) Valid() bool {
+	switch e {
+	case MonitoredIntegrationTypeProxmox:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoredTargetStatus.
+const (
+	MonitoredTargetStatusOffline MonitoredTargetStatus = "offline"
+	MonitoredTargetStatusOnline  MonitoredTargetStatus = "online"
+	MonitoredTargetStatusUnknown MonitoredTargetStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredTargetStatus enum.
+func (e MonitoredTargetStatus) Valid() bool {
+	switch e {
+	case MonitoredTargetStatusOffline:
+		return true
+	case MonitoredTargetStatusOnline:
+		return true
+	case MonitoredTargetStatusUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoredTargetType.
+const (
+	MonitoredTargetTypeProxmox MonitoredTargetType = "proxmox"
+	MonitoredTargetTypeServer  MonitoredTargetType = "server"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredTargetType enum.
+func (e MonitoredTargetType) Valid() bool {
+	switch e {
+	case MonitoredTargetTypeProxmox:
+		return true
+	case MonitoredTargetTypeServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoringSampleStatus.
+const (
+	MonitoringSampleStatusError   MonitoringSampleStatus = "error"
+	MonitoringSampleStatusOffline MonitoringSampleStatus = "offline"
+	MonitoringSampleStatusOnline  MonitoringSampleStatus = "online"
+)
+
+// Valid indicates whether the value is a known member of the MonitoringSampleStatus enum.
+func (e MonitoringSampleStatus) Valid() bool {
+	switch e {
+	case MonitoringSampleStatusError:
+		return true
+	case MonitoringSampleStatusOffline:
+		return true
+	case MonitoringSampleStatusOnline:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NewEntryRenderer.
 const (
 	NewEntryRendererGuac     NewEntryRenderer = "guac"
@@ -1204,6 +1282,30 @@ func (e ThemePreferencesMode) Valid() bool {
 	}
 }
 
+// Defines values for TimeRange.
+const (
+	TimeRangeN1H  TimeRange = "1h"
+	TimeRangeN24H TimeRange = "24h"
+	TimeRangeN6H  TimeRange = "6h"
+	TimeRangeN7D  TimeRange = "7d"
+)
+
+// Valid indicates whether the value is a known member of the TimeRange enum.
+func (e TimeRange) Valid() bool {
+	switch e {
+	case TimeRangeN1H:
+		return true
+	case TimeRangeN24H:
+		return true
+	case TimeRangeN6H:
+		return true
+	case TimeRangeN7D:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccountView Example: {"avatarHash":null,"firstName":"Ada","id":1,"lastName":"Lovelace","username":"ada"}
 type AccountView struct {
 	AvatarHash *string `json:"avatarHash"`
@@ -1490,6 +1592,65 @@ type AvatarStored struct {
 // Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
 type Base64URL = string
 
+// ClusterInfo The nodes and guests of a Proxmox cluster.
+//
+// Example: {"diskUsage":10,"diskUsed":10737418240,"lxcCount":2,"nodes":[],"onlineNodes":1,"runningLXC":1,"runningVMs":2,"totalCpu":8,"totalDisk":107374182400,"totalMemory":34359738368,"totalNodes":1,"vmCount":3}
+type ClusterInfo struct {
+	// DiskUsage Percent.
+	DiskUsage float32 `json:"diskUsage"`
+
+	// DiskUsed Bytes.
+	DiskUsed    int64         `json:"diskUsed"`
+	LxcCount    int           `json:"lxcCount"`
+	Nodes       []ClusterNode `json:"nodes"`
+	OnlineNodes int           `json:"onlineNodes"`
+	RunningLXC  int           `json:"runningLXC"`
+	RunningVMs  int           `json:"runningVMs"`
+
+	// TotalCPU Cores of the nodes that are online.
+	TotalCPU float32 `json:"totalCpu"`
+
+	// TotalDisk Bytes.
+	TotalDisk int64 `json:"totalDisk"`
+
+	// TotalMemory Bytes.
+	TotalMemory int64 `json:"totalMemory"`
+	TotalNodes  int   `json:"totalNodes"`
+	VMCount     int   `json:"vmCount"`
+}
+
+// ClusterNode Example: {"cpu":8,"cpuUsage":5,"disk":107374182400,"diskUsage":10,"diskUsed":10737418240,"memory":34359738368,"memoryUsage":25,"memoryUsed":8589934592,"name":"pve1","status":"online","uptime":86400}
+type ClusterNode struct {
+	// CPU Cores.
+	CPU float32 `json:"cpu"`
+
+	// CPUUsage Percent.
+	CPUUsage float32 `json:"cpuUsage"`
+
+	// Disk Bytes.
+	Disk int64 `json:"disk"`
+
+	// DiskUsage Percent.
+	DiskUsage float32 `json:"diskUsage"`
+
+	// DiskUsed Bytes.
+	DiskUsed int64 `json:"diskUsed"`
+
+	// Memory Bytes.
+	Memory int64 `json:"memory"`
+
+	// MemoryUsage Percent.
+	MemoryUsage float32 `json:"memoryUsage"`
+
+	// MemoryUsed Bytes.
+	MemoryUsed int64  `json:"memoryUsed"`
+	Name       string `json:"name"`
+	Status     string `json:"status"`
+
+	// Uptime Seconds.
+	Uptime int64 `json:"uptime"`
+}
+
 // CodeRequired Example: {"code":202,"message":"TOTP is required for this account","totpRequired":true}
 type CodeRequired struct {
 	// Code The HTTP status of this answer.
@@ -1596,6 +1757,42 @@ type DevicePollStatus string
 type DevicePollRequest struct {
 	// Token The secret that came with the code.
 	Token string `json:"token"`
+}
+
+// Disk Example: {"model":"QEMU HARDDISK","name":"sda","partitions":[],"rotational":true,"serial":null,"size":53687091200}
+type Disk struct {
+	Model *string `json:"model"`
+
+	// Name As the kernel has it, without `/dev/`.
+	Name       string          `json:"name"`
+	Partitions []DiskPartition `json:"partitions"`
+
+	// Rotational Null where it is not known.
+	Rotational *bool   `json:"rotational"`
+	Serial     *string `json:"serial"`
+
+	// Size Bytes.
+	Size int64 `json:"size"`
+}
+
+// DiskPartition Example: {"available":42345000960,"mountPoint":"/","name":"sda1","size":53686042624,"type":"ext4","usagePercent":17,"used":8589934592}
+type DiskPartition struct {
+	// Available Bytes; 0 where it is not known.
+	Available int64 `json:"available"`
+
+	// MountPoint Null when not mounted; `[SWAP]` for swap.
+	MountPoint *string `json:"mountPoint"`
+	Name       string  `json:"name"`
+
+	// Size Bytes.
+	Size int64 `json:"size"`
+
+	// Type The file system's type.
+	Type         *string `json:"type"`
+	UsagePercent float32 `json:"usagePercent"`
+
+	// Used Bytes; 0 where it is not known.
+	Used int64 `json:"used"`
 }
 
 // Done Example: {"success":true}
@@ -2133,6 +2330,17 @@ type ImportedServer struct {
 	Port *int64 `json:"port,omitempty"`
 }
 
+// IntegrationMonitoring Example: {"data":[],"latest":{},"server":{"id":"pve-1","integrationId":1,"ip":"192.0.2.20","monitoringEnabled":true,"name":"Proxmox","port":8006,"status":"online","type":"proxmox"},"timeRange":"1h"}
+type IntegrationMonitoring struct {
+	// Data The newest first.
+	Data []MonitoringPoint `json:"data"`
+
+	// Latest The newest sample, or nothing when nothing was ever collected.
+	Latest    LatestSample         `json:"latest"`
+	Server    MonitoredIntegration `json:"server"`
+	TimeRange TimeRange            `json:"timeRange"`
+}
+
 // Invitation Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":2,"invitedBy":{"avatarHash":null,"firstName":"Charles","id":5,"lastName":"Babbage","name":"Charles Babbage","username":"charles"},"organization":{"description":null,"id":2,"name":"Analytical Engines"}}
 type Invitation struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -2177,6 +2385,11 @@ type InvitingOrganization struct {
 	Description *string `json:"description"`
 	ID          int64   `json:"id"`
 	Name        string  `json:"name"`
+}
+
+// LatestSample The newest sample, or nothing when nothing was ever collected.
+type LatestSample struct {
+	union json.RawMessage
 }
 
 // Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
@@ -2299,6 +2512,195 @@ type Message struct {
 	Message string `json:"message"`
 }
 
+// MonitoredIntegration defines model for MonitoredIntegration.
+type MonitoredIntegration struct {
+	ID                string                   `json:"id"`
+	IntegrationID     int64                    `json:"integrationId"`
+	IP                *string                  `json:"ip"`
+	MonitoringEnabled bool                     `json:"monitoringEnabled"`
+	Name              string                   `json:"name"`
+	Port              *int32                   `json:"port"`
+	Status            *string                  `json:"status"`
+	Type              MonitoredIntegrationType `json:"type"`
+}
+
+// MonitoredIntegrationType defines model for MonitoredIntegration.Type.
+type MonitoredIntegrationType string
+
+// MonitoredServer defines model for MonitoredServer.
+type MonitoredServer struct {
+	ID                int64   `json:"id"`
+	IP                *string `json:"ip"`
+	MonitoringEnabled bool    `json:"monitoringEnabled"`
+	Name              string  `json:"name"`
+	Port              *int32  `json:"port"`
+
+	// Status What the status checker has found.
+	Status *string `json:"status"`
+}
+
+// MonitoredTarget Example: {"icon":"server","id":7,"ip":"192.0.2.10","lastChecked":"2026-01-31T12:00:00.000Z","monitoring":{"cpuUsage":12,"disk":[],"entryId":7,"errorMessage":null,"id":7,"integrationId":null,"lastSeen":"2026-01-31T11:59:30.000Z","loadAverage":[0.1,0.2,0.15],"memoryTotal":8326750208,"memoryUsage":41,"network":[],"osInfo":{"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"},"processList":[],"processes":213,"status":"online","timestamp":"2026-01-31T11:59:30.000Z","updatedAt":"2026-01-31T11:59:30.000Z","uptime":86400},"monitoringEnabled":true,"name":"web1","port":22,"serverId":7,"status":"online","type":"server"}
+type MonitoredTarget struct {
+	Icon *string `json:"icon"`
+
+	// ID The entry's id, or `pve-` and the integration's.
+	ID MonitoredTarget_ID `json:"id"`
+
+	// IntegrationID Only of integrations.
+	IntegrationID *int64  `json:"integrationId,omitempty"`
+	IP            *string `json:"ip"`
+
+	// LastChecked When the status was last checked; when the newest sample was taken, where it was not.
+	LastChecked *string `json:"lastChecked"`
+
+	// Monitoring The newest sample, and of disks, network, processes, memory and operating system what was last collected. Before
+	// anything was collected, lists and `osInfo` are empty and `errorMessage` says so.
+	Monitoring MonitoringSample `json:"monitoring"`
+
+	// MonitoringEnabled Always true here.
+	MonitoringEnabled bool   `json:"monitoringEnabled"`
+	Name              string `json:"name"`
+	Port              *int32 `json:"port"`
+
+	// ServerID The entry; null for integrations.
+	ServerID *int64 `json:"serverId"`
+
+	// Status What the status checker has found or, while that is off, what the newest sample says.
+	Status MonitoredTargetStatus `json:"status"`
+	Type   MonitoredTargetType   `json:"type"`
+}
+
+// MonitoredTargetID0 defines model for MonitoredTarget.ID.0.
+type MonitoredTargetID0 = int64
+
+// MonitoredTargetID1 defines model for MonitoredTarget.ID.1.
+type MonitoredTargetID1 = string
+
+// MonitoredTarget_ID The entry's id, or `pve-` and the integration's.
+type MonitoredTarget_ID struct {
+	union json.RawMessage
+}
+
+// MonitoredTargetStatus What the status checker has found or, while that is off, what the newest sample says.
+type MonitoredTargetStatus string
+
+// MonitoredTargetType defines model for MonitoredTarget.Type.
+type MonitoredTargetType string
+
+// MonitoringPoint One sample of a chart.
+type MonitoringPoint struct {
+	// CPUUsage Percent.
+	CPUUsage      *int32  `json:"cpuUsage"`
+	EntryID       *int64  `json:"entryId"`
+	ErrorMessage  *string `json:"errorMessage"`
+	ID            int64   `json:"id"`
+	IntegrationID *int64  `json:"integrationId"`
+
+	// LoadAverage Over 1, 5 and 15 minutes.
+	LoadAverage []float64 `json:"loadAverage"`
+
+	// MemoryUsage Percent.
+	MemoryUsage *int32 `json:"memoryUsage"`
+	Processes   *int32 `json:"processes"`
+
+	// Timestamp ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	Timestamp Timestamp `json:"timestamp"`
+
+	// Uptime Seconds since the boot.
+	Uptime *int64 `json:"uptime"`
+}
+
+// MonitoringSample The newest sample, and of disks, network, processes, memory and operating system what was last collected. Before
+// anything was collected, lists and `osInfo` are empty and `errorMessage` says so.
+type MonitoringSample struct {
+	// CPUUsage Percent.
+	CPUUsage *int32 `json:"cpuUsage"`
+	Disk     []Disk `json:"disk"`
+	EntryID  *int64 `json:"entryId"`
+
+	// ErrorMessage Why the status is not `online`.
+	ErrorMessage *string `json:"errorMessage"`
+
+	// ID Not to be relied on.
+	ID            *int64 `json:"id"`
+	IntegrationID *int64 `json:"integrationId"`
+
+	// LastSeen When values were last collected.
+	LastSeen *string `json:"lastSeen"`
+
+	// LoadAverage Over 1, 5 and 15 minutes.
+	LoadAverage []float64 `json:"loadAverage"`
+
+	// MemoryTotal Bytes.
+	MemoryTotal *int64 `json:"memoryTotal"`
+
+	// MemoryUsage Percent.
+	MemoryUsage *int32                   `json:"memoryUsage"`
+	Network     []NetworkInterface       `json:"network"`
+	OsInfo      *MonitoringSample_OsInfo `json:"osInfo"`
+
+	// ProcessList The 50 with the highest CPU use, the highest first.
+	ProcessList []Process `json:"processList"`
+	Processes   *int32    `json:"processes"`
+
+	// Status Whether values were collected, the host did not answer, or nothing could be tried.
+	Status *MonitoringSampleStatus `json:"status"`
+
+	// Timestamp When the newest sample was taken; null when none is retained.
+	Timestamp *string `json:"timestamp"`
+
+	// UpdatedAt When anything was last collected, or tried.
+	UpdatedAt *string `json:"updatedAt"`
+
+	// Uptime Seconds since the boot.
+	Uptime *int64 `json:"uptime"`
+}
+
+// MonitoringSample_OsInfo defines model for MonitoringSample.OsInfo.
+type MonitoringSample_OsInfo struct {
+	union json.RawMessage
+}
+
+// MonitoringSampleStatus Whether values were collected, the host did not answer, or nothing could be tried.
+type MonitoringSampleStatus string
+
+// MonitoringSettings Example: {"batchSize":10,"connectionTimeout":30,"dataRetentionHours":24,"monitoringEnabled":true,"monitoringInterval":60,"statusCheckerEnabled":true,"statusInterval":30}
+type MonitoringSettings struct {
+	// BatchSize Targets that are looked after at the same time.
+	BatchSize int32 `json:"batchSize"`
+
+	// ConnectionTimeout Seconds that one target may take.
+	ConnectionTimeout int32 `json:"connectionTimeout"`
+
+	// DataRetentionHours How long samples are kept.
+	DataRetentionHours int32 `json:"dataRetentionHours"`
+
+	// MonitoringEnabled Whether metrics are collected.
+	MonitoringEnabled bool `json:"monitoringEnabled"`
+
+	// MonitoringInterval Seconds from one collection to the next, start to start.
+	MonitoringInterval int32 `json:"monitoringInterval"`
+
+	// StatusCheckerEnabled Whether entries are checked for being reachable.
+	StatusCheckerEnabled bool `json:"statusCheckerEnabled"`
+
+	// StatusInterval Seconds from one check to the next, start to start.
+	StatusInterval int32 `json:"statusInterval"`
+}
+
+// MonitoringSettingsPatch Example: {"dataRetentionHours":12,"statusInterval":60}
+type MonitoringSettingsPatch struct {
+	BatchSize            *int32 `json:"batchSize,omitempty"`
+	ConnectionTimeout    *int32 `json:"connectionTimeout,omitempty"`
+	DataRetentionHours   *int32 `json:"dataRetentionHours,omitempty"`
+	MonitoringEnabled    *bool  `json:"monitoringEnabled,omitempty"`
+	MonitoringInterval   *int32 `json:"monitoringInterval,omitempty"`
+	StatusCheckerEnabled *bool  `json:"statusCheckerEnabled,omitempty"`
+	StatusInterval       *int32 `json:"statusInterval,omitempty"`
+}
+
 // NamePatch Example: {"firstName":"Augusta"}
 type NamePatch struct {
 	// FirstName Has something to see in it, and nothing that controls how text is shown.
@@ -2306,6 +2708,28 @@ type NamePatch struct {
 
 	// LastName Has something to see in it, and nothing that controls how text is shown.
 	LastName *PersonName `json:"lastName,omitempty"`
+}
+
+// NetworkInterface Example: {"ipv4":["192.0.2.10/24"],"ipv6":["2001:db8::10/64"],"mac":"00:11:22:33:44:55","mtu":1500,"name":"eth0","rxBytes":1048576,"speed":1000,"state":"up","txBytes":524288}
+type NetworkInterface struct {
+	// Ipv4 Addresses with the length of their prefix.
+	Ipv4 []string `json:"ipv4"`
+	Ipv6 []string `json:"ipv6"`
+	Mac  *string  `json:"mac"`
+	Mtu  *int64   `json:"mtu"`
+	Name string   `json:"name"`
+
+	// RxBytes Since the boot.
+	RxBytes int64 `json:"rxBytes"`
+
+	// Speed Mbit/s.
+	Speed *int64 `json:"speed"`
+
+	// State As the kernel says: `up`, `down`, `unknown`, …
+	State *string `json:"state"`
+
+	// TxBytes Since the boot.
+	TxBytes int64 `json:"txBytes"`
 }
 
 // NewAccount Example: {"firstName":"Ada","lastName":"Lovelace","password":"correct horse battery staple","username":"ada"}
@@ -2514,6 +2938,18 @@ type NewTag struct {
 
 	// Name Unique among the caller's tags.
 	Name string `json:"name"`
+}
+
+// NothingCollected Example: {}
+type NothingCollected = map[string]interface{}
+
+// OSInfo Example: {"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"}
+type OSInfo struct {
+	Architecture *string `json:"architecture,omitempty"`
+	Hostname     *string `json:"hostname,omitempty"`
+	Kernel       *string `json:"kernel,omitempty"`
+	Name         *string `json:"name,omitempty"`
+	Version      *string `json:"version,omitempty"`
 }
 
 // OidcLogin Example: {"url":"https://id.example.com/authorize?client_id=nexterm\u0026response_type=code\u0026state=pTn3wYc6"}
@@ -2937,6 +3373,36 @@ type PreferencesUpdated struct {
 	Preferences json.RawMessage `json:"preferences"`
 }
 
+// Process Example: {"command":"/sbin/init","cpu":0.1,"mem":0.3,"pid":1,"rss":12288,"start":"11:02","stat":"Ss","time":"0:04","tty":"?","user":"root","vsz":167744}
+type Process struct {
+	// Command The command line, of at most 1,024 characters.
+	Command string `json:"command"`
+
+	// CPU Percent of one core over the process's life.
+	CPU float32 `json:"cpu"`
+
+	// Mem Percent of the physical memory.
+	Mem float32 `json:"mem"`
+	Pid int64   `json:"pid"`
+
+	// Rss KiB.
+	Rss   int64  `json:"rss"`
+	Start string `json:"start"`
+
+	// Stat The state letters of `ps`.
+	Stat string `json:"stat"`
+
+	// Time CPU time.
+	Time string `json:"time"`
+
+	// Tty `?` for none.
+	Tty  string `json:"tty"`
+	User string `json:"user"`
+
+	// Vsz KiB.
+	Vsz int64 `json:"vsz"`
+}
+
 // PveNode Example: {"icon":"server","id":9,"integrationId":1,"name":"db","position":1,"renderer":"terminal","status":"running","tags":[],"type":"pve-lxc"}
 type PveNode struct {
 	Icon          string      `json:"icon"`
@@ -3092,6 +3558,17 @@ type ScriptReposition struct {
 
 // ScriptRepositionPlacement On which side of the target; absent to let the direction of the move decide.
 type ScriptRepositionPlacement string
+
+// ServerMonitoring Example: {"data":[{"cpuUsage":12,"entryId":7,"errorMessage":null,"id":4711,"integrationId":null,"loadAverage":[0.1,0.2,0.15],"memoryUsage":41,"processes":213,"timestamp":"2026-01-31T11:59:30.000Z","uptime":86400}],"latest":{"cpuUsage":12,"disk":[],"entryId":7,"errorMessage":null,"id":7,"integrationId":null,"lastSeen":"2026-01-31T11:59:30.000Z","loadAverage":[0.1,0.2,0.15],"memoryTotal":8326750208,"memoryUsage":41,"network":[],"osInfo":{"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"},"processList":[],"processes":213,"status":"online","timestamp":"2026-01-31T11:59:30.000Z","updatedAt":"2026-01-31T11:59:30.000Z","uptime":86400},"server":{"id":7,"ip":"192.0.2.10","monitoringEnabled":true,"name":"web1","port":22,"status":"online"},"timeRange":"1h"}
+type ServerMonitoring struct {
+	// Data The newest first.
+	Data []MonitoringPoint `json:"data"`
+
+	// Latest The newest sample, or nothing when nothing was ever collected.
+	Latest    LatestSample    `json:"latest"`
+	Server    MonitoredServer `json:"server"`
+	TimeRange TimeRange       `json:"timeRange"`
+}
 
 // ServerNode Example: {"icon":"server","id":7,"identities":[3],"ip":"web1.example.com","name":"web1","notes":"","position":0,"protocol":"ssh","renderer":"terminal","showNoteInList":false,"status":"online","tags":[],"type":"server"}
 type ServerNode struct {
@@ -3321,6 +3798,9 @@ type ThemePreferences struct {
 
 // ThemePreferencesMode defines model for ThemePreferences.Mode.
 type ThemePreferencesMode string
+
+// TimeRange defines model for TimeRange.
+type TimeRange string
 
 // Timestamp ISO 8601 in UTC with milliseconds.
 //
@@ -3563,6 +4043,18 @@ type ListRecentEntriesParams struct {
 	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetIntegrationMonitoringParams defines parameters for GetIntegrationMonitoring.
+type GetIntegrationMonitoringParams struct {
+	// TimeRange How far back the history goes. `7d` is all that is retained.
+	TimeRange *TimeRange `form:"timeRange,omitempty" json:"timeRange,omitempty"`
+}
+
+// GetServerMonitoringParams defines parameters for GetServerMonitoring.
+type GetServerMonitoringParams struct {
+	// TimeRange How far back the history goes. `7d` is all that is retained.
+	TimeRange *TimeRange `form:"timeRange,omitempty" json:"timeRange,omitempty"`
+}
+
 // ListScriptsParams defines parameters for ListScripts.
 type ListScriptsParams struct {
 	// Search Part of the name or the description, in any case; nothing in it is a wildcard.
@@ -3724,6 +4216,9 @@ type UpdateIdentityJSONRequestBody = IdentityPatch
 
 // MoveIdentityJSONRequestBody defines body for MoveIdentity for application/json ContentType.
 type MoveIdentityJSONRequestBody = IdentityMove
+
+// UpdateMonitoringSettingsJSONRequestBody defines body for UpdateMonitoringSettings for application/json ContentType.
+type UpdateMonitoringSettingsJSONRequestBody = MonitoringSettingsPatch
 
 // CreateOrganizationJSONRequestBody defines body for CreateOrganization for application/json ContentType.
 type CreateOrganizationJSONRequestBody = NewOrganization
@@ -4544,6 +5039,192 @@ func (t EntryNode) MarshalJSON() ([]byte, error) {
 }
 
 func (t *EntryNode) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsMonitoringSample returns the union data inside the LatestSample as a MonitoringSample
+func (t LatestSample) AsMonitoringSample() (MonitoringSample, error) {
+	var body MonitoringSample
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMonitoringSample overwrites any union data inside the LatestSample as the provided MonitoringSample
+func (t *LatestSample) FromMonitoringSample(v MonitoringSample) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeMonitoringSample performs a merge with any union data inside the LatestSample, using the provided MonitoringSample
+func (t *LatestSample) MergeMonitoringSample(v MonitoringSample) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNothingCollected returns the union data inside the LatestSample as a NothingCollected
+func (t LatestSample) AsNothingCollected() (NothingCollected, error) {
+	var body NothingCollected
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNothingCollected overwrites any union data inside the LatestSample as the provided NothingCollected
+func (t *LatestSample) FromNothingCollected(v NothingCollected) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNothingCollected performs a merge with any union data inside the LatestSample, using the provided NothingCollected
+func (t *LatestSample) MergeNothingCollected(v NothingCollected) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t LatestSample) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *LatestSample) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsMonitoredTargetID0 returns the union data inside the MonitoredTarget_ID as a MonitoredTargetID0
+func (t MonitoredTarget_ID) AsMonitoredTargetID0() (MonitoredTargetID0, error) {
+	var body MonitoredTargetID0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMonitoredTargetID0 overwrites any union data inside the MonitoredTarget_ID as the provided MonitoredTargetID0
+func (t *MonitoredTarget_ID) FromMonitoredTargetID0(v MonitoredTargetID0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeMonitoredTargetID0 performs a merge with any union data inside the MonitoredTarget_ID, using the provided MonitoredTargetID0
+func (t *MonitoredTarget_ID) MergeMonitoredTargetID0(v MonitoredTargetID0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsMonitoredTargetID1 returns the union data inside the MonitoredTarget_ID as a MonitoredTargetID1
+func (t MonitoredTarget_ID) AsMonitoredTargetID1() (MonitoredTargetID1, error) {
+	var body MonitoredTargetID1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMonitoredTargetID1 overwrites any union data inside the MonitoredTarget_ID as the provided MonitoredTargetID1
+func (t *MonitoredTarget_ID) FromMonitoredTargetID1(v MonitoredTargetID1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeMonitoredTargetID1 performs a merge with any union data inside the MonitoredTarget_ID, using the provided MonitoredTargetID1
+func (t *MonitoredTarget_ID) MergeMonitoredTargetID1(v MonitoredTargetID1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t MonitoredTarget_ID) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *MonitoredTarget_ID) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsOSInfo returns the union data inside the MonitoringSample_OsInfo as a OSInfo
+func (t MonitoringSample_OsInfo) AsOSInfo() (OSInfo, error) {
+	var body OSInfo
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromOSInfo overwrites any union data inside the MonitoringSample_OsInfo as the provided OSInfo
+func (t *MonitoringSample_OsInfo) FromOSInfo(v OSInfo) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeOSInfo performs a merge with any union data inside the MonitoringSample_OsInfo, using the provided OSInfo
+func (t *MonitoringSample_OsInfo) MergeOSInfo(v OSInfo) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsClusterInfo returns the union data inside the MonitoringSample_OsInfo as a ClusterInfo
+func (t MonitoringSample_OsInfo) AsClusterInfo() (ClusterInfo, error) {
+	var body ClusterInfo
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromClusterInfo overwrites any union data inside the MonitoringSample_OsInfo as the provided ClusterInfo
+func (t *MonitoringSample_OsInfo) FromClusterInfo(v ClusterInfo) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeClusterInfo performs a merge with any union data inside the MonitoringSample_OsInfo, using the provided ClusterInfo
+func (t *MonitoringSample_OsInfo) MergeClusterInfo(v ClusterInfo) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t MonitoringSample_OsInfo) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *MonitoringSample_OsInfo) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -5571,6 +6252,83 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/identity/{identityId}/move (the `MoveIdentity` operationId).
 	MoveIdentity(ctx context.Context, identityID IdentityID, body MoveIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMonitoredTargets List what is monitored
+	//
+	// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+	// collected of it.
+	//
+	// Corresponds with GET /api/monitoring (the `ListMonitoredTargets` operationId).
+	ListMonitoredTargets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetIntegrationMonitoring Monitoring of an integration
+	//
+	// The history and the latest values of a Proxmox integration. There are no integrations yet.
+	//
+	// Corresponds with GET /api/monitoring/integration/{integrationId} (the `GetIntegrationMonitoring` operationId).
+	GetIntegrationMonitoring(ctx context.Context, integrationID int64, params *GetIntegrationMonitoringParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMonitoringMetrics Metrics of what is monitored, for Prometheus
+	//
+	// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+	// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+	// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+	//
+	// | metric | type | meaning |
+	// |---|---|---|
+	// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+	// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+	// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+	// | `nexterm_target_memory_total_bytes` | gauge | |
+	// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+	// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+	// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+	// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+	// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+	//
+	// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+	// `info` stay.
+	//
+	// Corresponds with GET /api/monitoring/metrics (the `GetMonitoringMetrics` operationId).
+	GetMonitoringMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMonitoringSettings Read the monitoring settings
+	//
+	// The settings of the whole deployment.
+	//
+	// Corresponds with GET /api/monitoring/settings/global (the `GetMonitoringSettings` operationId).
+	GetMonitoringSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateMonitoringSettingsWithBody Change the monitoring settings
+	//
+	// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+	// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+	// count as `online` while the status checker is off.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+	UpdateMonitoringSettingsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateMonitoringSettings Change the monitoring settings
+	//
+	// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+	// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+	// count as `online` while the status checker is off.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+	UpdateMonitoringSettings(ctx context.Context, body UpdateMonitoringSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetServerMonitoring Monitoring of a server
+	//
+	// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+	// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+	// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+	//
+	// Corresponds with GET /api/monitoring/{serverId} (the `GetServerMonitoring` operationId).
+	GetServerMonitoring(ctx context.Context, serverID int64, params *GetServerMonitoringParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOrganizations List the caller's organizations
 	//
@@ -8251,6 +9009,153 @@ func (c *Client) MoveIdentityWithBody(ctx context.Context, identityID IdentityID
 // Corresponds with POST /api/identity/{identityId}/move (the `MoveIdentity` operationId).
 func (c *Client) MoveIdentity(ctx context.Context, identityID IdentityID, body MoveIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMoveIdentityRequest(c.Server, identityID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMonitoredTargets List what is monitored
+//
+// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+// collected of it.
+//
+// Corresponds with GET /api/monitoring (the `ListMonitoredTargets` operationId).
+func (c *Client) ListMonitoredTargets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMonitoredTargetsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetIntegrationMonitoring Monitoring of an integration
+//
+// The history and the latest values of a Proxmox integration. There are no integrations yet.
+//
+// Corresponds with GET /api/monitoring/integration/{integrationId} (the `GetIntegrationMonitoring` operationId).
+func (c *Client) GetIntegrationMonitoring(ctx context.Context, integrationID int64, params *GetIntegrationMonitoringParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIntegrationMonitoringRequest(c.Server, integrationID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMonitoringMetrics Metrics of what is monitored, for Prometheus
+//
+// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+//
+// | metric | type | meaning |
+// |---|---|---|
+// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+// | `nexterm_target_memory_total_bytes` | gauge | |
+// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+//
+// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+// `info` stay.
+//
+// Corresponds with GET /api/monitoring/metrics (the `GetMonitoringMetrics` operationId).
+func (c *Client) GetMonitoringMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMonitoringMetricsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMonitoringSettings Read the monitoring settings
+//
+// The settings of the whole deployment.
+//
+// Corresponds with GET /api/monitoring/settings/global (the `GetMonitoringSettings` operationId).
+func (c *Client) GetMonitoringSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMonitoringSettingsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateMonitoringSettingsWithBody Change the monitoring settings
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+func (c *Client) UpdateMonitoringSettingsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMonitoringSettingsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateMonitoringSettings Change the monitoring settings
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+func (c *Client) UpdateMonitoringSettings(ctx context.Context, body UpdateMonitoringSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMonitoringSettingsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetServerMonitoring Monitoring of a server
+//
+// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+//
+// Corresponds with GET /api/monitoring/{serverId} (the `GetServerMonitoring` operationId).
+func (c *Client) GetServerMonitoring(ctx context.Context, serverID int64, params *GetServerMonitoringParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetServerMonitoringRequest(c.Server, serverID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -12579,6 +13484,249 @@ func NewMoveIdentityRequestWithBody(server string, identityID IdentityID, conten
 	return req, nil
 }
 
+// NewListMonitoredTargetsRequest constructs an http.Request for the ListMonitoredTargets method
+func NewListMonitoredTargetsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetIntegrationMonitoringRequest constructs an http.Request for the GetIntegrationMonitoring method
+func NewGetIntegrationMonitoringRequest(server string, integrationID int64, params *GetIntegrationMonitoringParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "integrationId", integrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/integration/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TimeRange != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "timeRange", *params.TimeRange, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetMonitoringMetricsRequest constructs an http.Request for the GetMonitoringMetrics method
+func NewGetMonitoringMetricsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetMonitoringSettingsRequest constructs an http.Request for the GetMonitoringSettings method
+func NewGetMonitoringSettingsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/settings/global")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateMonitoringSettingsRequest calls the generic UpdateMonitoringSettings builder with application/json body
+func NewUpdateMonitoringSettingsRequest(server string, body UpdateMonitoringSettingsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateMonitoringSettingsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUpdateMonitoringSettingsRequestWithBody constructs an http.Request for the UpdateMonitoringSettings method, with any body, and a specified content type
+func NewUpdateMonitoringSettingsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/settings/global")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetServerMonitoringRequest constructs an http.Request for the GetServerMonitoring method
+func NewGetServerMonitoringRequest(server string, serverID int64, params *GetServerMonitoringParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "serverId", serverID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TimeRange != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "timeRange", *params.TimeRange, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListOrganizationsRequest constructs an http.Request for the ListOrganizations method
 func NewListOrganizationsRequest(server string) (*http.Request, error) {
 	var err error
@@ -16428,6 +17576,93 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/identity/{identityId}/move (the `MoveIdentity` operationId).
 	MoveIdentityWithResponse(ctx context.Context, identityID IdentityID, body MoveIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*MoveIdentityResponse, error)
+
+	// ListMonitoredTargetsWithResponse List what is monitored
+	//
+	// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+	// collected of it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring (the `ListMonitoredTargets` operationId).
+	ListMonitoredTargetsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListMonitoredTargetsResponse, error)
+
+	// GetIntegrationMonitoringWithResponse Monitoring of an integration
+	//
+	// The history and the latest values of a Proxmox integration. There are no integrations yet.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring/integration/{integrationId} (the `GetIntegrationMonitoring` operationId).
+	GetIntegrationMonitoringWithResponse(ctx context.Context, integrationID int64, params *GetIntegrationMonitoringParams, reqEditors ...RequestEditorFn) (*GetIntegrationMonitoringResponse, error)
+
+	// GetMonitoringMetricsWithResponse Metrics of what is monitored, for Prometheus
+	//
+	// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+	// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+	// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+	//
+	// | metric | type | meaning |
+	// |---|---|---|
+	// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+	// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+	// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+	// | `nexterm_target_memory_total_bytes` | gauge | |
+	// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+	// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+	// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+	// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+	// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+	//
+	// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+	// `info` stay.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring/metrics (the `GetMonitoringMetrics` operationId).
+	GetMonitoringMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMonitoringMetricsResponse, error)
+
+	// GetMonitoringSettingsWithResponse Read the monitoring settings
+	//
+	// The settings of the whole deployment.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring/settings/global (the `GetMonitoringSettings` operationId).
+	GetMonitoringSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMonitoringSettingsResponse, error)
+
+	// UpdateMonitoringSettingsWithBodyWithResponse Change the monitoring settings
+	//
+	// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+	// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+	// count as `online` while the status checker is off.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+	UpdateMonitoringSettingsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMonitoringSettingsResponse, error)
+
+	// UpdateMonitoringSettingsWithResponse Change the monitoring settings
+	//
+	// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+	// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+	// count as `online` while the status checker is off.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+	UpdateMonitoringSettingsWithResponse(ctx context.Context, body UpdateMonitoringSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMonitoringSettingsResponse, error)
+
+	// GetServerMonitoringWithResponse Monitoring of a server
+	//
+	// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+	// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+	// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring/{serverId} (the `GetServerMonitoring` operationId).
+	GetServerMonitoringWithResponse(ctx context.Context, serverID int64, params *GetServerMonitoringParams, reqEditors ...RequestEditorFn) (*GetServerMonitoringResponse, error)
 
 	// ListOrganizationsWithResponse List the caller's organizations
 	//
@@ -23413,6 +24648,504 @@ func (r MoveIdentityResponse) Bytes() []byte {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r MoveIdentityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListMonitoredTargetsResponse429Headers the declared response headers of an HTTP 429 response for ListMonitoredTargets
+type ListMonitoredTargetsResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type ListMonitoredTargetsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]MonitoredTarget
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMonitoredTargetsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON200() *[]MonitoredTarget {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMonitoredTargetsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMonitoredTargetsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMonitoredTargetsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListMonitoredTargetsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMonitoredTargetsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetIntegrationMonitoringResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IntegrationMonitoring
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON200() *IntegrationMonitoring {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetIntegrationMonitoringResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetIntegrationMonitoringResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetIntegrationMonitoringResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetIntegrationMonitoringResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetIntegrationMonitoringResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetMonitoringMetricsResponse200Headers the declared response headers of an HTTP 200 response for GetMonitoringMetrics
+type GetMonitoringMetricsResponse200Headers struct {
+	Vary string
+}
+
+// GetMonitoringMetricsResponse429Headers the declared response headers of an HTTP 429 response for GetMonitoringMetrics
+type GetMonitoringMetricsResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type GetMonitoringMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetMonitoringMetricsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetMonitoringMetricsResponse429Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetMonitoringMetricsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetMonitoringMetricsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetMonitoringMetricsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetMonitoringMetricsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMonitoringMetricsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMonitoringMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMonitoringMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetMonitoringMetricsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMonitoringMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetMonitoringSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MonitoringSettings
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON200() *MonitoringSettings {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMonitoringSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMonitoringSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMonitoringSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetMonitoringSettingsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMonitoringSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateMonitoringSettingsResponse429Headers the declared response headers of an HTTP 429 response for UpdateMonitoringSettings
+type UpdateMonitoringSettingsResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type UpdateMonitoringSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MonitoringSettings
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateMonitoringSettingsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON200() *MonitoringSettings {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateMonitoringSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateMonitoringSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateMonitoringSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateMonitoringSettingsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateMonitoringSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetServerMonitoringResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ServerMonitoring
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON200() *ServerMonitoring {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetServerMonitoringResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetServerMonitoringResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetServerMonitoringResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetServerMonitoringResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetServerMonitoringResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31558,6 +33291,135 @@ func (c *ClientWithResponses) MoveIdentityWithResponse(ctx context.Context, iden
 	return ParseMoveIdentityResponse(rsp)
 }
 
+// ListMonitoredTargetsWithResponse List what is monitored
+//
+// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+// collected of it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring (the `ListMonitoredTargets` operationId).
+func (c *ClientWithResponses) ListMonitoredTargetsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListMonitoredTargetsResponse, error) {
+	rsp, err := c.ListMonitoredTargets(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMonitoredTargetsResponse(rsp)
+}
+
+// GetIntegrationMonitoringWithResponse Monitoring of an integration
+//
+// The history and the latest values of a Proxmox integration. There are no integrations yet.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring/integration/{integrationId} (the `GetIntegrationMonitoring` operationId).
+func (c *ClientWithResponses) GetIntegrationMonitoringWithResponse(ctx context.Context, integrationID int64, params *GetIntegrationMonitoringParams, reqEditors ...RequestEditorFn) (*GetIntegrationMonitoringResponse, error) {
+	rsp, err := c.GetIntegrationMonitoring(ctx, integrationID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetIntegrationMonitoringResponse(rsp)
+}
+
+// GetMonitoringMetricsWithResponse Metrics of what is monitored, for Prometheus
+//
+// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+//
+// | metric | type | meaning |
+// |---|---|---|
+// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+// | `nexterm_target_memory_total_bytes` | gauge | |
+// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+//
+// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+// `info` stay.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring/metrics (the `GetMonitoringMetrics` operationId).
+func (c *ClientWithResponses) GetMonitoringMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMonitoringMetricsResponse, error) {
+	rsp, err := c.GetMonitoringMetrics(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMonitoringMetricsResponse(rsp)
+}
+
+// GetMonitoringSettingsWithResponse Read the monitoring settings
+//
+// The settings of the whole deployment.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring/settings/global (the `GetMonitoringSettings` operationId).
+func (c *ClientWithResponses) GetMonitoringSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMonitoringSettingsResponse, error) {
+	rsp, err := c.GetMonitoringSettings(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMonitoringSettingsResponse(rsp)
+}
+
+// UpdateMonitoringSettingsWithBodyWithResponse Change the monitoring settings
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+func (c *ClientWithResponses) UpdateMonitoringSettingsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMonitoringSettingsResponse, error) {
+	rsp, err := c.UpdateMonitoringSettingsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateMonitoringSettingsResponse(rsp)
+}
+
+// UpdateMonitoringSettingsWithResponse Change the monitoring settings
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+func (c *ClientWithResponses) UpdateMonitoringSettingsWithResponse(ctx context.Context, body UpdateMonitoringSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMonitoringSettingsResponse, error) {
+	rsp, err := c.UpdateMonitoringSettings(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateMonitoringSettingsResponse(rsp)
+}
+
+// GetServerMonitoringWithResponse Monitoring of a server
+//
+// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring/{serverId} (the `GetServerMonitoring` operationId).
+func (c *ClientWithResponses) GetServerMonitoringWithResponse(ctx context.Context, serverID int64, params *GetServerMonitoringParams, reqEditors ...RequestEditorFn) (*GetServerMonitoringResponse, error) {
+	rsp, err := c.GetServerMonitoring(ctx, serverID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetServerMonitoringResponse(rsp)
+}
+
 // ListOrganizationsWithResponse List the caller's organizations
 //
 // The organizations of which the caller is an active member, by id, and what the caller may do in each.
@@ -39325,6 +41187,489 @@ func ParseMoveIdentityResponse(rsp *http.Response) (*MoveIdentityResponse, error
 			headers.RetryAfter = value
 		}
 		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListMonitoredTargetsResponse parses an HTTP response from a ListMonitoredTargetsWithResponse call
+func ParseListMonitoredTargetsResponse(rsp *http.Response) (*ListMonitoredTargetsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMonitoredTargetsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []MonitoredTarget
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListMonitoredTargetsResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetIntegrationMonitoringResponse parses an HTTP response from a GetIntegrationMonitoringWithResponse call
+func ParseGetIntegrationMonitoringResponse(rsp *http.Response) (*GetIntegrationMonitoringResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetIntegrationMonitoringResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IntegrationMonitoring
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetMonitoringMetricsResponse parses an HTTP response from a GetMonitoringMetricsWithResponse call
+func ParseGetMonitoringMetricsResponse(rsp *http.Response) (*GetMonitoringMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMonitoringMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetMonitoringMetricsResponse200Headers
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetMonitoringMetricsResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetMonitoringSettingsResponse parses an HTTP response from a GetMonitoringSettingsWithResponse call
+func ParseGetMonitoringSettingsResponse(rsp *http.Response) (*GetMonitoringSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMonitoringSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MonitoringSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateMonitoringSettingsResponse parses an HTTP response from a UpdateMonitoringSettingsWithResponse call
+func ParseUpdateMonitoringSettingsResponse(rsp *http.Response) (*UpdateMonitoringSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateMonitoringSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MonitoringSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateMonitoringSettingsResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetServerMonitoringResponse parses an HTTP response from a GetServerMonitoringWithResponse call
+func ParseGetServerMonitoringResponse(rsp *http.Response) (*GetServerMonitoringResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetServerMonitoringResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ServerMonitoring
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
 	}
 
 	return response, nil

@@ -183,6 +183,8 @@ var things = map[string]thing{
 	"/api/permissions/groups/{}/members/{}": {newRoleMember, http.StatusForbidden},
 	"/api/scripts/{}":                       {newScript, http.StatusNotFound},
 	"/api/snippet/{}":                       {newSnippet, http.StatusNotFound},
+	"/api/monitoring/{}":                    {newEntry, http.StatusNotFound},
+	"/api/monitoring/integration/{}":        {noIntegration, http.StatusNotFound},
 	"/api/sources/{}":                       {newSource, http.StatusForbidden},
 	"/api/auth/providers/admin/oidc/{}":     {newProvider, http.StatusForbidden},
 	"/api/auth/oidc/login/{}":               {newProvider, http.StatusNotFound}, // it is disabled
@@ -240,6 +242,9 @@ func newSource(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
 	s.Scan(t, &id, `insert into sources (name, url) values ('Some', 'http://127.0.0.1:1/' || gen_random_uuid()) returning id`)
 	return id
 }
+
+// noIntegration is one that nobody has: there are none.
+func noIntegration(testing.TB, *testserver.Server, []int64) int64 { return unknownID }
 
 func newProvider(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Admin.Put("/api/auth/providers/admin/oidc", map[string]any{

@@ -72,6 +72,19 @@ var inventoryTellings = map[string][]telling{
 	"updateMemberPermissions":           {{"organization.member_permissions", usual}},
 	"updateOrganizationSessionSettings": {{"organization.update", usual}},
 	"updateAuditSettings":               {{"organization.update", usual}},
+	"updateMonitoringSettings": {
+		{"monitoring.settings_update", usual},
+		{"monitoring.settings_update entry.unchecked entry.unchecked", func(s stage) request {
+			s.Exec(s.t, `update entries set status = 'online'`)
+			for _, organization := range []any{nil, s.Organization} { // told owner by owner, however many entries there are
+				for range 2 {
+					s.Owner.Put("/api/entry", object{"name": "down", "organizationId": organization, "config": object{"protocol": "ssh"}}).Want(200)
+				}
+			}
+			return request{body: object{"statusCheckerEnabled": false}}
+		}},
+		{"monitoring.settings_update", func(stage) request { return request{body: object{"statusCheckerEnabled": true}} }},
+	},
 }
 
 // libraryTellings are those of scripts, snippets and where they come from.
