@@ -1,6 +1,7 @@
 -- name: ListMonitoredTargets :many
 -- The newest of each is kept beside the history, which is not read. Once that
--- sample is past the retention, it is not retained.
+-- sample is past the retention, it is not retained. The planner has to be told
+-- that there is one row of settings.
 select e.id, e.name, e.icon, e.status, e.monitored,
        coalesce(e.config ->> 'ip', '')::text                as ip,
        coalesce((e.config ->> 'port')::integer, 0)::integer as port,
@@ -9,7 +10,7 @@ select e.id, e.name, e.icon, e.status, e.monitored,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes,
        s.error_message, s.last_seen_at, s.memory_total, s.disk, s.network, s.process_list, s.os_info
 from entries e
-         cross join monitoring_settings m
+         cross join (select status_checker_enabled, data_retention_hours from monitoring_settings limit 1) m
          left join entry_checks c on c.entry_id = e.id
          left join monitoring_snapshots s on s.entry_id = e.id
 where e.monitored
@@ -26,18 +27,20 @@ select e.id, e.name, e.icon, e.status, e.monitored,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes,
        s.error_message, s.last_seen_at, s.memory_total, s.disk, s.network, s.process_list, s.os_info
 from entries e
-         cross join monitoring_settings m
+         cross join (select status_checker_enabled, data_retention_hours from monitoring_settings limit 1) m
          left join entry_checks c on c.entry_id = e.id
          left join monitoring_snapshots s on s.entry_id = e.id
 where e.id = @id
   and e.scope = any(@reach::bigint[]);
 
 -- name: ListMonitoringSamples :many
--- The history of an entry that the caller can read, which is checked before.
+-- The history of an entry that the caller can read, which is checked before. It
+-- ends now, so that partitions of the time to come are not opened.
 select id, timestamp, cpu_usage, memory_usage, uptime, load_average, processes, error_message
 from monitoring_samples
 where entry_id = @entry_id
   and timestamp > now() - make_interval(hours => @hours::integer)
+  and timestamp <= now()
 order by timestamp desc, id desc
 limit @most::integer;
 
@@ -53,7 +56,7 @@ select e.id, e.name, e.organization_id,
        coalesce(s.last_seen_at > now() - make_interval(secs => 3 * m.monitoring_interval), false)::boolean as seen,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes, s.memory_total, s.disk, s.network, s.os_info
 from entries e
-         cross join monitoring_settings m
+         cross join (select data_retention_hours, monitoring_interval from monitoring_settings limit 1) m
          left join monitoring_snapshots s on s.entry_id = e.id
 where e.monitored
   and e.scope = any(@reach::bigint[])

@@ -29,7 +29,7 @@ select e.id, e.name, e.organization_id,
        coalesce(s.last_seen_at > now() - make_interval(secs => 3 * m.monitoring_interval), false)::boolean as seen,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes, s.memory_total, s.disk, s.network, s.os_info
 from entries e
-         cross join monitoring_settings m
+         cross join (select data_retention_hours, monitoring_interval from monitoring_settings limit 1) m
          left join monitoring_snapshots s on s.entry_id = e.id
 where e.monitored
   and e.scope = any($1::bigint[])
@@ -142,7 +142,7 @@ select e.id, e.name, e.icon, e.status, e.monitored,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes,
        s.error_message, s.last_seen_at, s.memory_total, s.disk, s.network, s.process_list, s.os_info
 from entries e
-         cross join monitoring_settings m
+         cross join (select status_checker_enabled, data_retention_hours from monitoring_settings limit 1) m
          left join entry_checks c on c.entry_id = e.id
          left join monitoring_snapshots s on s.entry_id = e.id
 where e.id = $1
@@ -225,7 +225,7 @@ select e.id, e.name, e.icon, e.status, e.monitored,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes,
        s.error_message, s.last_seen_at, s.memory_total, s.disk, s.network, s.process_list, s.os_info
 from entries e
-         cross join monitoring_settings m
+         cross join (select status_checker_enabled, data_retention_hours from monitoring_settings limit 1) m
          left join entry_checks c on c.entry_id = e.id
          left join monitoring_snapshots s on s.entry_id = e.id
 where e.monitored
@@ -262,7 +262,8 @@ type ListMonitoredTargetsRow struct {
 }
 
 // The newest of each is kept beside the history, which is not read. Once that
-// sample is past the retention, it is not retained.
+// sample is past the retention, it is not retained. The planner has to be told
+// that there is one row of settings.
 func (q *Queries) ListMonitoredTargets(ctx context.Context, reach []int64) ([]ListMonitoredTargetsRow, error) {
 	rows, err := q.db.Query(ctx, listMonitoredTargets, reach)
 	if err != nil {
@@ -314,6 +315,7 @@ select id, timestamp, cpu_usage, memory_usage, uptime, load_average, processes, 
 from monitoring_samples
 where entry_id = $1
   and timestamp > now() - make_interval(hours => $2::integer)
+  and timestamp <= now()
 order by timestamp desc, id desc
 limit $3::integer
 `
@@ -335,7 +337,8 @@ type ListMonitoringSamplesRow struct {
 	ErrorMessage *string
 }
 
-// The history of an entry that the caller can read, which is checked before.
+// The history of an entry that the caller can read, which is checked before. It
+// ends now, so that partitions of the time to come are not opened.
 func (q *Queries) ListMonitoringSamples(ctx context.Context, arg ListMonitoringSamplesParams) ([]ListMonitoringSamplesRow, error) {
 	rows, err := q.db.Query(ctx, listMonitoringSamples, arg.EntryID, arg.Hours, arg.Most)
 	if err != nil {
