@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -19,6 +20,8 @@ const (
 	// interval is how often everything is swept.
 	interval = 10 * time.Minute
 	queue    = "sweep"
+	// lockNotAvailable is PostgreSQL's word for what does not get its lock in time.
+	lockNotAvailable = "55P03"
 )
 
 // statements clear one table each.
@@ -48,12 +51,15 @@ func (Expired) InsertOpts() river.InsertOpts {
 }
 
 // Prepare makes room for the audit rows and the samples that are to come, before
-// the first of them is written, and drops what was too old before the start.
+// the first of them is written, and drops samples that are too old. A table that
+// others are long at, such as a dump, has to do without until the next sweep.
 func Prepare(ctx context.Context, changes *change.Changes) error {
 	for _, statement := range []func(*change.Tx, context.Context) error{
 		(*change.Tx).MakeAuditPartitions, (*change.Tx).MakeSamplePartitions, (*change.Tx).DropSamplePartitions,
 	} {
-		if err := changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) }); err != nil {
+		err := changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) })
+		var failed *pgconn.PgError
+		if err != nil && (!errors.As(err, &failed) || failed.Code != lockNotAvailable) {
 			return err
 		}
 	}

@@ -64,3 +64,36 @@ func TestAuditRowsAreKeptForSomeDays(t *testing.T) {
 		where relkind = 'r' and relispartition and relname like 'audit_logs_2%'`)
 	require.WithinRange(t, oldest, time.Now().AddDate(0, 0, -41), time.Now().AddDate(0, 0, -40+32), "months that are over go whole")
 }
+
+func TestSamplesLieInHoursAndGoWithThem(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	disableDefault(t, s)
+	s.Exec(t, `insert into monitoring_samples (entry_id, timestamp, status) values (1, now() - interval '3 days', 'online')`)
+	s.Exec(t, `select make_partitions('monitoring_samples', '3 hours', now() - interval '2 days', now() - interval '20 hours')`)
+	s.Exec(t, `insert into monitoring_samples (entry_id, timestamp, status) values (1, now() - interval '28 hours', 'online'),
+		(1, now() - interval '23 hours', 'online'), (1, now(), 'online')`)
+	keepAuditLogs(t, s, 0)
+	var kept, ahead string
+	s.Scan(t, &kept, `select string_agg(tableoid::regclass::text, ' ' order by timestamp) from monitoring_samples`)
+	require.Regexp(t, `^monitoring_samples_20\d\d_\d\d_\d\d_(00|03|06|09|12|15|18|21) monitoring_samples_rest$`, kept, "a span that the rest has rows of")
+	s.Scan(t, &ahead, `select max(relname) from pg_class where relname like 'monitoring_samples_2%' and relkind = 'r'`)
+	require.Equal(t, time.Now().UTC().Add(24*time.Hour).Truncate(3*time.Hour).Format("monitoring_samples_2006_01_02_15"), ahead)
+}
+
+// A dump reads every table for as long as it takes, and keeps its partitions.
+func TestServersStartWhileTablesAreRead(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	disableDefault(t, s)
+	reading, err := s.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = reading.Exec(t.Context(), `lock table audit_logs, monitoring_samples in access share mode`)
+	require.NoError(t, err)
+	a, err := app.New(app.Options{Options: server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.DiscardHandler)}, JobDelay: time.Hour})
+	require.NoError(t, err)
+	testserver.Run(t, a)
+	s.Exec(t, `insert into monitoring_samples (entry_id, timestamp, status) values (1, now(), 'online')`)
+	require.Equal(t, 1, s.Count(t, `monitoring_samples_rest`))
+	require.NoError(t, reading.Rollback(t.Context()))
+}
