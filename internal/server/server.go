@@ -176,9 +176,9 @@ func New(options Options) (*Server, error) {
 	router.GET(readyPath, s.readyz)
 	router.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
 	router.GET("/api/openapi.json", serveContract, transfer)
-	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
-	router.GET("/api/docs", explorer)
-	router.GET("/api/docs/*", explorer)
+	explorer := echo.WrapHandler(docs.Handler("/api/openapi.json"))
+	router.GET(docs.Mount, explorer)
+	router.GET(docs.Mount+"/*", explorer)
 	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, []api.StrictMiddlewareFunc{streamLists}), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
