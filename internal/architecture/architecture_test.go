@@ -85,6 +85,7 @@ var rules = map[string]rule{
 
 	"internal/testdb":              {may: []string{"..."}, privileges: []string{pool}},
 	"internal/testserver":          {may: []string{"..."}, privileges: []string{"net/http", pool}},
+	"internal/testserver/browser":  {privileges: []string{"net/http"}},
 	"internal/testserver/coverage": {may: []string{"..."}, privileges: []string{"net/http"}},
 	"internal/architecture":        {},
 	// Tests only, which the table does not concern.
