@@ -61,8 +61,9 @@ var rules = map[string]rule{
 	"internal/postgres": {},
 
 	// Pages, and how what is in the binary is served.
-	"internal/docs":  {may: []string{"internal/asset"}, privileges: []string{"net/http"}},
-	"internal/asset": {privileges: []string{"net/http"}},
+	"internal/docs":       {may: []string{"internal/asset"}, privileges: []string{"net/http"}},
+	"internal/asset":      {privileges: []string{"net/http"}},
+	"internal/statuspage": {may: []string{"internal/asset"}, privileges: []string{"net/http"}},
 
 	"internal/origin":     {may: []string{"internal/caller"}},
 	"internal/permission": {},

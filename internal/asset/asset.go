@@ -123,7 +123,7 @@ func AcceptsGzip(header string) bool {
 
 // refuse answers in the error shape of the whole API.
 func refuse(w http.ResponseWriter, status int) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintf(w, `{"code":%d,"message":%q}`+"\n", status, http.StatusText(status))
 }

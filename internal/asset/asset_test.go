@@ -76,8 +76,9 @@ func TestNothingElseIsServed(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/page/nope.js", "/page/assets/icon.svg", "/page/../asset.go", "/page/big.js.gz"} {
 		answer, body := do(t, http.MethodGet, path)
-		if answer.StatusCode != http.StatusNotFound || !strings.HasPrefix(string(body), `{"code":404,`) {
-			t.Errorf("%s: %d %s", path, answer.StatusCode, body)
+		kind := answer.Header.Get("Content-Type")
+		if answer.StatusCode != http.StatusNotFound || !strings.HasPrefix(string(body), `{"code":404,`) || kind != "application/json; charset=UTF-8" {
+			t.Errorf("%s: %d %s %s", path, answer.StatusCode, kind, body)
 		}
 	}
 	answer, _ := do(t, http.MethodPost, "/page")

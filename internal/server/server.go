@@ -29,6 +29,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/statuspage"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -179,6 +180,9 @@ func New(options Options) (*Server, error) {
 	explorer := echo.WrapHandler(docs.Handler("/api/openapi.json"))
 	router.GET(docs.Mount, explorer)
 	router.GET(docs.Mount+"/*", explorer)
+	status := echo.WrapHandler(statuspage.Handler())
+	router.GET(statuspage.Mount, status)
+	router.GET(statuspage.Mount+"/*", status)
 	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, []api.StrictMiddlewareFunc{streamLists}), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
