@@ -16,6 +16,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
@@ -44,6 +45,8 @@ type Options struct {
 	JobDelay time.Duration
 	// AuditRetentionDays are how long audit rows are kept; 0 is for ever.
 	AuditRetentionDays int
+	// HostKeys is what becomes of host keys that are not known.
+	HostKeys hostkey.Policy
 	// InsertOnly leaves working the jobs to other servers of the database.
 	InsertOnly bool
 }

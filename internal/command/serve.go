@@ -103,6 +103,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		Direct:             database.direct,
 		JobDelay:           jobDelay,
 		AuditRetentionDays: settings.AuditRetentionDays,
+		HostKeys:           settings.HostKeys,
 	})
 	if err != nil {
 		return err

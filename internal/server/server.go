@@ -29,6 +29,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/statuspage"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -176,9 +177,12 @@ func New(options Options) (*Server, error) {
 	router.GET(readyPath, s.readyz)
 	router.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
 	router.GET("/api/openapi.json", serveContract, transfer)
-	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
-	router.GET("/api/docs", explorer)
-	router.GET("/api/docs/*", explorer)
+	explorer := echo.WrapHandler(docs.Handler("/api/openapi.json"))
+	router.GET(docs.Mount, explorer)
+	router.GET(docs.Mount+"/*", explorer)
+	status := echo.WrapHandler(statuspage.Handler())
+	router.GET(statuspage.Mount, status)
+	router.GET(statuspage.Mount+"/*", status)
 	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, []api.StrictMiddlewareFunc{streamLists}), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})

@@ -75,6 +75,7 @@ const (
 	AuditActionValueIdentityUpdate                AuditActionValue = "identity.update"
 	AuditActionValueImpersonationBegin            AuditActionValue = "impersonation.begin"
 	AuditActionValueImpersonationEnd              AuditActionValue = "impersonation.end"
+	AuditActionValueMonitoringSettingsUpdate      AuditActionValue = "monitoring.settings_update"
 	AuditActionValueOrganizationAccept            AuditActionValue = "organization.accept"
 	AuditActionValueOrganizationCreate            AuditActionValue = "organization.create"
 	AuditActionValueOrganizationDecline           AuditActionValue = "organization.decline"
@@ -218,6 +219,8 @@ func (e AuditActionValue) Valid() bool {
 	case AuditActionValueImpersonationBegin:
 		return true
 	case AuditActionValueImpersonationEnd:
+		return true
+	case AuditActionValueMonitoringSettingsUpdate:
 		return true
 	case AuditActionValueOrganizationAccept:
 		return true
@@ -787,6 +790,81 @@ func (e MemberStatus) Valid() bool {
 	}
 }
 
+// Defines values for MonitoredIntegrationType.
+const (
+	MonitoredIntegrationTypeProxmox MonitoredIntegrationType = "proxmox"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredIntegrationType enum.
+func (e MonitoredIntegrationType) Valid() bool {
+	switch e {
+	case MonitoredIntegrationTypeProxmox:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoredTargetStatus.
+const (
+	MonitoredTargetStatusOffline MonitoredTargetStatus = "offline"
+	MonitoredTargetStatusOnline  MonitoredTargetStatus = "online"
+	MonitoredTargetStatusUnknown MonitoredTargetStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredTargetStatus enum.
+func (e MonitoredTargetStatus) Valid() bool {
+	switch e {
+	case MonitoredTargetStatusOffline:
+		return true
+	case MonitoredTargetStatusOnline:
+		return true
+	case MonitoredTargetStatusUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoredTargetType.
+const (
+	MonitoredTargetTypeProxmox MonitoredTargetType = "proxmox"
+	MonitoredTargetTypeServer  MonitoredTargetType = "server"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredTargetType enum.
+func (e MonitoredTargetType) Valid() bool {
+	switch e {
+	case MonitoredTargetTypeProxmox:
+		return true
+	case MonitoredTargetTypeServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoringSampleStatus.
+const (
+	MonitoringSampleStatusError   MonitoringSampleStatus = "error"
+	MonitoringSampleStatusOffline MonitoringSampleStatus = "offline"
+	MonitoringSampleStatusOnline  MonitoringSampleStatus = "online"
+)
+
+// Valid indicates whether the value is a known member of the MonitoringSampleStatus enum.
+func (e MonitoringSampleStatus) Valid() bool {
+	switch e {
+	case MonitoringSampleStatusError:
+		return true
+	case MonitoringSampleStatusOffline:
+		return true
+	case MonitoringSampleStatusOnline:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NewEntryRenderer.
 const (
 	NewEntryRendererGuac     NewEntryRenderer = "guac"
@@ -1204,6 +1282,30 @@ func (e ThemePreferencesMode) Valid() bool {
 	}
 }
 
+// Defines values for TimeRange.
+const (
+	TimeRangeN1H  TimeRange = "1h"
+	TimeRangeN24H TimeRange = "24h"
+	TimeRangeN6H  TimeRange = "6h"
+	TimeRangeN7D  TimeRange = "7d"
+)
+
+// Valid indicates whether the value is a known member of the TimeRange enum.
+func (e TimeRange) Valid() bool {
+	switch e {
+	case TimeRangeN1H:
+		return true
+	case TimeRangeN24H:
+		return true
+	case TimeRangeN6H:
+		return true
+	case TimeRangeN7D:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccountView Example: {"avatarHash":null,"firstName":"Ada","id":1,"lastName":"Lovelace","username":"ada"}
 type AccountView struct {
 	AvatarHash *string `json:"avatarHash"`
@@ -1490,6 +1592,65 @@ type AvatarStored struct {
 // Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
 type Base64URL = string
 
+// ClusterInfo The nodes and guests of a Proxmox cluster.
+//
+// Example: {"diskUsage":10,"diskUsed":10737418240,"lxcCount":2,"nodes":[],"onlineNodes":1,"runningLXC":1,"runningVMs":2,"totalCpu":8,"totalDisk":107374182400,"totalMemory":34359738368,"totalNodes":1,"vmCount":3}
+type ClusterInfo struct {
+	// DiskUsage Percent.
+	DiskUsage float32 `json:"diskUsage"`
+
+	// DiskUsed Bytes.
+	DiskUsed    int64         `json:"diskUsed"`
+	LxcCount    int           `json:"lxcCount"`
+	Nodes       []ClusterNode `json:"nodes"`
+	OnlineNodes int           `json:"onlineNodes"`
+	RunningLXC  int           `json:"runningLXC"`
+	RunningVMs  int           `json:"runningVMs"`
+
+	// TotalCPU Cores of the nodes that are online.
+	TotalCPU float32 `json:"totalCpu"`
+
+	// TotalDisk Bytes.
+	TotalDisk int64 `json:"totalDisk"`
+
+	// TotalMemory Bytes.
+	TotalMemory int64 `json:"totalMemory"`
+	TotalNodes  int   `json:"totalNodes"`
+	VMCount     int   `json:"vmCount"`
+}
+
+// ClusterNode Example: {"cpu":8,"cpuUsage":5,"disk":107374182400,"diskUsage":10,"diskUsed":10737418240,"memory":34359738368,"memoryUsage":25,"memoryUsed":8589934592,"name":"pve1","status":"online","uptime":86400}
+type ClusterNode struct {
+	// CPU Cores.
+	CPU float32 `json:"cpu"`
+
+	// CPUUsage Percent.
+	CPUUsage float32 `json:"cpuUsage"`
+
+	// Disk Bytes.
+	Disk int64 `json:"disk"`
+
+	// DiskUsage Percent.
+	DiskUsage float32 `json:"diskUsage"`
+
+	// DiskUsed Bytes.
+	DiskUsed int64 `json:"diskUsed"`
+
+	// Memory Bytes.
+	Memory int64 `json:"memory"`
+
+	// MemoryUsage Percent.
+	MemoryUsage float32 `json:"memoryUsage"`
+
+	// MemoryUsed Bytes.
+	MemoryUsed int64  `json:"memoryUsed"`
+	Name       string `json:"name"`
+	Status     string `json:"status"`
+
+	// Uptime Seconds.
+	Uptime int64 `json:"uptime"`
+}
+
 // CodeRequired Example: {"code":202,"message":"TOTP is required for this account","totpRequired":true}
 type CodeRequired struct {
 	// Code The HTTP status of this answer.
@@ -1596,6 +1757,42 @@ type DevicePollStatus string
 type DevicePollRequest struct {
 	// Token The secret that came with the code.
 	Token string `json:"token"`
+}
+
+// Disk Example: {"model":"QEMU HARDDISK","name":"sda","partitions":[],"rotational":true,"serial":null,"size":53687091200}
+type Disk struct {
+	Model *string `json:"model"`
+
+	// Name As the kernel has it, without `/dev/`.
+	Name       string          `json:"name"`
+	Partitions []DiskPartition `json:"partitions"`
+
+	// Rotational Null where it is not known.
+	Rotational *bool   `json:"rotational"`
+	Serial     *string `json:"serial"`
+
+	// Size Bytes.
+	Size int64 `json:"size"`
+}
+
+// DiskPartition Example: {"available":42345000960,"mountPoint":"/","name":"sda1","size":53686042624,"type":"ext4","usagePercent":17,"used":8589934592}
+type DiskPartition struct {
+	// Available Bytes; 0 where it is not known.
+	Available int64 `json:"available"`
+
+	// MountPoint Null when not mounted; `[SWAP]` for swap.
+	MountPoint *string `json:"mountPoint"`
+	Name       string  `json:"name"`
+
+	// Size Bytes.
+	Size int64 `json:"size"`
+
+	// Type The file system's type.
+	Type         *string `json:"type"`
+	UsagePercent float32 `json:"usagePercent"`
+
+	// Used Bytes; 0 where it is not known.
+	Used int64 `json:"used"`
 }
 
 // Done Example: {"success":true}
@@ -2035,6 +2232,49 @@ type GroupSummary struct {
 	SortOrder   int32                         `json:"sortOrder"`
 }
 
+// HostKey Example: {"addedBy":null,"fingerprint":"SHA256:spBF0vZFPJusLpDQiINq6744Lr0lred8q108qx+dfdM","firstSeen":"2026-01-31T12:00:00.000Z","host":"192.0.2.1","id":12,"lastSeen":"2026-02-28T12:00:00.000Z","offered":{"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"},"pinned":false,"port":22,"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH","type":"ssh-ed25519","via":"bastion.example.com:22"}
+type HostKey struct {
+	// AddedBy That person's account; null when it is gone.
+	AddedBy *int64 `json:"addedBy"`
+
+	// Fingerprint That of SHA-256, as OpenSSH shows it.
+	Fingerprint string `json:"fingerprint"`
+
+	// FirstSeen Null while no connection has met the host.
+	FirstSeen *string `json:"firstSeen"`
+
+	// Host Name in lower case or address in canonical form, as the entry has it.
+	Host string `json:"host"`
+	ID   int64  `json:"id"`
+
+	// LastSeen When a connection has met the host, at most an hour older than the last time.
+	LastSeen *string `json:"lastSeen"`
+
+	// Offered The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+	//
+	// Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"}
+	Offered *OfferedHostKey `json:"offered"`
+
+	// Pinned Whether a person has entered or accepted it.
+	Pinned bool  `json:"pinned"`
+	Port   int32 `json:"port"`
+
+	// PublicKey Type and key, as in OpenSSH's files.
+	PublicKey string `json:"publicKey"`
+
+	// Type The type of the key, as SSH names it.
+	Type string `json:"type"`
+
+	// Via The jump hosts before it as `host:port`, joined by commas; empty without any.
+	Via string `json:"via"`
+}
+
+// HostKeyAcceptance Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0"}
+type HostKeyAcceptance struct {
+	// Fingerprint That of the offered key.
+	Fingerprint string `json:"fingerprint"`
+}
+
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
 type Identity struct {
 	// AccountID The owner of a personal identity; null for an organization's.
@@ -2133,6 +2373,17 @@ type ImportedServer struct {
 	Port *int64 `json:"port,omitempty"`
 }
 
+// IntegrationMonitoring Example: {"data":[],"latest":{},"server":{"id":"pve-1","integrationId":1,"ip":"192.0.2.20","monitoringEnabled":true,"name":"Proxmox","port":8006,"status":"online","type":"proxmox"},"timeRange":"1h"}
+type IntegrationMonitoring struct {
+	// Data The newest first.
+	Data []MonitoringPoint `json:"data"`
+
+	// Latest The newest sample, or nothing when nothing was ever collected.
+	Latest    LatestSample         `json:"latest"`
+	Server    MonitoredIntegration `json:"server"`
+	TimeRange TimeRange            `json:"timeRange"`
+}
+
 // Invitation Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":2,"invitedBy":{"avatarHash":null,"firstName":"Charles","id":5,"lastName":"Babbage","name":"Charles Babbage","username":"charles"},"organization":{"description":null,"id":2,"name":"Analytical Engines"}}
 type Invitation struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -2179,7 +2430,12 @@ type InvitingOrganization struct {
 	Name        string  `json:"name"`
 }
 
-// Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
+// LatestSample The newest sample, or nothing when nothing was ever collected.
+type LatestSample struct {
+	union json.RawMessage
+}
+
+// Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"hostKeys":100000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
 type Limits struct {
 	// ConfigBytes Of the configurations of all entries together.
 	ConfigBytes int64 `json:"configBytes"`
@@ -2188,6 +2444,7 @@ type Limits struct {
 	DeviceCodes int64 `json:"deviceCodes"`
 	Entries     int64 `json:"entries"`
 	Folders     int64 `json:"folders"`
+	HostKeys    int64 `json:"hostKeys"`
 	Identities  int64 `json:"identities"`
 
 	// Organizations That an account owns.
@@ -2299,6 +2556,195 @@ type Message struct {
 	Message string `json:"message"`
 }
 
+// MonitoredIntegration defines model for MonitoredIntegration.
+type MonitoredIntegration struct {
+	ID                string                   `json:"id"`
+	IntegrationID     int64                    `json:"integrationId"`
+	IP                *string                  `json:"ip"`
+	MonitoringEnabled bool                     `json:"monitoringEnabled"`
+	Name              string                   `json:"name"`
+	Port              *int32                   `json:"port"`
+	Status            *string                  `json:"status"`
+	Type              MonitoredIntegrationType `json:"type"`
+}
+
+// MonitoredIntegrationType defines model for MonitoredIntegration.Type.
+type MonitoredIntegrationType string
+
+// MonitoredServer defines model for MonitoredServer.
+type MonitoredServer struct {
+	ID                int64   `json:"id"`
+	IP                *string `json:"ip"`
+	MonitoringEnabled bool    `json:"monitoringEnabled"`
+	Name              string  `json:"name"`
+	Port              *int32  `json:"port"`
+
+	// Status What the status checker has found.
+	Status *string `json:"status"`
+}
+
+// MonitoredTarget Example: {"icon":"server","id":7,"ip":"192.0.2.10","lastChecked":"2026-01-31T12:00:00.000Z","monitoring":{"cpuUsage":12,"disk":[],"entryId":7,"errorMessage":null,"id":7,"integrationId":null,"lastSeen":"2026-01-31T11:59:30.000Z","loadAverage":[0.1,0.2,0.15],"memoryTotal":8326750208,"memoryUsage":41,"network":[],"osInfo":{"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"},"processList":[],"processes":213,"status":"online","timestamp":"2026-01-31T11:59:30.000Z","updatedAt":"2026-01-31T11:59:30.000Z","uptime":86400},"monitoringEnabled":true,"name":"web1","port":22,"serverId":7,"status":"online","type":"server"}
+type MonitoredTarget struct {
+	Icon *string `json:"icon"`
+
+	// ID The entry's id, or `pve-` and the integration's.
+	ID MonitoredTarget_ID `json:"id"`
+
+	// IntegrationID Only of integrations.
+	IntegrationID *int64  `json:"integrationId,omitempty"`
+	IP            *string `json:"ip"`
+
+	// LastChecked When the status was last checked; when the newest sample was taken, where it was not.
+	LastChecked *string `json:"lastChecked"`
+
+	// Monitoring The newest sample, and of disks, network, processes, memory and operating system what was last collected. Before
+	// anything was collected, lists and `osInfo` are empty and `errorMessage` says so.
+	Monitoring MonitoringSample `json:"monitoring"`
+
+	// MonitoringEnabled Always true here.
+	MonitoringEnabled bool   `json:"monitoringEnabled"`
+	Name              string `json:"name"`
+	Port              *int32 `json:"port"`
+
+	// ServerID The entry; null for integrations.
+	ServerID *int64 `json:"serverId"`
+
+	// Status What the status checker has found or, while that is off, what the newest sample says.
+	Status MonitoredTargetStatus `json:"status"`
+	Type   MonitoredTargetType   `json:"type"`
+}
+
+// MonitoredTargetID0 defines model for MonitoredTarget.ID.0.
+type MonitoredTargetID0 = int64
+
+// MonitoredTargetID1 defines model for MonitoredTarget.ID.1.
+type MonitoredTargetID1 = string
+
+// MonitoredTarget_ID The entry's id, or `pve-` and the integration's.
+type MonitoredTarget_ID struct {
+	union json.RawMessage
+}
+
+// MonitoredTargetStatus What the status checker has found or, while that is off, what the newest sample says.
+type MonitoredTargetStatus string
+
+// MonitoredTargetType defines model for MonitoredTarget.Type.
+type MonitoredTargetType string
+
+// MonitoringPoint One sample of a chart.
+type MonitoringPoint struct {
+	// CPUUsage Percent.
+	CPUUsage      *int32  `json:"cpuUsage"`
+	EntryID       *int64  `json:"entryId"`
+	ErrorMessage  *string `json:"errorMessage"`
+	ID            int64   `json:"id"`
+	IntegrationID *int64  `json:"integrationId"`
+
+	// LoadAverage Over 1, 5 and 15 minutes.
+	LoadAverage []float64 `json:"loadAverage"`
+
+	// MemoryUsage Percent.
+	MemoryUsage *int32 `json:"memoryUsage"`
+	Processes   *int32 `json:"processes"`
+
+	// Timestamp ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	Timestamp Timestamp `json:"timestamp"`
+
+	// Uptime Seconds since the boot.
+	Uptime *int64 `json:"uptime"`
+}
+
+// MonitoringSample The newest sample, and of disks, network, processes, memory and operating system what was last collected. Before
+// anything was collected, lists and `osInfo` are empty and `errorMessage` says so.
+type MonitoringSample struct {
+	// CPUUsage Percent.
+	CPUUsage *int32 `json:"cpuUsage"`
+	Disk     []Disk `json:"disk"`
+	EntryID  *int64 `json:"entryId"`
+
+	// ErrorMessage Why the status is not `online`.
+	ErrorMessage *string `json:"errorMessage"`
+
+	// ID Not to be relied on.
+	ID            *int64 `json:"id"`
+	IntegrationID *int64 `json:"integrationId"`
+
+	// LastSeen When values were last collected.
+	LastSeen *string `json:"lastSeen"`
+
+	// LoadAverage Over 1, 5 and 15 minutes.
+	LoadAverage []float64 `json:"loadAverage"`
+
+	// MemoryTotal Bytes.
+	MemoryTotal *int64 `json:"memoryTotal"`
+
+	// MemoryUsage Percent.
+	MemoryUsage *int32                   `json:"memoryUsage"`
+	Network     []NetworkInterface       `json:"network"`
+	OsInfo      *MonitoringSample_OsInfo `json:"osInfo"`
+
+	// ProcessList The 50 with the highest CPU use, the highest first.
+	ProcessList []Process `json:"processList"`
+	Processes   *int32    `json:"processes"`
+
+	// Status Whether values were collected, the host did not answer, or nothing could be tried.
+	Status *MonitoringSampleStatus `json:"status"`
+
+	// Timestamp When the newest sample was taken; null when none is retained.
+	Timestamp *string `json:"timestamp"`
+
+	// UpdatedAt When anything was last collected, or tried.
+	UpdatedAt *string `json:"updatedAt"`
+
+	// Uptime Seconds since the boot.
+	Uptime *int64 `json:"uptime"`
+}
+
+// MonitoringSample_OsInfo defines model for MonitoringSample.OsInfo.
+type MonitoringSample_OsInfo struct {
+	union json.RawMessage
+}
+
+// MonitoringSampleStatus Whether values were collected, the host did not answer, or nothing could be tried.
+type MonitoringSampleStatus string
+
+// MonitoringSettings Example: {"batchSize":10,"connectionTimeout":30,"dataRetentionHours":24,"monitoringEnabled":true,"monitoringInterval":60,"statusCheckerEnabled":true,"statusInterval":30}
+type MonitoringSettings struct {
+	// BatchSize Targets that are looked after at the same time.
+	BatchSize int32 `json:"batchSize"`
+
+	// ConnectionTimeout Seconds that one target may take.
+	ConnectionTimeout int32 `json:"connectionTimeout"`
+
+	// DataRetentionHours How long samples are kept.
+	DataRetentionHours int32 `json:"dataRetentionHours"`
+
+	// MonitoringEnabled Whether metrics are collected.
+	MonitoringEnabled bool `json:"monitoringEnabled"`
+
+	// MonitoringInterval Seconds from one collection to the next, start to start.
+	MonitoringInterval int32 `json:"monitoringInterval"`
+
+	// StatusCheckerEnabled Whether entries are checked for being reachable.
+	StatusCheckerEnabled bool `json:"statusCheckerEnabled"`
+
+	// StatusInterval Seconds from one check to the next, start to start.
+	StatusInterval int32 `json:"statusInterval"`
+}
+
+// MonitoringSettingsPatch Example: {"dataRetentionHours":12,"statusInterval":60}
+type MonitoringSettingsPatch struct {
+	BatchSize            *int32 `json:"batchSize,omitempty"`
+	ConnectionTimeout    *int32 `json:"connectionTimeout,omitempty"`
+	DataRetentionHours   *int32 `json:"dataRetentionHours,omitempty"`
+	MonitoringEnabled    *bool  `json:"monitoringEnabled,omitempty"`
+	MonitoringInterval   *int32 `json:"monitoringInterval,omitempty"`
+	StatusCheckerEnabled *bool  `json:"statusCheckerEnabled,omitempty"`
+	StatusInterval       *int32 `json:"statusInterval,omitempty"`
+}
+
 // NamePatch Example: {"firstName":"Augusta"}
 type NamePatch struct {
 	// FirstName Has something to see in it, and nothing that controls how text is shown.
@@ -2306,6 +2752,28 @@ type NamePatch struct {
 
 	// LastName Has something to see in it, and nothing that controls how text is shown.
 	LastName *PersonName `json:"lastName,omitempty"`
+}
+
+// NetworkInterface Example: {"ipv4":["192.0.2.10/24"],"ipv6":["2001:db8::10/64"],"mac":"00:11:22:33:44:55","mtu":1500,"name":"eth0","rxBytes":1048576,"speed":1000,"state":"up","txBytes":524288}
+type NetworkInterface struct {
+	// Ipv4 Addresses with the length of their prefix.
+	Ipv4 []string `json:"ipv4"`
+	Ipv6 []string `json:"ipv6"`
+	Mac  *string  `json:"mac"`
+	Mtu  *int64   `json:"mtu"`
+	Name string   `json:"name"`
+
+	// RxBytes Since the boot.
+	RxBytes int64 `json:"rxBytes"`
+
+	// Speed Mbit/s.
+	Speed *int64 `json:"speed"`
+
+	// State As the kernel says: `up`, `down`, `unknown`, …
+	State *string `json:"state"`
+
+	// TxBytes Since the boot.
+	TxBytes int64 `json:"txBytes"`
 }
 
 // NewAccount Example: {"firstName":"Ada","lastName":"Lovelace","password":"correct horse battery staple","username":"ada"}
@@ -2390,6 +2858,16 @@ type NewGroup struct {
 
 	// Name Surrounding white space is taken off.
 	Name string `json:"name"`
+}
+
+// NewHostKey Example: {"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH"}
+type NewHostKey struct {
+	// Hop The jump host that the key is for, by its place in `jumpHosts`, from 0; the entry itself without it.
+	Hop *int32 `json:"hop,omitempty"`
+
+	// PublicKey One line as in an authorized_keys or a known_hosts file, of which only the type and the key count.
+	// Certificates are none.
+	PublicKey string `json:"publicKey"`
 }
 
 // NewIdentity Example: {"name":"Deploy key","sshKey":"-----BEGIN OPENSSH PRIVATE KEY-----\n...","type":"ssh","username":"deploy"}
@@ -2514,6 +2992,32 @@ type NewTag struct {
 
 	// Name Unique among the caller's tags.
 	Name string `json:"name"`
+}
+
+// NothingCollected Example: {}
+type NothingCollected = map[string]interface{}
+
+// OSInfo Example: {"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"}
+type OSInfo struct {
+	Architecture *string `json:"architecture,omitempty"`
+	Hostname     *string `json:"hostname,omitempty"`
+	Kernel       *string `json:"kernel,omitempty"`
+	Name         *string `json:"name,omitempty"`
+	Version      *string `json:"version,omitempty"`
+}
+
+// OfferedHostKey The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+//
+// Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"}
+type OfferedHostKey struct {
+	Fingerprint string `json:"fingerprint"`
+	PublicKey   string `json:"publicKey"`
+
+	// SeenAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	SeenAt Timestamp `json:"seenAt"`
+	Type   string    `json:"type"`
 }
 
 // OidcLogin Example: {"url":"https://id.example.com/authorize?client_id=nexterm\u0026response_type=code\u0026state=pTn3wYc6"}
@@ -2937,6 +3441,36 @@ type PreferencesUpdated struct {
 	Preferences json.RawMessage `json:"preferences"`
 }
 
+// Process Example: {"command":"/sbin/init","cpu":0.1,"mem":0.3,"pid":1,"rss":12288,"start":"11:02","stat":"Ss","time":"0:04","tty":"?","user":"root","vsz":167744}
+type Process struct {
+	// Command The command line, of at most 1,024 characters.
+	Command string `json:"command"`
+
+	// CPU Percent of one core over the process's life.
+	CPU float32 `json:"cpu"`
+
+	// Mem Percent of the physical memory.
+	Mem float32 `json:"mem"`
+	Pid int64   `json:"pid"`
+
+	// Rss KiB.
+	Rss   int64  `json:"rss"`
+	Start string `json:"start"`
+
+	// Stat The state letters of `ps`.
+	Stat string `json:"stat"`
+
+	// Time CPU time.
+	Time string `json:"time"`
+
+	// Tty `?` for none.
+	Tty  string `json:"tty"`
+	User string `json:"user"`
+
+	// Vsz KiB.
+	Vsz int64 `json:"vsz"`
+}
+
 // PveNode Example: {"icon":"server","id":9,"integrationId":1,"name":"db","position":1,"renderer":"terminal","status":"running","tags":[],"type":"pve-lxc"}
 type PveNode struct {
 	Icon          string      `json:"icon"`
@@ -3092,6 +3626,17 @@ type ScriptReposition struct {
 
 // ScriptRepositionPlacement On which side of the target; absent to let the direction of the move decide.
 type ScriptRepositionPlacement string
+
+// ServerMonitoring Example: {"data":[{"cpuUsage":12,"entryId":7,"errorMessage":null,"id":4711,"integrationId":null,"loadAverage":[0.1,0.2,0.15],"memoryUsage":41,"processes":213,"timestamp":"2026-01-31T11:59:30.000Z","uptime":86400}],"latest":{"cpuUsage":12,"disk":[],"entryId":7,"errorMessage":null,"id":7,"integrationId":null,"lastSeen":"2026-01-31T11:59:30.000Z","loadAverage":[0.1,0.2,0.15],"memoryTotal":8326750208,"memoryUsage":41,"network":[],"osInfo":{"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"},"processList":[],"processes":213,"status":"online","timestamp":"2026-01-31T11:59:30.000Z","updatedAt":"2026-01-31T11:59:30.000Z","uptime":86400},"server":{"id":7,"ip":"192.0.2.10","monitoringEnabled":true,"name":"web1","port":22,"status":"online"},"timeRange":"1h"}
+type ServerMonitoring struct {
+	// Data The newest first.
+	Data []MonitoringPoint `json:"data"`
+
+	// Latest The newest sample, or nothing when nothing was ever collected.
+	Latest    LatestSample    `json:"latest"`
+	Server    MonitoredServer `json:"server"`
+	TimeRange TimeRange       `json:"timeRange"`
+}
 
 // ServerNode Example: {"icon":"server","id":7,"identities":[3],"ip":"web1.example.com","name":"web1","notes":"","position":0,"protocol":"ssh","renderer":"terminal","showNoteInList":false,"status":"online","tags":[],"type":"server"}
 type ServerNode struct {
@@ -3322,6 +3867,9 @@ type ThemePreferences struct {
 // ThemePreferencesMode defines model for ThemePreferences.Mode.
 type ThemePreferencesMode string
 
+// TimeRange defines model for TimeRange.
+type TimeRange string
+
 // Timestamp ISO 8601 in UTC with milliseconds.
 //
 // Example: 2026-01-31T12:00:00.000Z
@@ -3432,6 +3980,9 @@ type GroupAccountID = int64
 
 // GroupID defines model for GroupId.
 type GroupID = int64
+
+// HostKeyID defines model for HostKeyId.
+type HostKeyID = int64
 
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
@@ -3561,6 +4112,18 @@ type FinishOidcLoginParams struct {
 type ListRecentEntriesParams struct {
 	// Limit How many at most, 1 to 100. Anything below 1, or no number at all, counts as 5; anything above 100 as 100.
 	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetIntegrationMonitoringParams defines parameters for GetIntegrationMonitoring.
+type GetIntegrationMonitoringParams struct {
+	// TimeRange How far back the history goes. `7d` is all that is retained.
+	TimeRange *TimeRange `form:"timeRange,omitempty" json:"timeRange,omitempty"`
+}
+
+// GetServerMonitoringParams defines parameters for GetServerMonitoring.
+type GetServerMonitoringParams struct {
+	// TimeRange How far back the history goes. `7d` is all that is retained.
+	TimeRange *TimeRange `form:"timeRange,omitempty" json:"timeRange,omitempty"`
 }
 
 // ListScriptsParams defines parameters for ListScripts.
@@ -3707,6 +4270,12 @@ type ImportSSHConfigJSONRequestBody = SSHConfigImport
 // UpdateEntryJSONRequestBody defines body for UpdateEntry for application/json ContentType.
 type UpdateEntryJSONRequestBody = EntryPatch
 
+// PinHostKeyJSONRequestBody defines body for PinHostKey for application/json ContentType.
+type PinHostKeyJSONRequestBody = NewHostKey
+
+// AcceptHostKeyJSONRequestBody defines body for AcceptHostKey for application/json ContentType.
+type AcceptHostKeyJSONRequestBody = HostKeyAcceptance
+
 // RepositionEntryJSONRequestBody defines body for RepositionEntry for application/json ContentType.
 type RepositionEntryJSONRequestBody = EntryPosition
 
@@ -3724,6 +4293,9 @@ type UpdateIdentityJSONRequestBody = IdentityPatch
 
 // MoveIdentityJSONRequestBody defines body for MoveIdentity for application/json ContentType.
 type MoveIdentityJSONRequestBody = IdentityMove
+
+// UpdateMonitoringSettingsJSONRequestBody defines body for UpdateMonitoringSettings for application/json ContentType.
+type UpdateMonitoringSettingsJSONRequestBody = MonitoringSettingsPatch
 
 // CreateOrganizationJSONRequestBody defines body for CreateOrganization for application/json ContentType.
 type CreateOrganizationJSONRequestBody = NewOrganization
@@ -4544,6 +5116,192 @@ func (t EntryNode) MarshalJSON() ([]byte, error) {
 }
 
 func (t *EntryNode) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsMonitoringSample returns the union data inside the LatestSample as a MonitoringSample
+func (t LatestSample) AsMonitoringSample() (MonitoringSample, error) {
+	var body MonitoringSample
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMonitoringSample overwrites any union data inside the LatestSample as the provided MonitoringSample
+func (t *LatestSample) FromMonitoringSample(v MonitoringSample) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeMonitoringSample performs a merge with any union data inside the LatestSample, using the provided MonitoringSample
+func (t *LatestSample) MergeMonitoringSample(v MonitoringSample) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsNothingCollected returns the union data inside the LatestSample as a NothingCollected
+func (t LatestSample) AsNothingCollected() (NothingCollected, error) {
+	var body NothingCollected
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromNothingCollected overwrites any union data inside the LatestSample as the provided NothingCollected
+func (t *LatestSample) FromNothingCollected(v NothingCollected) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeNothingCollected performs a merge with any union data inside the LatestSample, using the provided NothingCollected
+func (t *LatestSample) MergeNothingCollected(v NothingCollected) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t LatestSample) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *LatestSample) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsMonitoredTargetID0 returns the union data inside the MonitoredTarget_ID as a MonitoredTargetID0
+func (t MonitoredTarget_ID) AsMonitoredTargetID0() (MonitoredTargetID0, error) {
+	var body MonitoredTargetID0
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMonitoredTargetID0 overwrites any union data inside the MonitoredTarget_ID as the provided MonitoredTargetID0
+func (t *MonitoredTarget_ID) FromMonitoredTargetID0(v MonitoredTargetID0) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeMonitoredTargetID0 performs a merge with any union data inside the MonitoredTarget_ID, using the provided MonitoredTargetID0
+func (t *MonitoredTarget_ID) MergeMonitoredTargetID0(v MonitoredTargetID0) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsMonitoredTargetID1 returns the union data inside the MonitoredTarget_ID as a MonitoredTargetID1
+func (t MonitoredTarget_ID) AsMonitoredTargetID1() (MonitoredTargetID1, error) {
+	var body MonitoredTargetID1
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromMonitoredTargetID1 overwrites any union data inside the MonitoredTarget_ID as the provided MonitoredTargetID1
+func (t *MonitoredTarget_ID) FromMonitoredTargetID1(v MonitoredTargetID1) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeMonitoredTargetID1 performs a merge with any union data inside the MonitoredTarget_ID, using the provided MonitoredTargetID1
+func (t *MonitoredTarget_ID) MergeMonitoredTargetID1(v MonitoredTargetID1) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t MonitoredTarget_ID) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *MonitoredTarget_ID) UnmarshalJSON(b []byte) error {
+	err := t.union.UnmarshalJSON(b)
+	return err
+}
+
+// AsOSInfo returns the union data inside the MonitoringSample_OsInfo as a OSInfo
+func (t MonitoringSample_OsInfo) AsOSInfo() (OSInfo, error) {
+	var body OSInfo
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromOSInfo overwrites any union data inside the MonitoringSample_OsInfo as the provided OSInfo
+func (t *MonitoringSample_OsInfo) FromOSInfo(v OSInfo) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeOSInfo performs a merge with any union data inside the MonitoringSample_OsInfo, using the provided OSInfo
+func (t *MonitoringSample_OsInfo) MergeOSInfo(v OSInfo) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+// AsClusterInfo returns the union data inside the MonitoringSample_OsInfo as a ClusterInfo
+func (t MonitoringSample_OsInfo) AsClusterInfo() (ClusterInfo, error) {
+	var body ClusterInfo
+	err := json.Unmarshal(t.union, &body)
+	return body, err
+}
+
+// FromClusterInfo overwrites any union data inside the MonitoringSample_OsInfo as the provided ClusterInfo
+func (t *MonitoringSample_OsInfo) FromClusterInfo(v ClusterInfo) error {
+	b, err := json.Marshal(v)
+	t.union = b
+	return err
+}
+
+// MergeClusterInfo performs a merge with any union data inside the MonitoringSample_OsInfo, using the provided ClusterInfo
+func (t *MonitoringSample_OsInfo) MergeClusterInfo(v ClusterInfo) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+
+	merged, err := runtime.JSONMerge(t.union, b)
+	t.union = merged
+	return err
+}
+
+func (t MonitoringSample_OsInfo) MarshalJSON() ([]byte, error) {
+	b, err := t.union.MarshalJSON()
+	return b, err
+}
+
+func (t *MonitoringSample_OsInfo) UnmarshalJSON(b []byte) error {
 	err := t.union.UnmarshalJSON(b)
 	return err
 }
@@ -5376,6 +6134,10 @@ type ClientInterface interface {
 	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 	// the identities and tags of those who can no longer read it.
 	//
+	// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+	// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+	// made again. The owner's own changes take it along.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
@@ -5386,6 +6148,10 @@ type ClientInterface interface {
 	// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 	// the identities and tags of those who can no longer read it.
+	//
+	// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+	// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+	// made again. The owner's own changes take it along.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5398,6 +6164,62 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
 	DuplicateEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListHostKeys List the host keys of an entry
+	//
+	// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+	// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+	// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+	//
+	// Corresponds with GET /api/entry/{entryId}/host-keys (the `ListHostKeys` operationId).
+	ListHostKeys(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PinHostKeyWithBody Pin a host key
+	//
+	// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+	// A host has one trusted key of each type. Whoever may change the entry may do this.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+	PinHostKeyWithBody(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PinHostKey Pin a host key
+	//
+	// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+	// A host has one trusted key of each type. Whoever may change the entry may do this.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+	PinHostKey(ctx context.Context, entryID EntryID, body PinHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteHostKey Forget a host key
+	//
+	// The next connection meets the host as a new one, unless a key of another type is trusted.
+	//
+	// Corresponds with DELETE /api/entry/{entryId}/host-keys/{hostKeyId} (the `DeleteHostKey` operationId).
+	DeleteHostKey(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptHostKeyWithBody Accept a changed host key
+	//
+	// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+	// fingerprint says which one is meant, because the host may have offered another one since.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+	AcceptHostKeyWithBody(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptHostKey Accept a changed host key
+	//
+	// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+	// fingerprint says which one is meant, because the host may have offered another one since.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+	AcceptHostKey(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RepositionEntryWithBody Put an entry into order
 	//
@@ -5571,6 +6393,83 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/identity/{identityId}/move (the `MoveIdentity` operationId).
 	MoveIdentity(ctx context.Context, identityID IdentityID, body MoveIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMonitoredTargets List what is monitored
+	//
+	// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+	// collected of it.
+	//
+	// Corresponds with GET /api/monitoring (the `ListMonitoredTargets` operationId).
+	ListMonitoredTargets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetIntegrationMonitoring Monitoring of an integration
+	//
+	// The history and the latest values of a Proxmox integration. There are no integrations yet.
+	//
+	// Corresponds with GET /api/monitoring/integration/{integrationId} (the `GetIntegrationMonitoring` operationId).
+	GetIntegrationMonitoring(ctx context.Context, integrationID int64, params *GetIntegrationMonitoringParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMonitoringMetrics Metrics of what is monitored, for Prometheus
+	//
+	// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+	// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+	// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+	//
+	// | metric | type | meaning |
+	// |---|---|---|
+	// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+	// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+	// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+	// | `nexterm_target_memory_total_bytes` | gauge | |
+	// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+	// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+	// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+	// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+	// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+	//
+	// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+	// `info` stay.
+	//
+	// Corresponds with GET /api/monitoring/metrics (the `GetMonitoringMetrics` operationId).
+	GetMonitoringMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMonitoringSettings Read the monitoring settings
+	//
+	// The settings of the whole deployment.
+	//
+	// Corresponds with GET /api/monitoring/settings/global (the `GetMonitoringSettings` operationId).
+	GetMonitoringSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateMonitoringSettingsWithBody Change the monitoring settings
+	//
+	// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+	// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+	// count as `online` while the status checker is off.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+	UpdateMonitoringSettingsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateMonitoringSettings Change the monitoring settings
+	//
+	// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+	// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+	// count as `online` while the status checker is off.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+	UpdateMonitoringSettings(ctx context.Context, body UpdateMonitoringSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetServerMonitoring Monitoring of a server
+	//
+	// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+	// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+	// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+	//
+	// Corresponds with GET /api/monitoring/{serverId} (the `GetServerMonitoring` operationId).
+	GetServerMonitoring(ctx context.Context, serverID int64, params *GetServerMonitoringParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListOrganizations List the caller's organizations
 	//
@@ -7855,6 +8754,10 @@ func (c *Client) GetEntry(ctx context.Context, entryID EntryID, reqEditors ...Re
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
 //
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
@@ -7875,6 +8778,10 @@ func (c *Client) UpdateEntryWithBody(ctx context.Context, entryID EntryID, conte
 // Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
+//
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -7898,6 +8805,122 @@ func (c *Client) UpdateEntry(ctx context.Context, entryID EntryID, body UpdateEn
 // Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
 func (c *Client) DuplicateEntry(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDuplicateEntryRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListHostKeys List the host keys of an entry
+//
+// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+//
+// Corresponds with GET /api/entry/{entryId}/host-keys (the `ListHostKeys` operationId).
+func (c *Client) ListHostKeys(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListHostKeysRequest(c.Server, entryID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PinHostKeyWithBody Pin a host key
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+func (c *Client) PinHostKeyWithBody(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPinHostKeyRequestWithBody(c.Server, entryID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PinHostKey Pin a host key
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+func (c *Client) PinHostKey(ctx context.Context, entryID EntryID, body PinHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPinHostKeyRequest(c.Server, entryID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteHostKey Forget a host key
+//
+// The next connection meets the host as a new one, unless a key of another type is trusted.
+//
+// Corresponds with DELETE /api/entry/{entryId}/host-keys/{hostKeyId} (the `DeleteHostKey` operationId).
+func (c *Client) DeleteHostKey(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteHostKeyRequest(c.Server, entryID, hostKeyID)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptHostKeyWithBody Accept a changed host key
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+func (c *Client) AcceptHostKeyWithBody(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptHostKeyRequestWithBody(c.Server, entryID, hostKeyID, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptHostKey Accept a changed host key
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+func (c *Client) AcceptHostKey(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptHostKeyRequest(c.Server, entryID, hostKeyID, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8251,6 +9274,153 @@ func (c *Client) MoveIdentityWithBody(ctx context.Context, identityID IdentityID
 // Corresponds with POST /api/identity/{identityId}/move (the `MoveIdentity` operationId).
 func (c *Client) MoveIdentity(ctx context.Context, identityID IdentityID, body MoveIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMoveIdentityRequest(c.Server, identityID, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMonitoredTargets List what is monitored
+//
+// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+// collected of it.
+//
+// Corresponds with GET /api/monitoring (the `ListMonitoredTargets` operationId).
+func (c *Client) ListMonitoredTargets(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMonitoredTargetsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetIntegrationMonitoring Monitoring of an integration
+//
+// The history and the latest values of a Proxmox integration. There are no integrations yet.
+//
+// Corresponds with GET /api/monitoring/integration/{integrationId} (the `GetIntegrationMonitoring` operationId).
+func (c *Client) GetIntegrationMonitoring(ctx context.Context, integrationID int64, params *GetIntegrationMonitoringParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetIntegrationMonitoringRequest(c.Server, integrationID, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMonitoringMetrics Metrics of what is monitored, for Prometheus
+//
+// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+//
+// | metric | type | meaning |
+// |---|---|---|
+// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+// | `nexterm_target_memory_total_bytes` | gauge | |
+// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+//
+// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+// `info` stay.
+//
+// Corresponds with GET /api/monitoring/metrics (the `GetMonitoringMetrics` operationId).
+func (c *Client) GetMonitoringMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMonitoringMetricsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMonitoringSettings Read the monitoring settings
+//
+// The settings of the whole deployment.
+//
+// Corresponds with GET /api/monitoring/settings/global (the `GetMonitoringSettings` operationId).
+func (c *Client) GetMonitoringSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMonitoringSettingsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateMonitoringSettingsWithBody Change the monitoring settings
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+func (c *Client) UpdateMonitoringSettingsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMonitoringSettingsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateMonitoringSettings Change the monitoring settings
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+func (c *Client) UpdateMonitoringSettings(ctx context.Context, body UpdateMonitoringSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateMonitoringSettingsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetServerMonitoring Monitoring of a server
+//
+// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+//
+// Corresponds with GET /api/monitoring/{serverId} (the `GetServerMonitoring` operationId).
+func (c *Client) GetServerMonitoring(ctx context.Context, serverID int64, params *GetServerMonitoringParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetServerMonitoringRequest(c.Server, serverID, params)
 	if err != nil {
 		return nil, err
 	}
@@ -12128,6 +13298,182 @@ func NewDuplicateEntryRequest(server string, entryID EntryID) (*http.Request, er
 	return req, nil
 }
 
+// NewListHostKeysRequest constructs an http.Request for the ListHostKeys method
+func NewListHostKeysRequest(server string, entryID EntryID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/host-keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPinHostKeyRequest calls the generic PinHostKey builder with application/json body
+func NewPinHostKeyRequest(server string, entryID EntryID, body PinHostKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPinHostKeyRequestWithBody(server, entryID, "application/json", bodyReader)
+}
+
+// NewPinHostKeyRequestWithBody constructs an http.Request for the PinHostKey method, with any body, and a specified content type
+func NewPinHostKeyRequestWithBody(server string, entryID EntryID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/host-keys", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteHostKeyRequest constructs an http.Request for the DeleteHostKey method
+func NewDeleteHostKeyRequest(server string, entryID EntryID, hostKeyID HostKeyID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "hostKeyId", hostKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/host-keys/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAcceptHostKeyRequest calls the generic AcceptHostKey builder with application/json body
+func NewAcceptHostKeyRequest(server string, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcceptHostKeyRequestWithBody(server, entryID, hostKeyID, "application/json", bodyReader)
+}
+
+// NewAcceptHostKeyRequestWithBody constructs an http.Request for the AcceptHostKey method, with any body, and a specified content type
+func NewAcceptHostKeyRequestWithBody(server string, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "entryId", entryID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "hostKeyId", hostKeyID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/entry/%s/host-keys/%s/accept", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewRepositionEntryRequest calls the generic RepositionEntry builder with application/json body
 func NewRepositionEntryRequest(server string, entryID EntryID, body RepositionEntryJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -12575,6 +13921,249 @@ func NewMoveIdentityRequestWithBody(server string, identityID IdentityID, conten
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListMonitoredTargetsRequest constructs an http.Request for the ListMonitoredTargets method
+func NewListMonitoredTargetsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetIntegrationMonitoringRequest constructs an http.Request for the GetIntegrationMonitoring method
+func NewGetIntegrationMonitoringRequest(server string, integrationID int64, params *GetIntegrationMonitoringParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "integrationId", integrationID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/integration/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TimeRange != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "timeRange", *params.TimeRange, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetMonitoringMetricsRequest constructs an http.Request for the GetMonitoringMetrics method
+func NewGetMonitoringMetricsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetMonitoringSettingsRequest constructs an http.Request for the GetMonitoringSettings method
+func NewGetMonitoringSettingsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/settings/global")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateMonitoringSettingsRequest calls the generic UpdateMonitoringSettings builder with application/json body
+func NewUpdateMonitoringSettingsRequest(server string, body UpdateMonitoringSettingsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateMonitoringSettingsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUpdateMonitoringSettingsRequestWithBody constructs an http.Request for the UpdateMonitoringSettings method, with any body, and a specified content type
+func NewUpdateMonitoringSettingsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/settings/global")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetServerMonitoringRequest constructs an http.Request for the GetServerMonitoring method
+func NewGetServerMonitoringRequest(server string, serverID int64, params *GetServerMonitoringParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "serverId", serverID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/monitoring/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.TimeRange != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "timeRange", *params.TimeRange, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -16219,6 +17808,10 @@ type ClientWithResponsesInterface interface {
 	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 	// the identities and tags of those who can no longer read it.
 	//
+	// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+	// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+	// made again. The owner's own changes take it along.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
@@ -16229,6 +17822,10 @@ type ClientWithResponsesInterface interface {
 	// Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 	// `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 	// the identities and tags of those who can no longer read it.
+	//
+	// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+	// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+	// made again. The owner's own changes take it along.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -16243,6 +17840,66 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/entry/{entryId}/duplicate (the `DuplicateEntry` operationId).
 	DuplicateEntryWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*DuplicateEntryResponse, error)
+
+	// ListHostKeysWithResponse List the host keys of an entry
+	//
+	// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+	// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+	// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/entry/{entryId}/host-keys (the `ListHostKeys` operationId).
+	ListHostKeysWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*ListHostKeysResponse, error)
+
+	// PinHostKeyWithBodyWithResponse Pin a host key
+	//
+	// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+	// A host has one trusted key of each type. Whoever may change the entry may do this.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+	PinHostKeyWithBodyWithResponse(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PinHostKeyResponse, error)
+
+	// PinHostKeyWithResponse Pin a host key
+	//
+	// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+	// A host has one trusted key of each type. Whoever may change the entry may do this.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+	PinHostKeyWithResponse(ctx context.Context, entryID EntryID, body PinHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*PinHostKeyResponse, error)
+
+	// DeleteHostKeyWithResponse Forget a host key
+	//
+	// The next connection meets the host as a new one, unless a key of another type is trusted.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/entry/{entryId}/host-keys/{hostKeyId} (the `DeleteHostKey` operationId).
+	DeleteHostKeyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, reqEditors ...RequestEditorFn) (*DeleteHostKeyResponse, error)
+
+	// AcceptHostKeyWithBodyWithResponse Accept a changed host key
+	//
+	// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+	// fingerprint says which one is meant, because the host may have offered another one since.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+	AcceptHostKeyWithBodyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptHostKeyResponse, error)
+
+	// AcceptHostKeyWithResponse Accept a changed host key
+	//
+	// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+	// fingerprint says which one is meant, because the host may have offered another one since.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+	AcceptHostKeyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptHostKeyResponse, error)
 
 	// RepositionEntryWithBodyWithResponse Put an entry into order
 	//
@@ -16428,6 +18085,93 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/identity/{identityId}/move (the `MoveIdentity` operationId).
 	MoveIdentityWithResponse(ctx context.Context, identityID IdentityID, body MoveIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*MoveIdentityResponse, error)
+
+	// ListMonitoredTargetsWithResponse List what is monitored
+	//
+	// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+	// collected of it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring (the `ListMonitoredTargets` operationId).
+	ListMonitoredTargetsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListMonitoredTargetsResponse, error)
+
+	// GetIntegrationMonitoringWithResponse Monitoring of an integration
+	//
+	// The history and the latest values of a Proxmox integration. There are no integrations yet.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring/integration/{integrationId} (the `GetIntegrationMonitoring` operationId).
+	GetIntegrationMonitoringWithResponse(ctx context.Context, integrationID int64, params *GetIntegrationMonitoringParams, reqEditors ...RequestEditorFn) (*GetIntegrationMonitoringResponse, error)
+
+	// GetMonitoringMetricsWithResponse Metrics of what is monitored, for Prometheus
+	//
+	// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+	// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+	// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+	//
+	// | metric | type | meaning |
+	// |---|---|---|
+	// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+	// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+	// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+	// | `nexterm_target_memory_total_bytes` | gauge | |
+	// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+	// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+	// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+	// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+	// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+	//
+	// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+	// `info` stay.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring/metrics (the `GetMonitoringMetrics` operationId).
+	GetMonitoringMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMonitoringMetricsResponse, error)
+
+	// GetMonitoringSettingsWithResponse Read the monitoring settings
+	//
+	// The settings of the whole deployment.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring/settings/global (the `GetMonitoringSettings` operationId).
+	GetMonitoringSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMonitoringSettingsResponse, error)
+
+	// UpdateMonitoringSettingsWithBodyWithResponse Change the monitoring settings
+	//
+	// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+	// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+	// count as `online` while the status checker is off.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+	UpdateMonitoringSettingsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMonitoringSettingsResponse, error)
+
+	// UpdateMonitoringSettingsWithResponse Change the monitoring settings
+	//
+	// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+	// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+	// count as `online` while the status checker is off.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+	UpdateMonitoringSettingsWithResponse(ctx context.Context, body UpdateMonitoringSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMonitoringSettingsResponse, error)
+
+	// GetServerMonitoringWithResponse Monitoring of a server
+	//
+	// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+	// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+	// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/monitoring/{serverId} (the `GetServerMonitoring` operationId).
+	GetServerMonitoringWithResponse(ctx context.Context, serverID int64, params *GetServerMonitoringParams, reqEditors ...RequestEditorFn) (*GetServerMonitoringResponse, error)
 
 	// ListOrganizationsWithResponse List the caller's organizations
 	//
@@ -22158,6 +23902,419 @@ func (r DuplicateEntryResponse) ContentType() string {
 	return ""
 }
 
+type ListHostKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]HostKey
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListHostKeysResponse) GetJSON200() *[]HostKey {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListHostKeysResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListHostKeysResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ListHostKeysResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListHostKeysResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListHostKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListHostKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListHostKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListHostKeysResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListHostKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PinHostKeyResponse429Headers the declared response headers of an HTTP 429 response for PinHostKey
+type PinHostKeyResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type PinHostKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HostKey
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PinHostKeyResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PinHostKeyResponse) GetJSON200() *HostKey {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PinHostKeyResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r PinHostKeyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PinHostKeyResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r PinHostKeyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r PinHostKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r PinHostKeyResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r PinHostKeyResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PinHostKeyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PinHostKeyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PinHostKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PinHostKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PinHostKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r PinHostKeyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PinHostKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteHostKeyResponse429Headers the declared response headers of an HTTP 429 response for DeleteHostKey
+type DeleteHostKeyResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type DeleteHostKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Message
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *DeleteHostKeyResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON200() *Message {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r DeleteHostKeyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteHostKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteHostKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteHostKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r DeleteHostKeyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteHostKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AcceptHostKeyResponse429Headers the declared response headers of an HTTP 429 response for AcceptHostKey
+type AcceptHostKeyResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type AcceptHostKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *HostKey
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *Conflict
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *AcceptHostKeyResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON200() *HostKey {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON409() *Conflict {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r AcceptHostKeyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptHostKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptHostKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptHostKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r AcceptHostKeyResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptHostKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RepositionEntryResponse429Headers the declared response headers of an HTTP 429 response for RepositionEntry
 type RepositionEntryResponse429Headers struct {
 	RateLimitLimit     int
@@ -23413,6 +25570,504 @@ func (r MoveIdentityResponse) Bytes() []byte {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r MoveIdentityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListMonitoredTargetsResponse429Headers the declared response headers of an HTTP 429 response for ListMonitoredTargets
+type ListMonitoredTargetsResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type ListMonitoredTargetsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]MonitoredTarget
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ListMonitoredTargetsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON200() *[]MonitoredTarget {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ListMonitoredTargetsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMonitoredTargetsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMonitoredTargetsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMonitoredTargetsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r ListMonitoredTargetsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMonitoredTargetsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetIntegrationMonitoringResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IntegrationMonitoring
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON200() *IntegrationMonitoring {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetIntegrationMonitoringResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetIntegrationMonitoringResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetIntegrationMonitoringResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetIntegrationMonitoringResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetIntegrationMonitoringResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetIntegrationMonitoringResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetMonitoringMetricsResponse200Headers the declared response headers of an HTTP 200 response for GetMonitoringMetrics
+type GetMonitoringMetricsResponse200Headers struct {
+	Vary string
+}
+
+// GetMonitoringMetricsResponse429Headers the declared response headers of an HTTP 429 response for GetMonitoringMetrics
+type GetMonitoringMetricsResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type GetMonitoringMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetMonitoringMetricsResponse200Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *GetMonitoringMetricsResponse429Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetMonitoringMetricsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetMonitoringMetricsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r GetMonitoringMetricsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetMonitoringMetricsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMonitoringMetricsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMonitoringMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMonitoringMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetMonitoringMetricsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMonitoringMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetMonitoringSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MonitoringSettings
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON200() *MonitoringSettings {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetMonitoringSettingsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMonitoringSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMonitoringSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMonitoringSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetMonitoringSettingsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMonitoringSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateMonitoringSettingsResponse429Headers the declared response headers of an HTTP 429 response for UpdateMonitoringSettings
+type UpdateMonitoringSettingsResponse429Headers struct {
+	RateLimitLimit     int
+	RateLimitPolicy    string
+	RateLimitRemaining int
+	RateLimitReset     int
+	RetryAfter         int
+}
+
+type UpdateMonitoringSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MonitoringSettings
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *PayloadTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UpdateMonitoringSettingsResponse429Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON200() *MonitoringSettings {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON413() *PayloadTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UpdateMonitoringSettingsResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateMonitoringSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateMonitoringSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateMonitoringSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r UpdateMonitoringSettingsResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateMonitoringSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetServerMonitoringResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ServerMonitoring
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON200() *ServerMonitoring {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetServerMonitoringResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetServerMonitoringResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetServerMonitoringResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetServerMonitoringResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// Bytes is a convenience method to retrieve the raw bytes from the HTTP response
+func (r GetServerMonitoringResponse) Bytes() []byte {
+	return r.Body
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetServerMonitoringResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31222,6 +33877,10 @@ func (c *ClientWithResponses) GetEntryWithResponse(ctx context.Context, entryID 
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
 //
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /api/entry/{entryId} (the `UpdateEntry` operationId).
@@ -31238,6 +33897,10 @@ func (c *ClientWithResponses) UpdateEntryWithBodyWithResponse(ctx context.Contex
 // Changes fields, the whole `config`, the linked identities or the place. An absent field stays.
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
+//
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -31263,6 +33926,102 @@ func (c *ClientWithResponses) DuplicateEntryWithResponse(ctx context.Context, en
 		return nil, err
 	}
 	return ParseDuplicateEntryResponse(rsp)
+}
+
+// ListHostKeysWithResponse List the host keys of an entry
+//
+// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/entry/{entryId}/host-keys (the `ListHostKeys` operationId).
+func (c *ClientWithResponses) ListHostKeysWithResponse(ctx context.Context, entryID EntryID, reqEditors ...RequestEditorFn) (*ListHostKeysResponse, error) {
+	rsp, err := c.ListHostKeys(ctx, entryID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListHostKeysResponse(rsp)
+}
+
+// PinHostKeyWithBodyWithResponse Pin a host key
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+func (c *ClientWithResponses) PinHostKeyWithBodyWithResponse(ctx context.Context, entryID EntryID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PinHostKeyResponse, error) {
+	rsp, err := c.PinHostKeyWithBody(ctx, entryID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePinHostKeyResponse(rsp)
+}
+
+// PinHostKeyWithResponse Pin a host key
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/entry/{entryId}/host-keys (the `PinHostKey` operationId).
+func (c *ClientWithResponses) PinHostKeyWithResponse(ctx context.Context, entryID EntryID, body PinHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*PinHostKeyResponse, error) {
+	rsp, err := c.PinHostKey(ctx, entryID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePinHostKeyResponse(rsp)
+}
+
+// DeleteHostKeyWithResponse Forget a host key
+//
+// The next connection meets the host as a new one, unless a key of another type is trusted.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/entry/{entryId}/host-keys/{hostKeyId} (the `DeleteHostKey` operationId).
+func (c *ClientWithResponses) DeleteHostKeyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, reqEditors ...RequestEditorFn) (*DeleteHostKeyResponse, error) {
+	rsp, err := c.DeleteHostKey(ctx, entryID, hostKeyID, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteHostKeyResponse(rsp)
+}
+
+// AcceptHostKeyWithBodyWithResponse Accept a changed host key
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+func (c *ClientWithResponses) AcceptHostKeyWithBodyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptHostKeyResponse, error) {
+	rsp, err := c.AcceptHostKeyWithBody(ctx, entryID, hostKeyID, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptHostKeyResponse(rsp)
+}
+
+// AcceptHostKeyWithResponse Accept a changed host key
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept (the `AcceptHostKey` operationId).
+func (c *ClientWithResponses) AcceptHostKeyWithResponse(ctx context.Context, entryID EntryID, hostKeyID HostKeyID, body AcceptHostKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptHostKeyResponse, error) {
+	rsp, err := c.AcceptHostKey(ctx, entryID, hostKeyID, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptHostKeyResponse(rsp)
 }
 
 // RepositionEntryWithBodyWithResponse Put an entry into order
@@ -31556,6 +34315,135 @@ func (c *ClientWithResponses) MoveIdentityWithResponse(ctx context.Context, iden
 		return nil, err
 	}
 	return ParseMoveIdentityResponse(rsp)
+}
+
+// ListMonitoredTargetsWithResponse List what is monitored
+//
+// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+// collected of it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring (the `ListMonitoredTargets` operationId).
+func (c *ClientWithResponses) ListMonitoredTargetsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListMonitoredTargetsResponse, error) {
+	rsp, err := c.ListMonitoredTargets(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMonitoredTargetsResponse(rsp)
+}
+
+// GetIntegrationMonitoringWithResponse Monitoring of an integration
+//
+// The history and the latest values of a Proxmox integration. There are no integrations yet.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring/integration/{integrationId} (the `GetIntegrationMonitoring` operationId).
+func (c *ClientWithResponses) GetIntegrationMonitoringWithResponse(ctx context.Context, integrationID int64, params *GetIntegrationMonitoringParams, reqEditors ...RequestEditorFn) (*GetIntegrationMonitoringResponse, error) {
+	rsp, err := c.GetIntegrationMonitoring(ctx, integrationID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetIntegrationMonitoringResponse(rsp)
+}
+
+// GetMonitoringMetricsWithResponse Metrics of what is monitored, for Prometheus
+//
+// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+//
+// | metric | type | meaning |
+// |---|---|---|
+// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+// | `nexterm_target_memory_total_bytes` | gauge | |
+// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+//
+// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+// `info` stay.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring/metrics (the `GetMonitoringMetrics` operationId).
+func (c *ClientWithResponses) GetMonitoringMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMonitoringMetricsResponse, error) {
+	rsp, err := c.GetMonitoringMetrics(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMonitoringMetricsResponse(rsp)
+}
+
+// GetMonitoringSettingsWithResponse Read the monitoring settings
+//
+// The settings of the whole deployment.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring/settings/global (the `GetMonitoringSettings` operationId).
+func (c *ClientWithResponses) GetMonitoringSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMonitoringSettingsResponse, error) {
+	rsp, err := c.GetMonitoringSettings(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMonitoringSettingsResponse(rsp)
+}
+
+// UpdateMonitoringSettingsWithBodyWithResponse Change the monitoring settings
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+func (c *ClientWithResponses) UpdateMonitoringSettingsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateMonitoringSettingsResponse, error) {
+	rsp, err := c.UpdateMonitoringSettingsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateMonitoringSettingsResponse(rsp)
+}
+
+// UpdateMonitoringSettingsWithResponse Change the monitoring settings
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/monitoring/settings/global (the `UpdateMonitoringSettings` operationId).
+func (c *ClientWithResponses) UpdateMonitoringSettingsWithResponse(ctx context.Context, body UpdateMonitoringSettingsJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMonitoringSettingsResponse, error) {
+	rsp, err := c.UpdateMonitoringSettings(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateMonitoringSettingsResponse(rsp)
+}
+
+// GetServerMonitoringWithResponse Monitoring of a server
+//
+// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/monitoring/{serverId} (the `GetServerMonitoring` operationId).
+func (c *ClientWithResponses) GetServerMonitoringWithResponse(ctx context.Context, serverID int64, params *GetServerMonitoringParams, reqEditors ...RequestEditorFn) (*GetServerMonitoringResponse, error) {
+	rsp, err := c.GetServerMonitoring(ctx, serverID, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetServerMonitoringResponse(rsp)
 }
 
 // ListOrganizationsWithResponse List the caller's organizations
@@ -37970,6 +40858,432 @@ func ParseDuplicateEntryResponse(rsp *http.Response) (*DuplicateEntryResponse, e
 	return response, nil
 }
 
+// ParseListHostKeysResponse parses an HTTP response from a ListHostKeysWithResponse call
+func ParseListHostKeysResponse(rsp *http.Response) (*ListHostKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListHostKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []HostKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePinHostKeyResponse parses an HTTP response from a PinHostKeyWithResponse call
+func ParsePinHostKeyResponse(rsp *http.Response) (*PinHostKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PinHostKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HostKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers PinHostKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteHostKeyResponse parses an HTTP response from a DeleteHostKeyWithResponse call
+func ParseDeleteHostKeyResponse(rsp *http.Response) (*DeleteHostKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteHostKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Message
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers DeleteHostKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAcceptHostKeyResponse parses an HTTP response from a AcceptHostKeyWithResponse call
+func ParseAcceptHostKeyResponse(rsp *http.Response) (*AcceptHostKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptHostKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest HostKey
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Conflict
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers AcceptHostKeyResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRepositionEntryResponse parses an HTTP response from a RepositionEntryWithResponse call
 func ParseRepositionEntryResponse(rsp *http.Response) (*RepositionEntryResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -39325,6 +42639,489 @@ func ParseMoveIdentityResponse(rsp *http.Response) (*MoveIdentityResponse, error
 			headers.RetryAfter = value
 		}
 		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListMonitoredTargetsResponse parses an HTTP response from a ListMonitoredTargetsWithResponse call
+func ParseListMonitoredTargetsResponse(rsp *http.Response) (*ListMonitoredTargetsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMonitoredTargetsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []MonitoredTarget
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers ListMonitoredTargetsResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetIntegrationMonitoringResponse parses an HTTP response from a GetIntegrationMonitoringWithResponse call
+func ParseGetIntegrationMonitoringResponse(rsp *http.Response) (*GetIntegrationMonitoringResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetIntegrationMonitoringResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IntegrationMonitoring
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetMonitoringMetricsResponse parses an HTTP response from a GetMonitoringMetricsWithResponse call
+func ParseGetMonitoringMetricsResponse(rsp *http.Response) (*GetMonitoringMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMonitoringMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetMonitoringMetricsResponse200Headers
+		if values := rsp.Header.Values("Vary"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Vary", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Vary = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 429:
+		var headers GetMonitoringMetricsResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetMonitoringSettingsResponse parses an HTTP response from a GetMonitoringSettingsWithResponse call
+func ParseGetMonitoringSettingsResponse(rsp *http.Response) (*GetMonitoringSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMonitoringSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MonitoringSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateMonitoringSettingsResponse parses an HTTP response from a UpdateMonitoringSettingsWithResponse call
+func ParseUpdateMonitoringSettingsResponse(rsp *http.Response) (*UpdateMonitoringSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateMonitoringSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MonitoringSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest PayloadTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 429:
+		var headers UpdateMonitoringSettingsResponse429Headers
+		if values := rsp.Header.Values("RateLimit-Limit"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Limit", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitLimit = value
+		}
+		if values := rsp.Header.Values("RateLimit-Policy"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Policy", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitPolicy = value
+		}
+		if values := rsp.Header.Values("RateLimit-Remaining"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Remaining", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitRemaining = value
+		}
+		if values := rsp.Header.Values("RateLimit-Reset"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "RateLimit-Reset", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RateLimitReset = value
+		}
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers429 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetServerMonitoringResponse parses an HTTP response from a GetServerMonitoringWithResponse call
+func ParseGetServerMonitoringResponse(rsp *http.Response) (*GetServerMonitoringResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetServerMonitoringResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ServerMonitoring
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
 	}
 
 	return response, nil
