@@ -124,6 +124,7 @@ var rules = map[string]rule{
 	// Whoever has jobs hands them in; the queue knows none of them.
 	"internal/job":   {may: []string{"internal/caller"}, privileges: []string{pool}},
 	"internal/sweep": {may: []string{"gen/db", "internal/change", "internal/event", "internal/job"}},
+	"internal/probe": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/hostkey", "internal/job", "internal/linux", "internal/ssh", "internal/target", "internal/vault"}},
 }
 
 const (

@@ -104,6 +104,8 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		JobDelay:           jobDelay,
 		AuditRetentionDays: settings.AuditRetentionDays,
 		HostKeys:           settings.HostKeys,
+		Deny:               settings.ConnectDeny,
+		OldSSH:             settings.SSHLegacy,
 	})
 	if err != nil {
 		return err

@@ -64,6 +64,8 @@ type Settings struct {
 	QuotaSockets         int64             `env:"QUOTA_SOCKETS" envDefault:"100" help:"state sockets of one account on this server"`
 	QuotaDeviceCodes     int64             `env:"QUOTA_DEVICE_CODES" envDefault:"20" help:"open device codes of one account"`
 	HostKeys             hostkey.Policy    `env:"HOST_KEYS" envDefault:"accept-new" help:"what becomes of host keys that are not known: accept-new remembers them, ask asks people in terminals and refuses them elsewhere, strict trusts only those that people have entered or accepted"`
+	ConnectDeny          outbound.Networks `env:"CONNECT_DENY" envDefault:"169.254.0.0/16,fe80::/10" help:"addresses and networks in which no entry is reached, separated by commas (default: link-local ones, where clouds keep their credentials)"`
+	SSHLegacy            bool              `env:"SSH_LEGACY" envDefault:"false" help:"true to speak SSH with old devices, by algorithms that are not safe any more"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`

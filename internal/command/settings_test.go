@@ -42,6 +42,8 @@ func TestSettingsWithNothingSet(t *testing.T) {
 	require.Equal(t, slog.LevelInfo, settings.LogLevel)
 	require.Equal(t, "text", settings.LogFormat)
 	require.Equal(t, hostkey.AcceptNew, settings.HostKeys)
+	require.Len(t, settings.ConnectDeny, 2)
+	require.False(t, settings.SSHLegacy)
 	require.False(t, settings.TrustProxy.Everybody())
 	require.Empty(t, settings.DatabaseURL, "a private database")
 }
