@@ -27,7 +27,7 @@ const (
 )
 
 // auditMonths gives both databases the same age.
-const auditMonths = `select make_audit_partitions(now() - interval '2 years', now() + interval '2 months')`
+const auditMonths = `select make_partitions('audit_logs', '1 month', now() - interval '2 years', now() + interval '2 months')`
 
 // scaleSteps fill a database with what belongs to others: 10,000 accounts, of
 // which every fifth owns an organization with four more members. Of the entries,

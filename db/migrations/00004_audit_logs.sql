@@ -38,36 +38,42 @@ create index audit_logs_by_account on audit_logs (account_id, timestamp desc, id
 create index audit_logs_by_scope on audit_logs (scope, timestamp desc, id desc)
     include (account_id, action, resource)
     where scope is not null;
--- Adds the partitions of the months that a span of time touches. A month that
--- the rest already has rows of stays there. Whoever writes waits meanwhile, so
--- it gives up soon when others are long at it.
+-- Adds the partitions of a table that a span of time touches, each as long as a
+-- step of a month or of hours. A span that the rest already has rows of stays
+-- there. Whoever writes waits meanwhile, so it gives up soon when others are long
+-- at it.
 -- +goose StatementBegin
-create function make_audit_partitions(since timestamptz, until timestamptz) returns void
+create function make_partitions(parent text, step interval, since timestamptz, until timestamptz) returns void
     language plpgsql
     set lock_timeout = '3s'
 as
 $$
 declare
-    month      timestamptz := date_trunc('month', since, 'UTC');
-    following  timestamptz;
-    partition  text;
+    monthly   boolean     := step >= interval '1 month';
+    start     timestamptz := case when monthly then date_trunc('month', since, 'UTC') else date_bin(step, since, 'epoch') end;
+    following timestamptz;
+    partition text;
+    taken     boolean;
 begin
-    perform pg_advisory_xact_lock(hashtextextended('nexterm.audit_logs', 0));
-    while month < until
+    perform pg_advisory_xact_lock(hashtextextended('nexterm.' || parent, 0));
+    while start < until
         loop
-            following := date_trunc('month', month + interval '40 days', 'UTC');
-            partition := 'audit_logs_' || to_char(month at time zone 'UTC', 'YYYY_MM');
-            if to_regclass(partition) is null
-                and not exists (select from audit_logs_rest r where r.timestamp >= month and r.timestamp < following) then
-                execute format('create table %I partition of audit_logs for values from (%L) to (%L)', partition, month, following);
+            following := (start at time zone 'UTC' + step) at time zone 'UTC';
+            partition := parent || to_char(start at time zone 'UTC', case when monthly then '_YYYY_MM' else '_YYYY_MM_DD_HH24' end);
+            if to_regclass(partition) is null then
+                execute format('select exists (select from %I r where r.timestamp >= %L and r.timestamp < %L)',
+                               parent || '_rest', start, following) into taken;
+                if not taken then
+                    execute format('create table %I partition of %I for values from (%L) to (%L)', partition, parent, start, following);
+                end if;
             end if;
-            month := following;
+            start := following;
         end loop;
 end
 $$;
 
 -- Drops the partitions that hold nothing but rows from before a time.
-create function drop_audit_partitions(before timestamptz) returns void
+create function drop_partitions(parent text, before timestamptz) returns void
     language plpgsql
     set lock_timeout = '3s'
 as
@@ -75,14 +81,14 @@ $$
 declare
     partition text;
 begin
-    perform pg_advisory_xact_lock(hashtextextended('nexterm.audit_logs', 0));
+    perform pg_advisory_xact_lock(hashtextextended('nexterm.' || parent, 0));
     for partition in
         select c.relname
         from pg_inherits i
                  join pg_class c on c.oid = i.inhrelid
-        where i.inhparent = 'audit_logs'::regclass
-          and c.relname <> 'audit_logs_rest'
-          and (to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month') at time zone 'UTC' <= before
+        where i.inhparent = parent::regclass
+          -- The rest has no end.
+          and substring(pg_get_expr(c.relpartbound, c.oid) from $bound$TO \('(.*)'\)$bound$)::timestamptz <= before
         loop
             execute format('drop table %I', partition);
         end loop;
@@ -113,6 +119,6 @@ $$;
 
 -- +goose Down
 drop function estimate_audit_logs;
-drop function drop_audit_partitions;
-drop function make_audit_partitions;
+drop function drop_partitions;
+drop function make_partitions;
 drop table audit_logs;

@@ -37,6 +37,37 @@ create index entries_by_folder on entries (folder_id) where folder_id is not nul
 -- A container is a folder or, as 0, the root of a scope.
 create index entries_by_container on entries (scope, coalesce(folder_id, 0), rank, id) include (config_size);
 create index entries_monitored on entries (scope, id) where monitored;
+-- Entries behind a jump host.
+create index entries_by_jump_host on entries using gin ((config -> 'jumpHosts') jsonb_path_ops) where config -> 'jumpHosts' is not null;
+
+-- +goose StatementBegin
+create function port(config jsonb) returns integer
+    language sql immutable as
+$$
+select coalesce((config ->> 'port')::integer,
+                case config ->> 'protocol'
+                    when 'ssh' then 22 when 'sftp' then 22 when 'telnet' then 23 when 'rdp' then 3389 when 'vnc' then 5900
+                    when 'ftp' then 21 when 'ftps' then 21 end)
+$$;
+
+create function address(config jsonb) returns text
+    language sql immutable as
+$$
+select (config ->> 'ip') || ':' || port(config)
+$$;
+
+-- The way to an entry's host: the addresses of its hops in order, then its own with
+-- the protocol.
+create function route(config jsonb) returns text[]
+    language sql stable as
+$$
+select array(select address(hop.config)
+             from jsonb_array_elements_text(coalesce(route.config -> 'jumpHosts', '[]')) with ordinality as j (id, place)
+                      left join entries hop on hop.id = j.id::bigint
+             order by j.place)
+           || concat_ws(' ', route.config ->> 'protocol', address(route.config))
+$$;
+-- +goose StatementEnd
 
 -- The identities of an entry, in order. The first is the default: there is no
 -- mark that could contradict the order or be left over from a deleted identity.
@@ -44,6 +75,9 @@ create table entries_identities (
     entry_id    bigint      not null,
     identity_id bigint      not null,
     position    integer     not null,
+    -- The way to the host for which somebody who may use the identity has linked it.
+    -- Others may lead the entry elsewhere: they do not decide where it is sent.
+    route       text[],
     created_at  timestamptz not null default now(),
     primary key (entry_id, identity_id),
     constraint entries_identities_entry_exists foreign key (entry_id) references entries (id) on delete cascade,
@@ -71,4 +105,7 @@ create index recent_connections_by_entry on recent_connections (entry_id);
 -- +goose Down
 drop table recent_connections;
 drop table entries_identities;
+drop function route;
+drop function address;
+drop function port;
 drop table entries;

@@ -20,6 +20,7 @@ begin
                 when 'identities' then select count(*) into size from identities where scope = owner;
                 when 'scripts' then select count(*) into size from scripts where scope = owner;
                 when 'snippets' then select count(*) into size from snippets where scope = owner;
+                when 'hostKeys' then select count(*) into size from host_keys where scope = owner;
                 when 'organizations' then select count(*)
                                           into size
                                           from organization_members m

@@ -25,12 +25,13 @@ create table host_keys (
     offered_at      timestamptz,
     constraint host_keys_account_exists foreign key (account_id) references accounts (id) on delete cascade,
     constraint host_keys_organization_exists foreign key (organization_id) references organizations (id) on delete cascade,
-    constraint host_keys_added_by_exists foreign key (added_by) references accounts (id) on delete set null,
+    constraint host_keys_creator_exists foreign key (added_by) references accounts (id) on delete set null,
     constraint host_keys_one_owner check (num_nonnulls(account_id, organization_id) = 1),
-    constraint host_keys_one_of_a_type unique (scope, host, port, via, type),
     constraint host_keys_port_range check (port between 1 and 65535),
     constraint host_keys_offer_whole check (num_nonnulls(offered_type, offered_key, offered_at) in (0, 3))
 );
+-- Long ways do not fit into an index.
+create unique index host_keys_one_of_a_type on host_keys (scope, host, port, md5(via), type);
 create index host_keys_by_account on host_keys (account_id) where account_id is not null;
 create index host_keys_by_organization on host_keys (organization_id) where organization_id is not null;
 create index host_keys_by_adder on host_keys (added_by) where added_by is not null;

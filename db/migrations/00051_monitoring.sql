@@ -33,8 +33,8 @@ create table monitoring_snapshots (
     entry_id      bigint      not null primary key,
     updated_at    timestamptz not null,
     status        text        not null,
-    cpu_usage     smallint,
-    memory_usage  smallint,
+    cpu_usage     integer,
+    memory_usage  integer,
     uptime        bigint,
     load_average  double precision[],
     processes     integer,
@@ -54,18 +54,50 @@ create table monitoring_snapshots (
     took_ms       integer     not null,
     constraint monitoring_snapshots_entry_exists foreign key (entry_id) references entries (id) on delete cascade,
     constraint monitoring_snapshots_status_known check (status in ('online', 'offline', 'error'))
-);
+) with (fillfactor = 50);
+
+-- +goose StatementBegin
+-- Compression is what reading these takes most of; this one is the quicker.
+do
+$$
+begin
+    alter table monitoring_snapshots
+        alter column disk set compression lz4,
+        alter column network set compression lz4,
+        alter column process_list set compression lz4;
+exception
+    when feature_not_supported then null; -- PostgreSQL is built without it
+end
+$$;
+
+-- Snapshots out of samples: objects of their columns, with the milliseconds since
+-- the sample was taken as age_ms in place of the times. JSON stays as it is
+-- written, but for NUL, which no text here can have.
+create function read_samples(samples json) returns setof monitoring_snapshots
+    language sql
+    stable
+begin atomic
+    select g.entry_id, now() - g.age_ms * interval '1 millisecond', g.status, g.cpu_usage, g.memory_usage, g.uptime, g.load_average,
+           g.processes, g.error_message, case when g.status = 'online' then now() - g.age_ms * interval '1 millisecond' end,
+           g.memory_total, g.disk, g.network, g.process_list, g.os_info, g.boot_id, g.cpu_total, g.cpu_idle, g.took_ms
+    from json_to_recordset(replace(samples::text, '\u0000', '\ufffd')::json) as g (entry_id bigint, age_ms bigint, took_ms integer, status text, error_message text,
+        cpu_usage integer, memory_usage integer, uptime bigint, load_average double precision[], processes integer,
+        memory_total bigint, disk json, network json, process_list json, os_info json, boot_id text, cpu_total bigint, cpu_idle bigint);
+end;
+-- +goose StatementEnd
 
 -- The history. Partitions by time, so that what is old goes without touching a
 -- row; and no foreign key, which would lock entries for that. Samples of entries
--- that are gone are found by nobody, as ids are not used again.
+-- that are gone are found by nobody, as ids are not used again. A partition has
+-- three hours: what is too old is kept for no longer than that, and a chart of a
+-- day reads nine of them.
 create table monitoring_samples (
     id            bigint      not null generated always as identity,
     entry_id      bigint      not null,
     timestamp     timestamptz not null,
     status        text        not null,
-    cpu_usage     smallint,
-    memory_usage  smallint,
+    cpu_usage     integer,
+    memory_usage  integer,
     uptime        bigint,
     load_average  double precision[],
     processes     integer,
@@ -73,9 +105,22 @@ create table monitoring_samples (
     constraint monitoring_samples_in_order primary key (entry_id, timestamp, id),
     constraint monitoring_samples_status_known check (status in ('online', 'offline', 'error'))
 ) partition by range (timestamp);
+-- What no partition takes.
+create table monitoring_samples_rest partition of monitoring_samples default;
+
+-- +goose StatementBegin
+create function drop_sample_partitions(before timestamptz) returns void
+    language sql
+begin atomic
+    select drop_partitions('monitoring_samples', before);
+    delete from monitoring_samples_rest r where r.timestamp < before;
+end;
+-- +goose StatementEnd
 
 -- +goose Down
+drop function drop_sample_partitions;
 drop table monitoring_samples;
+drop function read_samples;
 drop table monitoring_snapshots;
 drop table entry_checks;
 drop table monitoring_settings;

@@ -84,10 +84,10 @@ select estimate_audit_logs(@actor_id::bigint, @personal::boolean, @audited::bigi
 
 -- name: MakeAuditPartitions :exec
 -- This month's and the next two.
-select make_audit_partitions(now(), now() + interval '2 months');
+select make_partitions('audit_logs', interval '1 month', now(), now() + interval '2 months');
 
 -- name: DropAuditPartitions :exec
-select drop_audit_partitions(@before::timestamptz);
+select drop_partitions('audit_logs', @before::timestamptz);
 
 -- name: DeleteOldAuditLogs :execrows
 -- What is older, in the partitions that stay; some at a time, the oldest first.

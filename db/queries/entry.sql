@@ -198,8 +198,8 @@ returning id, name;
 
 -- name: CopyLinks :exec
 -- Those that the caller may use, locked so that none is deleted meanwhile.
-insert into entries_identities (entry_id, identity_id, position)
-select @copy_id, l.identity_id, l.position
+insert into entries_identities (entry_id, identity_id, position, route)
+select @copy_id, l.identity_id, l.position, l.route
 from entries_identities l
          join identities i on i.id = l.identity_id
 where l.entry_id = @id
@@ -285,7 +285,8 @@ for key share;
 
 -- name: SetLinks :exec
 -- Replaces the links that the caller can see and keeps the others. The given
--- ones become the first, and so the default, unless a kept one is.
+-- ones become the first, and so the default, unless a kept one is. A link that
+-- stays keeps its route: clients send all links whenever they save something.
 with old as (
     select l.identity_id, l.position,
            (i.scope = any(@reach::bigint[])) as visible
@@ -300,15 +301,49 @@ with old as (
                and o.visible
                and l.identity_id <> all (@identity_ids::bigint[]))
 insert
-into entries_identities (entry_id, identity_id, position)
+into entries_identities (entry_id, identity_id, position, route)
 select @entry_id, g.id,
        case
            when (select not o.visible from old o order by o.position, o.identity_id limit 1)
                then (select max(o.position) from old o) + g.place
            else (select coalesce(min(o.position), 0) from old o) - cardinality(@identity_ids::bigint[]) + g.place
-           end
+           end,
+       (select route(e.config) from entries e where e.id = @entry_id and e.scope = any(@reach::bigint[]))
 from unnest(@identity_ids::bigint[]) with ordinality as g (id, place)
 on conflict (entry_id, identity_id) do update set position = excluded.position;
+
+-- name: RenewLinks :exec
+-- every owner: it follows a change of an entry that the caller may make.
+-- Of the identities that the caller may use, those on the entry, and on the
+-- entries behind it, go along to its new address; not where somebody else has
+-- changed the rest of the way meanwhile. An organization's identities on its own
+-- entries go anywhere.
+with edited as materialized (
+    select route(e.config) as route, address(e.config) as address,
+           route(@before::jsonb) as old_route, address(@before::jsonb) as old_address
+    from entries e
+    where e.id = @id),
+     led as materialized (
+         select @id::bigint as id
+         union
+         select e.id from entries e where e.config -> 'jumpHosts' @> to_jsonb(@id::bigint))
+update entries_identities l
+set route = found.route
+from (select l.entry_id, l.identity_id,
+             case when e.id = @id then h.route else array_replace(l.route, h.old_address, h.address) end as route
+      from edited h
+               cross join led
+               join entries e on e.id = led.id
+               join entries_identities l on l.entry_id = e.id
+               join identities i on i.id = l.identity_id
+      where i.scope = any(@reach::bigint[])
+        and num_nonnulls(i.account_id, e.account_id) > 0
+        and (e.id <> @id or trim_array(l.route, 1) = trim_array(h.old_route, 1))
+      order by l.entry_id, l.identity_id
+      for update of l) as found
+where l.entry_id = found.entry_id
+  and l.identity_id = found.identity_id
+  and l.route <> found.route;
 
 -- name: ListJumpHosts :many
 select id, coalesce(config ->> 'protocol' = 'ssh', false)::boolean as is_ssh
@@ -376,5 +411,10 @@ from created c, last
 order by c.rank;
 
 -- name: LinkEntries :exec
-insert into entries_identities (entry_id, identity_id, position)
-select unnest(@entry_ids::bigint[]), unnest(@identity_ids::bigint[]), unnest(@positions::integer[]);
+-- every owner: the entries are new ones of the caller's
+insert into entries_identities (entry_id, identity_id, position, route)
+select e.id, g.identity_id, g.position, route(e.config)
+from (select unnest(@entry_ids::bigint[])      as entry_id,
+             unnest(@identity_ids::bigint[])   as identity_id,
+             unnest(@positions::integer[])     as position) g
+         join entries e on e.id = g.entry_id;

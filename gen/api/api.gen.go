@@ -377,6 +377,81 @@ func (e MemberStatus) Valid() bool {
 	}
 }
 
+// Defines values for MonitoredIntegrationType.
+const (
+	MonitoredIntegrationTypeProxmox MonitoredIntegrationType = "proxmox"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredIntegrationType enum.
+func (e MonitoredIntegrationType) Valid() bool {
+	switch e {
+	case MonitoredIntegrationTypeProxmox:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoredTargetStatus.
+const (
+	MonitoredTargetStatusOffline MonitoredTargetStatus = "offline"
+	MonitoredTargetStatusOnline  MonitoredTargetStatus = "online"
+	MonitoredTargetStatusUnknown MonitoredTargetStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredTargetStatus enum.
+func (e MonitoredTargetStatus) Valid() bool {
+	switch e {
+	case MonitoredTargetStatusOffline:
+		return true
+	case MonitoredTargetStatusOnline:
+		return true
+	case MonitoredTargetStatusUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoredTargetType.
+const (
+	MonitoredTargetTypeProxmox MonitoredTargetType = "proxmox"
+	MonitoredTargetTypeServer  MonitoredTargetType = "server"
+)
+
+// Valid indicates whether the value is a known member of the MonitoredTargetType enum.
+func (e MonitoredTargetType) Valid() bool {
+	switch e {
+	case MonitoredTargetTypeProxmox:
+		return true
+	case MonitoredTargetTypeServer:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for MonitoringSampleStatus.
+const (
+	MonitoringSampleStatusError   MonitoringSampleStatus = "error"
+	MonitoringSampleStatusOffline MonitoringSampleStatus = "offline"
+	MonitoringSampleStatusOnline  MonitoringSampleStatus = "online"
+)
+
+// Valid indicates whether the value is a known member of the MonitoringSampleStatus enum.
+func (e MonitoringSampleStatus) Valid() bool {
+	switch e {
+	case MonitoringSampleStatusError:
+		return true
+	case MonitoringSampleStatusOffline:
+		return true
+	case MonitoringSampleStatusOnline:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NewEntryRenderer.
 const (
 	NewEntryRendererGuac     NewEntryRenderer = "guac"
@@ -764,6 +839,30 @@ func (e ThemePreferencesMode) Valid() bool {
 	}
 }
 
+// Defines values for TimeRange.
+const (
+	TimeRangeN1H  TimeRange = "1h"
+	TimeRangeN24H TimeRange = "24h"
+	TimeRangeN6H  TimeRange = "6h"
+	TimeRangeN7D  TimeRange = "7d"
+)
+
+// Valid indicates whether the value is a known member of the TimeRange enum.
+func (e TimeRange) Valid() bool {
+	switch e {
+	case TimeRangeN1H:
+		return true
+	case TimeRangeN24H:
+		return true
+	case TimeRangeN6H:
+		return true
+	case TimeRangeN7D:
+		return true
+	default:
+		return false
+	}
+}
+
 // AccountView Example: {"avatarHash":null,"firstName":"Ada","id":1,"lastName":"Lovelace","username":"ada"}
 type AccountView struct {
 	AvatarHash *string `json:"avatarHash"`
@@ -1047,6 +1146,65 @@ type AvatarStored struct {
 // Base64URL Bytes in base64url (RFC 4648, section 5) without padding.
 type Base64URL = string
 
+// ClusterInfo The nodes and guests of a Proxmox cluster.
+//
+// Example: {"diskUsage":10,"diskUsed":10737418240,"lxcCount":2,"nodes":[],"onlineNodes":1,"runningLXC":1,"runningVMs":2,"totalCpu":8,"totalDisk":107374182400,"totalMemory":34359738368,"totalNodes":1,"vmCount":3}
+type ClusterInfo struct {
+	// DiskUsage Percent.
+	DiskUsage float32 `json:"diskUsage"`
+
+	// DiskUsed Bytes.
+	DiskUsed    int64         `json:"diskUsed"`
+	LxcCount    int           `json:"lxcCount"`
+	Nodes       []ClusterNode `json:"nodes"`
+	OnlineNodes int           `json:"onlineNodes"`
+	RunningLXC  int           `json:"runningLXC"`
+	RunningVMs  int           `json:"runningVMs"`
+
+	// TotalCPU Cores of the nodes that are online.
+	TotalCPU float32 `json:"totalCpu"`
+
+	// TotalDisk Bytes.
+	TotalDisk int64 `json:"totalDisk"`
+
+	// TotalMemory Bytes.
+	TotalMemory int64 `json:"totalMemory"`
+	TotalNodes  int   `json:"totalNodes"`
+	VMCount     int   `json:"vmCount"`
+}
+
+// ClusterNode Example: {"cpu":8,"cpuUsage":5,"disk":107374182400,"diskUsage":10,"diskUsed":10737418240,"memory":34359738368,"memoryUsage":25,"memoryUsed":8589934592,"name":"pve1","status":"online","uptime":86400}
+type ClusterNode struct {
+	// CPU Cores.
+	CPU float32 `json:"cpu"`
+
+	// CPUUsage Percent.
+	CPUUsage float32 `json:"cpuUsage"`
+
+	// Disk Bytes.
+	Disk int64 `json:"disk"`
+
+	// DiskUsage Percent.
+	DiskUsage float32 `json:"diskUsage"`
+
+	// DiskUsed Bytes.
+	DiskUsed int64 `json:"diskUsed"`
+
+	// Memory Bytes.
+	Memory int64 `json:"memory"`
+
+	// MemoryUsage Percent.
+	MemoryUsage float32 `json:"memoryUsage"`
+
+	// MemoryUsed Bytes.
+	MemoryUsed int64  `json:"memoryUsed"`
+	Name       string `json:"name"`
+	Status     string `json:"status"`
+
+	// Uptime Seconds.
+	Uptime int64 `json:"uptime"`
+}
+
 // CodeRequired Example: {"code":202,"message":"TOTP is required for this account","totpRequired":true}
 type CodeRequired struct {
 	// Code The HTTP status of this answer.
@@ -1153,6 +1311,42 @@ type DevicePollStatus string
 type DevicePollRequest struct {
 	// Token The secret that came with the code.
 	Token string `json:"token"`
+}
+
+// Disk Example: {"model":"QEMU HARDDISK","name":"sda","partitions":[],"rotational":true,"serial":null,"size":53687091200}
+type Disk struct {
+	Model *string `json:"model"`
+
+	// Name As the kernel has it, without `/dev/`.
+	Name       string          `json:"name"`
+	Partitions []DiskPartition `json:"partitions"`
+
+	// Rotational Null where it is not known.
+	Rotational *bool   `json:"rotational"`
+	Serial     *string `json:"serial"`
+
+	// Size Bytes.
+	Size int64 `json:"size"`
+}
+
+// DiskPartition Example: {"available":42345000960,"mountPoint":"/","name":"sda1","size":53686042624,"type":"ext4","usagePercent":17,"used":8589934592}
+type DiskPartition struct {
+	// Available Bytes; 0 where it is not known.
+	Available int64 `json:"available"`
+
+	// MountPoint Null when not mounted; `[SWAP]` for swap.
+	MountPoint *string `json:"mountPoint"`
+	Name       string  `json:"name"`
+
+	// Size Bytes.
+	Size int64 `json:"size"`
+
+	// Type The file system's type.
+	Type         *string `json:"type"`
+	UsagePercent float32 `json:"usagePercent"`
+
+	// Used Bytes; 0 where it is not known.
+	Used int64 `json:"used"`
 }
 
 // Done Example: {"success":true}
@@ -1472,6 +1666,49 @@ type GroupSummary struct {
 	SortOrder   int32                         `json:"sortOrder"`
 }
 
+// HostKey Example: {"addedBy":null,"fingerprint":"SHA256:spBF0vZFPJusLpDQiINq6744Lr0lred8q108qx+dfdM","firstSeen":"2026-01-31T12:00:00.000Z","host":"192.0.2.1","id":12,"lastSeen":"2026-02-28T12:00:00.000Z","offered":{"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"},"pinned":false,"port":22,"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH","type":"ssh-ed25519","via":"bastion.example.com:22"}
+type HostKey struct {
+	// AddedBy That person's account; null when it is gone.
+	AddedBy *int64 `json:"addedBy"`
+
+	// Fingerprint That of SHA-256, as OpenSSH shows it.
+	Fingerprint string `json:"fingerprint"`
+
+	// FirstSeen Null while no connection has met the host.
+	FirstSeen *string `json:"firstSeen"`
+
+	// Host Name in lower case or address in canonical form, as the entry has it.
+	Host string `json:"host"`
+	ID   int64  `json:"id"`
+
+	// LastSeen When a connection has met the host, at most an hour older than the last time.
+	LastSeen *string `json:"lastSeen"`
+
+	// Offered The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+	//
+	// Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"}
+	Offered *OfferedHostKey `json:"offered"`
+
+	// Pinned Whether a person has entered or accepted it.
+	Pinned bool  `json:"pinned"`
+	Port   int32 `json:"port"`
+
+	// PublicKey Type and key, as in OpenSSH's files.
+	PublicKey string `json:"publicKey"`
+
+	// Type The type of the key, as SSH names it.
+	Type string `json:"type"`
+
+	// Via The jump hosts before it as `host:port`, joined by commas; empty without any.
+	Via string `json:"via"`
+}
+
+// HostKeyAcceptance Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0"}
+type HostKeyAcceptance struct {
+	// Fingerprint That of the offered key.
+	Fingerprint string `json:"fingerprint"`
+}
+
 // Identity Example: {"accountId":null,"id":3,"name":"Deploy key","organizationId":2,"scope":"organization","type":"ssh","username":"deploy"}
 type Identity struct {
 	// AccountID The owner of a personal identity; null for an organization's.
@@ -1555,6 +1792,17 @@ type ImportResultStatus string
 // Example: {"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}
 type ImportedServer = json.RawMessage
 
+// IntegrationMonitoring Example: {"data":[],"latest":{},"server":{"id":"pve-1","integrationId":1,"ip":"192.0.2.20","monitoringEnabled":true,"name":"Proxmox","port":8006,"status":"online","type":"proxmox"},"timeRange":"1h"}
+type IntegrationMonitoring struct {
+	// Data The newest first.
+	Data []MonitoringPoint `json:"data"`
+
+	// Latest The newest sample, or nothing when nothing was ever collected.
+	Latest    LatestSample         `json:"latest"`
+	Server    MonitoredIntegration `json:"server"`
+	TimeRange TimeRange            `json:"timeRange"`
+}
+
 // Invitation Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":2,"invitedBy":{"avatarHash":null,"firstName":"Charles","id":5,"lastName":"Babbage","name":"Charles Babbage","username":"charles"},"organization":{"description":null,"id":2,"name":"Analytical Engines"}}
 type Invitation struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -1601,7 +1849,10 @@ type InvitingOrganization struct {
 	Name        string  `json:"name"`
 }
 
-// Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
+// LatestSample The newest sample, or nothing when nothing was ever collected.
+type LatestSample = any
+
+// Limits Example: {"configBytes":67108864,"deviceCodes":20,"entries":20000,"folders":5000,"hostKeys":100000,"identities":10000,"organizations":100,"scripts":5000,"sessions":200,"snippets":5000,"stateSockets":100}
 type Limits struct {
 	// ConfigBytes Of the configurations of all entries together.
 	ConfigBytes int64 `json:"configBytes"`
@@ -1610,6 +1861,7 @@ type Limits struct {
 	DeviceCodes int64 `json:"deviceCodes"`
 	Entries     int64 `json:"entries"`
 	Folders     int64 `json:"folders"`
+	HostKeys    int64 `json:"hostKeys"`
 	Identities  int64 `json:"identities"`
 
 	// Organizations That an account owns.
@@ -1721,6 +1973,179 @@ type Message struct {
 	Message string `json:"message"`
 }
 
+// MonitoredIntegration defines model for MonitoredIntegration.
+type MonitoredIntegration struct {
+	ID                string                   `json:"id"`
+	IntegrationID     int64                    `json:"integrationId"`
+	IP                *string                  `json:"ip"`
+	MonitoringEnabled bool                     `json:"monitoringEnabled"`
+	Name              string                   `json:"name"`
+	Port              *int32                   `json:"port"`
+	Status            *string                  `json:"status"`
+	Type              MonitoredIntegrationType `json:"type"`
+}
+
+// MonitoredIntegrationType defines model for MonitoredIntegration.Type.
+type MonitoredIntegrationType string
+
+// MonitoredServer defines model for MonitoredServer.
+type MonitoredServer struct {
+	ID                int64   `json:"id"`
+	IP                *string `json:"ip"`
+	MonitoringEnabled bool    `json:"monitoringEnabled"`
+	Name              string  `json:"name"`
+	Port              *int32  `json:"port"`
+
+	// Status What the status checker has found.
+	Status *string `json:"status"`
+}
+
+// MonitoredTarget Example: {"icon":"server","id":7,"ip":"192.0.2.10","lastChecked":"2026-01-31T12:00:00.000Z","monitoring":{"cpuUsage":12,"disk":[],"entryId":7,"errorMessage":null,"id":7,"integrationId":null,"lastSeen":"2026-01-31T11:59:30.000Z","loadAverage":[0.1,0.2,0.15],"memoryTotal":8326750208,"memoryUsage":41,"network":[],"osInfo":{"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"},"processList":[],"processes":213,"status":"online","timestamp":"2026-01-31T11:59:30.000Z","updatedAt":"2026-01-31T11:59:30.000Z","uptime":86400},"monitoringEnabled":true,"name":"web1","port":22,"serverId":7,"status":"online","type":"server"}
+type MonitoredTarget struct {
+	Icon *string `json:"icon"`
+
+	// ID The entry's id, or `pve-` and the integration's.
+	ID int64 `json:"id"`
+
+	// IntegrationID Only of integrations.
+	IntegrationID *int64  `json:"integrationId,omitempty"`
+	IP            *string `json:"ip"`
+
+	// LastChecked When the status was last checked; when the newest sample was taken, where it was not.
+	LastChecked *string `json:"lastChecked"`
+
+	// Monitoring The newest sample, and of disks, network, processes, memory and operating system what was last collected. Before
+	// anything was collected, lists and `osInfo` are empty and `errorMessage` says so.
+	Monitoring MonitoringSample `json:"monitoring"`
+
+	// MonitoringEnabled Always true here.
+	MonitoringEnabled bool   `json:"monitoringEnabled"`
+	Name              string `json:"name"`
+	Port              *int32 `json:"port"`
+
+	// ServerID The entry; null for integrations.
+	ServerID *int64 `json:"serverId"`
+
+	// Status What the status checker has found or, while that is off, what the newest sample says.
+	Status MonitoredTargetStatus `json:"status"`
+	Type   MonitoredTargetType   `json:"type"`
+}
+
+// MonitoredTargetStatus What the status checker has found or, while that is off, what the newest sample says.
+type MonitoredTargetStatus string
+
+// MonitoredTargetType defines model for MonitoredTarget.Type.
+type MonitoredTargetType string
+
+// MonitoringPoint One sample of a chart.
+type MonitoringPoint struct {
+	// CPUUsage Percent.
+	CPUUsage      *int32  `json:"cpuUsage"`
+	EntryID       *int64  `json:"entryId"`
+	ErrorMessage  *string `json:"errorMessage"`
+	ID            int64   `json:"id"`
+	IntegrationID *int64  `json:"integrationId"`
+
+	// LoadAverage Over 1, 5 and 15 minutes.
+	LoadAverage []float64 `json:"loadAverage"`
+
+	// MemoryUsage Percent.
+	MemoryUsage *int32 `json:"memoryUsage"`
+	Processes   *int32 `json:"processes"`
+
+	// Timestamp ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	Timestamp Timestamp `json:"timestamp"`
+
+	// Uptime Seconds since the boot.
+	Uptime *int64 `json:"uptime"`
+}
+
+// MonitoringSample The newest sample, and of disks, network, processes, memory and operating system what was last collected. Before
+// anything was collected, lists and `osInfo` are empty and `errorMessage` says so.
+type MonitoringSample struct {
+	// CPUUsage Percent.
+	CPUUsage *int32          `json:"cpuUsage"`
+	Disk     json.RawMessage `json:"disk"`
+	EntryID  *int64          `json:"entryId"`
+
+	// ErrorMessage Why the status is not `online`.
+	ErrorMessage *string `json:"errorMessage"`
+
+	// ID Not to be relied on.
+	ID            *int64 `json:"id"`
+	IntegrationID *int64 `json:"integrationId"`
+
+	// LastSeen When values were last collected.
+	LastSeen *string `json:"lastSeen"`
+
+	// LoadAverage Over 1, 5 and 15 minutes.
+	LoadAverage []float64 `json:"loadAverage"`
+
+	// MemoryTotal Bytes.
+	MemoryTotal *int64 `json:"memoryTotal"`
+
+	// MemoryUsage Percent.
+	MemoryUsage *int32          `json:"memoryUsage"`
+	Network     json.RawMessage `json:"network"`
+	OsInfo      json.RawMessage `json:"osInfo"`
+
+	// ProcessList The 50 with the highest CPU use, the highest first.
+	ProcessList json.RawMessage `json:"processList"`
+	Processes   *int32          `json:"processes"`
+
+	// Status Whether values were collected, the host did not answer, or nothing could be tried.
+	Status *MonitoringSampleStatus `json:"status"`
+
+	// Timestamp When the newest sample was taken; null when none is retained.
+	Timestamp *string `json:"timestamp"`
+
+	// UpdatedAt When anything was last collected, or tried.
+	UpdatedAt *string `json:"updatedAt"`
+
+	// Uptime Seconds since the boot.
+	Uptime *int64 `json:"uptime"`
+}
+
+// MonitoringSampleStatus Whether values were collected, the host did not answer, or nothing could be tried.
+type MonitoringSampleStatus string
+
+// MonitoringSettings Example: {"batchSize":10,"connectionTimeout":30,"dataRetentionHours":24,"monitoringEnabled":true,"monitoringInterval":60,"statusCheckerEnabled":true,"statusInterval":30}
+type MonitoringSettings struct {
+	// BatchSize Targets that are looked after at the same time.
+	BatchSize int32 `json:"batchSize"`
+
+	// ConnectionTimeout Seconds that one target may take.
+	ConnectionTimeout int32 `json:"connectionTimeout"`
+
+	// DataRetentionHours How long samples are kept.
+	DataRetentionHours int32 `json:"dataRetentionHours"`
+
+	// MonitoringEnabled Whether metrics are collected.
+	MonitoringEnabled bool `json:"monitoringEnabled"`
+
+	// MonitoringInterval Seconds from one collection to the next, start to start.
+	MonitoringInterval int32 `json:"monitoringInterval"`
+
+	// StatusCheckerEnabled Whether entries are checked for being reachable.
+	StatusCheckerEnabled bool `json:"statusCheckerEnabled"`
+
+	// StatusInterval Seconds from one check to the next, start to start.
+	StatusInterval int32 `json:"statusInterval"`
+}
+
+// MonitoringSettingsPatch Example: {"dataRetentionHours":12,"statusInterval":60}
+type MonitoringSettingsPatch struct {
+	BatchSize            *int32 `json:"batchSize,omitempty"`
+	ConnectionTimeout    *int32 `json:"connectionTimeout,omitempty"`
+	DataRetentionHours   *int32 `json:"dataRetentionHours,omitempty"`
+	MonitoringEnabled    *bool  `json:"monitoringEnabled,omitempty"`
+	MonitoringInterval   *int32 `json:"monitoringInterval,omitempty"`
+	StatusCheckerEnabled *bool  `json:"statusCheckerEnabled,omitempty"`
+	StatusInterval       *int32 `json:"statusInterval,omitempty"`
+}
+
 // NamePatch Example: {"firstName":"Augusta"}
 type NamePatch struct {
 	// FirstName Has something to see in it, and nothing that controls how text is shown.
@@ -1728,6 +2153,28 @@ type NamePatch struct {
 
 	// LastName Has something to see in it, and nothing that controls how text is shown.
 	LastName *PersonName `json:"lastName,omitempty"`
+}
+
+// NetworkInterface Example: {"ipv4":["192.0.2.10/24"],"ipv6":["2001:db8::10/64"],"mac":"00:11:22:33:44:55","mtu":1500,"name":"eth0","rxBytes":1048576,"speed":1000,"state":"up","txBytes":524288}
+type NetworkInterface struct {
+	// Ipv4 Addresses with the length of their prefix.
+	Ipv4 []string `json:"ipv4"`
+	Ipv6 []string `json:"ipv6"`
+	Mac  *string  `json:"mac"`
+	Mtu  *int64   `json:"mtu"`
+	Name string   `json:"name"`
+
+	// RxBytes Since the boot.
+	RxBytes int64 `json:"rxBytes"`
+
+	// Speed Mbit/s.
+	Speed *int64 `json:"speed"`
+
+	// State As the kernel says: `up`, `down`, `unknown`, …
+	State *string `json:"state"`
+
+	// TxBytes Since the boot.
+	TxBytes int64 `json:"txBytes"`
 }
 
 // NewAccount Example: {"firstName":"Ada","lastName":"Lovelace","password":"correct horse battery staple","username":"ada"}
@@ -1812,6 +2259,16 @@ type NewGroup struct {
 
 	// Name Surrounding white space is taken off.
 	Name string `json:"name"`
+}
+
+// NewHostKey Example: {"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH"}
+type NewHostKey struct {
+	// Hop The jump host that the key is for, by its place in `jumpHosts`, from 0; the entry itself without it.
+	Hop *int32 `json:"hop,omitempty"`
+
+	// PublicKey One line as in an authorized_keys or a known_hosts file, of which only the type and the key count.
+	// Certificates are none.
+	PublicKey string `json:"publicKey"`
 }
 
 // NewIdentity Example: {"name":"Deploy key","sshKey":"-----BEGIN OPENSSH PRIVATE KEY-----\n...","type":"ssh","username":"deploy"}
@@ -1936,6 +2393,32 @@ type NewTag struct {
 
 	// Name Unique among the caller's tags.
 	Name string `json:"name"`
+}
+
+// NothingCollected Example: {}
+type NothingCollected = map[string]interface{}
+
+// OSInfo Example: {"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"}
+type OSInfo struct {
+	Architecture *string `json:"architecture,omitempty"`
+	Hostname     *string `json:"hostname,omitempty"`
+	Kernel       *string `json:"kernel,omitempty"`
+	Name         *string `json:"name,omitempty"`
+	Version      *string `json:"version,omitempty"`
+}
+
+// OfferedHostKey The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+//
+// Example: {"fingerprint":"SHA256:EY9gqGRweeDPjHrj/QevtNBB9LKoMRttIYbxsuKYFA0","publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+","seenAt":"2026-02-28T13:00:00.000Z","type":"ssh-ed25519"}
+type OfferedHostKey struct {
+	Fingerprint string `json:"fingerprint"`
+	PublicKey   string `json:"publicKey"`
+
+	// SeenAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	SeenAt Timestamp `json:"seenAt"`
+	Type   string    `json:"type"`
 }
 
 // OidcLogin Example: {"url":"https://id.example.com/authorize?client_id=nexterm\u0026response_type=code\u0026state=pTn3wYc6"}
@@ -2325,6 +2808,36 @@ type PreferencesUpdated struct {
 	Preferences json.RawMessage `json:"preferences"`
 }
 
+// Process Example: {"command":"/sbin/init","cpu":0.1,"mem":0.3,"pid":1,"rss":12288,"start":"11:02","stat":"Ss","time":"0:04","tty":"?","user":"root","vsz":167744}
+type Process struct {
+	// Command The command line, of at most 1,024 characters.
+	Command string `json:"command"`
+
+	// CPU Percent of one core over the process's life.
+	CPU float32 `json:"cpu"`
+
+	// Mem Percent of the physical memory.
+	Mem float32 `json:"mem"`
+	Pid int64   `json:"pid"`
+
+	// Rss KiB.
+	Rss   int64  `json:"rss"`
+	Start string `json:"start"`
+
+	// Stat The state letters of `ps`.
+	Stat string `json:"stat"`
+
+	// Time CPU time.
+	Time string `json:"time"`
+
+	// Tty `?` for none.
+	Tty  string `json:"tty"`
+	User string `json:"user"`
+
+	// Vsz KiB.
+	Vsz int64 `json:"vsz"`
+}
+
 // PveNode Example: {"icon":"server","id":9,"integrationId":1,"name":"db","position":1,"renderer":"terminal","status":"running","tags":[],"type":"pve-lxc"}
 type PveNode struct {
 	Icon          string          `json:"icon"`
@@ -2480,6 +2993,17 @@ type ScriptReposition struct {
 
 // ScriptRepositionPlacement On which side of the target; absent to let the direction of the move decide.
 type ScriptRepositionPlacement string
+
+// ServerMonitoring Example: {"data":[{"cpuUsage":12,"entryId":7,"errorMessage":null,"id":4711,"integrationId":null,"loadAverage":[0.1,0.2,0.15],"memoryUsage":41,"processes":213,"timestamp":"2026-01-31T11:59:30.000Z","uptime":86400}],"latest":{"cpuUsage":12,"disk":[],"entryId":7,"errorMessage":null,"id":7,"integrationId":null,"lastSeen":"2026-01-31T11:59:30.000Z","loadAverage":[0.1,0.2,0.15],"memoryTotal":8326750208,"memoryUsage":41,"network":[],"osInfo":{"architecture":"x86_64","hostname":"web1","kernel":"6.1.0-18-amd64","name":"Debian GNU/Linux","version":"12 (bookworm)"},"processList":[],"processes":213,"status":"online","timestamp":"2026-01-31T11:59:30.000Z","updatedAt":"2026-01-31T11:59:30.000Z","uptime":86400},"server":{"id":7,"ip":"192.0.2.10","monitoringEnabled":true,"name":"web1","port":22,"status":"online"},"timeRange":"1h"}
+type ServerMonitoring struct {
+	// Data The newest first.
+	Data []MonitoringPoint `json:"data"`
+
+	// Latest The newest sample, or nothing when nothing was ever collected.
+	Latest    LatestSample    `json:"latest"`
+	Server    MonitoredServer `json:"server"`
+	TimeRange TimeRange       `json:"timeRange"`
+}
 
 // ServerNode Example: {"icon":"server","id":7,"identities":[3],"ip":"web1.example.com","name":"web1","notes":"","position":0,"protocol":"ssh","renderer":"terminal","showNoteInList":false,"status":"online","tags":[],"type":"server"}
 type ServerNode struct {
@@ -2710,6 +3234,9 @@ type ThemePreferences struct {
 // ThemePreferencesMode defines model for ThemePreferences.Mode.
 type ThemePreferencesMode string
 
+// TimeRange defines model for TimeRange.
+type TimeRange string
+
 // Timestamp ISO 8601 in UTC with milliseconds.
 //
 // Example: 2026-01-31T12:00:00.000Z
@@ -2821,6 +3348,9 @@ type GroupAccountID = int64
 // GroupID defines model for GroupId.
 type GroupID = int64
 
+// HostKeyID defines model for HostKeyId.
+type HostKeyID = int64
+
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
 
@@ -2919,6 +3449,18 @@ type FinishOidcLoginParams struct {
 type ListRecentEntriesParams struct {
 	// Limit How many at most, 1 to 100. Anything below 1, or no number at all, counts as 5; anything above 100 as 100.
 	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetIntegrationMonitoringParams defines parameters for GetIntegrationMonitoring.
+type GetIntegrationMonitoringParams struct {
+	// TimeRange How far back the history goes. `7d` is all that is retained.
+	TimeRange *TimeRange `form:"timeRange,omitempty" json:"timeRange,omitempty"`
+}
+
+// GetServerMonitoringParams defines parameters for GetServerMonitoring.
+type GetServerMonitoringParams struct {
+	// TimeRange How far back the history goes. `7d` is all that is retained.
+	TimeRange *TimeRange `form:"timeRange,omitempty" json:"timeRange,omitempty"`
 }
 
 // ListScriptsParams defines parameters for ListScripts.
@@ -3065,6 +3607,12 @@ type ImportSSHConfigJSONRequestBody = SSHConfigImport
 // UpdateEntryJSONRequestBody defines body for UpdateEntry for application/json ContentType.
 type UpdateEntryJSONRequestBody = EntryPatch
 
+// PinHostKeyJSONRequestBody defines body for PinHostKey for application/json ContentType.
+type PinHostKeyJSONRequestBody = NewHostKey
+
+// AcceptHostKeyJSONRequestBody defines body for AcceptHostKey for application/json ContentType.
+type AcceptHostKeyJSONRequestBody = HostKeyAcceptance
+
 // RepositionEntryJSONRequestBody defines body for RepositionEntry for application/json ContentType.
 type RepositionEntryJSONRequestBody = EntryPosition
 
@@ -3082,6 +3630,9 @@ type UpdateIdentityJSONRequestBody = IdentityPatch
 
 // MoveIdentityJSONRequestBody defines body for MoveIdentity for application/json ContentType.
 type MoveIdentityJSONRequestBody = IdentityMove
+
+// UpdateMonitoringSettingsJSONRequestBody defines body for UpdateMonitoringSettings for application/json ContentType.
+type UpdateMonitoringSettingsJSONRequestBody = MonitoringSettingsPatch
 
 // CreateOrganizationJSONRequestBody defines body for CreateOrganization for application/json ContentType.
 type CreateOrganizationJSONRequestBody = NewOrganization
@@ -3381,6 +3932,18 @@ type ServerInterface interface {
 	// DuplicateEntry Duplicate an entry
 	// (POST /api/entry/{entryId}/duplicate)
 	DuplicateEntry(ctx echo.Context, entryID EntryID) error
+	// ListHostKeys List the host keys of an entry
+	// (GET /api/entry/{entryId}/host-keys)
+	ListHostKeys(ctx echo.Context, entryID EntryID) error
+	// PinHostKey Pin a host key
+	// (PUT /api/entry/{entryId}/host-keys)
+	PinHostKey(ctx echo.Context, entryID EntryID) error
+	// DeleteHostKey Forget a host key
+	// (DELETE /api/entry/{entryId}/host-keys/{hostKeyId})
+	DeleteHostKey(ctx echo.Context, entryID EntryID, hostKeyID HostKeyID) error
+	// AcceptHostKey Accept a changed host key
+	// (POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept)
+	AcceptHostKey(ctx echo.Context, entryID EntryID, hostKeyID HostKeyID) error
 	// RepositionEntry Put an entry into order
 	// (PATCH /api/entry/{entryId}/reposition)
 	RepositionEntry(ctx echo.Context, entryID EntryID) error
@@ -3417,6 +3980,24 @@ type ServerInterface interface {
 	// MoveIdentity Hand a personal identity over to an organization
 	// (POST /api/identity/{identityId}/move)
 	MoveIdentity(ctx echo.Context, identityID IdentityID) error
+	// ListMonitoredTargets List what is monitored
+	// (GET /api/monitoring)
+	ListMonitoredTargets(ctx echo.Context) error
+	// GetIntegrationMonitoring Monitoring of an integration
+	// (GET /api/monitoring/integration/{integrationId})
+	GetIntegrationMonitoring(ctx echo.Context, integrationID int64, params GetIntegrationMonitoringParams) error
+	// GetMonitoringMetrics Metrics of what is monitored, for Prometheus
+	// (GET /api/monitoring/metrics)
+	GetMonitoringMetrics(ctx echo.Context) error
+	// GetMonitoringSettings Read the monitoring settings
+	// (GET /api/monitoring/settings/global)
+	GetMonitoringSettings(ctx echo.Context) error
+	// UpdateMonitoringSettings Change the monitoring settings
+	// (PATCH /api/monitoring/settings/global)
+	UpdateMonitoringSettings(ctx echo.Context) error
+	// GetServerMonitoring Monitoring of a server
+	// (GET /api/monitoring/{serverId})
+	GetServerMonitoring(ctx echo.Context, serverID int64, params GetServerMonitoringParams) error
 	// ListOrganizations List the caller's organizations
 	// (GET /api/organization)
 	ListOrganizations(ctx echo.Context) error
@@ -4305,6 +4886,86 @@ func (w *ServerInterfaceWrapper) DuplicateEntry(ctx echo.Context) error {
 	return err
 }
 
+// ListHostKeys converts echo context to params.
+func (w *ServerInterfaceWrapper) ListHostKeys(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListHostKeys(ctx, entryID)
+	return err
+}
+
+// PinHostKey converts echo context to params.
+func (w *ServerInterfaceWrapper) PinHostKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PinHostKey(ctx, entryID)
+	return err
+}
+
+// DeleteHostKey converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteHostKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// ------------- Path parameter "hostKeyId" -------------
+	var hostKeyID HostKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hostKeyId", ctx.Param("hostKeyId"), &hostKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hostKeyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteHostKey(ctx, entryID, hostKeyID)
+	return err
+}
+
+// AcceptHostKey converts echo context to params.
+func (w *ServerInterfaceWrapper) AcceptHostKey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// ------------- Path parameter "hostKeyId" -------------
+	var hostKeyID HostKeyID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "hostKeyId", ctx.Param("hostKeyId"), &hostKeyID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hostKeyId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcceptHostKey(ctx, entryID, hostKeyID)
+	return err
+}
+
 // RepositionEntry converts echo context to params.
 func (w *ServerInterfaceWrapper) RepositionEntry(ctx echo.Context) error {
 	var err error
@@ -4459,6 +5120,92 @@ func (w *ServerInterfaceWrapper) MoveIdentity(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.MoveIdentity(ctx, identityID)
+	return err
+}
+
+// ListMonitoredTargets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMonitoredTargets(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMonitoredTargets(ctx)
+	return err
+}
+
+// GetIntegrationMonitoring converts echo context to params.
+func (w *ServerInterfaceWrapper) GetIntegrationMonitoring(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "integrationId" -------------
+	var integrationID int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "integrationId", ctx.Param("integrationId"), &integrationID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter integrationId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetIntegrationMonitoringParams
+	// ------------- Optional query parameter "timeRange" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "timeRange", ctx.QueryParams(), &params.TimeRange, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter timeRange: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetIntegrationMonitoring(ctx, integrationID, params)
+	return err
+}
+
+// GetMonitoringMetrics converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMonitoringMetrics(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMonitoringMetrics(ctx)
+	return err
+}
+
+// GetMonitoringSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) GetMonitoringSettings(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetMonitoringSettings(ctx)
+	return err
+}
+
+// UpdateMonitoringSettings converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateMonitoringSettings(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateMonitoringSettings(ctx)
+	return err
+}
+
+// GetServerMonitoring converts echo context to params.
+func (w *ServerInterfaceWrapper) GetServerMonitoring(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "serverId" -------------
+	var serverID int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "serverId", ctx.Param("serverId"), &serverID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter serverId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetServerMonitoringParams
+	// ------------- Optional query parameter "timeRange" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "timeRange", ctx.QueryParams(), &params.TimeRange, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter timeRange: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetServerMonitoring(ctx, serverID, params)
 	return err
 }
 
@@ -5631,6 +6378,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/entry/:entryId", wrapper.GetEntry, options.OperationMiddlewares["getEntry"]...)
 	router.PATCH(options.BaseURL+"/api/entry/:entryId", wrapper.UpdateEntry, options.OperationMiddlewares["updateEntry"]...)
 	router.POST(options.BaseURL+"/api/entry/:entryId/duplicate", wrapper.DuplicateEntry, options.OperationMiddlewares["duplicateEntry"]...)
+	router.GET(options.BaseURL+"/api/entry/:entryId/host-keys", wrapper.ListHostKeys, options.OperationMiddlewares["listHostKeys"]...)
+	router.PUT(options.BaseURL+"/api/entry/:entryId/host-keys", wrapper.PinHostKey, options.OperationMiddlewares["pinHostKey"]...)
+	router.DELETE(options.BaseURL+"/api/entry/:entryId/host-keys/:hostKeyId", wrapper.DeleteHostKey, options.OperationMiddlewares["deleteHostKey"]...)
+	router.POST(options.BaseURL+"/api/entry/:entryId/host-keys/:hostKeyId/accept", wrapper.AcceptHostKey, options.OperationMiddlewares["acceptHostKey"]...)
 	router.PATCH(options.BaseURL+"/api/entry/:entryId/reposition", wrapper.RepositionEntry, options.OperationMiddlewares["repositionEntry"]...)
 	router.POST(options.BaseURL+"/api/entry/:entryId/wake", wrapper.WakeEntry, options.OperationMiddlewares["wakeEntry"]...)
 	router.POST(options.BaseURL+"/api/entry/import/ssh-config", wrapper.ImportSSHConfig, options.OperationMiddlewares["importSSHConfig"]...)
@@ -5646,6 +6397,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/identity/:identityId", wrapper.UpdateIdentity, options.OperationMiddlewares["updateIdentity"]...)
 	router.POST(options.BaseURL+"/api/identity/:identityId/move", wrapper.MoveIdentity, options.OperationMiddlewares["moveIdentity"]...)
 	router.GET(options.BaseURL+"/api/identity/list", wrapper.ListIdentities, options.OperationMiddlewares["listIdentities"]...)
+	router.GET(options.BaseURL+"/api/monitoring", wrapper.ListMonitoredTargets, options.OperationMiddlewares["listMonitoredTargets"]...)
+	router.GET(options.BaseURL+"/api/monitoring/:serverId", wrapper.GetServerMonitoring, options.OperationMiddlewares["getServerMonitoring"]...)
+	router.GET(options.BaseURL+"/api/monitoring/integration/:integrationId", wrapper.GetIntegrationMonitoring, options.OperationMiddlewares["getIntegrationMonitoring"]...)
+	router.GET(options.BaseURL+"/api/monitoring/metrics", wrapper.GetMonitoringMetrics, options.OperationMiddlewares["getMonitoringMetrics"]...)
+	router.GET(options.BaseURL+"/api/monitoring/settings/global", wrapper.GetMonitoringSettings, options.OperationMiddlewares["getMonitoringSettings"]...)
+	router.PATCH(options.BaseURL+"/api/monitoring/settings/global", wrapper.UpdateMonitoringSettings, options.OperationMiddlewares["updateMonitoringSettings"]...)
 	router.GET(options.BaseURL+"/api/organization", wrapper.ListOrganizations, options.OperationMiddlewares["listOrganizations"]...)
 	router.PUT(options.BaseURL+"/api/organization", wrapper.CreateOrganization, options.OperationMiddlewares["createOrganization"]...)
 	router.DELETE(options.BaseURL+"/api/organization/:id", wrapper.DeleteOrganization, options.OperationMiddlewares["deleteOrganization"]...)
@@ -6887,6 +7644,98 @@ func (response DuplicateEntry200JSONResponse) VisitDuplicateEntryResponse(w http
 	return err
 }
 
+type ListHostKeysRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+}
+
+type ListHostKeysResponseObject interface {
+	VisitListHostKeysResponse(w http.ResponseWriter) error
+}
+
+type ListHostKeys200JSONResponse []HostKey
+
+func (response ListHostKeys200JSONResponse) VisitListHostKeysResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PinHostKeyRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+	Body    *PinHostKeyJSONRequestBody
+}
+
+type PinHostKeyResponseObject interface {
+	VisitPinHostKeyResponse(w http.ResponseWriter) error
+}
+
+type PinHostKey200JSONResponse HostKey
+
+func (response PinHostKey200JSONResponse) VisitPinHostKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteHostKeyRequestObject struct {
+	EntryID   EntryID   `json:"entryId"`
+	HostKeyID HostKeyID `json:"hostKeyId"`
+}
+
+type DeleteHostKeyResponseObject interface {
+	VisitDeleteHostKeyResponse(w http.ResponseWriter) error
+}
+
+type DeleteHostKey200JSONResponse Message
+
+func (response DeleteHostKey200JSONResponse) VisitDeleteHostKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptHostKeyRequestObject struct {
+	EntryID   EntryID   `json:"entryId"`
+	HostKeyID HostKeyID `json:"hostKeyId"`
+	Body      *AcceptHostKeyJSONRequestBody
+}
+
+type AcceptHostKeyResponseObject interface {
+	VisitAcceptHostKeyResponse(w http.ResponseWriter) error
+}
+
+type AcceptHostKey200JSONResponse HostKey
+
+func (response AcceptHostKey200JSONResponse) VisitAcceptHostKeyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RepositionEntryRequestObject struct {
 	EntryID EntryID `json:"entryId"`
 	Body    *RepositionEntryJSONRequestBody
@@ -7141,6 +7990,171 @@ type MoveIdentityResponseObject interface {
 type MoveIdentity200JSONResponse IdentityMoved
 
 func (response MoveIdentity200JSONResponse) VisitMoveIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMonitoredTargetsRequestObject struct {
+}
+
+type ListMonitoredTargetsResponseObject interface {
+	VisitListMonitoredTargetsResponse(w http.ResponseWriter) error
+}
+
+type ListMonitoredTargets200JSONResponse []MonitoredTarget
+
+func (response ListMonitoredTargets200JSONResponse) VisitListMonitoredTargetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetIntegrationMonitoringRequestObject struct {
+	IntegrationID int64 `json:"integrationId"`
+	Params        GetIntegrationMonitoringParams
+}
+
+type GetIntegrationMonitoringResponseObject interface {
+	VisitGetIntegrationMonitoringResponse(w http.ResponseWriter) error
+}
+
+type GetIntegrationMonitoring200JSONResponse IntegrationMonitoring
+
+func (response GetIntegrationMonitoring200JSONResponse) VisitGetIntegrationMonitoringResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMonitoringMetricsRequestObject struct {
+}
+
+type GetMonitoringMetricsResponseObject interface {
+	VisitGetMonitoringMetricsResponse(w http.ResponseWriter) error
+}
+
+type GetMonitoringMetrics200ResponseHeaders struct {
+	Vary string
+}
+
+type GetMonitoringMetrics200ApplicationOpenmetricsTextVersion100CharsetUTF8Response struct {
+	Body          io.Reader
+	Headers       GetMonitoringMetrics200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetMonitoringMetrics200ApplicationOpenmetricsTextVersion100CharsetUTF8Response) VisitGetMonitoringMetricsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetMonitoringMetrics200TextPlainVersion004CharsetUTF8Response struct {
+	Body          io.Reader
+	Headers       GetMonitoringMetrics200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetMonitoringMetrics200TextPlainVersion004CharsetUTF8Response) VisitGetMonitoringMetricsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Vary", fmt.Sprint(response.Headers.Vary))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetMonitoringSettingsRequestObject struct {
+}
+
+type GetMonitoringSettingsResponseObject interface {
+	VisitGetMonitoringSettingsResponse(w http.ResponseWriter) error
+}
+
+type GetMonitoringSettings200JSONResponse MonitoringSettings
+
+func (response GetMonitoringSettings200JSONResponse) VisitGetMonitoringSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateMonitoringSettingsRequestObject struct {
+	Body *UpdateMonitoringSettingsJSONRequestBody
+}
+
+type UpdateMonitoringSettingsResponseObject interface {
+	VisitUpdateMonitoringSettingsResponse(w http.ResponseWriter) error
+}
+
+type UpdateMonitoringSettings200JSONResponse MonitoringSettings
+
+func (response UpdateMonitoringSettings200JSONResponse) VisitUpdateMonitoringSettingsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetServerMonitoringRequestObject struct {
+	ServerID int64 `json:"serverId"`
+	Params   GetServerMonitoringParams
+}
+
+type GetServerMonitoringResponseObject interface {
+	VisitGetServerMonitoringResponse(w http.ResponseWriter) error
+}
+
+type GetServerMonitoring200JSONResponse ServerMonitoring
+
+func (response GetServerMonitoring200JSONResponse) VisitGetServerMonitoringResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -8841,6 +9855,18 @@ type StrictServerInterface interface {
 	// DuplicateEntry Duplicate an entry
 	// (POST /api/entry/{entryId}/duplicate)
 	DuplicateEntry(ctx context.Context, request DuplicateEntryRequestObject) (DuplicateEntryResponseObject, error)
+	// ListHostKeys List the host keys of an entry
+	// (GET /api/entry/{entryId}/host-keys)
+	ListHostKeys(ctx context.Context, request ListHostKeysRequestObject) (ListHostKeysResponseObject, error)
+	// PinHostKey Pin a host key
+	// (PUT /api/entry/{entryId}/host-keys)
+	PinHostKey(ctx context.Context, request PinHostKeyRequestObject) (PinHostKeyResponseObject, error)
+	// DeleteHostKey Forget a host key
+	// (DELETE /api/entry/{entryId}/host-keys/{hostKeyId})
+	DeleteHostKey(ctx context.Context, request DeleteHostKeyRequestObject) (DeleteHostKeyResponseObject, error)
+	// AcceptHostKey Accept a changed host key
+	// (POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept)
+	AcceptHostKey(ctx context.Context, request AcceptHostKeyRequestObject) (AcceptHostKeyResponseObject, error)
 	// RepositionEntry Put an entry into order
 	// (PATCH /api/entry/{entryId}/reposition)
 	RepositionEntry(ctx context.Context, request RepositionEntryRequestObject) (RepositionEntryResponseObject, error)
@@ -8877,6 +9903,24 @@ type StrictServerInterface interface {
 	// MoveIdentity Hand a personal identity over to an organization
 	// (POST /api/identity/{identityId}/move)
 	MoveIdentity(ctx context.Context, request MoveIdentityRequestObject) (MoveIdentityResponseObject, error)
+	// ListMonitoredTargets List what is monitored
+	// (GET /api/monitoring)
+	ListMonitoredTargets(ctx context.Context, request ListMonitoredTargetsRequestObject) (ListMonitoredTargetsResponseObject, error)
+	// GetIntegrationMonitoring Monitoring of an integration
+	// (GET /api/monitoring/integration/{integrationId})
+	GetIntegrationMonitoring(ctx context.Context, request GetIntegrationMonitoringRequestObject) (GetIntegrationMonitoringResponseObject, error)
+	// GetMonitoringMetrics Metrics of what is monitored, for Prometheus
+	// (GET /api/monitoring/metrics)
+	GetMonitoringMetrics(ctx context.Context, request GetMonitoringMetricsRequestObject) (GetMonitoringMetricsResponseObject, error)
+	// GetMonitoringSettings Read the monitoring settings
+	// (GET /api/monitoring/settings/global)
+	GetMonitoringSettings(ctx context.Context, request GetMonitoringSettingsRequestObject) (GetMonitoringSettingsResponseObject, error)
+	// UpdateMonitoringSettings Change the monitoring settings
+	// (PATCH /api/monitoring/settings/global)
+	UpdateMonitoringSettings(ctx context.Context, request UpdateMonitoringSettingsRequestObject) (UpdateMonitoringSettingsResponseObject, error)
+	// GetServerMonitoring Monitoring of a server
+	// (GET /api/monitoring/{serverId})
+	GetServerMonitoring(ctx context.Context, request GetServerMonitoringRequestObject) (GetServerMonitoringResponseObject, error)
 	// ListOrganizations List the caller's organizations
 	// (GET /api/organization)
 	ListOrganizations(ctx context.Context, request ListOrganizationsRequestObject) (ListOrganizationsResponseObject, error)
@@ -10887,6 +11931,154 @@ func (sh *strictHandler) DuplicateEntry(ctx echo.Context, entryID EntryID) error
 	return nil
 }
 
+// ListHostKeys operation middleware
+func (sh *strictHandler) ListHostKeys(ctx echo.Context, entryID EntryID) error {
+	var request ListHostKeysRequestObject
+
+	request.EntryID = entryID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListHostKeys(ctx.Request().Context(), request.(ListHostKeysRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListHostKeys")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListHostKeysResponseObject); ok {
+		return validResponse.VisitListHostKeysResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PinHostKey operation middleware
+func (sh *strictHandler) PinHostKey(ctx echo.Context, entryID EntryID) error {
+	var request PinHostKeyRequestObject
+
+	request.EntryID = entryID
+
+	var body PinHostKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PinHostKey(ctx.Request().Context(), request.(PinHostKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PinHostKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PinHostKeyResponseObject); ok {
+		return validResponse.VisitPinHostKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteHostKey operation middleware
+func (sh *strictHandler) DeleteHostKey(ctx echo.Context, entryID EntryID, hostKeyID HostKeyID) error {
+	var request DeleteHostKeyRequestObject
+
+	request.EntryID = entryID
+	request.HostKeyID = hostKeyID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteHostKey(ctx.Request().Context(), request.(DeleteHostKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteHostKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteHostKeyResponseObject); ok {
+		return validResponse.VisitDeleteHostKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AcceptHostKey operation middleware
+func (sh *strictHandler) AcceptHostKey(ctx echo.Context, entryID EntryID, hostKeyID HostKeyID) error {
+	var request AcceptHostKeyRequestObject
+
+	request.EntryID = entryID
+	request.HostKeyID = hostKeyID
+
+	var body AcceptHostKeyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptHostKey(ctx.Request().Context(), request.(AcceptHostKeyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptHostKey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcceptHostKeyResponseObject); ok {
+		return validResponse.VisitAcceptHostKeyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // RepositionEntry operation middleware
 func (sh *strictHandler) RepositionEntry(ctx echo.Context, entryID EntryID) error {
 	var request RepositionEntryRequestObject
@@ -11309,6 +12501,176 @@ func (sh *strictHandler) MoveIdentity(ctx echo.Context, identityID IdentityID) e
 		return err
 	} else if validResponse, ok := response.(MoveIdentityResponseObject); ok {
 		return validResponse.VisitMoveIdentityResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListMonitoredTargets operation middleware
+func (sh *strictHandler) ListMonitoredTargets(ctx echo.Context) error {
+	var request ListMonitoredTargetsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMonitoredTargets(ctx.Request().Context(), request.(ListMonitoredTargetsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMonitoredTargets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListMonitoredTargetsResponseObject); ok {
+		return validResponse.VisitListMonitoredTargetsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetIntegrationMonitoring operation middleware
+func (sh *strictHandler) GetIntegrationMonitoring(ctx echo.Context, integrationID int64, params GetIntegrationMonitoringParams) error {
+	var request GetIntegrationMonitoringRequestObject
+
+	request.IntegrationID = integrationID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetIntegrationMonitoring(ctx.Request().Context(), request.(GetIntegrationMonitoringRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetIntegrationMonitoring")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetIntegrationMonitoringResponseObject); ok {
+		return validResponse.VisitGetIntegrationMonitoringResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMonitoringMetrics operation middleware
+func (sh *strictHandler) GetMonitoringMetrics(ctx echo.Context) error {
+	var request GetMonitoringMetricsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMonitoringMetrics(ctx.Request().Context(), request.(GetMonitoringMetricsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMonitoringMetrics")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMonitoringMetricsResponseObject); ok {
+		return validResponse.VisitGetMonitoringMetricsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetMonitoringSettings operation middleware
+func (sh *strictHandler) GetMonitoringSettings(ctx echo.Context) error {
+	var request GetMonitoringSettingsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMonitoringSettings(ctx.Request().Context(), request.(GetMonitoringSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMonitoringSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetMonitoringSettingsResponseObject); ok {
+		return validResponse.VisitGetMonitoringSettingsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateMonitoringSettings operation middleware
+func (sh *strictHandler) UpdateMonitoringSettings(ctx echo.Context) error {
+	var request UpdateMonitoringSettingsRequestObject
+
+	var body UpdateMonitoringSettingsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateMonitoringSettings(ctx.Request().Context(), request.(UpdateMonitoringSettingsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateMonitoringSettings")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateMonitoringSettingsResponseObject); ok {
+		return validResponse.VisitUpdateMonitoringSettingsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetServerMonitoring operation middleware
+func (sh *strictHandler) GetServerMonitoring(ctx echo.Context, serverID int64, params GetServerMonitoringParams) error {
+	var request GetServerMonitoringRequestObject
+
+	request.ServerID = serverID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetServerMonitoring(ctx.Request().Context(), request.(GetServerMonitoringRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetServerMonitoring")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetServerMonitoringResponseObject); ok {
+		return validResponse.VisitGetServerMonitoringResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

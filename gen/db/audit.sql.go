@@ -90,7 +90,7 @@ func (q *Queries) DeleteOldAuditLogs(ctx context.Context, arg DeleteOldAuditLogs
 }
 
 const dropAuditPartitions = `-- name: DropAuditPartitions :exec
-select drop_audit_partitions($1::timestamptz)
+select drop_partitions('audit_logs', $1::timestamptz)
 `
 
 func (q *Queries) DropAuditPartitions(ctx context.Context, before time.Time) error {
@@ -294,7 +294,7 @@ func (q *Queries) ListAuditLogs(ctx context.Context, arg ListAuditLogsParams) ([
 }
 
 const makeAuditPartitions = `-- name: MakeAuditPartitions :exec
-select make_audit_partitions(now(), now() + interval '2 months')
+select make_partitions('audit_logs', interval '1 month', now(), now() + interval '2 months')
 `
 
 // This month's and the next two.

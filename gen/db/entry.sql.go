@@ -11,8 +11,8 @@ import (
 )
 
 const copyLinks = `-- name: CopyLinks :exec
-insert into entries_identities (entry_id, identity_id, position)
-select $1, l.identity_id, l.position
+insert into entries_identities (entry_id, identity_id, position, route)
+select $1, l.identity_id, l.position, l.route
 from entries_identities l
          join identities i on i.id = l.identity_id
 where l.entry_id = $2
@@ -286,8 +286,12 @@ func (q *Queries) ImportSSHConfig(ctx context.Context, arg ImportSSHConfigParams
 }
 
 const linkEntries = `-- name: LinkEntries :exec
-insert into entries_identities (entry_id, identity_id, position)
-select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::integer[])
+insert into entries_identities (entry_id, identity_id, position, route)
+select e.id, g.identity_id, g.position, route(e.config)
+from (select unnest($1::bigint[])      as entry_id,
+             unnest($2::bigint[])   as identity_id,
+             unnest($3::integer[])     as position) g
+         join entries e on e.id = g.entry_id
 `
 
 type LinkEntriesParams struct {
@@ -296,6 +300,7 @@ type LinkEntriesParams struct {
 	Positions   []int32
 }
 
+// every owner: the entries are new ones of the caller's
 func (q *Queries) LinkEntries(ctx context.Context, arg LinkEntriesParams) error {
 	_, err := q.db.Exec(ctx, linkEntries, arg.EntryIds, arg.IdentityIds, arg.Positions)
 	return err
@@ -809,6 +814,51 @@ func (q *Queries) RemoveUnreachableTags(ctx context.Context, entryIds []int64) e
 	return err
 }
 
+const renewLinks = `-- name: RenewLinks :exec
+with edited as materialized (
+    select route(e.config) as route, address(e.config) as address,
+           route($3::jsonb) as old_route, address($3::jsonb) as old_address
+    from entries e
+    where e.id = $1),
+     led as materialized (
+         select $1::bigint as id
+         union
+         select e.id from entries e where e.config -> 'jumpHosts' @> to_jsonb($1::bigint))
+update entries_identities l
+set route = found.route
+from (select l.entry_id, l.identity_id,
+             case when e.id = $1 then h.route else array_replace(l.route, h.old_address, h.address) end as route
+      from edited h
+               cross join led
+               join entries e on e.id = led.id
+               join entries_identities l on l.entry_id = e.id
+               join identities i on i.id = l.identity_id
+      where i.scope = any($2::bigint[])
+        and num_nonnulls(i.account_id, e.account_id) > 0
+        and (e.id <> $1 or trim_array(l.route, 1) = trim_array(h.old_route, 1))
+      order by l.entry_id, l.identity_id
+      for update of l) as found
+where l.entry_id = found.entry_id
+  and l.identity_id = found.identity_id
+  and l.route <> found.route
+`
+
+type RenewLinksParams struct {
+	ID     int64
+	Reach  []int64
+	Before []byte
+}
+
+// every owner: it follows a change of an entry that the caller may make.
+// Of the identities that the caller may use, those on the entry, and on the
+// entries behind it, go along to its new address; not where somebody else has
+// changed the rest of the way meanwhile. An organization's identities on its own
+// entries go anywhere.
+func (q *Queries) RenewLinks(ctx context.Context, arg RenewLinksParams) error {
+	_, err := q.db.Exec(ctx, renewLinks, arg.ID, arg.Reach, arg.Before)
+	return err
+}
+
 const renumberEntries = `-- name: RenumberEntries :exec
 update entries e
 set rank = n.rank
@@ -929,13 +979,14 @@ with old as (
                and o.visible
                and l.identity_id <> all ($2::bigint[]))
 insert
-into entries_identities (entry_id, identity_id, position)
+into entries_identities (entry_id, identity_id, position, route)
 select $1, g.id,
        case
            when (select not o.visible from old o order by o.position, o.identity_id limit 1)
                then (select max(o.position) from old o) + g.place
            else (select coalesce(min(o.position), 0) from old o) - cardinality($2::bigint[]) + g.place
-           end
+           end,
+       (select route(e.config) from entries e where e.id = $1 and e.scope = any($3::bigint[]))
 from unnest($2::bigint[]) with ordinality as g (id, place)
 on conflict (entry_id, identity_id) do update set position = excluded.position
 `
@@ -947,7 +998,8 @@ type SetLinksParams struct {
 }
 
 // Replaces the links that the caller can see and keeps the others. The given
-// ones become the first, and so the default, unless a kept one is.
+// ones become the first, and so the default, unless a kept one is. A link that
+// stays keeps its route: clients send all links whenever they save something.
 func (q *Queries) SetLinks(ctx context.Context, arg SetLinksParams) error {
 	_, err := q.db.Exec(ctx, setLinks, arg.EntryID, arg.IdentityIds, arg.Reach)
 	return err

@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +17,12 @@ import (
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/probe"
 	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/sweep"
 )
 
@@ -40,10 +44,17 @@ type Options struct {
 	// another session, which listening, jobs and long locks cannot do with. It is
 	// Pool where there is none.
 	Direct *pgxpool.Pool
+	// Deny are the networks that hosts are not dialled in, and OldSSH admits
+	// algorithms that are not good enough any more.
+	Deny   outbound.Networks
+	OldSSH bool
 	// JobDelay is how long periodic jobs wait after a start.
 	JobDelay time.Duration
 	// AuditRetentionDays are how long audit rows are kept; 0 is for ever.
 	AuditRetentionDays int
+	// HostKeys is what becomes of host keys that are not known; with none, they are
+	// remembered.
+	HostKeys hostkey.Policy
 	// InsertOnly leaves working the jobs to other servers of the database.
 	InsertOnly bool
 }
@@ -55,6 +66,7 @@ type App struct {
 	Jobs   *job.Client
 
 	changes    *change.Changes
+	prober     *probe.Prober
 	direct     *pgxpool.Pool
 	insertOnly bool
 }
@@ -71,12 +83,17 @@ func New(o Options) (*App, error) {
 	o.Events = event.NewLog(o.Pool, o.Log)
 	o.Changes = change.New(o.Pool, o.Events)
 	o.Changes.Limits = o.Limits
-	o.Syncer = contentsource.NewSyncer(db.New(o.Pool), o.Changes, patient(o.Direct), o.Outbound, o.Log,
+	queries := db.New(o.Pool)
+	o.Syncer = contentsource.NewSyncer(queries, o.Changes, patient(o.Direct), o.Outbound, o.Log,
 		contentsource.Limits{Source: o.SourceBytes, All: o.SourcesBytes})
+	prober := probe.New(queries, o.Changes, o.Vault, &ssh.Dialer{Deny: o.Deny, Legacy: o.OldSSH},
+		hostkey.NewStore(queries, o.Changes, cmp.Or(o.HostKeys, hostkey.AcceptNew), o.Log), o.Log)
+	o.Collectors = prober.Collectors()
 	var err error
 	o.Jobs, err = job.New(o.Direct, o.Log, o.JobDelay,
 		contentsource.Jobs(o.Syncer),
 		sweep.Jobs(o.Changes, o.SessionIdleDays, o.AuditRetentionDays),
+		prober.Jobs(),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("enqueue jobs: %w", err)
@@ -85,7 +102,7 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, direct: o.Direct, insertOnly: o.InsertOnly}, nil
+	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, prober: prober, direct: o.Direct, insertOnly: o.InsertOnly}, nil
 }
 
 // Run does what goes on besides requests while serve answers them. The end of the
@@ -97,7 +114,7 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 			return fmt.Errorf("start background work: %w", err)
 		}
 		if err := sweep.Prepare(ctx, a.changes); err != nil {
-			return fmt.Errorf("make partitions of the audit log: %w", err)
+			return fmt.Errorf("make partitions: %w", err)
 		}
 		if err := a.Jobs.Start(context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("start background work: %w", err)
@@ -108,6 +125,9 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 	var background sync.WaitGroup
 	background.Go(func() { a.Events.Run(running, a.direct) })
 	background.Go(func() { a.Server.Run(running) })
+	if !a.insertOnly {
+		background.Go(func() { a.prober.Run(running, a.Jobs) })
+	}
 
 	// Sockets that open from now on miss nothing. A database that is away just now
 	// is no reason not to answer that.

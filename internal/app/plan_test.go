@@ -24,6 +24,7 @@ var crowd = []string{
 	`insert into sessions (account_id, token_hash, ip, user_agent) select id, sha256(username::bytea), '192.0.2.1', 'test' from accounts`,
 	`insert into folders (account_id, name, position) select id, 'Folder', n from accounts, generate_series(1, 2) n`,
 	`insert into entries (account_id, folder_id, type, name, rank) select account_id, id, 'server', 'web', n from folders, generate_series(1, 2) n`,
+	`update entries set config = jsonb_build_object('protocol', 'ssh', 'ip', '192.0.2.1', 'jumpHosts', jsonb_build_array(id - 1)) where id % 2 = 0`,
 	`insert into identities (account_id, name, type) select id, 'Deploy', 'ssh' from accounts, generate_series(1, 4)`,
 	`insert into entries_identities (entry_id, identity_id, position) select e.id, i.id, 0 from entries e join identities i using (scope)`,
 	`insert into tags (account_id, name, color) select id, 'Tag ' || n, '#fff' from accounts, generate_series(1, 2) n`,
@@ -32,7 +33,14 @@ var crowd = []string{
 	`insert into snippets (account_id, name, command) select id, 'Snippet', 'uptime' from accounts, generate_series(1, 2)`,
 	`insert into audit_logs (account_id, subject_id, action, resource, timestamp)
 		select id, id, 'entry.create', 'entry', now() - n * interval '1 minute' from accounts, generate_series(1, 10) n`,
-	`vacuum analyze accounts, sessions, folders, entries, identities, entries_identities, tags, entry_tags, scripts, snippets, audit_logs`,
+	`insert into entries (account_id, type, name, rank, config) select id, 'server', 'monitored', 3, '{"protocol": "ssh", "monitoringEnabled": true}' from accounts`,
+	`insert into entry_checks (entry_id, checked_at, took_ms) select id, now(), 5 from entries where monitored`,
+	`insert into monitoring_snapshots (entry_id, updated_at, status, took_ms) select id, now(), 'online', 150 from entries where monitored`,
+	// Some for every partition, the rest and the one that has just begun too.
+	`select make_partitions('monitoring_samples', '3 hours', now() - interval '6 hours', now())`,
+	`insert into monitoring_samples (entry_id, timestamp, status) select id, now() + n * interval '30 minutes', 'online'
+		from entries, generate_series(-20, 6) n where monitored`,
+	`vacuum analyze entry_checks, monitoring_snapshots, monitoring_samples, accounts, sessions, folders, entries, identities, entries_identities, tags, entry_tags, scripts, snippets, audit_logs`,
 }
 
 // explainer takes the place of a database and keeps the plan of what it is asked.
@@ -100,7 +108,7 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 	require.NoError(t, pool.QueryRow(t.Context(), `select id from accounts where username = 'user-77'`).Scan(&id))
 	search := "user-77"
 	ctx, reach, token := t.Context(), []int64{id, -1}, []byte(strings.Repeat("x", 32))
-	whole := regexp.MustCompile(`Index Scan .*on accounts.*\n\s+Filter|Seq Scan on (accounts|sessions|folders|entries|identities|entries_identities|tags|entry_tags|scripts|snippets|audit_logs\w*)\b`)
+	whole := regexp.MustCompile(`Index Scan .*on accounts.*\n\s+Filter|Seq Scan on (accounts|sessions|folders|entries|identities|entries_identities|tags|entry_tags|scripts|snippets|audit_logs\w*|entry_checks|monitoring_snapshots|monitoring_samples\w*)\b`)
 	for name, ask := range map[string]func(*db.Queries){
 		"GetCallerBySession": func(q *db.Queries) { _, _ = q.GetCallerBySession(ctx, db.GetCallerBySessionParams{TokenHash: token}) },
 		"ListCallers": func(q *db.Queries) {
@@ -113,14 +121,32 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 		"CreateEntry": func(q *db.Queries) {
 			_, _ = q.CreateEntry(ctx, db.CreateEntryParams{Scope: id, Type: "server", Name: "x"})
 		},
-		"SearchAccounts": func(q *db.Queries) { _, _ = q.SearchAccounts(ctx, "user-77") },
-		"ListUsers":      func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50}) },
-		"ListUsers, one": func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50, Search: &search}) },
-		"CountUsers":     func(q *db.Queries) { _, _ = q.CountUsers(ctx, &search) },
-		"ListIdentities": func(q *db.Queries) { _, _ = q.ListIdentities(ctx, reach) },
-		"ListTags":       func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
-		"ListScripts":    func(q *db.Queries) { _, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach}) },
-		"ListSnippets":   func(q *db.Queries) { _, _ = q.ListSnippets(ctx, reach) },
+		"RenewLinks": func(q *db.Queries) {
+			_ = q.RenewLinks(ctx, db.RenewLinksParams{ID: id, Before: []byte("{}"), Reach: reach})
+		},
+		"ListTargets": func(q *db.Queries) {
+			_, _ = q.ListTargets(ctx, db.ListTargetsParams{Ids: []int64{id}, WithLogins: true})
+		},
+		"SearchAccounts":       func(q *db.Queries) { _, _ = q.SearchAccounts(ctx, "user-77") },
+		"ListUsers":            func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50}) },
+		"ListUsers, one":       func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50, Search: &search}) },
+		"CountUsers":           func(q *db.Queries) { _, _ = q.CountUsers(ctx, &search) },
+		"ListIdentities":       func(q *db.Queries) { _, _ = q.ListIdentities(ctx, reach) },
+		"ListTags":             func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
+		"ListScripts":          func(q *db.Queries) { _, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach}) },
+		"ListSnippets":         func(q *db.Queries) { _, _ = q.ListSnippets(ctx, reach) },
+		"ListMonitoredTargets": func(q *db.Queries) { _, _ = q.ListMonitoredTargets(ctx, reach) },
+		"GetMonitoringMetrics": func(q *db.Queries) { _, _ = q.GetMonitoringMetrics(ctx, reach) },
+		"GetServerMonitoring": func(q *db.Queries) {
+			_, _ = q.GetServerMonitoring(ctx, db.GetServerMonitoringParams{ID: 77, Reach: reach})
+		},
+		"StoreSamples": func(q *db.Queries) { _ = q.StoreSamples(ctx, []byte("[]")) },
+		"StoreChecks": func(q *db.Queries) {
+			_, _ = q.StoreChecks(ctx, db.StoreChecksParams{EntryIds: []int64{77}, Ages: []int64{0}, Took: []int32{1}, Statuses: []string{"online"}})
+		},
+		"ListMonitoringSamples": func(q *db.Queries) {
+			_, _ = q.ListMonitoringSamples(ctx, db.ListMonitoringSamplesParams{EntryID: 77, Hours: 24, Most: 100})
+		},
 		"ListAuditLogs": func(q *db.Queries) {
 			_, _ = q.ListAuditLogs(ctx, db.ListAuditLogsParams{ActorID: id, Audited: reach, Reach: reach, PageSize: 51, Deepest: 51})
 		},

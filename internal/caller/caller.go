@@ -87,6 +87,8 @@ type Client struct {
 	Host string
 	// Origin is the header as sent: the page that makes the request, empty when absent.
 	Origin string
+	// Accept is the header as sent: the formats that the client takes.
+	Accept string
 }
 
 // userAgentLength bounds what sessions and device codes keep of a User-Agent

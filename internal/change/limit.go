@@ -23,6 +23,7 @@ const (
 	Identities    Kind = "identities"
 	Scripts       Kind = "scripts"
 	Snippets      Kind = "snippets"
+	HostKeys      Kind = "hostKeys"
 	Organizations Kind = "organizations"
 	Sessions      Kind = "sessions"
 	StateSockets  Kind = "stateSockets"
@@ -31,12 +32,12 @@ const (
 
 var presets = Limits{
 	Entries: 20_000, ConfigBytes: 64 << 20, Folders: 5000, Identities: 10_000, Scripts: 5000, Snippets: 5000,
-	Organizations: 100, Sessions: 200, StateSockets: 100, DeviceCodes: 20,
+	HostKeys: 100_000, Organizations: 100, Sessions: 200, StateSockets: 100, DeviceCodes: 20,
 }
 
 var labels = map[Kind]string{
 	Entries: "Entries", ConfigBytes: "Configuration size", Folders: "Folders", Identities: "Identities", Scripts: "Scripts",
-	Snippets: "Snippets", Organizations: "Organizations", StateSockets: "State sockets", DeviceCodes: "Device codes",
+	Snippets: "Snippets", HostKeys: "Host keys", Organizations: "Organizations", StateSockets: "State sockets", DeviceCodes: "Device codes",
 }
 
 // Limits are how much an owner can have.

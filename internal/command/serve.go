@@ -103,6 +103,9 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		Direct:             database.direct,
 		JobDelay:           jobDelay,
 		AuditRetentionDays: settings.AuditRetentionDays,
+		HostKeys:           settings.HostKeys,
+		Deny:               settings.ConnectDeny,
+		OldSSH:             settings.SSHLegacy,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/postgres"
@@ -57,10 +58,14 @@ type Settings struct {
 	QuotaIdentities      int64             `env:"QUOTA_IDENTITIES" envDefault:"10000" help:"identities of one account or organization"`
 	QuotaScripts         int64             `env:"QUOTA_SCRIPTS" envDefault:"5000" help:"scripts of one account or organization"`
 	QuotaSnippets        int64             `env:"QUOTA_SNIPPETS" envDefault:"5000" help:"snippets of one account or organization"`
+	QuotaHostKeys        int64             `env:"QUOTA_HOST_KEYS" envDefault:"100000" help:"host keys of one account or organization"`
 	QuotaOrganizations   int64             `env:"QUOTA_ORGANIZATIONS" envDefault:"100" help:"organizations that one account owns"`
 	QuotaSessions        int64             `env:"QUOTA_SESSIONS" envDefault:"200" help:"login sessions of one account; the least recently used ends"`
 	QuotaSockets         int64             `env:"QUOTA_SOCKETS" envDefault:"100" help:"state sockets of one account on this server"`
 	QuotaDeviceCodes     int64             `env:"QUOTA_DEVICE_CODES" envDefault:"20" help:"open device codes of one account"`
+	HostKeys             hostkey.Policy    `env:"HOST_KEYS" envDefault:"accept-new" help:"what becomes of host keys that are not known: accept-new remembers them, ask asks people in terminals and refuses them elsewhere, strict trusts only those that people have entered or accepted"`
+	ConnectDeny          outbound.Networks `env:"CONNECT_DENY" envDefault:"169.254.0.0/16,fe80::/10" help:"addresses and networks in which no entry is reached, separated by commas (default: link-local ones, where clouds keep their credentials)"`
+	SSHLegacy            bool              `env:"SSH_LEGACY" envDefault:"false" help:"true to speak SSH with old devices, by algorithms that are not safe any more"`
 	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
@@ -194,7 +199,7 @@ func (s Settings) limits() change.Limits {
 	return change.Limits{
 		change.Entries: s.QuotaEntries, change.ConfigBytes: s.QuotaConfigMiB << 20, change.Folders: s.QuotaFolders,
 		change.Identities: s.QuotaIdentities, change.Scripts: s.QuotaScripts, change.Snippets: s.QuotaSnippets,
-		change.Organizations: s.QuotaOrganizations, change.Sessions: s.QuotaSessions, change.StateSockets: s.QuotaSockets,
+		change.HostKeys: s.QuotaHostKeys, change.Organizations: s.QuotaOrganizations, change.Sessions: s.QuotaSessions, change.StateSockets: s.QuotaSockets,
 		change.DeviceCodes: s.QuotaDeviceCodes,
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -40,6 +41,9 @@ func TestSettingsWithNothingSet(t *testing.T) {
 	require.Equal(t, server.DefaultLoginLimit, settings.LoginLimit)
 	require.Equal(t, slog.LevelInfo, settings.LogLevel)
 	require.Equal(t, "text", settings.LogFormat)
+	require.Equal(t, hostkey.AcceptNew, settings.HostKeys)
+	require.Len(t, settings.ConnectDeny, 2)
+	require.False(t, settings.SSHLegacy)
 	require.False(t, settings.TrustProxy.Everybody())
 	require.Empty(t, settings.DatabaseURL, "a private database")
 }
@@ -47,7 +51,7 @@ func TestSettingsWithNothingSet(t *testing.T) {
 func TestSettings(t *testing.T) {
 	setenv(t, map[string]string{
 		"SERVER_PORT": "8080", "HTTPS_PORT": "8443", "DATA_DIR": "/srv/nexterm", "DATABASE_URL": "postgres://u@h/d", "ENCRYPTION_KEY": someKey,
-		"TRUST_PROXY": "true", "LOGIN_LIMIT": "5", "LOG_LEVEL": "debug", "LOG_FORMAT": "json",
+		"TRUST_PROXY": "true", "LOGIN_LIMIT": "5", "LOG_LEVEL": "debug", "LOG_FORMAT": "json", "HOST_KEYS": "strict",
 	})
 	settings, err := readSettings()
 	require.NoError(t, err)
@@ -58,6 +62,7 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, 5, settings.LoginLimit)
 	require.Equal(t, 3*time.Second, settings.ShutdownDelay, "for other servers of the database")
 	require.Equal(t, slog.LevelDebug, settings.LogLevel)
+	require.Equal(t, hostkey.Strict, settings.HostKeys)
 	key, err := settings.masterKey()
 	require.NoError(t, err)
 	require.Equal(t, byte(31), key[31])
@@ -66,7 +71,7 @@ func TestSettings(t *testing.T) {
 // Whoever sets up a server learns everything at once.
 func TestProblemsAreReportedTogether(t *testing.T) {
 	setenv(t, map[string]string{
-		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "SHUTDOWN_DELAY": "3", "LOG_FORMAT": "xml",
+		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "SHUTDOWN_DELAY": "3", "LOG_FORMAT": "xml", "HOST_KEYS": "never",
 		"DATABASE_POOLER": "statement", "DATABASE_DIRECT_URL": "postgres://u@h:x/d",
 		"SESSION_IDLE_DAYS": "-1",
 		"ENCRYPTION_KEY":    someKey, "ENCRYPTION_KEY_FILE": "key",
@@ -75,7 +80,7 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 	require.Error(t, err)
 	for _, part := range []string{
 		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS",
-		`DATABASE_POOLER: "statement" is neither session nor transaction`, "DATABASE_DIRECT_URL: cannot parse", "LOG_FORMAT", "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
+		`DATABASE_POOLER: "statement" is neither session nor transaction`, "DATABASE_DIRECT_URL: cannot parse", "LOG_FORMAT", `HOST_KEYS: "never" is neither accept-new, ask nor strict`, "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
 	} {
 		require.ErrorContains(t, err, part)
 	}

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/nexterm-go/nexterm/internal/asset"
 )
 
 const specURL = "/api/openapi.json"
@@ -50,8 +52,7 @@ func TestEveryAssetIsServed(t *testing.T) {
 		"swagger-ui.LICENSE.txt":           "text/plain; charset=utf-8",
 		"swagger-ui.NOTICE.txt":            "text/plain; charset=utf-8",
 	}
-	files := load(specURL)
-	if len(files) != len(types) {
+	if files := asset.Read(assets); len(files) != len(types) {
 		t.Errorf("%d assets in the binary, %d expected", len(files), len(types))
 	}
 	for name, contentType := range types {
@@ -70,41 +71,6 @@ func TestEveryAssetIsServed(t *testing.T) {
 				t.Errorf("%s: %s is %q, want %q", name, key, got, want)
 			}
 		}
-
-		small, packed := get(t, Mount+"/"+name, "Accept-Encoding", "br, gzip")
-		if small.Header.Get("Content-Encoding") == "gzip" {
-			if !bytes.Equal(unzip(packed), body) {
-				t.Errorf("%s: compressed and plain differ", name)
-			}
-			if small.Header.Get("ETag") == plain.Header.Get("ETag") {
-				t.Errorf("%s: two representations, one ETag", name)
-			}
-			if plain.Header.Get("Vary") != "Accept-Encoding" || small.Header.Get("Vary") != "Accept-Encoding" {
-				t.Errorf("%s: a cache may mix up the representations", name)
-			}
-		} else if !bytes.Equal(packed, body) {
-			t.Errorf("%s: body depends on Accept-Encoding", name)
-		}
-
-		again, rest := get(t, Mount+"/"+name, "If-None-Match", plain.Header.Get("ETag"))
-		if again.StatusCode != http.StatusNotModified || len(rest) != 0 {
-			t.Errorf("%s: asked again: %d, %d bytes", name, again.StatusCode, len(rest))
-		}
-	}
-}
-
-func TestNothingElseIsServed(t *testing.T) {
-	t.Parallel()
-	for _, path := range []string{"/nope.js", "/assets/init.js", "/../docs.go", "/swagger-ui.css.gz"} {
-		answer, body := get(t, Mount+path)
-		if answer.StatusCode != http.StatusNotFound || !strings.HasPrefix(string(body), `{"code":404,`) {
-			t.Errorf("%s: %d %s", path, answer.StatusCode, body)
-		}
-	}
-	w := httptest.NewRecorder()
-	Handler(specURL).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, Mount, nil))
-	if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") != "GET, HEAD" {
-		t.Errorf("POST: %d, Allow %q", w.Code, w.Header().Get("Allow"))
 	}
 }
 
@@ -155,17 +121,5 @@ func TestSpecURLIsEscaped(t *testing.T) {
 	page := render([]byte(`<div data-spec="{{.}}"></div>`), `"><script>`)
 	if strings.Contains(string(page), "<script>") {
 		t.Errorf("%s", page)
-	}
-}
-
-func TestAcceptsGzip(t *testing.T) {
-	t.Parallel()
-	for header, want := range map[string]bool{
-		"": false, "gzip": true, "GZIP": true, "br, gzip;q=0.5": true, "*": true,
-		"gzip;q=0": false, "gzip; q=0.0, *": false, "identity": false, "x-gzip2": false, "gzip;q=x": false,
-	} {
-		if got := AcceptsGzip(header); got != want {
-			t.Errorf("%q: %v", header, got)
-		}
 	}
 }

@@ -3,6 +3,7 @@ package entry
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,6 +188,13 @@ func (c config) renderer(given *string) *string {
 func (c config) jumpHosts(stored config) []int64 {
 	known := hops(stored)
 	return slices.DeleteFunc(hops(c), func(id int64) bool { return slices.Contains(known, id) })
+}
+
+// leadsAs reports whether nothing differs that leads to the host.
+func (c config) leadsAs(other config) bool {
+	return !slices.ContainsFunc([]string{"protocol", "ip", "port", "jumpHosts"}, func(name string) bool {
+		return !reflect.DeepEqual(c[name], other[name])
+	})
 }
 
 func hops(c config) []int64 {

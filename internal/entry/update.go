@@ -170,7 +170,11 @@ func merge(ctx context.Context, tx *change.Tx, c *caller.Caller, current db.Lock
 		}
 	}
 	changed.Renderer = effective.renderer(changed.Renderer)
-	return changed, nil
+	if effective.leadsAs(stored) {
+		return changed, nil
+	}
+	renewed := db.RenewLinksParams{ID: current.ID, Before: current.Config, Reach: c.Reach}
+	return changed, tx.Defer(func(q *db.Queries) error { return q.RenewLinks(ctx, renewed) })
 }
 
 // recordUpdate tells each owner that a move involves.

@@ -96,6 +96,7 @@ const (
 	TagDelete                     Action = "tag.delete"
 	TagAssign                     Action = "tag.assign"
 	TagUnassign                   Action = "tag.unassign"
+	MonitoringSettingsUpdate      Action = "monitoring.settings_update"
 )
 
 // Actions that are told to readers and not kept in the audit log.
@@ -106,7 +107,19 @@ const (
 	// anybody could fill the log with those.
 	SessionRefuseUnknown Action = "session.refuse_unknown"
 	SourceSync           Action = "source.sync"
+	// HostKeyChanged is about a host; what it means for an entry is an update of that.
+	HostKeyChanged Action = "host_key.changed"
+	// EntryOnline and EntryOffline are what the status checker finds anew.
+	EntryOnline  Action = "entry.online"
+	EntryOffline Action = "entry.offline"
+	// EntryUnchecked tells an owner that its servers count as online from now on,
+	// because the status checker is off.
+	EntryUnchecked Action = "entry.unchecked"
 )
+
+// unaudited are the lists that actions make out of date which the audit log does
+// not keep.
+var unaudited = map[Action][]List{EntryOnline: tree, EntryOffline: tree, EntryUnchecked: tree}
 
 // Definition describes an action that the audit log keeps.
 type Definition struct {
@@ -215,6 +228,7 @@ var Vocabulary = []Definition{
 	{TagDelete, "TAG_DELETE", "Tag deleted", "tag", "", []List{Entries}},
 	{TagAssign, "TAG_ASSIGN", "Tag assigned", "tag", "", []List{Entries}},
 	{TagUnassign, "TAG_UNASSIGN", "Tag taken off", "tag", "", []List{Entries}},
+	{MonitoringSettingsUpdate, "MONITORING_SETTINGS_UPDATE", "Monitoring settings changed", "monitoring", "", nil},
 }
 
 // Resources lists the types of resources in display order.
@@ -235,6 +249,7 @@ var Resources = []struct{ Key, Value, Label string }{
 	{"SOURCE", "source", "Source"},
 	{"SNIPPET", "snippet", "Snippet"},
 	{"TAG", "tag", "Tag"},
+	{"MONITORING", "monitoring", "Monitoring"},
 }
 
 // Categories lists the categories of actions in display order.
@@ -258,6 +273,7 @@ var Categories = []struct{ Key, Label, Description string }{
 	{"source", "Sources", "Where scripts and snippets come from"},
 	{"snippet", "Snippets", "Snippets that people write"},
 	{"tag", "Tags", "Tags and the entries that have them"},
+	{"monitoring", "Monitoring", "How often servers are looked after, and for how long that is kept"},
 }
 
 var definitions = func() map[Action]Definition {
@@ -277,6 +293,9 @@ func (a Action) Category() string {
 // Told is the event as it is stored: with what its action always means.
 func (e Event) Told() Told {
 	d, audited := definitions[e.Action]
+	if !audited {
+		d.lists = unaudited[e.Action]
+	}
 	if e.Lists == nil {
 		e.Lists = d.lists
 	}

@@ -65,8 +65,10 @@ func New(pool *pgxpool.Pool, log *slog.Logger, delay time.Duration, works ...Wor
 				return work(caller.WithActor(ctx, caller.ByJob))
 			}),
 		},
-		Queues:               map[string]river.QueueConfig{},
-		RescueStuckJobsAfter: rescueAfter,
+		Queues: map[string]river.QueueConfig{},
+		// What has gone well is no news for long.
+		CompletedJobRetentionPeriod: time.Hour,
+		RescueStuckJobsAfter:        rescueAfter,
 	}
 	for _, work := range works {
 		config.Queues[work.Queue] = river.QueueConfig{MaxWorkers: work.MaxWorkers}

@@ -33,7 +33,10 @@ func ParseNetworks(text string) (Networks, error) {
 	return networks, nil
 }
 
-func (n Networks) contain(address netip.Addr) bool {
+// Contain reports whether an address is in one of the networks, in whatever clothes
+// and from whatever interface.
+func (n Networks) Contain(address netip.Addr) bool {
+	address = address.Unmap().WithZone("")
 	for _, network := range n {
 		if network.Contains(address) {
 			return true
@@ -82,5 +85,5 @@ func public(address netip.Addr) bool {
 	case address.Is6() && !unicast6.Contains(address):
 		return false
 	}
-	return !special.contain(address)
+	return !special.Contain(address)
 }

@@ -94,8 +94,7 @@ func (c *Client) control(_, address string, _ syscall.RawConn) error {
 }
 
 func (c *Client) permits(address netip.Addr) bool {
-	address = address.Unmap().WithZone("")
-	return c.allowed.contain(address) || public(address)
+	return c.allowed.Contain(address) || public(address.Unmap().WithZone(""))
 }
 
 // Check resolves a host and fails with ErrBlocked when one of its addresses
@@ -117,7 +116,7 @@ func (c *Client) Check(ctx context.Context, host string) error {
 func (c *Client) Allows(ctx context.Context, host string) bool {
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	return err == nil && len(addresses) > 0 && !slices.ContainsFunc(addresses, func(address netip.Addr) bool {
-		return !c.allowed.contain(address.Unmap().WithZone(""))
+		return !c.allowed.Contain(address)
 	})
 }
 

@@ -101,6 +101,7 @@ func (t ProxyTrust) client(r *http.Request) caller.Client {
 		UserAgent: strings.ToValidUTF8(r.UserAgent(), "�"),
 		Host:      r.Host,
 		Origin:    r.Header.Get("Origin"),
+		Accept:    strings.Join(r.Header.Values("Accept"), ","),
 	}
 	if addr.IsValid() {
 		client.IP = addr.String()

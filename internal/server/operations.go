@@ -19,7 +19,9 @@ import (
 	"github.com/nexterm-go/nexterm/internal/feed"
 	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/group"
+	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/identity"
+	"github.com/nexterm-go/nexterm/internal/monitoring"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
 	"github.com/nexterm-go/nexterm/internal/script"
@@ -39,7 +41,9 @@ type (
 	deviceHandlers        = device.Handlers
 	entryHandlers         = entry.Handlers
 	folderHandlers        = folder.Handlers
+	hostkeyHandlers       = hostkey.Handlers
 	identityHandlers      = identity.Handlers
+	monitoringHandlers    = monitoring.Handlers
 	organizationHandlers  = organization.Handlers
 	passkeyHandlers       = passkey.Handlers
 	authproviderHandlers  = authprovider.Handlers
@@ -63,7 +67,9 @@ type operations struct {
 	*deviceHandlers
 	*entryHandlers
 	*folderHandlers
+	*hostkeyHandlers
 	*identityHandlers
+	*monitoringHandlers
 	*organizationHandlers
 	*passkeyHandlers
 	*authproviderHandlers
@@ -89,7 +95,9 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		device.New(q, changes),
 		entry.New(o.Pool, changes, rules(contract, "NewEntry")),
 		folder.New(q, changes),
+		hostkey.New(q, changes, o.Log),
 		identity.New(q, changes, o.Vault),
+		monitoring.New(q, changes, o.Log),
 		organization.New(q, changes),
 		passkey.New(q, changes, o.PublicURLs),
 		authprovider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),

@@ -17,6 +17,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nexterm-go/nexterm/gen"
 	"github.com/nexterm-go/nexterm/gen/api"
@@ -29,6 +30,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/statuspage"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -59,11 +61,13 @@ type Options struct {
 	// Outbound is for requests to addresses that people type in.
 	Outbound *outbound.Client
 	// Syncer is shared with what works the jobs that Jobs enqueues.
-	Syncer  *contentsource.Syncer
-	Jobs    *job.Client
-	Log     *slog.Logger
-	Version string
-	Trust   ProxyTrust
+	Syncer *contentsource.Syncer
+	Jobs   *job.Client
+	// Collectors are shown to Prometheus besides the server's own.
+	Collectors []prometheus.Collector
+	Log        *slog.Logger
+	Version    string
+	Trust      ProxyTrust
 	// LoginLimit overrides DefaultLoginLimit when it is not 0.
 	LoginLimit int
 	// Limits override the preset ones of what an owner can have.
@@ -152,6 +156,7 @@ func New(options Options) (*Server, error) {
 		sessionIdleDays: options.SessionIdleDays,
 	}
 	s.metrics.count(live)
+	s.metrics.registry.MustRegister(options.Collectors...)
 	if options.LoginLimit == 0 {
 		options.LoginLimit = DefaultLoginLimit
 	}
@@ -176,9 +181,12 @@ func New(options Options) (*Server, error) {
 	router.GET(readyPath, s.readyz)
 	router.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
 	router.GET("/api/openapi.json", serveContract, transfer)
-	explorer := echo.WrapHandler(http.StripPrefix("/api/docs", docs.Handler("/api/openapi.json")))
-	router.GET("/api/docs", explorer)
-	router.GET("/api/docs/*", explorer)
+	explorer := echo.WrapHandler(docs.Handler("/api/openapi.json"))
+	router.GET(docs.Mount, explorer)
+	router.GET(docs.Mount+"/*", explorer)
+	status := echo.WrapHandler(statuspage.Handler())
+	router.GET(statuspage.Mount, status)
+	router.GET(statuspage.Mount+"/*", status)
 	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, []api.StrictMiddlewareFunc{streamLists}), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 
-	"github.com/nexterm-go/nexterm/internal/docs"
+	"github.com/nexterm-go/nexterm/internal/asset"
 )
 
 const (
@@ -41,7 +41,7 @@ func transfer(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		header, coding := c.Request().Header, ""
 		// The middleware takes any mention of gzip for a wish.
-		if docs.AcceptsGzip(strings.Join(header.Values(echo.HeaderAcceptEncoding), ",")) {
+		if asset.AcceptsGzip(strings.Join(header.Values(echo.HeaderAcceptEncoding), ",")) {
 			coding = "gzip"
 		}
 		header.Set(echo.HeaderAcceptEncoding, coding)

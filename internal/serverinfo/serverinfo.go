@@ -40,7 +40,7 @@ func (h *Handlers) GetLimits(context.Context, api.GetLimitsRequestObject) (api.G
 	return api.GetLimits200JSONResponse{
 		Entries: h.limits.Of(change.Entries), ConfigBytes: h.limits.Of(change.ConfigBytes), Folders: h.limits.Of(change.Folders),
 		Identities: h.limits.Of(change.Identities), Scripts: h.limits.Of(change.Scripts), Snippets: h.limits.Of(change.Snippets),
-		Organizations: h.limits.Of(change.Organizations), Sessions: h.limits.Of(change.Sessions),
+		HostKeys: h.limits.Of(change.HostKeys), Organizations: h.limits.Of(change.Organizations), Sessions: h.limits.Of(change.Sessions),
 		StateSockets: h.limits.Of(change.StateSockets), DeviceCodes: h.limits.Of(change.DeviceCodes),
 	}, nil
 }

@@ -32,8 +32,9 @@ type HostKeys struct {
 	// types alone, so that another of its keys does not count as changed.
 	Known []ssh.PublicKey
 	// Unknown judges the key of a host of which none is known, and Changed the key
-	// that it shows instead of a known one; their error refuses it. Seen hears of a
-	// known key. No secret is sent before.
+	// that it shows instead of a known one; their error refuses it, and is what
+	// dialling fails with; nobody to judge refuses too. Seen hears of a known key.
+	// No secret is sent before.
 	Unknown, Changed func(context.Context, ssh.PublicKey) error
 	Seen             func(ssh.PublicKey)
 }
@@ -50,6 +51,8 @@ var (
 	ErrRefused = errors.New("the host has refused the login")
 	// ErrPrivateKey is a key that cannot be read, or not with its passphrase.
 	ErrPrivateKey = errors.New("the private key could not be read")
+	// ErrLost is a login that has ended before what was to be done on it.
+	ErrLost = errors.New("the connection to the host is lost")
 	// ErrHostKeyChanged and ErrHostKeyUnknown are the refusals of host keys.
 	ErrHostKeyChanged = errors.New("host key has changed")
 	ErrHostKeyUnknown = errors.New("host key is not known")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/riverqueue/river"
 
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -19,6 +20,8 @@ const (
 	// interval is how often everything is swept.
 	interval = 10 * time.Minute
 	queue    = "sweep"
+	// lockNotAvailable is PostgreSQL's word for what does not get its lock in time.
+	lockNotAvailable = "55P03"
 )
 
 // statements clear one table each.
@@ -29,6 +32,8 @@ var statements = []func(*change.Tx, context.Context) error{
 	(*change.Tx).DeleteExpiredOidcLogins,
 	(*change.Tx).DeleteOldEvents,
 	(*change.Tx).MakeAuditPartitions,
+	(*change.Tx).MakeSamplePartitions,
+	(*change.Tx).DropSamplePartitions,
 }
 
 // auditBatch bounds the old audit rows that are deleted in one transaction.
@@ -45,10 +50,20 @@ func (Expired) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Queue: queue, MaxAttempts: 1, UniqueOpts: job.Unique()}
 }
 
-// Prepare makes room for the audit rows of the coming months, before the first
-// of them is written.
+// Prepare makes room for the audit rows and the samples that are to come, before
+// the first of them is written, and drops samples that are too old. A table that
+// others are long at, such as a dump, has to do without until the next sweep.
 func Prepare(ctx context.Context, changes *change.Changes) error {
-	return changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return tx.MakeAuditPartitions(ctx) })
+	for _, statement := range []func(*change.Tx, context.Context) error{
+		(*change.Tx).MakeAuditPartitions, (*change.Tx).MakeSamplePartitions, (*change.Tx).DropSamplePartitions,
+	} {
+		err := changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) })
+		var failed *pgconn.PgError
+		if err != nil && (!errors.As(err, &failed) || failed.Code != lockNotAvailable) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Jobs are the one of clearing every table of a database. Sessions go when they are

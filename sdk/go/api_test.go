@@ -42,14 +42,15 @@ func TestLoginWithTOTP(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	c := account(t, "second")
+	name := must[*nexterm.Me](t)(c.Account.Get(ctx)).Username
 	secret := must[*nexterm.TOTPSecret](t)(c.TOTP.GetSecret(ctx))
 	if err := c.TOTP.Enable(ctx, nexterm.TOTPProof{Code: nexterm.Secret(codeOf(t, secret.Secret, time.Now()))}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := nexterm.Login(ctx, address, "second", password)
+	_, err := nexterm.Login(ctx, address, name, password)
 	failure(t, err, nexterm.ErrUnauthorized, 0, "sign in WithTOTP")
 	unwilling := errors.New("no phone")
-	_, err = nexterm.Login(ctx, address, "second", password, nexterm.WithTOTP(func(context.Context) (string, error) { return "", unwilling }))
+	_, err = nexterm.Login(ctx, address, name, password, nexterm.WithTOTP(func(context.Context) (string, error) { return "", unwilling }))
 	if !errors.Is(err, unwilling) {
 		t.Error(err)
 	}
@@ -57,7 +58,7 @@ func TestLoginWithTOTP(t *testing.T) {
 	next := func(context.Context) (string, error) {
 		return codeOf(t, secret.Secret, time.Now().Add(30*time.Second)), nil
 	}
-	c = must[*nexterm.Client](t)(nexterm.Login(ctx, address, "second", password, nexterm.WithTOTP(next)))
+	c = must[*nexterm.Client](t)(nexterm.Login(ctx, address, name, password, nexterm.WithTOTP(next)))
 	if me := must[*nexterm.Me](t)(c.Account.Get(ctx)); !me.TOTPEnabled {
 		t.Error("TOTP is off")
 	}
@@ -180,8 +181,8 @@ func TestPictures(t *testing.T) {
 func TestRequiredListsAreNeverNull(t *testing.T) {
 	t.Parallel()
 	ctx, c := t.Context(), signIn(t)
-	created := must[*nexterm.UserCreated](t)(c.Users.Create(ctx, nexterm.NewAccount{Username: "lonely", Password: password, FirstName: "Alan", LastName: "Turing"}))
-	permissions := must[*nexterm.UserPermissions](t)(c.Groups.UpdateUserGroups(ctx, created.ID, nexterm.UserRoles{}))
+	lonely := must[*nexterm.Me](t)(account(t, "lonely").Account.Get(ctx))
+	permissions := must[*nexterm.UserPermissions](t)(c.Groups.UpdateUserGroups(ctx, lonely.ID, nexterm.UserRoles{}))
 	if len(permissions.GroupIDs) > 1 {
 		t.Error(permissions.GroupIDs)
 	}

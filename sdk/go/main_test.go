@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -153,9 +154,12 @@ func signIn(t testing.TB, options ...nexterm.Option) *nexterm.Client {
 	return client
 }
 
-// account is a client of an account of its own, without rights.
-func account(t testing.TB, username string) *nexterm.Client {
+var accounts atomic.Int32
+
+// account is a client of an account of its own, without rights; its username begins with name.
+func account(t testing.TB, name string) *nexterm.Client {
 	t.Helper()
+	username := fmt.Sprint(name, accounts.Add(1))
 	admin := signIn(t)
 	if _, err := admin.Users.Create(t.Context(), nexterm.NewAccount{Username: username, Password: password, FirstName: "Grace", LastName: "Hopper"}); err != nil {
 		t.Fatal(err)

@@ -37,6 +37,8 @@ type Services struct {
 	Identities *IdentitiesService
 	// Connection targets, in folders or at the root of their owner, and their order.
 	Entries *EntriesService
+	// The keys by which the hosts of SSH entries are known.
+	HostKeys *HostKeysService
 	// Folders of entries, nested, personal or of an organization.
 	Folders *FoldersService
 	// Coloured labels on entries that only their owner sees.
@@ -47,6 +49,8 @@ type Services struct {
 	Snippets *SnippetsService
 	// External, public collections that deliver scripts and snippets.
 	Sources *SourcesService
+	// Whether servers are reachable, and what is measured on them.
+	Monitoring *MonitoringService
 	// The audit log and an organization's audit settings.
 	Audit *AuditService
 }
@@ -66,11 +70,13 @@ func newServices(c *Client) Services {
 		Organizations: &OrganizationsService{c},
 		Identities:    &IdentitiesService{c},
 		Entries:       &EntriesService{c},
+		HostKeys:      &HostKeysService{c},
 		Folders:       &FoldersService{c},
 		Tags:          &TagsService{c},
 		Scripts:       &ScriptsService{c},
 		Snippets:      &SnippetsService{c},
 		Sources:       &SourcesService{c},
+		Monitoring:    &MonitoringService{c},
 		Audit:         &AuditService{c},
 	}
 }
@@ -1058,6 +1064,10 @@ func (s *EntriesService) Tree(ctx context.Context) ([]EntryNode, error) {
 // `identities` replaces the links that the caller can see. Moving an entry to another owner removes
 // the identities and tags of those who can no longer read it.
 //
+// Monitoring sends a personal identity on no other way than the one for which its owner has linked it:
+// after somebody else has changed an address or a jump host on that way, the link has to be removed and
+// made again. The owner's own changes take it along.
+//
 // PATCH /api/entry/{entryId}, operation updateEntry.
 func (s *EntriesService) Update(ctx context.Context, entryID int64, body EntryPatch) error {
 	return s.client.do(ctx, call{name: "Entries.Update", method: "PATCH", path: fmt.Sprintf("/api/entry/%d", entryID), body: body}, nil)
@@ -1072,6 +1082,49 @@ func (s *EntriesService) Update(ctx context.Context, entryID int64, body EntryPa
 // POST /api/entry/{entryId}/wake, operation wakeEntry.
 func (s *EntriesService) Wake(ctx context.Context, entryID int64) error {
 	return s.client.do(ctx, call{name: "Entries.Wake", method: "POST", path: fmt.Sprintf("/api/entry/%d/wake", entryID)}, nil)
+}
+
+// HostKeysService is [Client].HostKeys: The keys by which the hosts of SSH entries are known.
+type HostKeysService struct{ client *Client }
+
+// Accept a changed host key.
+//
+// Trusts the key that the host has offered instead of the one that was trusted, which is forgotten. The
+// fingerprint says which one is meant, because the host may have offered another one since.
+//
+// POST /api/entry/{entryId}/host-keys/{hostKeyId}/accept, operation acceptHostKey.
+func (s *HostKeysService) Accept(ctx context.Context, entryID int64, hostKeyID int64, body HostKeyAcceptance) (*HostKey, error) {
+	return result[*HostKey](ctx, s.client, call{name: "HostKeys.Accept", method: "POST", path: fmt.Sprintf("/api/entry/%d/host-keys/%d/accept", entryID, hostKeyID), body: body})
+}
+
+// Delete: forget a host key.
+//
+// The next connection meets the host as a new one, unless a key of another type is trusted.
+//
+// DELETE /api/entry/{entryId}/host-keys/{hostKeyId}, operation deleteHostKey.
+func (s *HostKeysService) Delete(ctx context.Context, entryID int64, hostKeyID int64) error {
+	return s.client.do(ctx, call{name: "HostKeys.Delete", method: "DELETE", path: fmt.Sprintf("/api/entry/%d/host-keys/%d", entryID, hostKeyID)}, nil)
+}
+
+// List the host keys of an entry.
+//
+// What the entry's owner knows of the entry's host and port, on the way that its jump hosts make at present,
+// and then of these in their order; of each host by type. Of a jump host that is gone, or that the caller
+// cannot read, and of what lies behind it, there is nothing. Entries without SSH have none.
+//
+// GET /api/entry/{entryId}/host-keys, operation listHostKeys.
+func (s *HostKeysService) List(ctx context.Context, entryID int64) ([]HostKey, error) {
+	return result[[]HostKey](ctx, s.client, call{name: "HostKeys.List", method: "GET", path: fmt.Sprintf("/api/entry/%d/host-keys", entryID)})
+}
+
+// Pin a host key.
+//
+// Trusts a key of the entry's host or of one of its jump hosts, before the first connection to it or after.
+// A host has one trusted key of each type. Whoever may change the entry may do this.
+//
+// PUT /api/entry/{entryId}/host-keys, operation pinHostKey.
+func (s *HostKeysService) Pin(ctx context.Context, entryID int64, body NewHostKey) (*HostKey, error) {
+	return result[*HostKey](ctx, s.client, call{name: "HostKeys.Pin", method: "PUT", path: fmt.Sprintf("/api/entry/%d/host-keys", entryID), body: body})
 }
 
 // FoldersService is [Client].Folders: Folders of entries, nested, personal or of an organization.
@@ -1517,6 +1570,105 @@ func (s *SourcesService) Update(ctx context.Context, sourceID int64, body Source
 // POST /api/sources/validate, operation validateSource.
 func (s *SourcesService) Validate(ctx context.Context, body SourceLocation) (*SourceCheck, error) {
 	return result[*SourceCheck](ctx, s.client, call{name: "Sources.Validate", method: "POST", path: "/api/sources/validate", body: body})
+}
+
+// MonitoringService is [Client].Monitoring: Whether servers are reachable, and what is measured on them.
+type MonitoringService struct{ client *Client }
+
+// GetIntegration: monitoring of an integration.
+//
+// The history and the latest values of a Proxmox integration. There are no integrations yet.
+//
+// GET /api/monitoring/integration/{integrationId}, operation getIntegrationMonitoring.
+func (s *MonitoringService) GetIntegration(ctx context.Context, integrationID int64, query ...GetIntegrationMonitoringQuery) (*IntegrationMonitoring, error) {
+	return result[*IntegrationMonitoring](ctx, s.client, call{name: "Monitoring.GetIntegration", method: "GET", path: fmt.Sprintf("/api/monitoring/integration/%d", integrationID), query: first(query).values()})
+}
+
+// GetIntegrationMonitoringQuery are the parameters of Monitoring.GetIntegration; what is zero is left out.
+type GetIntegrationMonitoringQuery struct {
+	// How far back the history goes. `7d` is all that is retained.
+	TimeRange TimeRange
+}
+
+func (q GetIntegrationMonitoringQuery) values() url.Values {
+	return values("timeRange", q.TimeRange)
+}
+
+// GetMetrics: metrics of what is monitored, for Prometheus.
+//
+// The newest values of what the list of targets shows the caller, in the text format of Prometheus or, when
+// `Accept` asks for it, in OpenMetrics. Nothing is collected for it. All metrics have the labels `entry_id`,
+// `name`, `organization_id` (empty for personal entries) and `instance` (`ip:port`):
+//
+// | metric | type | meaning |
+// |---|---|---|
+// | `nexterm_target_up` | gauge | 1 when the newest sample was collected, 0 when that failed; absent before the first |
+// | `nexterm_target_last_sample_timestamp_seconds` | gauge | |
+// | `nexterm_target_cpu_usage_ratio`, `nexterm_target_memory_usage_ratio` | gauge | 0 to 1 |
+// | `nexterm_target_memory_total_bytes` | gauge | |
+// | `nexterm_target_load1`, `nexterm_target_load5`, `nexterm_target_load15` | gauge | |
+// | `nexterm_target_uptime_seconds`, `nexterm_target_processes` | gauge | |
+// | `nexterm_target_filesystem_size_bytes`, `nexterm_target_filesystem_used_bytes` | gauge | also by `device`, `mountpoint` and `fstype` |
+// | `nexterm_target_network_receive_bytes_total`, `nexterm_target_network_transmit_bytes_total` | counter | also by `device` |
+// | `nexterm_target_info` | gauge | 1, with `os`, `version`, `kernel` and `architecture` |
+//
+// Values that are older than three monitoring intervals are left out; `up`, `last_sample_timestamp_seconds` and
+// `info` stay.
+//
+// GET /api/monitoring/metrics, operation getMonitoringMetrics.
+func (s *MonitoringService) GetMetrics(ctx context.Context) ([]byte, error) {
+	return result[[]byte](ctx, s.client, call{name: "Monitoring.GetMetrics", method: "GET", path: "/api/monitoring/metrics"})
+}
+
+// GetServer: monitoring of a server.
+//
+// The history and the latest values of an entry that the caller can read; of one that was never monitored there
+// are none. More samples than a chart needs (60 for an hour, 360 for six, 720 for more) are thinned evenly, and
+// the newest and the oldest stay. A window without samples shows the newest 100 that there are.
+//
+// GET /api/monitoring/{serverId}, operation getServerMonitoring.
+func (s *MonitoringService) GetServer(ctx context.Context, serverID int64, query ...GetServerMonitoringQuery) (*ServerMonitoring, error) {
+	return result[*ServerMonitoring](ctx, s.client, call{name: "Monitoring.GetServer", method: "GET", path: fmt.Sprintf("/api/monitoring/%d", serverID), query: first(query).values()})
+}
+
+// GetServerMonitoringQuery are the parameters of Monitoring.GetServer; what is zero is left out.
+type GetServerMonitoringQuery struct {
+	// How far back the history goes. `7d` is all that is retained.
+	TimeRange TimeRange
+}
+
+func (q GetServerMonitoringQuery) values() url.Values {
+	return values("timeRange", q.TimeRange)
+}
+
+// GetSettings: read the monitoring settings.
+//
+// The settings of the whole deployment.
+//
+// GET /api/monitoring/settings/global, operation getMonitoringSettings.
+func (s *MonitoringService) GetSettings(ctx context.Context) (*MonitoringSettings, error) {
+	return result[*MonitoringSettings](ctx, s.client, call{name: "Monitoring.GetSettings", method: "GET", path: "/api/monitoring/settings/global"})
+}
+
+// List what is monitored.
+//
+// Every SSH server with `monitoringEnabled` that the caller can read, by id, each with what was last
+// collected of it.
+//
+// GET /api/monitoring, operation listMonitoredTargets.
+func (s *MonitoringService) List(ctx context.Context) ([]MonitoredTarget, error) {
+	return result[[]MonitoredTarget](ctx, s.client, call{name: "Monitoring.List", method: "GET", path: "/api/monitoring"})
+}
+
+// UpdateSettings: change the monitoring settings.
+//
+// Absent settings stay. A change holds at once, on every server of the deployment: a shorter retention removes
+// what is older, and a service that is switched off finishes what it has begun and begins nothing more. Servers
+// count as `online` while the status checker is off.
+//
+// PATCH /api/monitoring/settings/global, operation updateMonitoringSettings.
+func (s *MonitoringService) UpdateSettings(ctx context.Context, body MonitoringSettingsPatch) (*MonitoringSettings, error) {
+	return result[*MonitoringSettings](ctx, s.client, call{name: "Monitoring.UpdateSettings", method: "PATCH", path: "/api/monitoring/settings/global", body: body})
 }
 
 // AuditService is [Client].Audit: The audit log and an organization's audit settings.

@@ -302,6 +302,33 @@ type DevicePollRequest struct {
 	Token Secret `json:"token"`
 }
 
+type Disk struct {
+	// As the kernel has it, without `/dev/`.
+	Name string `json:"name"`
+	// Bytes.
+	Size   int64            `json:"size"`
+	Model  Optional[string] `json:"model"`
+	Serial Optional[string] `json:"serial"`
+	// Null where it is not known.
+	Rotational Optional[bool]  `json:"rotational"`
+	Partitions []DiskPartition `json:"partitions"`
+}
+
+type DiskPartition struct {
+	Name string `json:"name"`
+	// Bytes.
+	Size int64 `json:"size"`
+	// Null when not mounted; `[SWAP]` for swap.
+	MountPoint Optional[string] `json:"mountPoint"`
+	// The file system's type.
+	Type Optional[string] `json:"type"`
+	// Bytes; 0 where it is not known.
+	Used int64 `json:"used"`
+	// Bytes; 0 where it is not known.
+	Available    int64   `json:"available"`
+	UsagePercent float64 `json:"usagePercent"`
+}
+
 type EffectivePermissions struct {
 	IsOwner bool `json:"isOwner"`
 	// Whether the account may do everything in all organizations.
@@ -631,6 +658,37 @@ type GroupSummary struct {
 	Permissions map[string]PermissionOverride `json:"permissions"`
 }
 
+// HostKey is the answer of HostKeys.Accept, HostKeys.List, HostKeys.Pin.
+type HostKey struct {
+	ID int64 `json:"id"`
+	// Name in lower case or address in canonical form, as the entry has it.
+	Host string `json:"host"`
+	Port int    `json:"port"`
+	// The jump hosts before it as `host:port`, joined by commas; empty without any.
+	Via string `json:"via"`
+	// The type of the key, as SSH names it.
+	Type string `json:"type"`
+	// That of SHA-256, as OpenSSH shows it.
+	Fingerprint string `json:"fingerprint"`
+	// Type and key, as in OpenSSH's files.
+	PublicKey string `json:"publicKey"`
+	// Null while no connection has met the host.
+	FirstSeen Optional[time.Time] `json:"firstSeen"`
+	// When a connection has met the host, at most an hour older than the last time.
+	LastSeen Optional[time.Time] `json:"lastSeen"`
+	// Whether a person has entered or accepted it.
+	Pinned bool `json:"pinned"`
+	// That person's account; null when it is gone.
+	AddedBy Optional[int64] `json:"addedBy"`
+	Offered *OfferedHostKey `json:"offered"`
+}
+
+// HostKeyAcceptance is the body of HostKeys.Accept.
+type HostKeyAcceptance struct {
+	// That of the offered key.
+	Fingerprint string `json:"fingerprint"`
+}
+
 // Identity is the answer of Identities.List.
 type Identity struct {
 	ID       int64            `json:"id"`
@@ -716,6 +774,15 @@ type ImportedServer struct {
 	Config map[string]any `json:"config,omitzero"`
 }
 
+// IntegrationMonitoring is the answer of Monitoring.GetIntegration.
+type IntegrationMonitoring struct {
+	Server MonitoredIntegration `json:"server"`
+	// The newest first.
+	Data      []MonitoringPoint `json:"data"`
+	TimeRange TimeRange         `json:"timeRange"`
+	Latest    any               `json:"latest"`
+}
+
 // Invitation is the answer of Organizations.ListPendingInvitations.
 type Invitation struct {
 	// The organization's id, with which the invitation is answered.
@@ -757,6 +824,7 @@ type Limits struct {
 	Identities  int64 `json:"identities"`
 	Scripts     int64 `json:"scripts"`
 	Snippets    int64 `json:"snippets"`
+	HostKeys    int64 `json:"hostKeys"`
 	// That an account owns.
 	Organizations int64 `json:"organizations"`
 	// Login sessions of an account.
@@ -841,10 +909,155 @@ const (
 	MemberStatusPending MemberStatus = "pending"
 )
 
+type MonitoredIntegration struct {
+	ID                string           `json:"id"`
+	IntegrationID     int64            `json:"integrationId"`
+	Name              string           `json:"name"`
+	IP                Optional[string] `json:"ip"`
+	Port              Optional[int]    `json:"port"`
+	Status            Optional[string] `json:"status"`
+	MonitoringEnabled bool             `json:"monitoringEnabled"`
+	Type              string           `json:"type"`
+}
+
+type MonitoredServer struct {
+	ID   int64            `json:"id"`
+	Name string           `json:"name"`
+	IP   Optional[string] `json:"ip"`
+	Port Optional[int]    `json:"port"`
+	// What the status checker has found.
+	Status            Optional[string] `json:"status"`
+	MonitoringEnabled bool             `json:"monitoringEnabled"`
+}
+
+// MonitoredTarget is the answer of Monitoring.List.
+type MonitoredTarget struct {
+	// The entry's id, or `pve-` and the integration's.
+	ID any `json:"id"`
+	// The entry; null for integrations.
+	ServerID Optional[int64] `json:"serverId"`
+	// Only of integrations.
+	IntegrationID int64 `json:"integrationId,omitzero"`
+	// One of "server", "proxmox".
+	Type string           `json:"type"`
+	Name string           `json:"name"`
+	Icon Optional[string] `json:"icon"`
+	IP   Optional[string] `json:"ip"`
+	Port Optional[int]    `json:"port"`
+	// What the status checker has found or, while that is off, what the newest sample says.
+	// One of "online", "offline", "unknown".
+	Status string `json:"status"`
+	// When the status was last checked; when the newest sample was taken, where it was not.
+	LastChecked Optional[time.Time] `json:"lastChecked"`
+	// Always true here.
+	MonitoringEnabled bool             `json:"monitoringEnabled"`
+	Monitoring        MonitoringSample `json:"monitoring"`
+}
+
+// One sample of a chart.
+type MonitoringPoint struct {
+	ID            int64           `json:"id"`
+	EntryID       Optional[int64] `json:"entryId"`
+	IntegrationID Optional[int64] `json:"integrationId"`
+	Timestamp     time.Time       `json:"timestamp"`
+	// Percent.
+	CPUUsage Optional[int] `json:"cpuUsage"`
+	// Percent.
+	MemoryUsage Optional[int] `json:"memoryUsage"`
+	Processes   Optional[int] `json:"processes"`
+	// Over 1, 5 and 15 minutes.
+	LoadAverage []float64 `json:"loadAverage"`
+	// Seconds since the boot.
+	Uptime       Optional[int64]  `json:"uptime"`
+	ErrorMessage Optional[string] `json:"errorMessage"`
+}
+
+// The newest sample, and of disks, network, processes, memory and operating system what was last collected. Before
+// anything was collected, lists and `osInfo` are empty and `errorMessage` says so.
+type MonitoringSample struct {
+	// Not to be relied on.
+	ID            Optional[int64] `json:"id"`
+	EntryID       Optional[int64] `json:"entryId"`
+	IntegrationID Optional[int64] `json:"integrationId"`
+	// When the newest sample was taken; null when none is retained.
+	Timestamp Optional[time.Time] `json:"timestamp"`
+	// When anything was last collected, or tried.
+	UpdatedAt Optional[time.Time] `json:"updatedAt"`
+	// When values were last collected.
+	LastSeen Optional[time.Time] `json:"lastSeen"`
+	// Whether values were collected, the host did not answer, or nothing could be tried.
+	// One of "online", "offline", "error".
+	Status Optional[string] `json:"status"`
+	// Why the status is not `online`.
+	ErrorMessage Optional[string] `json:"errorMessage"`
+	// Percent.
+	CPUUsage Optional[int] `json:"cpuUsage"`
+	// Percent.
+	MemoryUsage Optional[int] `json:"memoryUsage"`
+	// Bytes.
+	MemoryTotal Optional[int64] `json:"memoryTotal"`
+	// Seconds since the boot.
+	Uptime Optional[int64] `json:"uptime"`
+	// Over 1, 5 and 15 minutes.
+	LoadAverage []float64          `json:"loadAverage"`
+	Processes   Optional[int]      `json:"processes"`
+	Disk        []Disk             `json:"disk"`
+	Network     []NetworkInterface `json:"network"`
+	// The 50 with the highest CPU use, the highest first.
+	ProcessList []Process      `json:"processList"`
+	OSInfo      map[string]any `json:"osInfo"`
+}
+
+// MonitoringSettings is the answer of Monitoring.GetSettings, Monitoring.UpdateSettings.
+type MonitoringSettings struct {
+	// Whether entries are checked for being reachable.
+	StatusCheckerEnabled bool `json:"statusCheckerEnabled"`
+	// Seconds from one check to the next, start to start.
+	StatusInterval int `json:"statusInterval"`
+	// Whether metrics are collected.
+	MonitoringEnabled bool `json:"monitoringEnabled"`
+	// Seconds from one collection to the next, start to start.
+	MonitoringInterval int `json:"monitoringInterval"`
+	// How long samples are kept.
+	DataRetentionHours int `json:"dataRetentionHours"`
+	// Seconds that one target may take.
+	ConnectionTimeout int `json:"connectionTimeout"`
+	// Targets that are looked after at the same time.
+	BatchSize int `json:"batchSize"`
+}
+
+// MonitoringSettingsPatch is the body of Monitoring.UpdateSettings.
+type MonitoringSettingsPatch struct {
+	StatusCheckerEnabled Optional[bool] `json:"statusCheckerEnabled,omitzero"`
+	StatusInterval       int            `json:"statusInterval,omitzero"`
+	MonitoringEnabled    Optional[bool] `json:"monitoringEnabled,omitzero"`
+	MonitoringInterval   int            `json:"monitoringInterval,omitzero"`
+	DataRetentionHours   int            `json:"dataRetentionHours,omitzero"`
+	ConnectionTimeout    int            `json:"connectionTimeout,omitzero"`
+	BatchSize            int            `json:"batchSize,omitzero"`
+}
+
 // NamePatch is the body of Account.UpdateName.
 type NamePatch struct {
 	FirstName string `json:"firstName,omitzero"`
 	LastName  string `json:"lastName,omitzero"`
+}
+
+type NetworkInterface struct {
+	Name string `json:"name"`
+	// Addresses with the length of their prefix.
+	Ipv4 []string `json:"ipv4"`
+	Ipv6 []string `json:"ipv6"`
+	// Since the boot.
+	RxBytes int64 `json:"rxBytes"`
+	// Since the boot.
+	TxBytes int64            `json:"txBytes"`
+	MAC     Optional[string] `json:"mac"`
+	// As the kernel says: `up`, `down`, `unknown`, …
+	State Optional[string] `json:"state"`
+	Mtu   Optional[int64]  `json:"mtu"`
+	// Mbit/s.
+	Speed Optional[int64] `json:"speed"`
 }
 
 // NewAccount is the body of Account.Register, Users.Create.
@@ -904,6 +1117,15 @@ type NewGroup struct {
 	// Surrounding white space is taken off.
 	Name  string `json:"name"`
 	Color string `json:"color,omitzero"`
+}
+
+// NewHostKey is the body of HostKeys.Pin.
+type NewHostKey struct {
+	// One line as in an authorized_keys or a known_hosts file, of which only the type and the key count.
+	// Certificates are none.
+	PublicKey string `json:"publicKey"`
+	// The jump host that the key is for, by its place in `jumpHosts`, from 0; the entry itself without it.
+	Hop Optional[int] `json:"hop,omitzero"`
 }
 
 // NewIdentity is the body of Identities.Create.
@@ -1007,6 +1229,14 @@ type NewTag struct {
 	// Unique among the caller's tags.
 	Name  string `json:"name"`
 	Color string `json:"color"`
+}
+
+// The key that the host has shown instead, the latest one; connections refuse it. Null without any.
+type OfferedHostKey struct {
+	Type        string    `json:"type"`
+	Fingerprint string    `json:"fingerprint"`
+	PublicKey   string    `json:"publicKey"`
+	SeenAt      time.Time `json:"seenAt"`
 }
 
 // OIDCLogin is the answer of AuthProviders.BeginOIDCLogin.
@@ -1310,6 +1540,28 @@ type PreferencesUpdated struct {
 	Preferences map[string]any `json:"preferences"`
 }
 
+type Process struct {
+	User string `json:"user"`
+	Pid  int64  `json:"pid"`
+	// Percent of one core over the process's life.
+	CPU float64 `json:"cpu"`
+	// Percent of the physical memory.
+	Mem float64 `json:"mem"`
+	// KiB.
+	Vsz int64 `json:"vsz"`
+	// KiB.
+	Rss int64 `json:"rss"`
+	// `?` for none.
+	Tty string `json:"tty"`
+	// The state letters of `ps`.
+	Stat  string `json:"stat"`
+	Start string `json:"start"`
+	// CPU time.
+	Time string `json:"time"`
+	// The command line, of at most 1,024 characters.
+	Command string `json:"command"`
+}
+
 type PVENode struct {
 	ID   int64  `json:"id"`
 	Name string `json:"name"`
@@ -1387,6 +1639,15 @@ type ScriptReposition struct {
 	// On which side of the target; absent to let the direction of the move decide.
 	// One of "before", "after".
 	Placement string `json:"placement,omitzero"`
+}
+
+// ServerMonitoring is the answer of Monitoring.GetServer.
+type ServerMonitoring struct {
+	Server MonitoredServer `json:"server"`
+	// The newest first.
+	Data      []MonitoringPoint `json:"data"`
+	TimeRange TimeRange         `json:"timeRange"`
+	Latest    any               `json:"latest"`
 }
 
 type ServerNode struct {
@@ -1570,6 +1831,15 @@ type ThemePreferences struct {
 	AccentColor string  `json:"accentColor,omitzero"`
 	UiScale     float64 `json:"uiScale,omitzero"`
 }
+
+type TimeRange string
+
+const (
+	TimeRange1h  TimeRange = "1h"
+	TimeRange6h  TimeRange = "6h"
+	TimeRange24h TimeRange = "24h"
+	TimeRange7d  TimeRange = "7d"
+)
 
 // TOTPProof is the body of TOTP.Enable.
 type TOTPProof struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
+	"github.com/nexterm-go/nexterm/internal/testserver/browser"
 )
 
 // loginPage does what a web client does, with nothing but the browser's own API.
@@ -57,21 +58,33 @@ func serveLoginPage(t *testing.T, s *testserver.Server) (address string) {
 	return "http://localhost:" + port + "/login"
 }
 
+// scriptAnswer is what a function of the page returns of a request.
+type scriptAnswer struct {
+	Status int
+	Body   struct{ Token, Message string }
+	Error  string
+}
+
+func run(b *browser.Browser, function string, arguments ...any) (a scriptAnswer) {
+	b.Eval(&a, "return "+function+"(...arguments).catch(error => ({error: String(error)}))", arguments...)
+	return a
+}
+
 func TestChromiumRegistersAPasskeyAndSignsIn(t *testing.T) {
 	t.Parallel()
 	s := testserver.NewEmpty(t)
 	ada := s.NewAccount(t, "ada")
-	b := startBrowser(t)
-	authenticator := b.addAuthenticator()
-	b.open(serveLoginPage(t, s))
+	b := browser.Start(t)
+	authenticator := b.AddAuthenticator()
+	b.Open(serveLoginPage(t, s))
 
-	registered := b.run("register", ada.Token, "Chromium")
+	registered := run(b, "register", ada.Token, "Chromium")
 	require.Equal(t, 200, registered.Status, "%+v", registered)
-	again := b.run("register", ada.Token, "Chromium")
+	again := run(b, "register", ada.Token, "Chromium")
 	require.Contains(t, again.Error, "InvalidStateError", "excludeCredentials names the authenticator's own")
 
 	for _, username := range []string{"ada", "", "ada"} {
-		opened := b.run("signIn", username)
+		opened := run(b, "signIn", username)
 		require.Equal(t, 200, opened.Status, "%q: %+v", username, opened)
 		var me struct{ Username string }
 		s.Anonymous.With("Authorization", "Bearer "+opened.Body.Token).Get("/api/account/me").Want(200).Into(&me)
@@ -81,12 +94,12 @@ func TestChromiumRegistersAPasskeyAndSignsIn(t *testing.T) {
 	s.Scan(t, &agents, `select count(*) from sessions where user_agent like '%Chrome%'`)
 	require.Equal(t, 3, agents)
 
-	b.setUserVerified(authenticator, false)
-	unverified := b.run("signIn", "")
+	b.SetUserVerified(authenticator, false)
+	unverified := run(b, "signIn", "")
 	require.NotEqual(t, 200, unverified.Status, "%+v", unverified)
-	b.setUserVerified(authenticator, true)
+	b.SetUserVerified(authenticator, true)
 
 	s.Exec(t, `delete from passkeys`)
-	require.Equal(t, 400, b.run("signIn", "ada").Status)
-	require.Equal(t, 401, b.run("signIn", "").Status)
+	require.Equal(t, 400, run(b, "signIn", "ada").Status)
+	require.Equal(t, 401, run(b, "signIn", "").Status)
 }

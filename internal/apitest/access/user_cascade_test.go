@@ -57,7 +57,10 @@ func TestDeleteUserLeavesNothingBehind(t *testing.T) {
 			values ($1::text, sha256($1::text::bytea), 'web', '', '', $2)`, by, id)
 	}
 	folder := c.Put("/api/folder", body{"name": "Folder"}).Want(200).ID()
-	entry := c.Put("/api/entry", body{"name": "Entry", "folderId": folder, "config": body{}}).Want(200).ID()
+	entry := c.Put("/api/entry", body{"name": "Entry", "folderId": folder, "config": body{"protocol": "ssh", "ip": "192.0.2.1"}}).Want(200).ID()
+	c.Put(fmt.Sprintf("/api/entry/%d/host-keys", entry), body{
+		"publicKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH",
+	}).Want(200)
 	s.Exec(t, `insert into recent_connections (account_id, entry_id, action) values ($1, $2, 'entry.ssh_connect')`, id, entry)
 	c.Put("/api/identity", body{"name": "Identity", "type": "password", "password": "secret"}).Want(200)
 	c.Put("/api/tag", body{"name": "Tag", "color": "#fff"}).Want(200)

@@ -174,6 +174,7 @@ var things = map[string]thing{
 	"/api/audit/organizations/{}":           {newOrganization, http.StatusForbidden},
 	"/api/users/{}":                         {newAccount, http.StatusForbidden},
 	"/api/entry/{}":                         {newEntry, http.StatusNotFound},
+	"/api/entry/{}/host-keys/{}":            {newHostKey, http.StatusNotFound},
 	"/api/folder/{}":                        {newFolder, http.StatusNotFound},
 	"/api/tag/{}":                           {newTag, http.StatusNotFound},
 	"/api/tag/{}/assign/{}":                 {newEntry, http.StatusNotFound},
@@ -183,6 +184,8 @@ var things = map[string]thing{
 	"/api/permissions/groups/{}/members/{}": {newRoleMember, http.StatusForbidden},
 	"/api/scripts/{}":                       {newScript, http.StatusNotFound},
 	"/api/snippet/{}":                       {newSnippet, http.StatusNotFound},
+	"/api/monitoring/{}":                    {newEntry, http.StatusNotFound},
+	"/api/monitoring/integration/{}":        {noIntegration, http.StatusNotFound},
 	"/api/sources/{}":                       {newSource, http.StatusForbidden},
 	"/api/auth/providers/admin/oidc/{}":     {newProvider, http.StatusForbidden},
 	"/api/auth/oidc/login/{}":               {newProvider, http.StatusNotFound}, // it is disabled
@@ -241,6 +244,9 @@ func newSource(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
 	return id
 }
 
+// noIntegration is one that nobody has: there are none.
+func noIntegration(testing.TB, *testserver.Server, []int64) int64 { return unknownID }
+
 func newProvider(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Admin.Put("/api/auth/providers/admin/oidc", map[string]any{
 		"name": "Some", "issuer": "https://id.example.com", "clientId": "nexterm", "redirectUri": "https://nexterm.example.com/callback",
@@ -255,6 +261,17 @@ func newAccount(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
 
 func newEntry(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Owner.Put("/api/entry", map[string]any{"name": "Owner's", "config": map[string]any{"macAddress": "00:11:22:33:44:55"}}).Want(200).ID()
+}
+
+// newHostKey is one that the entry's host has shown, and the example's offered key beside it.
+func newHostKey(t testing.TB, s *testserver.Server, above []int64) (id int64) {
+	host := fmt.Sprint("host-", above[0])
+	s.Exec(t, `update entries set config = config || jsonb_build_object('protocol', 'ssh', 'ip', $2::text) where id = $1`, above[0], host)
+	s.Scan(t, &id, `insert into host_keys (account_id, host, port, type, public_key, first_seen, last_seen, offered_type, offered_key, offered_at)
+		values ($1, $2, 22, 'ssh-ed25519', 'a key', now(), now(), 'ssh-ed25519',
+			decode('AAAAC3NzaC1lZDI1NTE5AAAAIBHKhzb2OQYc7x1ZF+D/ULuladoefGpvsJgwIhN8WxI+', 'base64'), now())
+		returning id`, s.Owner.AccountID, host)
+	return id
 }
 
 func newFolder(_ testing.TB, s *testserver.Server, _ []int64) int64 {

@@ -26,7 +26,14 @@ var inventoryTellings = map[string][]telling{
 			"macAddress": "01:23:45:67:89:ab", "wolBroadcastAddress": "127.0.0.1",
 		}}).Want(200).ID()}}
 	}}},
-	"createFolder": {{"folder_mgmt.create", usual}},
+	"pinHostKey": {{"entry.update", func(s stage) request {
+		return request{ids: []int64{s.Owner.Put("/api/entry", object{"name": "known", "config": object{
+			"protocol": "ssh", "ip": "192.0.2.1",
+		}}).Want(200).ID()}}
+	}}},
+	"acceptHostKey": {{"entry.update", usual}},
+	"deleteHostKey": {{"entry.update", usual}},
+	"createFolder":  {{"folder_mgmt.create", usual}},
 	"updateFolder": {
 		{"folder_mgmt.update", usual},
 		{"folder_mgmt.update folder_mgmt.update", func(s stage) request { return request{body: object{"organizationId": s.Organization}} }},
@@ -72,6 +79,19 @@ var inventoryTellings = map[string][]telling{
 	"updateMemberPermissions":           {{"organization.member_permissions", usual}},
 	"updateOrganizationSessionSettings": {{"organization.update", usual}},
 	"updateAuditSettings":               {{"organization.update", usual}},
+	"updateMonitoringSettings": {
+		{"monitoring.settings_update", usual},
+		{"monitoring.settings_update entry.unchecked entry.unchecked", func(s stage) request {
+			s.Exec(s.t, `update entries set status = 'online'`)
+			for _, organization := range []any{nil, s.Organization} { // told owner by owner, however many entries there are
+				for range 2 {
+					s.Owner.Put("/api/entry", object{"name": "down", "organizationId": organization, "config": object{"protocol": "ssh"}}).Want(200)
+				}
+			}
+			return request{body: object{"statusCheckerEnabled": false}}
+		}},
+		{"monitoring.settings_update", func(stage) request { return request{body: object{"statusCheckerEnabled": true}} }},
+	},
 }
 
 // libraryTellings are those of scripts, snippets and where they come from.

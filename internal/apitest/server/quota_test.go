@@ -73,7 +73,7 @@ func TestOwnersHaveLimits(t *testing.T) {
 	c.Get("/api/service/limits").Want(200).Into(&told)
 	require.Equal(t, map[string]int64{
 		"entries": 2, "configBytes": 64 << 20, "folders": 2, "identities": 2, "scripts": 2, "snippets": 2,
-		"organizations": 2, "sessions": 200, "stateSockets": 100, "deviceCodes": 2,
+		"hostKeys": 100_000, "organizations": 2, "sessions": 200, "stateSockets": 100, "deviceCodes": 2,
 	}, told)
 }
 

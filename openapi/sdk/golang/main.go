@@ -75,7 +75,7 @@ func comment(paragraphs ...string) string {
 
 // initialisms are the words that Go writes in capitals.
 var initialisms = map[string]string{
-	"ai": "AI", "api": "API", "id": "ID", "ids": "IDs", "ip": "IP", "json": "JSON", "mac": "MAC", "oidc": "OIDC",
+	"ai": "AI", "api": "API", "cpu": "CPU", "id": "ID", "ids": "IDs", "ip": "IP", "json": "JSON", "mac": "MAC", "oidc": "OIDC",
 	"os": "OS", "pve": "PVE", "rdp": "RDP", "ssh": "SSH", "totp": "TOTP", "uri": "URI", "url": "URL", "vmid": "VMID",
 }
 

@@ -1,0 +1,65 @@
+-- name: ListTargets :many
+-- every owner: background work goes by the rights of each entry's owner.
+-- The way to each entry: its hops in order, then itself, as hop 0. What the owner
+-- may not use as a hop is not there. Its login is the first linked identity that
+-- the owner may use, an organization before its members, and that may be sent this
+-- way: all of the way belongs to those who may use the identity, or it is the one
+-- for which the identity has been linked.
+with targets as materialized (
+    select t.id, t.scope, t.account_id, t.organization_id, t.config,
+           t.scope || array(select -m.organization_id
+                            from organization_members m
+                            where m.account_id = t.account_id
+                              and m.status = 'active') as reach
+    from entries t
+    where t.id = any(@ids::bigint[])),
+     way as (
+         select t.id as target_id, t.scope, t.account_id, t.organization_id, t.reach, h.place,
+                e.id, e.name, e.type, e.protocol, e.host, e.port, e.engine,
+                array_agg(e.scope) over way as owners,
+                array_agg(e.address) over (way rows between unbounded preceding and 1 preceding)
+                    || concat_ws(' ', e.protocol, e.address) as route
+         from targets t
+                  cross join lateral (
+             select j.place, j.id::bigint as entry_id
+             from jsonb_array_elements_text(coalesce(t.config -> 'jumpHosts', '[]')) with ordinality as j (id, place)
+             union all
+             select null, t.id) h
+                  left join lateral (
+             select s.id, s.scope, s.name, s.type, s.config ->> 'protocol' as protocol, s.config ->> 'ip' as host,
+                    port(s.config) as port, address(s.config) as address, s.config -> 'engineId' as engine
+             from entries s
+             where s.id = h.entry_id
+               and s.scope = any(t.reach)
+             limit 1) e on true
+         window way as (partition by t.id order by h.place))
+select w.target_id, w.scope, coalesce(w.place, 0)::integer as hop,
+       coalesce(w.id, 0)::bigint                           as entry_id,
+       coalesce(w.name, '')::text                          as name,
+       coalesce(w.type, '')::text                          as type,
+       coalesce(w.protocol, '')::text                      as protocol,
+       coalesce(w.host, '')::text                          as host,
+       coalesce(w.port, 0)::integer                        as port,
+       -- This server is the engine of the id 1.
+       coalesce(w.engine not in ('1', '"1"', '""'), false)::boolean as other_engine,
+       coalesce((select true from entries_identities l where l.entry_id = w.id limit 1), false)::boolean as linked,
+       coalesce(login.id, 0)::bigint                       as identity_id,
+       coalesce(login.username, '')::text                  as username,
+       (select c.ciphertext from credentials c where c.identity_id = login.id and c.kind = 'password') as password,
+       (select c.ciphertext from credentials c where c.identity_id = login.id and c.kind = 'ssh-key') as private_key,
+       (select c.ciphertext from credentials c where c.identity_id = login.id and c.kind = 'passphrase') as passphrase
+from way w
+         left join lateral (
+    select i.id, i.username
+    from entries_identities l
+             join identities i on i.id = l.identity_id
+    where l.entry_id = w.id
+      and (i.scope = any(w.reach)
+        or (select m.status = 'active'
+            from organization_members m
+            where m.organization_id = w.organization_id
+              and m.account_id = i.account_id))
+      and (w.owners <@ array [i.scope, w.account_id] or l.route = w.route)
+    order by i.scope <> w.scope and w.organization_id is not null, l.position, l.identity_id
+    limit 1) login on w.place is not null or @with_logins::boolean
+order by w.target_id, w.place;

@@ -1,0 +1,32 @@
+package probe
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// instruments measure the server's own work for Prometheus. No label names a
+// target: there can be any number of them.
+type instruments struct {
+	took    *prometheus.HistogramVec
+	waited  *prometheus.HistogramVec
+	results *prometheus.CounterVec
+}
+
+func newInstruments() *instruments {
+	return &instruments{
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "nexterm_probe_duration_seconds", Help: "Time that probing one target took, by service.",
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
+		}, []string{"service"}),
+		waited: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "nexterm_probe_queue_delay_seconds", Help: "Time from the start of a cycle until a lane of it begins, by service.",
+			Buckets: []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"service"}),
+		results: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nexterm_probe_results_total", Help: "Targets that were probed, by service, status and the reason of failures.",
+		}, []string{"service", "status", "reason"}),
+	}
+}
+
+// Collectors are what Prometheus is shown.
+func (p *Prober) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{p.took, p.waited, p.results}
+}

@@ -1,0 +1,208 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/change"
+)
+
+const (
+	// beat is how often a lane stores what it has found and renews its lease.
+	beat = time.Second
+	// storeTime bounds the last of it when the server stops.
+	storeTime = 5 * time.Second
+	// most of the interval over which the first probes of a cycle are spread, and most
+	// of the time.
+	spreadPart = 20
+	spreadTime = time.Second
+)
+
+// errGivenUp ends a lane whose cycle another one has followed.
+var errGivenUp = errors.New("the cycle has been given up")
+
+// Lane is the job of working on a cycle, beside its other lanes.
+type Lane struct {
+	Service string `json:"service"`
+	Number  int64  `json:"number"`
+	Lane    int32  `json:"lane"`
+	// Places are the targets that it has in flight at most.
+	Places int32 `json:"places"`
+	// Limit is what each target may take, and Interval what is between two cycles, in
+	// seconds.
+	Limit     int32     `json:"limit"`
+	Interval  int32     `json:"interval"`
+	StartedAt time.Time `json:"startedAt"`
+}
+
+// Kind names the job in the database.
+func (Lane) Kind() string { return "probe_lane" }
+
+// InsertOpts try a lane once: the next cycle mends what it leaves.
+func (Lane) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: queue, MaxAttempts: 1} }
+
+func (l Lane) limit() time.Duration { return time.Duration(l.Limit) * time.Second }
+
+type laneWorker struct {
+	river.WorkerDefaults[Lane]
+	prober *Prober
+}
+
+// Timeout leaves a lane all that the cycle may take.
+func (w *laneWorker) Timeout(job *river.Job[Lane]) time.Duration {
+	return 2*time.Duration(job.Args.Interval)*time.Second + job.Args.limit() + time.Minute
+}
+
+func (w *laneWorker) Work(ctx context.Context, job *river.Job[Lane]) error {
+	w.prober.waited.WithLabelValues(job.Args.Service).Observe(time.Since(job.CreatedAt).Seconds())
+	for _, s := range w.prober.services {
+		if s.name() == job.Args.Service {
+			err := (&lane{Lane: job.Args, Prober: w.prober, service: s}).work(ctx)
+			if errors.Is(err, errGivenUp) {
+				return nil
+			}
+			return err
+		}
+	}
+	return nil // of a version that has more
+}
+
+// lane is a running one.
+type lane struct {
+	Lane
+	*Prober
+	service service
+}
+
+// work claims targets as places are free, until there are none.
+func (l *lane) work(ctx context.Context) error {
+	probing, cancel := context.WithCancel(ctx)
+	var probes sync.WaitGroup
+	defer probes.Wait()
+	defer cancel()
+	var (
+		found  = make(chan finding, l.Places)
+		kept   []finding
+		flying int32
+		more   = true
+		spread = min(time.Duration(l.Interval)*time.Second/spreadPart, spreadTime)
+		ticks  = time.NewTicker(beat)
+	)
+	defer ticks.Stop()
+	for more || flying > 0 {
+		var free int32
+		if more {
+			free = l.Places - flying
+		}
+		claimed, targets, err := l.step(ctx, kept, free)
+		if err != nil {
+			return err
+		}
+		kept = kept[:0]
+		more = more && (free == 0 || claimed > 0)
+		flying += int32(len(targets))
+		for _, t := range targets {
+			delay := rand.N(spread + 1) //nolint:gosec // no secret
+			probes.Go(func() { l.probe(probing, t, delay, found) })
+		}
+		spread = 0
+		kept = l.gather(ctx, kept, found, ticks.C, flying, more)
+		if ctx.Err() != nil {
+			break
+		}
+		flying -= int32(len(kept))
+	}
+	ending, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	defer stop()
+	return l.changes.Do(ending, change.Touch{}, func(tx *change.Tx) error {
+		if len(kept) > 0 {
+			if err := l.service.store(ending, tx, kept); err != nil {
+				return err
+			}
+		}
+		return tx.EndLane(ending, db.EndLaneParams{Service: l.Service, Lane: l.Lane.Lane, Number: l.Number})
+	})
+}
+
+// gather waits until there is something to do: a place is free for one more, all is
+// done, or it is time to be heard of. It returns all that has been found by then.
+func (l *lane) gather(ctx context.Context, kept []finding, found <-chan finding, tick <-chan time.Time, flying int32, more bool) []finding {
+	for int32(len(kept)) < flying {
+		select {
+		case f := <-found:
+			kept = append(kept, f)
+			if more && len(found) == 0 {
+				return kept
+			}
+		case <-tick:
+			return kept
+		case <-ctx.Done():
+			return kept
+		}
+	}
+	return kept
+}
+
+func (l *lane) probe(ctx context.Context, p probe, delay time.Duration, found chan<- finding) {
+	select {
+	case <-time.After(delay):
+	case <-ctx.Done():
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.limit())
+	defer cancel()
+	begun := time.Now()
+	result := l.run(ctx, p)
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return // the server stops: it says nothing about the host
+	}
+	took := time.Since(begun)
+	l.took.WithLabelValues(l.Service).Observe(took.Seconds())
+	found <- finding{p.entryID, result, begun.Add(took), took}
+}
+
+// run keeps what a host can bring about in one probe: it is read as nothing found.
+func (l *lane) run(ctx context.Context, p probe) (result any) {
+	defer func() {
+		if problem := recover(); problem != nil {
+			l.log.ErrorContext(ctx, "a probe has failed", "entryId", p.entryID, "problem", problem, "stack", string(debug.Stack()))
+		}
+	}()
+	return p.run(ctx)
+}
+
+// step stores what was found, is heard of, and claims targets.
+func (l *lane) step(ctx context.Context, kept []finding, free int32) (claimed int, targets []probe, err error) {
+	var ids []int64
+	var renewed int64
+	err = l.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if len(kept) > 0 {
+			if err := l.service.store(ctx, tx, kept); err != nil {
+				return err
+			}
+		}
+		var err error
+		renewed, err = tx.RenewLane(ctx, db.RenewLaneParams{
+			Service: l.Service, Lane: l.Lane.Lane, Number: l.Number, LeaseSecs: leaseTime.Seconds(),
+		})
+		if err == nil && renewed > 0 && free > 0 {
+			ids, err = tx.ClaimTargets(ctx, db.ClaimTargetsParams{Service: l.Service, Number: l.Number, Most: free})
+		}
+		return err
+	})
+	if err == nil && renewed == 0 {
+		err = errGivenUp
+	}
+	if err != nil || len(ids) == 0 {
+		return 0, nil, err
+	}
+	targets, err = l.service.load(ctx, ids)
+	return len(ids), targets, err
+}

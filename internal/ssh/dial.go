@@ -1,0 +1,104 @@
+package ssh
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/nexterm-go/nexterm/internal/outbound"
+)
+
+const (
+	// connectTime is how long a host has to take a connection, and loginTime to let
+	// us in after that.
+	connectTime = 15 * time.Second
+	loginTime   = 30 * time.Second
+	// keepAliveTime is how often a login is asked whether it lives. It has three
+	// such times to say so.
+	keepAliveTime = 15 * time.Second
+)
+
+// Dialer reaches hosts. One serves them all.
+type Dialer struct {
+	// Deny are the networks in which nothing is dialled. The addresses of names are
+	// checked as they are dialled; behind a hop, which resolves them itself, only
+	// addresses can be.
+	Deny outbound.Networks
+	// Legacy adds algorithms that are broken by now, for old devices.
+	Legacy bool
+
+	unlocked unlocked
+	// Shorter times, for tests.
+	connectTime, loginTime, keepAliveTime time.Duration
+}
+
+// Dial logs in to one hop after the other, through the one before, and leads to the
+// last. There is at least one. The login ends with the context.
+//
+// Errors are those of this package; one that comes with context.DeadlineExceeded
+// tells of a host that has kept us waiting.
+func (d *Dialer) Dial(ctx context.Context, hops []Hop) (*Login, error) {
+	return d.login(ctx, hops, len(hops)-1)
+}
+
+// Reach tries whether a TCP port takes connections, behind hops if there are any.
+func (d *Dialer) Reach(ctx context.Context, hops []Hop, host string, port int) error {
+	l := &Login{dialer: d}
+	if len(hops) > 0 {
+		var err error
+		if l, err = d.login(ctx, hops, len(hops)); err != nil {
+			return err
+		}
+		defer l.Close()
+	}
+	conn, err := l.Connect(ctx, host, port)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// login logs in to all hops, the first so many of which are on the way only.
+func (d *Dialer) login(ctx context.Context, hops []Hop, jumps int) (*Login, error) {
+	failed := func(i int, err error) (*Login, error) {
+		if i < jumps {
+			err = &HopError{Hop: i + 1, Err: err}
+		}
+		return nil, err
+	}
+	keys := make([]ssh.Signer, len(hops))
+	for i, hop := range hops {
+		var err error
+		if keys[i], err = d.privateKey(hop); err != nil {
+			return failed(i, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	l := &Login{dialer: d, cancel: cancel}
+	for i, hop := range hops {
+		if err := l.enter(ctx, hop, keys[i]); err != nil {
+			l.Close()
+			return failed(i, err)
+		}
+	}
+	context.AfterFunc(ctx, func() { l.conn.Close() })
+	go l.keepAlive(ctx)
+	return l, nil
+}
+
+// connect opens a TCP connection to any address of a host. That it is kept alive
+// and not delayed is Go's default.
+func (d *Dialer) connect(ctx context.Context, address string) (net.Conn, error) {
+	dialer := net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+		peer, err := netip.ParseAddrPort(address)
+		if err != nil || d.denies(peer.Addr()) {
+			return ErrDenied
+		}
+		return nil
+	}}
+	return dialer.DialContext(ctx, "tcp", address)
+}

@@ -1,0 +1,16 @@
+package ssh
+
+import (
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Hasten gives hosts less time than the constants say.
+func (d *Dialer) Hasten(connect, login, keepAlive time.Duration) *Dialer {
+	d.connectTime, d.loginTime, d.keepAliveTime = connect, login, keepAlive
+	return d
+}
+
+// Unlocked opens the private key of a hop.
+func (d *Dialer) Unlocked(hop Hop) ssh.Signer { return d.unlocked.open(hop.PrivateKey, hop.Passphrase) }

@@ -1,0 +1,185 @@
+package ssh
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// maxBanners and maxRounds bound what a host may say before it lets us in or not.
+	maxBanners = 32
+	maxRounds  = 10
+)
+
+// attempt is one handshake with a hop, and the login that follows.
+type attempt struct {
+	ctx        context.Context
+	hop        Hop
+	algorithms []string
+	paced      *paced
+	// accepted is the host's key, once it is.
+	accepted ssh.PublicKey
+	// hostKeyErr is why it is not.
+	hostKeyErr error
+	// conn is the connection, once keys are exchanged, and begun tells that the host
+	// has said how it lets in.
+	conn                                      ssh.ConnMetadata
+	begun                                     bool
+	passwordSent, passwordRefused, questioned bool
+	banners, rounds                           int
+}
+
+// enter logs in to the next hop. One that has no key of the known types is asked
+// for any other: to be told which, whoever judges it needs one.
+func (l *Login) enter(ctx context.Context, hop Hop, key ssh.Signer) error {
+	client, err := l.handshake(ctx, hop, key, l.dialer.hostKeyAlgorithms(hop.HostKeys.Known))
+	var none *ssh.AlgorithmNegotiationError
+	if len(hop.HostKeys.Known) > 0 && errors.As(err, &none) && none.What == "host key" {
+		client, err = l.handshake(ctx, hop, key, l.dialer.hostKeyAlgorithms(nil))
+	}
+	if err != nil {
+		return err
+	}
+	l.clients = append(l.clients, client)
+	return nil
+}
+
+func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorithms []string) (*ssh.Client, error) {
+	conn, err := l.Connect(ctx, hop.Host, hop.Port)
+	if err != nil {
+		return nil, err
+	}
+	if len(l.clients) == 0 {
+		l.conn = conn
+	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(l.dialer.loginTime, loginTime))
+	defer cancel()
+	// The first of all connections: a hop that is silent does not close the others.
+	first := l.conn
+	defer context.AfterFunc(ctx, func() { first.Close() })()
+	a := &attempt{ctx: ctx, hop: hop, algorithms: algorithms, paced: &paced{Conn: conn}}
+	c, channels, requests, err := ssh.NewClientConn(a.paced, hop.Host, &ssh.ClientConfig{
+		Config:            l.dialer.algorithms(),
+		User:              hop.Username,
+		Auth:              a.methods(key),
+		AuthCallback:      a.observe,
+		BannerCallback:    a.banner,
+		HostKeyAlgorithms: algorithms,
+		HostKeyCallback:   a.checkHostKey,
+		ClientVersion:     "SSH-2.0-nexterm",
+	})
+	a.paced.free.Store(true)
+	if err == nil {
+		return ssh.NewClient(c, channels, requests), nil
+	}
+	if a.conn != nil {
+		drain(a.conn)
+	}
+	switch {
+	case a.hostKeyErr != nil:
+		return nil, a.hostKeyErr
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%w: %w", ErrHandshake, ctx.Err())
+	case a.begun:
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
+}
+
+// checkHostKey is called before anything else is sent, and whenever keys are
+// exchanged again.
+func (a *attempt) checkHostKey(_ string, _ net.Addr, key ssh.PublicKey) error {
+	switch {
+	case a.accepted != nil && !bytes.Equal(key.Marshal(), a.accepted.Marshal()):
+		return ErrHostKeyChanged
+	case a.accepted != nil:
+		return nil
+	case !slices.ContainsFunc(a.algorithms, func(algorithm string) bool { return keyType(algorithm) == key.Type() }):
+		// Such as a certificate, whose signature looks like that of its key.
+		a.hostKeyErr = fmt.Errorf("%w: host key of type %q, which has not been asked for", ErrHandshake, key.Type())
+	default:
+		a.hostKeyErr = a.hop.HostKeys.check(a.ctx, key)
+	}
+	if a.hostKeyErr == nil {
+		a.accepted = key
+		a.paced.keyed.Store(true)
+	}
+	return a.hostKeyErr
+}
+
+func (k HostKeys) check(ctx context.Context, key ssh.PublicKey) error {
+	known := slices.ContainsFunc(k.Known, func(known ssh.PublicKey) bool { return bytes.Equal(known.Marshal(), key.Marshal()) })
+	judge, refusal := k.Unknown, ErrHostKeyUnknown
+	if len(k.Known) > 0 {
+		judge, refusal = k.Changed, ErrHostKeyChanged
+	}
+	switch {
+	case known && k.Seen != nil:
+		k.Seen(key)
+		return nil
+	case known:
+		return nil
+	case judge == nil:
+		return refusal
+	}
+	return judge(ctx, key)
+}
+
+// methods are the ways to log in that there are secrets for.
+func (a *attempt) methods(key ssh.Signer) (methods []ssh.AuthMethod) {
+	if key != nil {
+		methods = append(methods, ssh.PublicKeys(key))
+	}
+	if a.hop.Password != "" {
+		methods = append(methods, ssh.PasswordCallback(a.password), ssh.KeyboardInteractive(a.answer))
+	}
+	return methods
+}
+
+// observe hears of every attempt to log in before it is made.
+func (a *attempt) observe(tried *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
+	a.conn = tried.Metadata
+	a.paced.free.Store(true)
+	a.begun = tried.AllowedMethods != nil
+	a.passwordRefused = slices.Contains(tried.TriedMethods, "password")
+	return nil, nil
+}
+
+// password is sent once, whatever the host says to it.
+func (a *attempt) password() (string, error) {
+	if a.passwordSent {
+		return "", errors.New("the host asks for the password again")
+	}
+	a.passwordSent = true
+	return string(a.hop.Password), nil
+}
+
+// answer takes the first question that looks like one for a password to be one,
+// unless the password is known to be wrong.
+func (a *attempt) answer(_, _ string, questions []string, echos []bool) ([]string, error) {
+	a.rounds++
+	switch {
+	case a.rounds > maxRounds:
+		return nil, errors.New("the host does not come to an end")
+	case len(questions) == 0:
+		return nil, nil
+	case a.questioned, a.passwordRefused, len(questions) > 1, echos[0]:
+		return nil, errors.New("the host asks for more than a password")
+	}
+	a.questioned = true
+	return []string{string(a.hop.Password)}, nil
+}
+
+func (a *attempt) banner(string) error {
+	if a.banners++; a.banners > maxBanners {
+		return errors.New("the host sends too many banners")
+	}
+	return nil
+}

@@ -1,0 +1,143 @@
+package testssh
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
+)
+
+// Daemon is an OpenSSH server on 127.0.0.1, for one account: the test's own.
+type Daemon struct {
+	Port     int
+	Username string
+
+	t    testing.TB
+	sshd string
+	dir  string
+	log  *log
+	work sync.WaitGroup
+}
+
+// StartDaemon starts an OpenSSH server for the duration of the test. The settings
+// are further lines of its configuration, which win over the test's own.
+//
+// The test listens, and each connection gets a process of its own, as inetd would
+// have it: no port is lost to somebody else between its choice and its use, and no
+// process outlives its connection.
+func StartDaemon(t testing.TB, hostKey string, authorized []ssh.PublicKey, settings ...string) *Daemon {
+	t.Helper()
+	account, err := user.Current()
+	require.NoError(t, err)
+	sshd, err := exec.LookPath("sshd")
+	if err != nil {
+		// Where ordinary users do not look.
+		sshd, err = exec.LookPath("/usr/sbin/sshd")
+	}
+	require.NoError(t, err, "the tests need OpenSSH's server (Debian: openssh-server)")
+	if account.Uid == "0" {
+		// Made at boot, where there is one.
+		require.NoError(t, os.MkdirAll("/run/sshd", 0o755)) //nolint:gosec // sshd wants it so
+	}
+	d := &Daemon{Username: account.Username, t: t, sshd: sshd, dir: t.TempDir(), log: &log{}}
+	d.SetHostKey(hostKey)
+	var keys strings.Builder
+	for _, key := range authorized {
+		keys.Write(ssh.MarshalAuthorizedKey(key))
+	}
+	d.write("authorized_keys", keys.String())
+	d.write("config", strings.Join(append(settings,
+		"HostKey "+d.path("host_key"),
+		"AuthorizedKeysFile "+d.path("authorized_keys"),
+		"PidFile none",
+		"UsePAM no",
+		"StrictModes no",
+		"PermitRootLogin prohibit-password",
+		"PasswordAuthentication no",
+		"KbdInteractiveAuthentication no",
+		"PrintMotd no",
+		"LogLevel VERBOSE",
+	), "\n")+"\n")
+	problems, err := exec.CommandContext(t.Context(), sshd, "-t", "-f", d.path("config")).CombinedOutput()
+	require.NoError(t, err, string(problems))
+
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	d.Port = port(listener)
+	ctx, stop := context.WithCancel(context.Background())
+	d.work.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			d.work.Go(func() { d.serve(ctx, conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		stop()
+		d.work.Wait()
+		if t.Failed() {
+			t.Log(d.log)
+		}
+	})
+	return d
+}
+
+// SetHostKey replaces the host key for the connections to come.
+func (d *Daemon) SetHostKey(file string) { d.write("host_key", file) }
+
+func (d *Daemon) serve(ctx context.Context, conn net.Conn) {
+	defer conn.Close()
+	socket, err := conn.(*net.TCPConn).File()
+	if err != nil {
+		fmt.Fprintln(d.log, err)
+		return
+	}
+	defer socket.Close()
+	command := exec.CommandContext(ctx, d.sshd, "-i", "-e", "-f", d.path("config"))
+	command.Stdin, command.Stdout, command.Stderr = socket, socket, d.log
+	// Which it passes on to its children, unlike a kill.
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	command.WaitDelay = 5 * time.Second
+	// It says 255 for whoever hangs up.
+	_ = command.Run()
+}
+
+func (d *Daemon) path(name string) string { return filepath.Join(d.dir, name) }
+
+func (d *Daemon) write(name, content string) {
+	d.t.Helper()
+	require.NoError(d.t, os.WriteFile(d.path(name), []byte(content), 0o600))
+}
+
+// log is written by several processes while the test reads.
+type log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
