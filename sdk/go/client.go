@@ -31,8 +31,11 @@ func WithToken(token string) Option {
 	return func(c *Client) { c.authorize = func() Secret { return Secret(token) } }
 }
 
+// timeout is for every attempt. Some operations take the server a minute.
+const timeout = 90 * time.Second
+
 // WithHTTPClient sends requests with this client instead of one that gives every
-// attempt a minute. Redirects are not followed in any case.
+// attempt a minute and a half. Redirects are not followed in any case.
 func WithHTTPClient(client *http.Client) Option {
 	return func(c *Client) { c.http = client }
 }
@@ -64,7 +67,7 @@ func New(address string, options ...Option) (*Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 16
 	c := &Client{
-		base: *base, http: &http.Client{Transport: transport, Timeout: time.Minute}, retries: 4,
+		base: *base, http: &http.Client{Transport: transport, Timeout: timeout}, retries: 4,
 		userAgent: "nexterm-go/" + Version, authorize: func() Secret { return "" },
 	}
 	c.base.Path = strings.TrimRight(base.Path, "/")
