@@ -1,6 +1,6 @@
 // Command bundle writes the contract, which people edit as one file per tag, into
 // two documents: contract.json has all that the server and the generators read,
-// openapi.json is what is published of it.
+// openapi.json is what is published of it. sdk.json has the names of the SDKs.
 //
 // It keeps the order in which people wrote paths and members, and records the
 // order of an object's properties as x-property-order, because JSON readers
@@ -20,6 +20,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/nexterm-go/nexterm/openapi/sdk"
 )
 
 func main() {
@@ -45,6 +47,13 @@ func run(dir, target string) error {
 		if err := os.WriteFile(filepath.Join(target, name), document, 0o644); err != nil {
 			return err
 		}
+	}
+	names, err := sdkNames(contract)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(target, "sdk.json"), names, 0o644); err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(target, "gen.go"), []byte(embedding), 0o644)
 }
@@ -103,6 +112,20 @@ func bundle(dir string) (contract, published []byte, err error) {
 	publish(root)
 	published, err = indented(root)
 	return contract, published, err
+}
+
+// sdkNames is what the SDKs call the operations.
+func sdkNames(contract []byte) ([]byte, error) {
+	document, err := openapi3.NewLoader().LoadFromData(contract)
+	if err != nil {
+		return nil, err
+	}
+	services, err := sdk.Services(document)
+	if err != nil {
+		return nil, err
+	}
+	names, err := json.MarshalIndent(sdk.Names(services), "", "  ")
+	return append(names, '\n'), err
 }
 
 func indented(root *yaml.Node) ([]byte, error) {
