@@ -1,0 +1,2 @@
+/** The SDK's. */
+export const version = '0.1.0'
