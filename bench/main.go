@@ -1,9 +1,9 @@
 // Command bench measures the server against a bare handler that answers the
 // same from the same database: net/http and pgx with the same statements (plain
 // index scans for lists of entries), JSON encoder, pool size and collector
-// settings, but no router, validation, sealing, metrics or log. Everything runs
-// on this machine, and nothing stays behind but the full database of -scale, in
-// the user's cache.
+// settings, but no router, validation, turns, limits, sealing, metrics or log.
+// Everything runs on this machine, and nothing stays behind but the full database
+// of -scale, in the user's cache.
 //
 // It reads /proc, so it needs Linux; and it listens on 127.0.0.1 only, but for
 // the server itself, which always serves the whole network.
