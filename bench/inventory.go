@@ -87,20 +87,20 @@ func (s *seeded) inventory(ctx context.Context, name string, entries int) error 
 // move puts an entry before another one of the same folder.
 type move struct{ entry, target int64 }
 
-// crowd gives the mover a folder with 5,000 entries, and chooses moves all over it.
-func (s *seeded) crowd(ctx context.Context) error {
+// crowd gives an account a folder with 5,000 entries, and chooses moves all over it.
+func (s *seeded) crowd(ctx context.Context, name string) error {
 	rows, err := s.pool.Query(ctx, `
 		with folder as (insert into folders (account_id, name, position) values ($1, 'Crowd', 0) returning id)
 		insert into entries (account_id, folder_id, type, name, rank)
 		select $1, folder.id, 'server', 'server ' || n, n from folder, generate_series(1, 5000) n
 		order by n
-		returning id`, s.ids[mover])
+		returning id`, s.ids[name])
 	if err != nil {
 		return err
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	for i := range len(ids) / 2 {
-		s.moves = append(s.moves, move{entry: ids[i], target: ids[len(ids)/2+i*997%(len(ids)/2)]})
+		s.moves[name] = append(s.moves[name], move{entry: ids[i], target: ids[len(ids)/2+i*997%(len(ids)/2)]})
 	}
 	return err
 }

@@ -19,8 +19,10 @@ type plan struct {
 // operation is a request that is measured, at some numbers of connections; its
 // goals hold for the last of them.
 type operation struct {
-	name        string
-	account     string
+	name    string
+	account string
+	// accounts are from how many like that one the requests come; 0 is 1.
+	accounts    int
 	method      string
 	path        string
 	body        string
@@ -39,44 +41,63 @@ type operation struct {
 }
 
 var (
-	many = []int{1, 16, 64}
-	few  = []int{1, 4}
-	one  = []int{1}
+	many  = []int{1, 16, 64}
+	crowd = []int{16}
+	few   = []int{1, 4}
+	one   = []int{1}
 )
 
 var operations = []operation{
 	{name: "GET identity/list", account: reader, method: "GET", path: "/api/identity/list", connections: many, rate: 0.85},
 	{name: "GET account/me", account: reader, method: "GET", path: "/api/account/me", connections: many, rate: 0.80},
 	{
-		name: "PUT identity", account: writer, method: "PUT", path: "/api/identity", connections: many, rate: 0.70, writes: true,
-		body: `{"name":"Production servers","username":"deploy","type":"password","password":"` + password + `"}`,
+		name: "PUT identity", account: writer, accounts: writers, method: "PUT", path: "/api/identity", connections: many, rate: 0.70,
+		body: `{"name":"Production servers","username":"deploy","type":"password","password":"` + password + `"}`, writes: true,
+	},
+	// Not a comparison but what one account can do: it has four turns at a time, and all
+	// that it has is counted.
+	{
+		name: "PUT identity, one account", account: writer, method: "PUT", path: "/api/identity", connections: crowd,
+		body: `{"name":"Production servers","username":"deploy","type":"password","password":"` + password + `"}`, writes: true,
 	},
 	{name: "GET entry/list, 5000", account: librarian, method: "GET", path: "/api/entry/list", connections: few, entries: 5000, rate: 0.80},
 	{name: "GET entry/list, 500", account: clerk, method: "GET", path: "/api/entry/list", connections: one, entries: 500, rate: 0.80},
 	{name: "GET entries/list, 5000", account: librarian, method: "GET", path: "/api/entries/list", connections: few, entries: 5000, rate: 0.80},
 	{name: "GET entries/list, 500", account: clerk, method: "GET", path: "/api/entries/list", connections: one, entries: 500, rate: 0.80},
 	{
-		name: "PATCH entry/reposition", account: mover, method: "PATCH", path: "/api/entry/%d/reposition", connections: few, tail: 5,
+		name: "PATCH entry/reposition", account: mover, accounts: movers, method: "PATCH", path: "/api/entry/%d/reposition", connections: few,
+		body: `{"placement":"before","targetId":%d}`, tail: 5, writes: true, moves: true,
+	},
+	// Changes of one tree wait for each other.
+	{
+		name: "PATCH entry/reposition, one account", account: mover, method: "PATCH", path: "/api/entry/%d/reposition", connections: crowd,
 		body: `{"placement":"before","targetId":%d}`, writes: true, moves: true,
 	},
 }
 
 // requests are the operation as it goes over the wire.
 func (o operation) requests(data *seeded) [][]byte {
-	if !o.moves {
-		return [][]byte{o.request(data, o.path, o.body)}
-	}
+	accounts := alike(o.account, max(o.accounts, 1))
 	var all [][]byte
-	for _, m := range data.moves {
-		all = append(all, o.request(data, fmt.Sprintf(o.path, m.entry), fmt.Sprintf(o.body, m.target)))
+	if !o.moves {
+		for _, account := range accounts {
+			all = append(all, o.request(data, account, o.path, o.body))
+		}
+		return all
+	}
+	for i := range data.moves[o.account] {
+		for _, account := range accounts {
+			m := data.moves[account][i]
+			all = append(all, o.request(data, account, fmt.Sprintf(o.path, m.entry), fmt.Sprintf(o.body, m.target)))
+		}
 	}
 	return all
 }
 
-func (o operation) request(data *seeded, path, body string) []byte {
+func (o operation) request(data *seeded, account, path, body string) []byte {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: nexterm-bench\r\n", o.method, path)
-	if token := data.tokens[o.account]; token != "" {
+	if token := data.tokens[account]; token != "" {
 		fmt.Fprintf(&text, "Authorization: Bearer %s\r\n", token)
 	}
 	if body != "" {

@@ -213,7 +213,7 @@ func (o scaleOperation) requests(ctx context.Context, data *seeded) ([][]byte, e
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	var all [][]byte
 	for _, id := range ids {
-		all = append(all, call.request(data, fmt.Sprintf(o.path, id), o.body))
+		all = append(all, call.request(data, call.account, fmt.Sprintf(o.path, id), o.body))
 	}
 	return all, err
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -13,13 +15,14 @@ import (
 const (
 	// reader has 200 identities, half of them an organization's.
 	reader = "reader"
-	// writer's identities come and go, so that the reader's list keeps its length.
-	writer = "writer"
+	// writer's identities come and go, so that the reader's list keeps its length; and
+	// those of the writers like it.
+	writer, writers = "writer", 16
 	// librarian has 5,000 entries and clerk 500, in folders of organizations.
 	librarian = "librarian"
 	clerk     = "clerk"
-	// mover has one folder with 5,000 entries.
-	mover = "mover"
+	// mover has one folder with 5,000 entries, as have those like it.
+	mover, movers = "mover", 4
 )
 
 // seeded is what the requests are about.
@@ -27,22 +30,27 @@ type seeded struct {
 	pool   *pgxpool.Pool
 	ids    map[string]int64
 	tokens map[string]string
-	moves  []move
+	moves  map[string][]move
 }
 
 func newSeeded(pool *pgxpool.Pool) *seeded {
-	return &seeded{pool: pool, ids: map[string]int64{}, tokens: map[string]string{}}
+	return &seeded{pool: pool, ids: map[string]int64{}, tokens: map[string]string{}, moves: map[string][]move{}}
 }
 
 func seed(ctx context.Context, pool *pgxpool.Pool) (*seeded, error) {
 	s := newSeeded(pool)
-	for _, name := range []string{reader, writer, librarian, clerk, mover} {
+	for _, name := range slices.Concat([]string{reader, librarian, clerk}, alike(writer, writers), alike(mover, movers)) {
 		if err := s.account(ctx, name); err != nil {
 			return nil, err
 		}
 	}
-	if err := errors.Join(s.identities(ctx), s.inventory(ctx, librarian, 5000), s.inventory(ctx, clerk, 500), s.crowd(ctx)); err != nil {
+	if err := errors.Join(s.identities(ctx), s.inventory(ctx, librarian, 5000), s.inventory(ctx, clerk, 500)); err != nil {
 		return nil, err
+	}
+	for _, name := range alike(mover, movers) {
+		if err := s.crowd(ctx, name); err != nil {
+			return nil, err
+		}
 	}
 	_, err := pool.Exec(ctx, "analyze")
 	return s, err
@@ -80,11 +88,29 @@ func (s *seeded) account(ctx context.Context, name string) error {
 	return err
 }
 
-// clear removes what the writer has written.
+// clear removes what has been written, and what that leaves behind: rows that are
+// deleted by the thousand would be counted with those that are there.
 func (s *seeded) clear(ctx context.Context) error {
-	if _, err := s.pool.Exec(ctx, "delete from identities where account_id = $1", s.ids[writer]); err != nil {
-		return err
+	for _, statement := range []string{
+		"delete from identities where account_id in (select id from accounts where username like '" + writer + "%')",
+		"truncate audit_logs",
+		"vacuum identities, credentials, entries",
+	} {
+		if _, err := s.pool.Exec(ctx, statement); err != nil {
+			return err
+		}
 	}
-	_, err := s.pool.Exec(ctx, "truncate audit_logs")
-	return err
+	return nil
+}
+
+// alike are the names of an account and of as many more that there are so many.
+func alike(name string, count int) []string {
+	names := make([]string, count)
+	for i := range names {
+		names[i] = name
+		if i > 0 {
+			names[i] = fmt.Sprintf("%s %d", name, i+1)
+		}
+	}
+	return names
 }

@@ -83,7 +83,8 @@ func (h *Handlers) BeginOidcLogin(ctx context.Context, request api.BeginOidcLogi
 }
 
 // proof is what the browser that begins a sign-in shows at its end. A link to the
-// callback, which anybody can send, does not bring it.
+// callback, which anybody can send, does not bring it. It is also what names the
+// sign-in where its verifier is sealed.
 func proof(state string) string { return hex.EncodeToString(vault.HashToken(state)) }
 
 // browserCookie is the one cookie of the server. Its prefix makes browsers take it
@@ -95,14 +96,13 @@ func browserCookie(value string, age time.Duration) string {
 
 // remember stores what the end of a sign-in is held against, for any server.
 func (h *Handlers) remember(ctx context.Context, row db.BeginOidcLoginRow, state, nonce, verifier string) error {
-	hash := vault.HashToken(state)
-	sealed, err := h.vault.Seal(loginTable, row.ID, hex.EncodeToString(hash), vault.Secret(verifier))
+	sealed, err := h.vault.Seal(loginTable, row.ID, proof(state), vault.Secret(verifier))
 	if err != nil {
 		return err
 	}
 	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		stored, err := tx.CreateOidcLogin(ctx, db.CreateOidcLoginParams{
-			StateHash: hash, NonceHash: vault.HashToken(nonce), KeyID: sealed.KeyID, CodeVerifier: sealed.Ciphertext,
+			StateHash: vault.HashToken(state), NonceHash: vault.HashToken(nonce), KeyID: sealed.KeyID, CodeVerifier: sealed.Ciphertext,
 			ProviderID: row.ID, ProviderRevision: row.Revision,
 		})
 		if err != nil {
@@ -139,10 +139,9 @@ func (h *Handlers) finish(ctx context.Context, params api.FinishOidcLoginParams)
 	if or(params.Browser, "") != proof(state) {
 		return "", refusedState
 	}
-	hash := vault.HashToken(state)
 	var login db.FinishOidcLoginRow
 	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
-		login, err = tx.FinishOidcLogin(ctx, hash)
+		login, err = tx.FinishOidcLogin(ctx, vault.HashToken(state))
 		return fail.OnNoRows(err, refusedState)
 	})
 	if err != nil {
@@ -161,7 +160,7 @@ func (h *Handlers) finish(ctx context.Context, params api.FinishOidcLoginParams)
 	case or(params.Code, "") == "":
 		return "", refusedThere
 	}
-	token, err = h.complete(ctx, login, hash, *params.Code)
+	token, err = h.complete(ctx, login, state, *params.Code)
 	var refused refusal
 	if errors.As(err, &refused) {
 		h.log.WarnContext(ctx, "sign-in with a provider", "provider", login.ID, "error", reason(err))
@@ -171,8 +170,8 @@ func (h *Handlers) finish(ctx context.Context, params api.FinishOidcLoginParams)
 
 // complete opens a session for the account of whom the provider vouches for. The
 // first sign-in creates the account.
-func (h *Handlers) complete(ctx context.Context, login db.FinishOidcLoginRow, stateHash []byte, code string) (token string, err error) {
-	p, err := h.redeem(ctx, login, stateHash, code)
+func (h *Handlers) complete(ctx context.Context, login db.FinishOidcLoginRow, state, code string) (token string, err error) {
+	p, err := h.redeem(ctx, login, state, code)
 	if err != nil {
 		return "", err
 	}
@@ -189,8 +188,8 @@ func (h *Handlers) complete(ctx context.Context, login db.FinishOidcLoginRow, st
 }
 
 // redeem exchanges the code for what the provider knows of the person.
-func (h *Handlers) redeem(ctx context.Context, login db.FinishOidcLoginRow, stateHash []byte, code string) (person, error) {
-	verifier, err := h.vault.Open(loginTable, login.ID, hex.EncodeToString(stateHash), login.CodeVerifier)
+func (h *Handlers) redeem(ctx context.Context, login db.FinishOidcLoginRow, state, code string) (person, error) {
+	verifier, err := h.vault.Open(loginTable, login.ID, proof(state), login.CodeVerifier)
 	if err != nil {
 		return person{}, err
 	}

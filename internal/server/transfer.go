@@ -54,7 +54,8 @@ func transfer(next echo.HandlerFunc) echo.HandlerFunc {
 func tagged(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Response()
-		h := &holding{ResponseWriter: r.Writer}
+		h := &holding{ResponseWriter: r.Writer, held: buffers.Get().(*bytes.Buffer)}
+		defer putBack(h.held)
 		r.Writer = h
 		defer func() {
 			r.Writer = h.ResponseWriter
@@ -95,7 +96,7 @@ func knows(values []string, etag string) bool {
 // holding keeps an answer back until it is whole, too long to keep, or flushed.
 type holding struct {
 	http.ResponseWriter
-	held    bytes.Buffer
+	held    *bytes.Buffer
 	status  int
 	passing bool
 }
