@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,11 +31,23 @@ func (s *Server) WhileDeleting(t testing.TB, account *Client, request func() *Re
 		s.Scan(t, &waits, `select exists (select from pg_stat_activity where $1 = any(pg_blocking_pids(pid)))`, process)
 		return waits
 	}, patience, time.Millisecond)
-	// Whoever holds by now what the deletion waits for is the one to give way. The
-	// database chooses whose timer ends first, which under load is either.
-	_, err = tx.Exec(t.Context(), `select set_config('deadlock_timeout', '1min', true) from pg_roles where rolname = current_user and rolsuper`)
-	require.NoError(t, err)
+	// Whoever holds by now what the deletion waits for is the one to give way. Left to
+	// the database, it would be whose wait is looked at last.
+	deleted := make(chan struct{})
+	var cancelling sync.WaitGroup
+	cancelling.Go(func() {
+		for {
+			select {
+			case <-deleted:
+				return
+			case <-time.After(200 * time.Millisecond):
+				_, _ = s.Pool.Exec(t.Context(), `select pg_cancel_backend(pid) from unnest(pg_blocking_pids($1)) pid`, process)
+			}
+		}
+	})
 	_, err = tx.Exec(t.Context(), `delete from accounts where id = $1`, account.AccountID)
+	close(deleted)
+	cancelling.Wait()
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit(t.Context()))
 	if answer == nil {
