@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,16 +79,17 @@ func TestCurlSamplesWork(t *testing.T) {
 	picture, err := base64.StdEncoding.DecodeString("UklGRiQAAABXRUJQVlA4IBgAAAAwAQCdASoBAAEAAgA0JaQAA3AA/vuUAAA=")
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "picture.webp"), picture, 0o600))
-	run := func(operation string) (int, string) {
-		command := exec.CommandContext(t.Context(), "sh", "-c", samples[operation].Curl)
+	shell := func(script string) (int, string) {
+		command := exec.CommandContext(t.Context(), "sh", "-c", script)
 		command.Dir, command.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "CURL_HOME=" + dir, "NEXTERM_URL=" + s.URL, "NEXTERM_TOKEN=" + c.Token}
 		output, err := command.Output()
-		require.NoError(t, err, samples[operation].Curl)
+		require.NoError(t, err, script)
 		at := strings.LastIndex(string(output), "\n")
 		status, err := strconv.Atoi(string(output[at+1:]))
 		require.NoError(t, err, "%s", output)
 		return status, string(output[:at])
 	}
+	run := func(operation string) (int, string) { return shell(samples[operation].Curl) }
 
 	made := map[string]bool{}
 	for _, row := range sampleWorld {
@@ -97,6 +100,20 @@ func TestCurlSamplesWork(t *testing.T) {
 	}
 	s.Exec(t, `alter table sessions alter column id restart with 12`)
 	require.Equal(t, http.StatusOK, c.Post("/api/auth/login", object{"username": "grace", "password": testserver.Password}).Status)
+
+	// The guide tells a story, from signing in on.
+	guide := regexp.MustCompile(`(?s)<pre data-language="curl">(.*?)</pre>`).FindAllSubmatch(s.Anonymous.Get("/api/docs").Want(200).Body, -1)
+	require.Len(t, guide, 6)
+	s.Exec(t, `alter table identities alter column id restart with 1`)
+	for _, found := range guide {
+		script := html.UnescapeString(string(found[1]))
+		status, answer := shell(script)
+		want := http.StatusOK
+		if strings.Contains(script, "/4711") {
+			want = http.StatusNotFound
+		}
+		assert.Equal(t, want, status, "%s: %s", script, answer)
+	}
 
 	left := contractOperations()
 	order := func(o operation) int {
