@@ -16,7 +16,7 @@ func TestDocumentationInABrowser(t *testing.T) {
 	s := testserver.New(t, manyLogins)
 	p := statusPage{browser.Start(t), t}
 	p.Show(1280, 900, "light")
-	p.Open(s.URL + "/api/docs#createEntry")
+	p.Open(s.URL + "/api/docs#/entry/createEntry")
 	p.wait(`document.querySelector("#createEntry[open] .trial")`)
 
 	var transferred int
@@ -47,9 +47,11 @@ func TestDocumentationInABrowser(t *testing.T) {
 	p.wait(`document.querySelectorAll("#reference .columns").length === ` + strconv.Itoa(len(allOperations())))
 	p.Eval(nil, `document.querySelectorAll("#reference .fields details").forEach(node => { node.open = true; })`)
 	p.wait(`[...document.querySelectorAll("#reference details[open]")].every(node => node.children.length > 1)`)
-	var bare []string
+	var bare, broken []string
 	p.Eval(&bare, `return [...document.querySelectorAll("#reference .operation")].filter(node => !node.querySelector(".samples pre").textContent).map(node => node.id)`)
 	require.Empty(t, bare)
+	p.Eval(&broken, `return [...document.querySelectorAll("a[href^='#']")].map(link => link.hash).filter(hash => !document.getElementById(hash.slice(1)))`)
+	require.Empty(t, broken)
 	p.Eval(nil, `document.querySelector("#createEntry .languages button:nth-child(2)").click()`)
 	require.Contains(t, p.text("#listEntries .samples"), "client.Entries.List(ctx)")
 

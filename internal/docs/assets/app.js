@@ -18,6 +18,11 @@ contents.addEventListener("click", event => {
 // reveal opens the operation that the address names, also as older links do: #/tag/operation.
 function reveal() {
   const node = byId(decodeURIComponent(location.hash).split(/[#/]/).pop());
+  for (const link of contents.querySelectorAll("a")) {
+    const current = link.hash === `#${node?.id}`;
+    link.ariaCurrent = current ? "location" : null;
+    if (current && link.closest(".group")) link.closest(".group").open = true;
+  }
   // It is as high as it will be when it is filled.
   node?.addEventListener("toggle", () => node.scrollIntoView(), {once: true});
   if (node?.matches("details:not([open])")) node.open = true;
@@ -56,6 +61,10 @@ async function load() {
       element("summary", {}, title), element("ul", {}, ...own.map(({nodes}) => nodes[1]))));
   }
   byId("search").addEventListener("input", () => search(all));
+  byId("reference").addEventListener("click", event => {
+    const opened = event.target.closest(".operation:not([open]) > summary")?.parentElement;
+    if (opened) history.replaceState(null, "", `#${opened.id}`);
+  });
   reveal();
   addEventListener("hashchange", reveal);
 }

@@ -18,8 +18,9 @@ export function operations(contract) {
 export const badge = operation => element("span", {class: "method", "data-method": operation.method}, operation["x-websocket"] ? "WS" : operation.method);
 
 function rights(operation) {
+  const limited = operation["x-rate-limit"] ? " Calls are limited for each network." : "";
   const permission = [operation["x-permission"]].flat();
-  if (permission[0] === "public") return ["Anybody may call it."];
+  if (permission[0] === "public") return [`Anybody may call it.${limited}`];
   const keys = operation.security.some(requirement => requirement.apiKeyToken) ? "a session token or an API key" : "a session token, not an API key";
   if (permission[0] === "by-row") return [`Takes ${keys}. It reaches what the account may see and change.`];
   return [`Takes ${keys}. The account needs `, ...permission.flatMap((name, i) => [i ? " and " : "", element("code", {}, name)]), "."];
