@@ -1,16 +1,8 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"html"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,49 +22,6 @@ func TestSamplesAreFresh(t *testing.T) {
 	got, err := os.ReadFile(root("gen", "samples.json"))
 	require.NoError(t, err)
 	require.Equal(t, string(want), string(got))
-}
-
-// The samples in Go, and those of the guide, are compiled as one package, laid over
-// the SDK's module.
-func TestGoSamplesCompile(t *testing.T) {
-	t.Parallel()
-	samples, err := write(root("gen", "contract.json"), root("sdk", "go"))
-	require.NoError(t, err)
-	var source strings.Builder
-	source.WriteString("package samples\n\nimport (\n\t\"context\"\n\t\"errors\"\n\t\"fmt\"\n\t\"os\"\n\n\tnexterm \"github.com/nexterm-go/nexterm/sdk/go\"\n)\n")
-	for _, id := range slices.Sorted(maps.Keys(samples)) {
-		sample := samples[id]["go"]
-		if sample == "" {
-			continue
-		}
-		answer := "answer"
-		if !strings.HasPrefix(sample, answer) {
-			answer = `""`
-		}
-		if strings.HasPrefix(sample, "for ") {
-			sample += "\nvar err error"
-		}
-		fmt.Fprintf(&source, "\nfunc %s(ctx context.Context, client *nexterm.Client, picture []byte) error {\n%s\nfmt.Print(%s, picture)\nreturn err\n}\n", id, sample, answer)
-	}
-	guide, err := os.ReadFile(root("internal", "docs", "assets", "index.html"))
-	require.NoError(t, err)
-	blocks := regexp.MustCompile(`(?s)<pre data-language="go">(.*?)</pre>`).FindAllSubmatch(guide, -1)
-	require.Len(t, blocks, 7)
-	for i, found := range blocks {
-		fmt.Fprintf(&source, "\nfunc guide%d(ctx context.Context, client *nexterm.Client) error {\n{\n%s\n}\nreturn nil\n}\n", i, html.UnescapeString(string(found[1])))
-	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "samples.go")
-	require.NoError(t, os.WriteFile(file, []byte(source.String()), 0o600))
-	module, err := filepath.Abs(root("sdk", "go"))
-	require.NoError(t, err)
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(module, "samples", "samples.go"): file}})
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-	command := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "./samples")
-	command.Dir = module
-	output, err := command.CombinedOutput()
-	require.NoError(t, err, "%s\n%s", output, source.String())
 }
 
 func TestLiterals(t *testing.T) {
