@@ -2347,7 +2347,7 @@ type NewRoleMember struct {
 	AccountID int64 `json:"accountId"`
 }
 
-// NewScript Example: {"content":"#!/bin/bash\ntar czf /var/backups/etc.tgz /etc\n","name":"Back up /etc","organizationId":2,"osFilter":["Debian","Ubuntu"]}
+// NewScript Example: {"content":"#!/bin/bash\ntar czf /var/backups/etc.tgz /etc\n","name":"Back up /etc","osFilter":["Debian","Ubuntu"]}
 type NewScript struct {
 	// Content The whole script.
 	Content     string  `json:"content"`
@@ -2363,7 +2363,7 @@ type NewScript struct {
 	OsFilter []string `json:"osFilter,omitempty"`
 }
 
-// NewSnippet Example: {"command":"df -h","name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"]}
+// NewSnippet Example: {"command":"df -h","name":"Free space","osFilter":["Debian","Ubuntu"]}
 type NewSnippet struct {
 	// Command One or several lines, at most 65,536 bytes.
 	Command     string  `json:"command"`

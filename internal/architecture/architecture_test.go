@@ -45,6 +45,7 @@ var rules = map[string]rule{
 	"gen/db":            {},
 	"openapi":           {},
 	"openapi/bundle":    {may: []string{"openapi/sdk"}},
+	"openapi/samples":   {may: []string{"openapi/sdk"}},
 	"openapi/sdk":       {},
 	"openapi/sdk/...":   {may: []string{"openapi/sdk"}},
 	"tools/...":         {},

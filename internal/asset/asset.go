@@ -9,7 +9,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"path"
 	"strconv"
@@ -33,7 +32,7 @@ func Read(folder embed.FS) map[string][]byte {
 	return files
 }
 
-// file is one of them as clients get it; plain is nil where only the compressed form is kept.
+// file is one of them as clients get it.
 type file struct {
 	contentType string
 	etag        string
@@ -43,20 +42,12 @@ type file struct {
 
 // Handler serves index.html at mount, with or without a trailing slash, and the other files below,
 // all under the Content-Security-Policy. It may be mounted with mount stripped from the path or
-// not. Files whose names end in .gz are served without that ending.
+// not.
 func Handler(mount, policy string, contents map[string][]byte) http.Handler {
 	files := make(map[string]file, len(contents))
 	for name, content := range contents {
 		sum := sha256.Sum256(content)
-		f := file{etag: hex.EncodeToString(sum[:12])}
-		name, compressed := strings.CutSuffix(name, ".gz")
-		if compressed {
-			f.gzipped = content
-		} else {
-			f.plain, f.gzipped = content, zip(content)
-		}
-		f.contentType = contentType(name)
-		files[name] = f
+		files[name] = file{contentType(name), hex.EncodeToString(sum[:12]), content, zip(content)}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -88,12 +79,9 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Vary", "Accept-Encoding")
 	body, etag := f.plain, f.etag
-	switch {
-	case AcceptsGzip(r.Header.Get("Accept-Encoding")):
+	if AcceptsGzip(r.Header.Get("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
 		body, etag = f.gzipped, f.etag+"-gzip"
-	case body == nil:
-		body = unzip(f.gzipped)
 	}
 	h.Set("ETag", strconv.Quote(etag))
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
@@ -140,18 +128,6 @@ func zip(plain []byte) []byte {
 	return out.Bytes()
 }
 
-func unzip(compressed []byte) []byte {
-	r, err := gzip.NewReader(bytes.NewReader(compressed))
-	if err != nil {
-		panic(err)
-	}
-	plain, err := io.ReadAll(r)
-	if err != nil {
-		panic(err)
-	}
-	return plain
-}
-
 // contentType does not ask package mime, whose answers depend on the machine's files.
 func contentType(name string) string {
 	switch path.Ext(name) {
@@ -161,6 +137,8 @@ func contentType(name string) string {
 		return "text/css; charset=utf-8"
 	case ".js":
 		return "text/javascript; charset=utf-8"
+	case ".json":
+		return "application/json"
 	case ".svg":
 		return "image/svg+xml"
 	default:

@@ -181,7 +181,7 @@ func New(options Options) (*Server, error) {
 	router.GET(readyPath, s.readyz)
 	router.GET("/metrics", echo.WrapHandler(s.metrics.handler()))
 	router.GET("/api/openapi.json", serveContract, transfer)
-	explorer := echo.WrapHandler(docs.Handler("/api/openapi.json"))
+	explorer := echo.WrapHandler(docs.Handler(gen.Samples))
 	router.GET(docs.Mount, explorer)
 	router.GET(docs.Mount+"/*", explorer)
 	status := echo.WrapHandler(statuspage.Handler())

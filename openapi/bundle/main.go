@@ -75,6 +75,11 @@ var Contract []byte
 //
 //go:embed openapi.json
 var OpenAPI []byte
+
+// Samples are how its operations are called, by operationId and language, as JSON.
+//
+//go:embed samples.json
+var Samples []byte
 `
 
 func bundle(dir string) (contract, published []byte, err error) {

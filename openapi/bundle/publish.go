@@ -9,7 +9,7 @@ import (
 
 // told are the extensions that tell clients something; all others are for the
 // server and its generators.
-var told = []string{"x-alias", "x-body-limit", "x-event", "x-permission", "x-rate-limit", "x-websocket"}
+var told = []string{"x-alias", "x-body-limit", "x-displayName", "x-event", "x-permission", "x-rate-limit", "x-websocket"}
 
 // named are the members whose own members people name, and may name x-anything.
 var named = []string{"properties", "headers", "example"}
