@@ -14,7 +14,7 @@ import (
 
 const (
 	// connectTime is how long a host has to take a connection, and loginTime to let
-	// us in after that.
+	// us in after that, where the context has no deadline.
 	connectTime = 15 * time.Second
 	loginTime   = 30 * time.Second
 	// keepAliveTime is how often a login is asked whether it lives. It has three
@@ -60,6 +60,14 @@ func (d *Dialer) Reach(ctx context.Context, hops []Hop, host string, port int) e
 		return err
 	}
 	return conn.Close()
+}
+
+// within gives a step its time, unless the context has a deadline that all steps share.
+func within(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	if _, limited := ctx.Deadline(); limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, most)
 }
 
 // login logs in to all hops, the first so many of which are on the way only.

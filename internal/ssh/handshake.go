@@ -59,7 +59,7 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	if len(l.clients) == 0 {
 		l.conn = conn
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(l.dialer.loginTime, loginTime))
+	ctx, cancel := within(ctx, cmp.Or(l.dialer.loginTime, loginTime))
 	defer cancel()
 	// The first of all connections: a hop that is silent does not close the others.
 	first := l.conn

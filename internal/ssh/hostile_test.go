@@ -203,6 +203,23 @@ func TestHostsThatTakeNoConnection(t *testing.T) {
 	requireNothingLeft(t)
 }
 
+// Whoever sets a deadline waits for as long as that, whatever the steps have otherwise.
+func TestADeadlineIsTheLimit(t *testing.T) {
+	slow := testssh.Start(t, &testssh.Server{Play: func(conn net.Conn) { hang(conn) }})
+	jump := testssh.Start(t, &testssh.Server{})
+	const limit = 2 * time.Second
+	for _, hops := range [][]ssh.Hop{{hop(slow)}, {hop(jump), hop(slow)}} {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		start := time.Now()
+		_, err := new(ssh.Dialer).Hasten(limit/2, limit/4, time.Hour).Dial(ctx, hops)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.GreaterOrEqual(t, time.Since(start), limit)
+	}
+	requireClosed(t, slow, jump)
+	requireNothingLeft(t)
+}
+
 func TestCommandsThatDoNotEndWell(t *testing.T) {
 	const limit = 1 << 16
 	t.Run("all", func(t *testing.T) {

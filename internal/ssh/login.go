@@ -42,7 +42,7 @@ func (l *Login) Connect(ctx context.Context, host string, port int) (net.Conn, e
 	if !isHost(host) {
 		return nil, fmt.Errorf("%w: %q is no host", ErrUnreachable, host)
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(l.dialer.connectTime, connectTime))
+	ctx, cancel := within(ctx, cmp.Or(l.dialer.connectTime, connectTime))
 	defer cancel()
 	address := net.JoinHostPort(host, strconv.Itoa(port))
 	var conn net.Conn
