@@ -55,6 +55,9 @@ func (c collector) collect(ctx context.Context, t target.Target, previous linux.
 		return sample{status: t.Problem.Status(), message: t.Problem.String()}
 	}
 	login, err := c.dialer.Dial(ctx, t.Way)
+	if errors.Is(err, ssh.ErrRefusedBefore) {
+		return sample{} // nothing is known, and it is the first of the next cycle
+	}
 	if err != nil {
 		return failed(ctx, err)
 	}
@@ -130,7 +133,7 @@ func (c collector) store(ctx context.Context, tx *change.Tx, found []finding) er
 	rows := make([]row, 0, len(found))
 	for _, f := range found {
 		s, whole := f.result.(sample)
-		if !whole {
+		if !whole || s.status == undecided {
 			continue
 		}
 		r := row{EntryID: f.entryID, AgeMS: f.ageMilliseconds(), TookMS: f.tookMilliseconds(), Status: s.status}

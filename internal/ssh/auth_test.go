@@ -235,3 +235,35 @@ func TestOldAlgorithms(t *testing.T) {
 	require.NoError(t, err)
 	login.Close()
 }
+
+// Nobody learns from a host by way of this one which of many passwords is right.
+func TestHostsThatRefuseAreLeftAlone(t *testing.T) {
+	server, jump := testssh.Start(t, &testssh.Server{}), testssh.Start(t, &testssh.Server{})
+	var d ssh.Dialer
+	for i, before := range [][]ssh.Hop{nil, {hop(jump)}} {
+		way := append(before, hop(server))
+		target := &way[len(way)-1]
+		target.Owner = int64(i + 1)
+		for n := range 11 {
+			target.Password = vault.Secret(fmt.Sprint("guess ", n))
+			_, err := d.Dial(t.Context(), way)
+			if n < 10 {
+				require.ErrorIs(t, err, ssh.ErrRefused, n)
+			} else {
+				require.ErrorIs(t, err, ssh.ErrRefusedBefore)
+			}
+		}
+		target.Password = testssh.Password
+		target.Host = "localhost"
+		if before == nil {
+			_, err := d.Dial(t.Context(), way)
+			require.ErrorIs(t, err, ssh.ErrRefusedBefore)
+		}
+		target.Owner = 3
+		login, err := d.Dial(t.Context(), way)
+		require.NoError(t, err, "others are let in")
+		login.Close()
+	}
+	requireClosed(t, server, jump)
+	requireNothingLeft(t)
+}

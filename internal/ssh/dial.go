@@ -32,6 +32,7 @@ type Dialer struct {
 	Legacy bool
 
 	unlocked unlocked
+	refusals refusals
 	// Shorter times, for tests.
 	connectTime, loginTime, keepAliveTime time.Duration
 }

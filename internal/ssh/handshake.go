@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -56,8 +57,14 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	if err != nil {
 		return nil, err
 	}
+	// A host has any number of names, and one address as long as it is resolved here.
+	place := refused{hop.Owner, net.JoinHostPort(hop.Host, strconv.Itoa(hop.Port))}
 	if len(l.clients) == 0 {
-		l.conn = conn
+		l.conn, place.address = conn, conn.RemoteAddr().String()
+	}
+	if l.dialer.refusals.many(place) {
+		conn.Close()
+		return nil, ErrRefusedBefore
 	}
 	ctx, cancel := within(ctx, cmp.Or(l.dialer.loginTime, loginTime))
 	defer cancel()
@@ -88,6 +95,7 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", ErrHandshake, ctx.Err())
 	case a.begun:
+		l.dialer.refusals.add(place)
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
