@@ -87,7 +87,12 @@ func (c checker) store(ctx context.Context, tx *change.Tx, found []finding) erro
 		checks.Took = append(checks.Took, f.tookMilliseconds())
 	}
 	changed, err := tx.StoreChecks(ctx, checks)
+	untold := map[int64]bool{}
 	for _, e := range changed {
+		if !c.news.of(e.Scope).single.Allow() {
+			untold[e.Scope] = true
+			continue
+		}
 		action := event.EntryOffline
 		if e.Status == online {
 			action = event.EntryOnline
@@ -95,6 +100,11 @@ func (c checker) store(ctx context.Context, tx *change.Tx, found []finding) erro
 		tx.Record(event.Event{
 			Action: action, Owner: caller.Owner(e.Scope), ResourceID: e.ID, Details: event.Details{"name": e.Name, "status": e.Status},
 		})
+	}
+	for owner := range untold {
+		if c.news.of(owner).together.Allow() {
+			tx.Record(event.Event{Action: event.EntryStatuses, Owner: caller.Owner(owner)})
+		}
 	}
 	return err
 }

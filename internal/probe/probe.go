@@ -45,6 +45,7 @@ type Prober struct {
 	hostKeys *hostkey.Store
 	log      *slog.Logger
 	services []service
+	news     news
 	*instruments
 }
 
@@ -52,7 +53,7 @@ type Prober struct {
 func New(queries *db.Queries, changes *change.Changes, secrets *vault.Vault, dialer *ssh.Dialer, hostKeys *hostkey.Store, log *slog.Logger) *Prober {
 	p := &Prober{
 		queries: queries, changes: changes, vault: secrets, dialer: dialer, hostKeys: hostKeys, log: log,
-		instruments: newInstruments(),
+		instruments: newInstruments(), news: news{burst: newsBurst, owners: map[int64]limits{}},
 	}
 	p.services = []service{checker{p}, collector{p}}
 	return p
