@@ -63,13 +63,12 @@ func (c checker) check(ctx context.Context, t target.Target) string {
 	default:
 		return offline
 	}
-	host := t.Way[len(t.Way)-1]
-	err := c.dialer.Reach(ctx, t.Way[:len(t.Way)-1], host.Host, host.Port)
+	err := c.dialer.Reach(ctx, t.Way)
 	var hop *ssh.HopError
 	switch {
 	case err == nil:
 		return online
-	case errors.As(err, &hop), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EMFILE):
+	case errors.As(err, &hop), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EMFILE), errors.Is(err, ssh.ErrTooOften):
 		return undecided // that is about the way, or about this server
 	case errors.Is(err, ssh.ErrDenied):
 		return unknown

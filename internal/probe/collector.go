@@ -55,7 +55,7 @@ func (c collector) collect(ctx context.Context, t target.Target, previous linux.
 		return sample{status: t.Problem.Status(), message: t.Problem.String()}
 	}
 	login, err := c.dialer.Dial(ctx, t.Way)
-	if errors.Is(err, ssh.ErrRefusedBefore) {
+	if errors.Is(err, ssh.ErrTooOften) {
 		return sample{} // nothing is known, and it is the first of the next cycle
 	}
 	if err != nil {

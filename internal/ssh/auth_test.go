@@ -196,7 +196,7 @@ func TestUnreadablePrivateKeys(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret words")
 	var onTheWay *ssh.HopError
 	require.NotErrorAs(t, err, &onTheWay)
-	err = new(ssh.Dialer).Reach(t.Context(), []ssh.Hop{hop(server), bad}, "127.0.0.1", server.Port())
+	err = new(ssh.Dialer).Reach(t.Context(), []ssh.Hop{hop(server), bad, hop(server)})
 	require.ErrorAs(t, err, &onTheWay)
 	require.Equal(t, 2, onTheWay.Hop)
 	require.Zero(t, server.Accepted())
@@ -250,14 +250,14 @@ func TestHostsThatRefuseAreLeftAlone(t *testing.T) {
 			if n < 10 {
 				require.ErrorIs(t, err, ssh.ErrRefused, n)
 			} else {
-				require.ErrorIs(t, err, ssh.ErrRefusedBefore)
+				require.ErrorIs(t, err, ssh.ErrTooOften)
 			}
 		}
 		target.Password = testssh.Password
 		target.Host = "localhost"
 		if before == nil {
 			_, err := d.Dial(t.Context(), way)
-			require.ErrorIs(t, err, ssh.ErrRefusedBefore)
+			require.ErrorIs(t, err, ssh.ErrTooOften)
 		}
 		target.Owner = 3
 		login, err := d.Dial(t.Context(), way)
@@ -266,4 +266,27 @@ func TestHostsThatRefuseAreLeftAlone(t *testing.T) {
 	}
 	requireClosed(t, server, jump)
 	requireNothingLeft(t)
+}
+
+// Nobody has this server try all ports of a host, or one of them all the time.
+func TestHostsAreNotFlooded(t *testing.T) {
+	server := testssh.Start(t, &testssh.Server{})
+	var d ssh.Dialer
+	way := []ssh.Hop{hop(server)}
+	for n := range 3000 {
+		require.NoError(t, d.Reach(t.Context(), way), n)
+	}
+	require.ErrorIs(t, d.Reach(t.Context(), way), ssh.ErrTooOften)
+	_, err := d.Dial(t.Context(), way)
+	require.ErrorIs(t, err, ssh.ErrTooOften)
+	way[0].Owner = 2
+	for range 20 {
+		login, err := d.Dial(t.Context(), way)
+		require.NoError(t, err, "others are let in")
+		login.Close()
+	}
+	for n := range 3000 {
+		require.NoError(t, d.Reach(t.Context(), way), "logins do not count, %d", n)
+	}
+	requireClosed(t, server)
 }

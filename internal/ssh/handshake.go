@@ -58,13 +58,13 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 		return nil, err
 	}
 	// A host has any number of names, and one address as long as it is resolved here.
-	place := refused{hop.Owner, net.JoinHostPort(hop.Host, strconv.Itoa(hop.Port))}
+	place := bothered{hop.Owner, net.JoinHostPort(hop.Host, strconv.Itoa(hop.Port))}
 	if len(l.clients) == 0 {
 		l.conn, place.address = conn, conn.RemoteAddr().String()
 	}
-	if l.dialer.refusals.many(place) {
+	if l.dialer.refusals.add(place, 0) >= maxRefusals {
 		conn.Close()
-		return nil, ErrRefusedBefore
+		return nil, ErrTooOften
 	}
 	ctx, cancel := within(ctx, cmp.Or(l.dialer.loginTime, loginTime))
 	defer cancel()
@@ -84,6 +84,9 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	})
 	a.paced.free.Store(true)
 	if err == nil {
+		if peer, direct := conn.RemoteAddr().(*net.TCPAddr); direct && len(l.clients) == 0 {
+			l.dialer.dials.add(bothered{hop.Owner, peer.AddrPort().Addr().Unmap().String()}, -1)
+		}
 		return ssh.NewClient(c, channels, requests), nil
 	}
 	if a.conn != nil {
@@ -95,7 +98,7 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", ErrHandshake, ctx.Err())
 	case a.begun:
-		l.dialer.refusals.add(place)
+		l.dialer.refusals.add(place, 1)
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrHandshake, err)

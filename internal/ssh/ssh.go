@@ -20,7 +20,7 @@ type Hop struct {
 	Port int
 
 	// Owner is for whom the login is tried: an account, or an organization below zero.
-	// Hosts that have refused the owner again and again are left alone for a while.
+	// Hosts that have been tried for it again and again are left alone for a while.
 	Owner int64
 
 	Username string
@@ -53,9 +53,9 @@ var (
 	ErrHandshake = errors.New("the SSH handshake has failed")
 	// ErrRefused is a login that the host does not let in.
 	ErrRefused = errors.New("the host has refused the login")
-	// ErrRefusedBefore is a host that is left alone because it has refused the owner
-	// so often.
-	ErrRefusedBefore = errors.New("the host has refused too many logins")
+	// ErrTooOften is a host that is left alone because it has refused the owner, or
+	// been dialled for it, so often.
+	ErrTooOften = errors.New("the host has been tried too often")
 	// ErrPrivateKey is a key that cannot be read, or not with its passphrase.
 	ErrPrivateKey = errors.New("the private key could not be read")
 	// ErrLost is a login that has ended before what was to be done on it.
