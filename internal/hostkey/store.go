@@ -51,8 +51,8 @@ const (
 	// offerRate and offerBurst bound the changed keys of an owner that are told, and
 	// audited: hosts that show another one each time fill no disk. Those of a fleet
 	// that is set up anew are kept one after the other.
-	offerRate  rate.Limit = 1
-	offerBurst            = 200
+	offerRate  = 1
+	offerBurst = 200
 )
 
 // errRaced makes judging start again.

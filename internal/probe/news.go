@@ -10,8 +10,8 @@ const (
 	// newsRate and newsBurst bound how many hosts of an owner are told to be up or
 	// down, one by one: as many as there can be at once, and a few in a second. Hosts
 	// that come and go with each cycle are told together above that.
-	newsRate  rate.Limit = 5
-	newsBurst            = 20_000
+	newsRate  = 5
+	newsBurst = 20_000
 )
 
 // news is how much has been told of the owners' hosts.

@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
@@ -102,6 +106,9 @@ func TestChangesInTheMiddleOfACycle(t *testing.T) {
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	t.Parallel()
 	const canary = "c4nary-s3cret"
+	spans := tracetest.NewInMemoryExporter()
+	otel.SetTracerProvider(trace.NewTracerProvider(trace.WithSyncer(spans)))
+	t.Cleanup(func() { otel.SetTracerProvider(noop.NewTracerProvider()) })
 	s := testserver.New(t)
 	hurry(t, s, 2)
 	halves := regexp.MustCompile(`m=(\w+);m=\$\{m\}(\w+)`)
@@ -127,6 +134,10 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		s.Scan(t, &text, `select coalesce(string_agg(t::text, ' '), '') from `+table+` t`)
 		elsewhere += text
 	}
+	traced := fmt.Sprintf("%+v", spans.GetSpans())
+	require.Contains(t, traced, "probe metrics")
+	require.Contains(t, traced, "probe status")
+	require.NotContains(t, traced, canary)
 	require.NotContains(t, elsewhere, canary)
 	require.NotContains(t, elsewhere, testssh.Password)
 }
