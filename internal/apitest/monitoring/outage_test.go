@@ -1,12 +1,14 @@
 package monitoring_test
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/sdk/trace"
@@ -38,29 +40,37 @@ func TestCyclesGoOnWhenTheDatabaseRestarts(t *testing.T) {
 	first := newServer(s.Owner, slow(t), nil, password)
 	copies(t, s, first, 19)
 	work(t, s)
-	cycles := func() (n int) {
-		s.Scan(t, &n, `select number from monitoring_cycles where service = 'metrics'`)
-		return n
+	// The one connection that outlives it.
+	conn, err := pgx.Connect(t.Context(), s.Pool.Config().ConnString())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	cycle := func() (number, handed int) {
+		require.NoError(t, conn.QueryRow(t.Context(), `select number, handed from monitoring_cycles where service = 'metrics'`).Scan(&number, &handed))
+		return number, handed
 	}
 	for range 2 {
+		var before int
 		require.Eventually(t, func() bool {
-			var busy bool
-			s.Scan(t, &busy, `select handed between 5 and 19 and number > 1 from monitoring_cycles where service = 'metrics'`)
-			return busy
+			number, handed := cycle()
+			before = number
+			return number > 1 && handed >= 5 && handed < 20
 		}, patience, pause)
-		_, _ = s.Pool.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
+		_, err := conn.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
 			where datname = current_database() and pid <> pg_backend_pid()`)
-		before := cycles()
-		require.Eventually(t, func() bool { return cycles() >= before+2 }, patience, pause)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			number, _ := cycle()
+			return number >= before+2
+		}, patience, pause)
 	}
 	var sampled int
 	var longest float64
-	s.Scan(t, &sampled, `select count(distinct entry_id) from monitoring_samples where status = 'online'`)
+	require.NoError(t, conn.QueryRow(t.Context(), `select count(distinct entry_id) from monitoring_samples where status = 'online'`).Scan(&sampled))
 	require.Equal(t, 20, sampled)
-	s.Scan(t, &longest, `with gaps as (
+	require.NoError(t, conn.QueryRow(t.Context(), `with gaps as (
 			select extract(epoch from coalesce(lead(timestamp) over (partition by entry_id order by timestamp), now()) - timestamp) as seconds
 			from monitoring_samples)
-		select max(seconds)::float8 from gaps`)
+		select max(seconds)::float8 from gaps`).Scan(&longest))
 	require.Less(t, longest, (2*interval + 5*time.Second).Seconds())
 }
 
