@@ -3,6 +3,7 @@ package monitoring_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,6 +17,8 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
 )
@@ -72,6 +75,33 @@ func TestCyclesGoOnWhenTheDatabaseRestarts(t *testing.T) {
 			from monitoring_samples)
 		select max(seconds)::float8 from gaps`).Scan(&longest))
 	require.Less(t, longest, (2*interval + 5*time.Second).Seconds())
+}
+
+// A server that stops in the middle of a cycle keeps nobody waiting, and what it has
+// not heard to the end says nothing about a host.
+func TestAServerStopsInTheMiddleOfACycle(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	s.Exec(t, `update monitoring_settings set batch_size = 4, status_checker_enabled = false`)
+	password := newIdentity(s.Owner, body{"type": "password", "username": "root", "password": testssh.Password})
+	good, bad := newServer(s.Owner, testssh.Start(t, &testssh.Server{}).Port(), nil, password), newServer(s.Owner, silent(t), nil, password)
+	a, err := app.New(app.Options{
+		Options: server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.NewTextHandler(s.Log, nil))}, JobDelay: time.Hour,
+	})
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- a.Run(ctx, func(ctx context.Context) error { <-ctx.Done(); return nil }) }()
+	require.Eventually(t, func() bool { return samples(t, s, good) == 1 }, patience, pause)
+	stop()
+	begun := time.Now()
+	require.NoError(t, <-ended)
+	require.Less(t, time.Since(begun), 10*time.Second)
+	var lanes int
+	s.Scan(t, &lanes, `select count(*) from monitoring_lanes`)
+	require.Zero(t, lanes)
+	require.Zero(t, samples(t, s, bad))
+	require.NotContains(t, s.Log.String(), "level=ERROR")
 }
 
 // What is gone, moved or set otherwise while hosts are asked is no failure of the
