@@ -107,6 +107,7 @@ func (l *lane) work(ctx context.Context) error {
 		more   = true
 		spread = min(time.Duration(l.Interval)*time.Second/spreadPart, spreadTime)
 		ticks  = time.NewTicker(beat)
+		stored = time.Now()
 	)
 	defer ticks.Stop()
 	for more || flying > 0 {
@@ -114,11 +115,15 @@ func (l *lane) work(ctx context.Context) error {
 		if more {
 			free = l.Places - flying
 		}
-		targets, left, err := l.step(ctx, kept, free)
+		// Claims come as quickly as hosts answer. Readers are not told that often.
+		var due []finding
+		if time.Since(stored) > beat/2 {
+			due, kept, stored = kept, nil, time.Now()
+		}
+		targets, left, err := l.step(ctx, due, free)
 		if err != nil {
 			return err
 		}
-		kept = kept[:0]
 		more = more && left
 		for _, t := range targets {
 			delay := rand.N(spread + 1) //nolint:gosec // no secret
@@ -129,14 +134,15 @@ func (l *lane) work(ctx context.Context) error {
 			continue
 		}
 		spread = 0
-		kept = l.gather(ctx, kept, found, ticks.C, flying, more)
-		for _, f := range kept {
+		landed := l.gather(ctx, found, ticks.C, flying, more)
+		for _, f := range landed {
 			l.land(f)
 		}
+		kept = append(kept, landed...)
 		if ctx.Err() != nil {
 			break
 		}
-		flying -= int32(len(kept))
+		flying -= int32(len(landed))
 	}
 	ending, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer stop()
@@ -152,21 +158,21 @@ func (l *lane) work(ctx context.Context) error {
 
 // gather waits until there is something to do: a place is free for one more, all is
 // done, or it is time to be heard of. It returns all that has been found by then.
-func (l *lane) gather(ctx context.Context, kept []finding, found <-chan finding, tick <-chan time.Time, flying int32, more bool) []finding {
-	for int32(len(kept)) < flying {
+func (l *lane) gather(ctx context.Context, found <-chan finding, tick <-chan time.Time, flying int32, more bool) (landed []finding) {
+	for int32(len(landed)) < flying {
 		select {
 		case f := <-found:
-			kept = append(kept, f)
+			landed = append(landed, f)
 			if more && len(found) == 0 {
-				return kept
+				return landed
 			}
 		case <-tick:
-			return kept
+			return landed
 		case <-ctx.Done():
-			return kept
+			return landed
 		}
 	}
-	return kept
+	return landed
 }
 
 func (l *lane) probe(ctx context.Context, p probe, delay time.Duration, found chan<- finding) {
