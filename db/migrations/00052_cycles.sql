@@ -11,18 +11,22 @@ create table monitoring_cycles (
     ended_at   timestamptz,
     -- Nothing is handed out after it.
     until      timestamptz,
-    -- How many targets there are, and how many of them lanes have got.
+    -- How many targets there are, how many of them are quick, which come first, and
+    -- how many lanes have got.
     total      integer     not null default 0,
+    quick      integer     not null default 0,
     handed     integer     not null default 0,
     constraint monitoring_cycles_service_known check (service in ('status', 'metrics'))
 ) with (fillfactor = 50);
 insert into monitoring_cycles (service) values ('status'), ('metrics');
 
--- The targets of a cycle in the order in which they are handed out, 500 in a row.
+-- The targets of a cycle in the order in which they are handed out, 500 in a row,
+-- and their owners.
 create table monitoring_batches (
     service   text     not null,
     batch     integer  not null,
     entry_ids bigint[] not null,
+    scopes    bigint[] not null,
     constraint monitoring_batches_in_order primary key (service, batch)
 );
 

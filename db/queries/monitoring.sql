@@ -1,7 +1,12 @@
 -- name: ListMonitoredTargets :many
 -- The newest of each is kept beside the history, which is not read. Once that
 -- sample is past the retention, it is not retained. The planner has to be told
--- that there is one row of settings.
+-- that there is one row of settings, and which entries those are before it is told
+-- that a page of them is wanted.
+with mine as materialized (select o.id
+                           from entries o
+                           where o.monitored
+                             and o.scope = any(@reach::bigint[]))
 select e.id, e.name, e.icon, e.status, e.monitored,
        coalesce(e.config ->> 'ip', '')::text                as ip,
        coalesce((e.config ->> 'port')::integer, 0)::integer as port,
@@ -9,12 +14,11 @@ select e.id, e.name, e.icon, e.status, e.monitored,
        coalesce(s.updated_at > now() - make_interval(hours => m.data_retention_hours), false)::boolean as retained,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes,
        s.error_message, s.last_seen_at, s.memory_total, s.disk, s.network, s.process_list, s.os_info
-from entries e
+from (select o.id from mine o where o.id > @after::bigint order by o.id limit @most::integer) page
+         join entries e on e.id = page.id
          cross join (select status_checker_enabled, data_retention_hours from monitoring_settings limit 1) m
          left join entry_checks c on c.entry_id = e.id
          left join monitoring_snapshots s on s.entry_id = e.id
-where e.monitored
-  and e.scope = any(@reach::bigint[])
 order by e.id;
 
 -- name: GetServerMonitoring :one
@@ -47,7 +51,11 @@ limit @most::integer;
 -- name: GetMonitoringMetrics :many
 -- Without the processes, which are the most of it and not shown. Values are
 -- current for three intervals: those of the newest sample, and those of the
--- newest one that was collected.
+-- newest one that was collected. Pages are those of ListMonitoredTargets.
+with mine as materialized (select o.id
+                           from entries o
+                           where o.monitored
+                             and o.scope = any(@reach::bigint[]))
 select e.id, e.name, e.organization_id,
        coalesce(e.config ->> 'ip', '')::text                 as ip,
        coalesce((e.config ->> 'port')::integer, 22)::integer as port,
@@ -55,11 +63,10 @@ select e.id, e.name, e.organization_id,
        coalesce(s.updated_at > now() - make_interval(secs => 3 * m.monitoring_interval), false)::boolean   as current,
        coalesce(s.last_seen_at > now() - make_interval(secs => 3 * m.monitoring_interval), false)::boolean as seen,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes, s.memory_total, s.disk, s.network, s.os_info
-from entries e
+from (select o.id from mine o where o.id > @after::bigint order by o.id limit @most::integer) page
+         join entries e on e.id = page.id
          cross join (select data_retention_hours, monitoring_interval from monitoring_settings limit 1) m
          left join monitoring_snapshots s on s.entry_id = e.id
-where e.monitored
-  and e.scope = any(@reach::bigint[])
 order by e.id;
 
 -- name: GetMonitoringSettings :one

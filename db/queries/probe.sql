@@ -31,9 +31,9 @@ where service = @service;
 -- A cycle has as much as fits into its interval. Every target costs what it has
 -- cost the last time; where all of them together cost more than the budget, the
 -- owners who ask for much get an equal share of what the others leave, and of
--- theirs comes what has waited longest. An owner's quick targets, its slow ones
--- and those that are new each have that share. The quick ones go first, and the
--- owners take turns.
+-- theirs comes what has waited longest. An owner's quick targets have that share,
+-- and so have the slow ones together with those that are new. The quick ones go
+-- first, and the owners take turns.
 with known as (select e.id, e.scope, c.checked_at as last, c.took_ms
                from entries e
                         left join entry_checks c on c.entry_id = e.id
@@ -45,8 +45,8 @@ with known as (select e.id, e.scope, c.checked_at as last, c.took_ms
                where @service::text = 'metrics'
                  and e.monitored),
      costs as (select id, scope, last,
-                      case when took_ms is null then 2 when took_ms > @slow_ms::integer then 1 else 0 end as class,
-                      coalesce(took_ms, @new_ms::integer)::numeric as cost
+                      coalesce(took_ms > @slow_ms::integer, true) as slow,
+                      coalesce(took_ms, @new_ms::integer)::bigint as cost
                from known),
      owners as (select scope, sum(cost) as cost from costs group by scope),
      -- Of the owners in the order of what they cost: what is left for each when all
@@ -56,21 +56,25 @@ with known as (select e.id, e.scope, c.checked_at as last, c.took_ms
                        row_number() over (order by cost desc, scope desc) as others
                 from owners),
      share as (select max((budget - below) / others) as cost from levels),
-     turns as (select id, class,
+     turns as (select id, scope, slow,
                       row_number() over mine as turn,
                       sum(cost) over mine as spent
                from costs
-               window mine as (partition by scope, class order by last nulls first, id rows unbounded preceding)),
-     chosen as (select t.id, row_number() over (order by t.class, t.turn, t.id) - 1 as n
+               window mine as (partition by scope, slow order by last nulls first, id rows unbounded preceding)),
+     chosen as (select t.id, t.scope, t.slow, row_number() over (order by t.slow, t.turn, t.id) - 1 as n
                 from turns t,
                      share s
                 where t.spent <= s.cost
                    or t.turn = 1),
-     stored as (insert into monitoring_batches (service, batch, entry_ids)
-         select @service::text, n / 500, array_agg(id order by n)
+     stored as (insert into monitoring_batches (service, batch, entry_ids, scopes)
+         select @service::text, n / 500, array_agg(id order by n), array_agg(scope order by n)
          from chosen
          group by n / 500)
-select count(*)::integer as total
+select count(*)::integer                                      as total,
+       (count(*) filter (where not slow))::integer            as quick,
+       (select count(*) from owners)::integer                 as owners,
+       (select count(*) from costs)::integer                  as known,
+       coalesce((select cost from share), 0)::bigint          as share_ms
 from chosen;
 
 -- name: DeleteLanes :exec
@@ -86,6 +90,7 @@ set number     = number + 1,
     ended_at   = now(),
     until      = now() + make_interval(secs => @span_secs::double precision),
     total      = @total::integer,
+    quick      = @quick::integer,
     handed     = 0
 where service = @service
 returning number;
@@ -104,20 +109,34 @@ where service = @service
   and number = @number;
 
 -- name: ClaimTargets :many
-with claimed as (update monitoring_cycles c
-    set handed = least(old.handed + @most::integer, c.total)
-    from (select handed from monitoring_cycles b where b.service = @service and b.number = @number for update) old
-    where c.service = @service
-        and c.number = @number
-        and c.until > now()
-    returning old.handed as first, c.handed as past)
-select t.id::bigint as id
+-- The next targets, but for those of owners who have spent their share: these are
+-- passed over. Without any there may be more behind those that were looked at: one
+-- row says so.
+with running as materialized (select c.handed, c.total, c.quick
+                            from monitoring_cycles c
+                            where c.service = @service
+                              and c.number = @number
+                              and c.until > now()
+                            for update),
+     next as materialized (select t.id, t.scope, b.batch * 500 + t.n as place
+                           from running c
+                                    join monitoring_batches b on b.service = @service and b.batch in (c.handed / 500, c.handed / 500 + 1)
+                                    cross join rows from (unnest(b.entry_ids), unnest(b.scopes)) with ordinality t (id, scope, n)
+                           where b.batch * 500 + t.n > c.handed
+                             and t.scope <> all (@spent::bigint[])
+                           order by place
+                           limit @most),
+     claimed as (update monitoring_cycles m
+         set handed = case when (select count(*) from next) = @most then (select max(place) from next)
+                           else least(c.total, (c.handed / 500 + 2) * 500) end
+         from running c
+         where m.service = @service
+         returning m.handed < m.total as more, m.quick)
+select coalesce(n.id, 0)::bigint as id, coalesce(n.scope, 0)::bigint as scope, coalesce(n.place > c.quick, false)::boolean as slow,
+       c.more::boolean as more
 from claimed c
-         join monitoring_batches b on b.service = @service and b.batch between c.first / 500 and c.past / 500
-         cross join unnest(b.entry_ids) with ordinality t (id, n)
-where b.batch * 500 + t.n > c.first
-  and b.batch * 500 + t.n <= c.past
-order by b.batch, t.n;
+         left join next n on true
+order by n.place;
 
 -- name: EndLane :exec
 with ended as (delete from monitoring_lanes l where l.service = @service and l.lane = @lane and l.number = @number returning l.service)

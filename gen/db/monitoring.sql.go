@@ -21,6 +21,10 @@ func (q *Queries) DropSamplePartitions(ctx context.Context) error {
 }
 
 const getMonitoringMetrics = `-- name: GetMonitoringMetrics :many
+with mine as materialized (select o.id
+                           from entries o
+                           where o.monitored
+                             and o.scope = any($3::bigint[]))
 select e.id, e.name, e.organization_id,
        coalesce(e.config ->> 'ip', '')::text                 as ip,
        coalesce((e.config ->> 'port')::integer, 22)::integer as port,
@@ -28,13 +32,18 @@ select e.id, e.name, e.organization_id,
        coalesce(s.updated_at > now() - make_interval(secs => 3 * m.monitoring_interval), false)::boolean   as current,
        coalesce(s.last_seen_at > now() - make_interval(secs => 3 * m.monitoring_interval), false)::boolean as seen,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes, s.memory_total, s.disk, s.network, s.os_info
-from entries e
+from (select o.id from mine o where o.id > $1::bigint order by o.id limit $2::integer) page
+         join entries e on e.id = page.id
          cross join (select data_retention_hours, monitoring_interval from monitoring_settings limit 1) m
          left join monitoring_snapshots s on s.entry_id = e.id
-where e.monitored
-  and e.scope = any($1::bigint[])
 order by e.id
 `
+
+type GetMonitoringMetricsParams struct {
+	After int64
+	Most  int32
+	Reach []int64
+}
 
 type GetMonitoringMetricsRow struct {
 	ID             int64
@@ -60,9 +69,9 @@ type GetMonitoringMetricsRow struct {
 
 // Without the processes, which are the most of it and not shown. Values are
 // current for three intervals: those of the newest sample, and those of the
-// newest one that was collected.
-func (q *Queries) GetMonitoringMetrics(ctx context.Context, reach []int64) ([]GetMonitoringMetricsRow, error) {
-	rows, err := q.db.Query(ctx, getMonitoringMetrics, reach)
+// newest one that was collected. Pages are those of ListMonitoredTargets.
+func (q *Queries) GetMonitoringMetrics(ctx context.Context, arg GetMonitoringMetricsParams) ([]GetMonitoringMetricsRow, error) {
+	rows, err := q.db.Query(ctx, getMonitoringMetrics, arg.After, arg.Most, arg.Reach)
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +226,10 @@ func (q *Queries) GetServerMonitoring(ctx context.Context, arg GetServerMonitori
 }
 
 const listMonitoredTargets = `-- name: ListMonitoredTargets :many
+with mine as materialized (select o.id
+                           from entries o
+                           where o.monitored
+                             and o.scope = any($3::bigint[]))
 select e.id, e.name, e.icon, e.status, e.monitored,
        coalesce(e.config ->> 'ip', '')::text                as ip,
        coalesce((e.config ->> 'port')::integer, 0)::integer as port,
@@ -224,14 +237,19 @@ select e.id, e.name, e.icon, e.status, e.monitored,
        coalesce(s.updated_at > now() - make_interval(hours => m.data_retention_hours), false)::boolean as retained,
        s.updated_at, s.status as sample_status, s.cpu_usage, s.memory_usage, s.uptime, s.load_average, s.processes,
        s.error_message, s.last_seen_at, s.memory_total, s.disk, s.network, s.process_list, s.os_info
-from entries e
+from (select o.id from mine o where o.id > $1::bigint order by o.id limit $2::integer) page
+         join entries e on e.id = page.id
          cross join (select status_checker_enabled, data_retention_hours from monitoring_settings limit 1) m
          left join entry_checks c on c.entry_id = e.id
          left join monitoring_snapshots s on s.entry_id = e.id
-where e.monitored
-  and e.scope = any($1::bigint[])
 order by e.id
 `
+
+type ListMonitoredTargetsParams struct {
+	After int64
+	Most  int32
+	Reach []int64
+}
 
 type ListMonitoredTargetsRow struct {
 	ID                   int64
@@ -263,9 +281,10 @@ type ListMonitoredTargetsRow struct {
 
 // The newest of each is kept beside the history, which is not read. Once that
 // sample is past the retention, it is not retained. The planner has to be told
-// that there is one row of settings.
-func (q *Queries) ListMonitoredTargets(ctx context.Context, reach []int64) ([]ListMonitoredTargetsRow, error) {
-	rows, err := q.db.Query(ctx, listMonitoredTargets, reach)
+// that there is one row of settings, and which entries those are before it is told
+// that a page of them is wanted.
+func (q *Queries) ListMonitoredTargets(ctx context.Context, arg ListMonitoredTargetsParams) ([]ListMonitoredTargetsRow, error) {
+	rows, err := q.db.Query(ctx, listMonitoredTargets, arg.After, arg.Most, arg.Reach)
 	if err != nil {
 		return nil, err
 	}

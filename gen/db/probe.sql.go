@@ -11,41 +11,73 @@ import (
 )
 
 const claimTargets = `-- name: ClaimTargets :many
-with claimed as (update monitoring_cycles c
-    set handed = least(old.handed + $2::integer, c.total)
-    from (select handed from monitoring_cycles b where b.service = $1 and b.number = $3 for update) old
-    where c.service = $1
-        and c.number = $3
-        and c.until > now()
-    returning old.handed as first, c.handed as past)
-select t.id::bigint as id
+with running as materialized (select c.handed, c.total, c.quick
+                            from monitoring_cycles c
+                            where c.service = $1
+                              and c.number = $2
+                              and c.until > now()
+                            for update),
+     next as materialized (select t.id, t.scope, b.batch * 500 + t.n as place
+                           from running c
+                                    join monitoring_batches b on b.service = $1 and b.batch in (c.handed / 500, c.handed / 500 + 1)
+                                    cross join rows from (unnest(b.entry_ids), unnest(b.scopes)) with ordinality t (id, scope, n)
+                           where b.batch * 500 + t.n > c.handed
+                             and t.scope <> all ($3::bigint[])
+                           order by place
+                           limit $4),
+     claimed as (update monitoring_cycles m
+         set handed = case when (select count(*) from next) = $4 then (select max(place) from next)
+                           else least(c.total, (c.handed / 500 + 2) * 500) end
+         from running c
+         where m.service = $1
+         returning m.handed < m.total as more, m.quick)
+select coalesce(n.id, 0)::bigint as id, coalesce(n.scope, 0)::bigint as scope, coalesce(n.place > c.quick, false)::boolean as slow,
+       c.more::boolean as more
 from claimed c
-         join monitoring_batches b on b.service = $1 and b.batch between c.first / 500 and c.past / 500
-         cross join unnest(b.entry_ids) with ordinality t (id, n)
-where b.batch * 500 + t.n > c.first
-  and b.batch * 500 + t.n <= c.past
-order by b.batch, t.n
+         left join next n on true
+order by n.place
 `
 
 type ClaimTargetsParams struct {
 	Service string
-	Most    int32
 	Number  int64
+	Spent   []int64
+	Most    int32
 }
 
-func (q *Queries) ClaimTargets(ctx context.Context, arg ClaimTargetsParams) ([]int64, error) {
-	rows, err := q.db.Query(ctx, claimTargets, arg.Service, arg.Most, arg.Number)
+type ClaimTargetsRow struct {
+	ID    int64
+	Scope int64
+	Slow  bool
+	More  bool
+}
+
+// The next targets, but for those of owners who have spent their share: these are
+// passed over. Without any there may be more behind those that were looked at: one
+// row says so.
+func (q *Queries) ClaimTargets(ctx context.Context, arg ClaimTargetsParams) ([]ClaimTargetsRow, error) {
+	rows, err := q.db.Query(ctx, claimTargets,
+		arg.Service,
+		arg.Number,
+		arg.Spent,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []int64{}
+	items := []ClaimTargetsRow{}
 	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
+		var i ClaimTargetsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Scope,
+			&i.Slow,
+			&i.More,
+		); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -237,8 +269,8 @@ with known as (select e.id, e.scope, c.checked_at as last, c.took_ms
                where $1::text = 'metrics'
                  and e.monitored),
      costs as (select id, scope, last,
-                      case when took_ms is null then 2 when took_ms > $2::integer then 1 else 0 end as class,
-                      coalesce(took_ms, $3::integer)::numeric as cost
+                      coalesce(took_ms > $2::integer, true) as slow,
+                      coalesce(took_ms, $3::integer)::bigint as cost
                from known),
      owners as (select scope, sum(cost) as cost from costs group by scope),
      -- Of the owners in the order of what they cost: what is left for each when all
@@ -248,21 +280,25 @@ with known as (select e.id, e.scope, c.checked_at as last, c.took_ms
                        row_number() over (order by cost desc, scope desc) as others
                 from owners),
      share as (select max((budget - below) / others) as cost from levels),
-     turns as (select id, class,
+     turns as (select id, scope, slow,
                       row_number() over mine as turn,
                       sum(cost) over mine as spent
                from costs
-               window mine as (partition by scope, class order by last nulls first, id rows unbounded preceding)),
-     chosen as (select t.id, row_number() over (order by t.class, t.turn, t.id) - 1 as n
+               window mine as (partition by scope, slow order by last nulls first, id rows unbounded preceding)),
+     chosen as (select t.id, t.scope, t.slow, row_number() over (order by t.slow, t.turn, t.id) - 1 as n
                 from turns t,
                      share s
                 where t.spent <= s.cost
                    or t.turn = 1),
-     stored as (insert into monitoring_batches (service, batch, entry_ids)
-         select $1::text, n / 500, array_agg(id order by n)
+     stored as (insert into monitoring_batches (service, batch, entry_ids, scopes)
+         select $1::text, n / 500, array_agg(id order by n), array_agg(scope order by n)
          from chosen
          group by n / 500)
-select count(*)::integer as total
+select count(*)::integer                                      as total,
+       (count(*) filter (where not slow))::integer            as quick,
+       (select count(*) from owners)::integer                 as owners,
+       (select count(*) from costs)::integer                  as known,
+       coalesce((select cost from share), 0)::bigint          as share_ms
 from chosen
 `
 
@@ -273,24 +309,38 @@ type PlanCycleParams struct {
 	BudgetMs int64
 }
 
+type PlanCycleRow struct {
+	Total   int32
+	Quick   int32
+	Owners  int32
+	Known   int32
+	ShareMs int64
+}
+
 // every owner: monitoring serves all of them
 //
 // A cycle has as much as fits into its interval. Every target costs what it has
 // cost the last time; where all of them together cost more than the budget, the
 // owners who ask for much get an equal share of what the others leave, and of
-// theirs comes what has waited longest. An owner's quick targets, its slow ones
-// and those that are new each have that share. The quick ones go first, and the
-// owners take turns.
-func (q *Queries) PlanCycle(ctx context.Context, arg PlanCycleParams) (int32, error) {
+// theirs comes what has waited longest. An owner's quick targets have that share,
+// and so have the slow ones together with those that are new. The quick ones go
+// first, and the owners take turns.
+func (q *Queries) PlanCycle(ctx context.Context, arg PlanCycleParams) (PlanCycleRow, error) {
 	row := q.db.QueryRow(ctx, planCycle,
 		arg.Service,
 		arg.SlowMs,
 		arg.NewMs,
 		arg.BudgetMs,
 	)
-	var total int32
-	err := row.Scan(&total)
-	return total, err
+	var i PlanCycleRow
+	err := row.Scan(
+		&i.Total,
+		&i.Quick,
+		&i.Owners,
+		&i.Known,
+		&i.ShareMs,
+	)
+	return i, err
 }
 
 const renewLane = `-- name: RenewLane :execrows
@@ -347,8 +397,9 @@ set number     = number + 1,
     ended_at   = now(),
     until      = now() + make_interval(secs => $2::double precision),
     total      = $3::integer,
+    quick      = $4::integer,
     handed     = 0
-where service = $4
+where service = $5
 returning number
 `
 
@@ -356,6 +407,7 @@ type StartCycleParams struct {
 	SlotAt   time.Time
 	SpanSecs float64
 	Total    int32
+	Quick    int32
 	Service  string
 }
 
@@ -364,6 +416,7 @@ func (q *Queries) StartCycle(ctx context.Context, arg StartCycleParams) (int64, 
 		arg.SlotAt,
 		arg.SpanSecs,
 		arg.Total,
+		arg.Quick,
 		arg.Service,
 	)
 	var number int64

@@ -127,16 +127,20 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 		"ListTargets": func(q *db.Queries) {
 			_, _ = q.ListTargets(ctx, db.ListTargetsParams{Ids: []int64{id}, WithLogins: true})
 		},
-		"SearchAccounts":       func(q *db.Queries) { _, _ = q.SearchAccounts(ctx, "user-77") },
-		"ListUsers":            func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50}) },
-		"ListUsers, one":       func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50, Search: &search}) },
-		"CountUsers":           func(q *db.Queries) { _, _ = q.CountUsers(ctx, &search) },
-		"ListIdentities":       func(q *db.Queries) { _, _ = q.ListIdentities(ctx, reach) },
-		"ListTags":             func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
-		"ListScripts":          func(q *db.Queries) { _, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach}) },
-		"ListSnippets":         func(q *db.Queries) { _, _ = q.ListSnippets(ctx, reach) },
-		"ListMonitoredTargets": func(q *db.Queries) { _, _ = q.ListMonitoredTargets(ctx, reach) },
-		"GetMonitoringMetrics": func(q *db.Queries) { _, _ = q.GetMonitoringMetrics(ctx, reach) },
+		"SearchAccounts": func(q *db.Queries) { _, _ = q.SearchAccounts(ctx, "user-77") },
+		"ListUsers":      func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50}) },
+		"ListUsers, one": func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50, Search: &search}) },
+		"CountUsers":     func(q *db.Queries) { _, _ = q.CountUsers(ctx, &search) },
+		"ListIdentities": func(q *db.Queries) { _, _ = q.ListIdentities(ctx, reach) },
+		"ListTags":       func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
+		"ListScripts":    func(q *db.Queries) { _, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach}) },
+		"ListSnippets":   func(q *db.Queries) { _, _ = q.ListSnippets(ctx, reach) },
+		"ListMonitoredTargets": func(q *db.Queries) {
+			_, _ = q.ListMonitoredTargets(ctx, db.ListMonitoredTargetsParams{Reach: reach, Most: 500})
+		},
+		"GetMonitoringMetrics": func(q *db.Queries) {
+			_, _ = q.GetMonitoringMetrics(ctx, db.GetMonitoringMetricsParams{Reach: reach, Most: 500})
+		},
 		"GetServerMonitoring": func(q *db.Queries) {
 			_, _ = q.GetServerMonitoring(ctx, db.GetServerMonitoringParams{ID: 77, Reach: reach})
 		},

@@ -112,6 +112,9 @@ const (
 	// EntryOnline and EntryOffline are what the status checker finds anew.
 	EntryOnline  Action = "entry.online"
 	EntryOffline Action = "entry.offline"
+	// EntryStatuses tells an owner that more of its servers were found anew than are
+	// told one by one.
+	EntryStatuses Action = "entry.statuses"
 	// EntryUnchecked tells an owner that its servers count as online from now on,
 	// because the status checker is off.
 	EntryUnchecked Action = "entry.unchecked"
@@ -119,7 +122,7 @@ const (
 
 // unaudited are the lists that actions make out of date which the audit log does
 // not keep.
-var unaudited = map[Action][]List{EntryOnline: tree, EntryOffline: tree, EntryUnchecked: tree}
+var unaudited = map[Action][]List{EntryOnline: tree, EntryOffline: tree, EntryStatuses: tree, EntryUnchecked: tree}
 
 // Definition describes an action that the audit log keeps.
 type Definition struct {

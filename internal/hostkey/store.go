@@ -11,6 +11,7 @@ import (
 	"time"
 
 	gossh "golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
@@ -47,6 +48,11 @@ const (
 	sightingAge = time.Hour
 	// attempts bounds how often a key is judged anew because others write it.
 	attempts = 10
+	// offerRate and offerBurst bound the changed keys of an owner that are told, and
+	// audited: hosts that show another one each time fill no disk. Those of a fleet
+	// that is set up anew are kept one after the other.
+	offerRate  = 1
+	offerBurst = 200
 )
 
 // errRaced makes judging start again.
@@ -58,11 +64,14 @@ type Store struct {
 	changes *change.Changes
 	policy  Policy
 	log     *slog.Logger
+
+	mu     sync.Mutex
+	offers map[caller.Owner]*rate.Limiter
 }
 
 // NewStore returns the keys of a database.
 func NewStore(queries *db.Queries, changes *change.Changes, policy Policy, log *slog.Logger) *Store {
-	return &Store{queries, changes, policy, log}
+	return &Store{queries: queries, changes: changes, policy: policy, log: log, offers: map[caller.Owner]*rate.Limiter{}}
 }
 
 // Dial is a way that is about to be gone for an entry, with the entry's name and owner.
@@ -169,7 +178,7 @@ func (s *Store) settle(ctx context.Context, tx *change.Tx, d Dial, at Place, key
 	case same == nil:
 		same = trusted
 	}
-	if bytes.Equal(same.OfferedKey, wire) {
+	if bytes.Equal(same.OfferedKey, wire) || !s.offersMore(at.Owner) {
 		return "", nil, ssh.ErrHostKeyChanged
 	}
 	offered, err := tx.OfferHostKey(ctx, db.OfferHostKeyParams{
@@ -189,6 +198,15 @@ func (s *Store) settle(ctx context.Context, tx *change.Tx, d Dial, at Place, key
 		event.Event{Action: event.EntryUpdate, Owner: at.Owner, ResourceID: d.EntryID, Details: changed, Lists: []event.List{}},
 	)
 	return "changed", same.PublicKey, nil
+}
+
+func (s *Store) offersMore(owner caller.Owner) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.offers[owner] == nil {
+		s.offers[owner] = rate.NewLimiter(offerRate, offerBurst)
+	}
+	return s.offers[owner].Allow()
 }
 
 func remember(ctx context.Context, tx *change.Tx, at Place, key gossh.PublicKey) error {

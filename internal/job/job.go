@@ -32,8 +32,8 @@ type Work struct {
 	PeriodicJobs []PeriodicJob
 }
 
-// rescueAfter is when a running job counts as left by a server that was killed. It
-// is longer than any job may take, and keeps an equal one from waiting for so long.
+// rescueAfter is when a running job counts as left by a server that was killed, or
+// its own time is, if that is longer. It keeps an equal one from waiting for so long.
 const rescueAfter = 5 * time.Minute
 
 // PeriodicJob is due when a server starts to lead, and from then on once in an

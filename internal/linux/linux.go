@@ -6,8 +6,8 @@ package linux
 import "strings"
 
 // MaxOutput is how much of a host's answer is worth reading. Hosts with hundreds
-// of interfaces print a tenth of it.
-const MaxOutput = 2 << 20
+// of interfaces print a fifth of it, and fifty are asked at a time.
+const MaxOutput = 1 << 20
 
 // Counters are a host's CPU ticks since it has booted, to measure the next
 // sample against. They are zero where the host does not tell them.

@@ -62,13 +62,23 @@ var families = [familyCount]struct {
 
 // GetMonitoringMetrics answers the newest values as metrics.
 func (h *Handlers) GetMonitoringMetrics(ctx context.Context, _ api.GetMonitoringMetricsRequestObject) (api.GetMonitoringMetricsResponseObject, error) {
-	rows, err := h.queries.GetMonitoringMetrics(ctx, caller.From(ctx).Reach)
-	if err != nil {
-		return nil, err
+	rows := pages[db.GetMonitoringMetricsRow]{
+		read: func(after int64) ([]db.GetMonitoringMetricsRow, error) {
+			return h.queries.GetMonitoringMetrics(ctx, db.GetMonitoringMetricsParams{Reach: caller.From(ctx).Reach, After: after, Most: pageLength})
+		},
+		id: func(row *db.GetMonitoringMetricsRow) int64 { return row.ID },
 	}
 	var all scrape
-	for i := range rows {
-		all.addTarget(&rows[i])
+	var err error
+	for !rows.ended && err == nil {
+		var page []db.GetMonitoringMetricsRow
+		page, err = rows.next()
+		for i := range page {
+			all.addTarget(&page[i])
+		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	accept := map[string][]string{"Accept": {caller.ClientFrom(ctx).Accept}}
 	format := expfmt.NegotiateAccept(accept, expfmt.FmtText, expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1)
@@ -155,7 +165,7 @@ func (s *scrape) addTarget(row *db.GetMonitoringMetricsRow) {
 // left out: a host's doing must not cost the others their metrics.
 func (t target) addDisks(raw []byte) {
 	var disks []api.Disk
-	if raw == nil || json.Unmarshal(raw, &disks) != nil {
+	if raw == nil || t.full() || json.Unmarshal(raw, &disks) != nil {
 		return
 	}
 	for _, disk := range disks {
@@ -174,9 +184,17 @@ func (t target) addDisks(raw []byte) {
 	}
 }
 
+// maxParts is how many file systems and interfaces all targets have in a scrape:
+// more than any deployment, and less than fits into memory.
+const maxParts = 200_000
+
+func (t target) full() bool {
+	return len(t.scrape[filesystemSize])+len(t.scrape[networkReceive]) >= maxParts
+}
+
 func (t target) addInterfaces(raw []byte) {
 	var interfaces []api.NetworkInterface
-	if raw == nil || json.Unmarshal(raw, &interfaces) != nil {
+	if raw == nil || t.full() || json.Unmarshal(raw, &interfaces) != nil {
 		return
 	}
 	for _, i := range interfaces {

@@ -63,13 +63,12 @@ func (c checker) check(ctx context.Context, t target.Target) string {
 	default:
 		return offline
 	}
-	host := t.Way[len(t.Way)-1]
-	err := c.dialer.Reach(ctx, t.Way[:len(t.Way)-1], host.Host, host.Port)
+	err := c.dialer.Reach(ctx, t.Way)
 	var hop *ssh.HopError
 	switch {
 	case err == nil:
 		return online
-	case errors.As(err, &hop), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EMFILE):
+	case errors.As(err, &hop), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EMFILE), errors.Is(err, ssh.ErrTooOften):
 		return undecided // that is about the way, or about this server
 	case errors.Is(err, ssh.ErrDenied):
 		return unknown
@@ -87,7 +86,12 @@ func (c checker) store(ctx context.Context, tx *change.Tx, found []finding) erro
 		checks.Took = append(checks.Took, f.tookMilliseconds())
 	}
 	changed, err := tx.StoreChecks(ctx, checks)
+	untold := map[int64]bool{}
 	for _, e := range changed {
+		if !c.news.of(e.Scope).single.Allow() {
+			untold[e.Scope] = true
+			continue
+		}
 		action := event.EntryOffline
 		if e.Status == online {
 			action = event.EntryOnline
@@ -95,6 +99,11 @@ func (c checker) store(ctx context.Context, tx *change.Tx, found []finding) erro
 		tx.Record(event.Event{
 			Action: action, Owner: caller.Owner(e.Scope), ResourceID: e.ID, Details: event.Details{"name": e.Name, "status": e.Status},
 		})
+	}
+	for owner := range untold {
+		if c.news.of(owner).together.Allow() {
+			tx.Record(event.Event{Action: event.EntryStatuses, Owner: caller.Owner(owner)})
+		}
 	}
 	return err
 }

@@ -55,6 +55,9 @@ func (c collector) collect(ctx context.Context, t target.Target, previous linux.
 		return sample{status: t.Problem.Status(), message: t.Problem.String()}
 	}
 	login, err := c.dialer.Dial(ctx, t.Way)
+	if errors.Is(err, ssh.ErrTooOften) {
+		return sample{} // nothing is known, and it is the first of the next cycle
+	}
 	if err != nil {
 		return failed(ctx, err)
 	}
@@ -106,31 +109,31 @@ func failed(ctx context.Context, err error) sample {
 
 // row is a sample as the database reads it.
 type row struct {
-	EntryID      int64             `json:"entry_id"`
-	AgeMS        int64             `json:"age_ms"`
-	TookMS       int32             `json:"took_ms"`
-	Status       string            `json:"status"`
-	ErrorMessage *string           `json:"error_message"`
-	CPUUsage     *int              `json:"cpu_usage"`
-	MemoryUsage  *int              `json:"memory_usage"`
-	Uptime       *int64            `json:"uptime"`
-	LoadAverage  []float64         `json:"load_average"`
-	Processes    *int              `json:"processes"`
-	MemoryTotal  *int64            `json:"memory_total"`
-	Disk         []linux.Disk      `json:"disk"`
-	Network      []linux.Interface `json:"network"`
-	ProcessList  []linux.Process   `json:"process_list"`
-	OSInfo       *linux.OSInfo     `json:"os_info"`
-	BootID       *string           `json:"boot_id"`
-	CPUTotal     *int64            `json:"cpu_total"`
-	CPUIdle      *int64            `json:"cpu_idle"`
+	EntryID      int64           `json:"entry_id"`
+	AgeMS        int64           `json:"age_ms"`
+	TookMS       int32           `json:"took_ms"`
+	Status       string          `json:"status"`
+	ErrorMessage *string         `json:"error_message"`
+	CPUUsage     *int            `json:"cpu_usage"`
+	MemoryUsage  *int            `json:"memory_usage"`
+	Uptime       *int64          `json:"uptime"`
+	LoadAverage  []float64       `json:"load_average"`
+	Processes    *int            `json:"processes"`
+	MemoryTotal  *int64          `json:"memory_total"`
+	Disk         json.RawMessage `json:"disk"`
+	Network      json.RawMessage `json:"network"`
+	ProcessList  json.RawMessage `json:"process_list"`
+	OSInfo       *linux.OSInfo   `json:"os_info"`
+	BootID       *string         `json:"boot_id"`
+	CPUTotal     *int64          `json:"cpu_total"`
+	CPUIdle      *int64          `json:"cpu_idle"`
 }
 
 func (c collector) store(ctx context.Context, tx *change.Tx, found []finding) error {
 	rows := make([]row, 0, len(found))
 	for _, f := range found {
 		s, whole := f.result.(sample)
-		if !whole {
+		if !whole || s.status == undecided {
 			continue
 		}
 		r := row{EntryID: f.entryID, AgeMS: f.ageMilliseconds(), TookMS: f.tookMilliseconds(), Status: s.status}
@@ -139,7 +142,8 @@ func (c collector) store(ctx context.Context, tx *change.Tx, found []finding) er
 		}
 		if s.status == online {
 			r.CPUUsage, r.MemoryUsage, r.Uptime, r.LoadAverage, r.Processes = s.CPUUsage, s.MemoryUsage, s.Uptime, s.LoadAverage, s.Processes
-			r.MemoryTotal, r.Disk, r.Network, r.ProcessList, r.OSInfo = s.MemoryTotal, s.Disks, s.Interfaces, s.ProcessList, s.OSInfo
+			r.MemoryTotal, r.OSInfo = s.MemoryTotal, s.OSInfo
+			r.Disk, r.Network, r.ProcessList = fitting(s.Disks), fitting(s.Interfaces), fitting(s.ProcessList)
 			r.BootID, r.CPUTotal, r.CPUIdle = &s.Counters.BootID, &s.Counters.Total, &s.Counters.Idle
 		}
 		rows = append(rows, r)
@@ -149,6 +153,25 @@ func (c collector) store(ctx context.Context, tx *change.Tx, found []finding) er
 		return err
 	}
 	return tx.StoreSamples(ctx, encoded)
+}
+
+// listBytes is how long a list of a host may be as JSON. Real ones stay below, those
+// of hosts with hundreds of interfaces and of programs with long command lines too.
+const listBytes = 64 << 10
+
+// fitting is a list as JSON, without the end that does not fit: one account can have
+// thousands of hosts that print all they can.
+func fitting[T any](list []T) json.RawMessage {
+	for {
+		encoded, err := json.Marshal(list)
+		if err != nil {
+			return nil // numbers that are none, which are not read in the first place
+		}
+		if len(encoded) <= listBytes {
+			return encoded
+		}
+		list = list[:len(list)*listBytes/len(encoded)]
+	}
 }
 
 // reason is what is counted of a message: a few words, whatever hosts say.

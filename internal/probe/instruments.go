@@ -1,6 +1,12 @@
 package probe
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel"
+)
+
+// tracer has a span for each probe, in that of its lane.
+var tracer = otel.Tracer("github.com/nexterm-go/nexterm")
 
 // instruments measure the server's own work for Prometheus. No label names a
 // target: there can be any number of them.
@@ -8,6 +14,8 @@ type instruments struct {
 	took    *prometheus.HistogramVec
 	waited  *prometheus.HistogramVec
 	results *prometheus.CounterVec
+	cycles  *prometheus.CounterVec
+	left    *prometheus.CounterVec
 }
 
 func newInstruments() *instruments {
@@ -23,10 +31,16 @@ func newInstruments() *instruments {
 		results: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "nexterm_probe_results_total", Help: "Targets that were probed, by service, status and the reason of failures.",
 		}, []string{"service", "status", "reason"}),
+		cycles: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nexterm_probe_cycles_total", Help: "Cycles by service and what has become of them: started, skipped because one ran on, abandoned by servers that are gone.",
+		}, []string{"service", "outcome"}),
+		left: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "nexterm_probe_postponed_total", Help: "Targets that cycles had no time for, by service.",
+		}, []string{"service"}),
 	}
 }
 
 // Collectors are what Prometheus is shown.
 func (p *Prober) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{p.took, p.waited, p.results}
+	return []prometheus.Collector{p.took, p.waited, p.results, p.cycles, p.left}
 }

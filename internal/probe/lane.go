@@ -5,10 +5,13 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
@@ -37,9 +40,13 @@ type Lane struct {
 	Places int32 `json:"places"`
 	// Limit is what each target may take, and Interval what is between two cycles, in
 	// seconds.
-	Limit     int32     `json:"limit"`
-	Interval  int32     `json:"interval"`
-	StartedAt time.Time `json:"startedAt"`
+	Limit    int32 `json:"limit"`
+	Interval int32 `json:"interval"`
+	// Late is how many milliseconds after its time the cycle has begun.
+	Late int64 `json:"late"`
+	// Share is how many milliseconds the quick targets of an owner may take here, and
+	// the others.
+	Share int64 `json:"share"`
 }
 
 // Kind names the job in the database.
@@ -64,7 +71,10 @@ func (w *laneWorker) Work(ctx context.Context, job *river.Job[Lane]) error {
 	w.prober.waited.WithLabelValues(job.Args.Service).Observe(time.Since(job.CreatedAt).Seconds())
 	for _, s := range w.prober.services {
 		if s.name() == job.Args.Service {
-			err := (&lane{Lane: job.Args, Prober: w.prober, service: s}).work(ctx)
+			err := (&lane{
+				Lane: job.Args, Prober: w.prober, service: s, account: account{flights: map[int64]flight{}, spent: map[int64]time.Duration{}},
+				next: time.Now().Add(time.Duration(job.Args.Interval)*time.Second - time.Duration(job.Args.Late)*time.Millisecond),
+			}).work(ctx)
 			if errors.Is(err, errGivenUp) {
 				return nil
 			}
@@ -79,6 +89,9 @@ type lane struct {
 	Lane
 	*Prober
 	service service
+	// next is when the next cycle is due.
+	next time.Time
+	account
 }
 
 // work claims targets as places are free, until there are none.
@@ -94,6 +107,7 @@ func (l *lane) work(ctx context.Context) error {
 		more   = true
 		spread = min(time.Duration(l.Interval)*time.Second/spreadPart, spreadTime)
 		ticks  = time.NewTicker(beat)
+		stored = time.Now()
 	)
 	defer ticks.Stop()
 	for more || flying > 0 {
@@ -101,23 +115,34 @@ func (l *lane) work(ctx context.Context) error {
 		if more {
 			free = l.Places - flying
 		}
-		claimed, targets, err := l.step(ctx, kept, free)
+		// Claims come as quickly as hosts answer. Readers are not told that often.
+		var due []finding
+		if time.Since(stored) > beat/2 {
+			due, kept, stored = kept, nil, time.Now()
+		}
+		targets, left, err := l.step(ctx, due, free)
 		if err != nil {
 			return err
 		}
-		kept = kept[:0]
-		more = more && (free == 0 || claimed > 0)
-		flying += int32(len(targets))
+		more = more && left
 		for _, t := range targets {
 			delay := rand.N(spread + 1) //nolint:gosec // no secret
 			probes.Go(func() { l.probe(probing, t, delay, found) })
 		}
+		flying += int32(len(targets))
+		if free > 0 && len(targets) == 0 && more {
+			continue
+		}
 		spread = 0
-		kept = l.gather(ctx, kept, found, ticks.C, flying, more)
+		landed := l.gather(ctx, found, ticks.C, flying, more)
+		for _, f := range landed {
+			l.land(f)
+		}
+		kept = append(kept, landed...)
 		if ctx.Err() != nil {
 			break
 		}
-		flying -= int32(len(kept))
+		flying -= int32(len(landed))
 	}
 	ending, stop := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
 	defer stop()
@@ -133,21 +158,21 @@ func (l *lane) work(ctx context.Context) error {
 
 // gather waits until there is something to do: a place is free for one more, all is
 // done, or it is time to be heard of. It returns all that has been found by then.
-func (l *lane) gather(ctx context.Context, kept []finding, found <-chan finding, tick <-chan time.Time, flying int32, more bool) []finding {
-	for int32(len(kept)) < flying {
+func (l *lane) gather(ctx context.Context, found <-chan finding, tick <-chan time.Time, flying int32, more bool) (landed []finding) {
+	for int32(len(landed)) < flying {
 		select {
 		case f := <-found:
-			kept = append(kept, f)
+			landed = append(landed, f)
 			if more && len(found) == 0 {
-				return kept
+				return landed
 			}
 		case <-tick:
-			return kept
+			return landed
 		case <-ctx.Done():
-			return kept
+			return landed
 		}
 	}
-	return kept
+	return landed
 }
 
 func (l *lane) probe(ctx context.Context, p probe, delay time.Duration, found chan<- finding) {
@@ -156,9 +181,17 @@ func (l *lane) probe(ctx context.Context, p probe, delay time.Duration, found ch
 	case <-ctx.Done():
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.limit())
-	defer cancel()
 	begun := time.Now()
+	limit := l.limit()
+	// One that is as good as over when the next cycle is due ends with it, instead of
+	// having it left out.
+	if left := l.next.Sub(begun); left < limit && left > limit*(latePart-1)/latePart {
+		limit = left
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	ctx, span := tracer.Start(ctx, "probe "+l.Service, trace.WithAttributes(attribute.Int64("nexterm.entry", p.entryID)))
+	defer span.End()
 	result := l.run(ctx, p)
 	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return // the server stops: it says nothing about the host
@@ -178,9 +211,10 @@ func (l *lane) run(ctx context.Context, p probe) (result any) {
 	return p.run(ctx)
 }
 
-// step stores what was found, is heard of, and claims targets.
-func (l *lane) step(ctx context.Context, kept []finding, free int32) (claimed int, targets []probe, err error) {
-	var ids []int64
+// step stores what was found, is heard of, and claims targets, of which there may be
+// more.
+func (l *lane) step(ctx context.Context, kept []finding, free int32) (targets []probe, more bool, err error) {
+	var claimed []db.ClaimTargetsRow
 	var renewed int64
 	err = l.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		if len(kept) > 0 {
@@ -193,16 +227,36 @@ func (l *lane) step(ctx context.Context, kept []finding, free int32) (claimed in
 			Service: l.Service, Lane: l.Lane.Lane, Number: l.Number, LeaseSecs: leaseTime.Seconds(),
 		})
 		if err == nil && renewed > 0 && free > 0 {
-			ids, err = tx.ClaimTargets(ctx, db.ClaimTargetsParams{Service: l.Service, Number: l.Number, Most: free})
+			claimed, err = tx.ClaimTargets(ctx, db.ClaimTargetsParams{
+				Service: l.Service, Number: l.Number, Most: free, Spent: l.overdrawn(time.Duration(l.Share) * time.Millisecond),
+			})
 		}
 		return err
 	})
-	if err == nil && renewed == 0 {
-		err = errGivenUp
+	switch {
+	case err != nil:
+		return nil, false, err
+	case renewed == 0:
+		return nil, false, errGivenUp
+	case free == 0:
+		return nil, true, nil
 	}
-	if err != nil || len(ids) == 0 {
-		return 0, nil, err
+	var ids []int64
+	for _, c := range claimed {
+		more = c.More
+		if c.ID > 0 {
+			ids = append(ids, c.ID)
+			l.take(c)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, more, nil
 	}
 	targets, err = l.service.load(ctx, ids)
-	return len(ids), targets, err
+	for _, id := range ids {
+		if !slices.ContainsFunc(targets, func(t probe) bool { return t.entryID == id }) {
+			delete(l.flights, id) // it is deleted
+		}
+	}
+	return targets, more, err
 }

@@ -7,7 +7,8 @@
 // that one is due plans it: the targets in their order are stored, and a few jobs,
 // its lanes, are enqueued for the workers of all servers. A lane claims targets as
 // it has room for them, so that a silent host keeps one place busy and nothing else;
-// together the lanes have as many places as the setting batchSize. What lanes have
+// together the lanes have as many places as the setting batchSize. Plans give owners
+// shares of the time, and lanes hold them to these. What lanes have
 // found they store together, once in a while. A lane holds a lease: when its server
 // dies, the next cycle waits no longer than that.
 package probe
@@ -44,6 +45,7 @@ type Prober struct {
 	hostKeys *hostkey.Store
 	log      *slog.Logger
 	services []service
+	news     news
 	*instruments
 }
 
@@ -51,7 +53,7 @@ type Prober struct {
 func New(queries *db.Queries, changes *change.Changes, secrets *vault.Vault, dialer *ssh.Dialer, hostKeys *hostkey.Store, log *slog.Logger) *Prober {
 	p := &Prober{
 		queries: queries, changes: changes, vault: secrets, dialer: dialer, hostKeys: hostKeys, log: log,
-		instruments: newInstruments(),
+		instruments: newInstruments(), news: news{burst: newsBurst, owners: map[int64]limits{}},
 	}
 	p.services = []service{checker{p}, collector{p}}
 	return p

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,9 +22,11 @@ const (
 	// long it may take to begin.
 	leaseTime = 3 * time.Second
 	graceTime = 5 * time.Second
-	// lateTime is how long a start waits for lanes that may be dead.
+	// lateTime is how long a start waits for lanes that may be dead. One that comes
+	// after such a part of the interval or less keeps to the schedule.
 	lateTime = 5 * time.Second
-	// slowTime is what quick targets take at most, and newTime what a new one is
+	latePart = 10
+	// slowTime is what quick targets have taken at most, and newTime what a new one is
 	// expected to take.
 	slowTime = time.Second
 	newTime  = time.Second
@@ -64,8 +67,8 @@ const (
 	forget
 )
 
-// next decides. A cycle that is still running when the next one is due lets that be
-// left out; one whose lanes are dead does not.
+// next decides. A cycle that runs on when the next one has been due for a while lets
+// that be left out; one whose lanes are dead does not.
 func (c cycle) next() step {
 	switch {
 	case !c.Enabled && c.SlotAt != nil:
@@ -80,7 +83,7 @@ func (c cycle) next() step {
 		return wait
 	case c.running():
 		return skip
-	case c.SlotAt != nil && c.EndedAt != nil && c.EndedAt.After(c.due()):
+	case c.SlotAt != nil && c.EndedAt != nil && c.EndedAt.After(c.due().Add(min(c.interval()/latePart, lateTime))):
 		return skip
 	}
 	return start
@@ -109,8 +112,10 @@ func (p *Prober) schedule(ctx context.Context, jobs *river.Client[pgx.Tx]) (time
 func (p *Prober) advance(ctx context.Context, jobs *river.Client[pgx.Tx], c cycle) error {
 	ctx = caller.WithActor(ctx, caller.ByJob)
 	var lanes []river.InsertManyParams
+	var outcomes []string
+	var postponed int32
 	err := p.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		lanes = nil
+		lanes, outcomes, postponed = nil, nil, 0
 		if err := tx.LockCycle(ctx, c.Service); err != nil {
 			return err
 		}
@@ -128,51 +133,69 @@ func (p *Prober) advance(ctx context.Context, jobs *river.Client[pgx.Tx], c cycl
 			return tx.SkipCycle(ctx, db.SkipCycleParams{Service: c.Service})
 		case skip:
 			slot := c.slot()
+			outcomes = []string{"skipped"}
 			return tx.SkipCycle(ctx, db.SkipCycleParams{Service: c.Service, SlotAt: &slot})
 		case start:
-			lanes, err = c.plan(ctx, tx)
+			if outcomes = []string{"started"}; c.dead() {
+				outcomes = append(outcomes, "abandoned")
+			}
+			lanes, postponed, err = c.plan(ctx, tx)
 		}
 		return err
 	})
-	if err != nil || len(lanes) == 0 {
+	if err != nil {
 		return err
+	}
+	for _, outcome := range outcomes {
+		p.cycles.WithLabelValues(c.Service, outcome).Inc()
+	}
+	p.left.WithLabelValues(c.Service).Add(float64(postponed))
+	if len(lanes) == 0 {
+		return nil
 	}
 	// Without its jobs, should this fail, the cycle counts as dead shortly.
 	_, err = jobs.InsertMany(ctx, lanes)
 	return err
 }
 
-// plan stores a new cycle and returns its lanes.
-func (c cycle) plan(ctx context.Context, tx *change.Tx) ([]river.InsertManyParams, error) {
+// plan stores a new cycle and returns its lanes, and how many targets wait for a
+// later one.
+func (c cycle) plan(ctx context.Context, tx *change.Tx) (lanes []river.InsertManyParams, postponed int32, err error) {
 	if err := tx.DeleteLanes(ctx, c.Service); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if err := tx.DeleteBatches(ctx, c.Service); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	total, err := tx.PlanCycle(ctx, db.PlanCycleParams{
+	planned, err := tx.PlanCycle(ctx, db.PlanCycleParams{
 		Service: c.Service, SlowMs: int32(slowTime.Milliseconds()), NewMs: int32(newTime.Milliseconds()),
 		BudgetMs: int64(c.BatchSize) * c.interval().Milliseconds(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	number, err := tx.StartCycle(ctx, db.StartCycleParams{
 		// Quick targets and slow ones have an interval each.
-		Service: c.Service, SlotAt: c.slot(), Total: total, SpanSecs: 2 * c.interval().Seconds(),
+		Service: c.Service, SlotAt: c.slot(), Total: planned.Total, Quick: planned.Quick, SpanSecs: 2 * c.interval().Seconds(),
 	})
-	if err != nil || total == 0 {
-		return nil, err
+	if err != nil || planned.Total == 0 {
+		return nil, 0, err
 	}
-	count := min(maxLanes, c.BatchSize, (total+c.BatchSize-1)/c.BatchSize)
-	lanes := make([]river.InsertManyParams, count)
+	count := min(maxLanes, c.BatchSize, (planned.Total+c.BatchSize-1)/c.BatchSize)
+	share := planned.ShareMs / int64(count)
+	if planned.Owners == 1 {
+		share = math.MaxInt32 // there is nobody to leave something for
+	}
+	lanes = make([]river.InsertManyParams, count)
 	for i := range lanes {
 		lanes[i].Args = Lane{
-			Service: c.Service, Number: number, Lane: int32(i) + 1, StartedAt: c.ReadAt,
+			Service: c.Service, Number: number, Lane: int32(i) + 1, Share: share,
 			// Places that do not come out even are the first lanes'.
 			Places: (c.BatchSize + count - 1 - int32(i)) / count,
-			Limit:  c.ConnectionTimeout, Interval: c.Seconds,
+			Limit:  c.ConnectionTimeout, Interval: c.Seconds, Late: c.ReadAt.Sub(c.slot()).Milliseconds(),
 		}
 	}
-	return lanes, tx.CreateLanes(ctx, db.CreateLanesParams{Service: c.Service, Number: number, Lanes: count, GraceSecs: graceTime.Seconds()})
+	return lanes, planned.Known - planned.Total, tx.CreateLanes(ctx, db.CreateLanesParams{
+		Service: c.Service, Number: number, Lanes: count, GraceSecs: graceTime.Seconds(),
+	})
 }

@@ -33,6 +33,7 @@ func TestWhenCyclesStart(t *testing.T) {
 		"while one is running":            {now: 111, slot: at(100), end: at(100), lease: second(113), want: wait},
 		"while one goes on":               {now: 115, slot: at(100), end: at(100), lease: second(117), want: skip, slotAfter: 110},
 		"after one was too long":          {now: 113, slot: at(100), end: at(112), lease: epoch, want: skip, slotAfter: 110},
+		"after one was a bit too long":    {now: 111, slot: at(100), end: at(110.9), lease: epoch, want: start, slotAfter: 110},
 		"after one was far too long":      {now: 133, slot: at(100), end: at(132), lease: epoch, want: skip, slotAfter: 130},
 		"after a server has died":         {now: 111, slot: at(100), end: at(100), lease: second(110.5), want: start, slotAfter: 110},
 		"a server has died just now":      {now: 105, slot: at(100), end: at(100), lease: second(104), want: wait},
@@ -55,7 +56,11 @@ func TestWhenCyclesStart(t *testing.T) {
 // returns how many of each owner's are in the cycle.
 func plan(t *testing.T, budget time.Duration, owners ...[]int) (counts []int, order []string) {
 	t.Helper()
-	pool := testdb.New(t)
+	return planIn(t, testdb.New(t), budget, owners...)
+}
+
+func planIn(t *testing.T, pool *pgxpool.Pool, budget time.Duration, owners ...[]int) (counts []int, order []string) {
+	t.Helper()
 	for i, took := range owners {
 		_, err := pool.Exec(t.Context(), `with owner as (
 				insert into accounts (username, first_name, last_name, password_hash) values ('owner-' || $1::int, '', '', '') returning id),
@@ -67,12 +72,12 @@ func plan(t *testing.T, budget time.Duration, owners ...[]int) (counts []int, or
 			from entry join unnest($2::int[]) with ordinality t (took, n) on n = rank + 1 where took >= 0`, i, took)
 		require.NoError(t, err)
 	}
-	total, err := db.New(pool).PlanCycle(t.Context(), db.PlanCycleParams{
+	planned, err := db.New(pool).PlanCycle(t.Context(), db.PlanCycleParams{
 		Service: "status", SlowMs: 1000, NewMs: 1000, BudgetMs: budget.Milliseconds(),
 	})
 	require.NoError(t, err)
 	order = names(t, pool)
-	require.Len(t, order, int(total))
+	require.Len(t, order, int(planned.Total))
 	counts = make([]int, len(owners))
 	for _, name := range order {
 		var owner, entry int
@@ -103,9 +108,9 @@ func TestACycleHasEverythingThatFits(t *testing.T) {
 	t.Parallel()
 	counts, order := plan(t, time.Minute, times(600, 5), append(times(3, 5), 10_000, 5, 10_000, -1, -1))
 	require.Equal(t, []int{600, 8}, counts)
-	// Those that have waited longest come first, slow and new ones last.
+	// Those that have waited longest come first, new ones and slow ones last.
 	require.Equal(t, []string{"owner-0/599", "owner-1/4", "owner-0/598", "owner-1/2"}, order[:4])
-	require.Equal(t, []string{"owner-1/5", "owner-1/3", "owner-1/6", "owner-1/7"}, order[604:])
+	require.Equal(t, []string{"owner-1/6", "owner-1/7", "owner-1/5", "owner-1/3"}, order[604:])
 }
 
 // However many silent hosts an owner has, the others lose none of theirs.
@@ -119,4 +124,46 @@ func TestNobodyStarvesOthers(t *testing.T) {
 	require.Equal(t, []int{1, 1}, counts)
 	counts, _ = plan(t, 10*time.Second)
 	require.Empty(t, counts)
+}
+
+// Each target is handed out once, but for those of owners who have spent their share,
+// however many these are.
+func TestSpentOwnersArePassedOver(t *testing.T) {
+	t.Parallel()
+	pool := testdb.New(t)
+	planIn(t, pool, time.Minute, times(1700, 5), append(times(400, 5), times(5, 2000)...))
+	queries := db.New(pool)
+	number, err := queries.StartCycle(t.Context(), db.StartCycleParams{
+		Service: "status", SlotAt: time.Now(), Total: 2105, Quick: 2100, SpanSecs: 60,
+	})
+	require.NoError(t, err)
+	var spender int64
+	require.NoError(t, pool.QueryRow(t.Context(), `select id from accounts where username = 'owner-0'`).Scan(&spender))
+	handed, slow, claims := map[int64]int64{}, 0, 0
+	for more := true; more; claims++ {
+		spent := []int64{}
+		if len(handed) >= 100 {
+			spent = []int64{spender}
+		}
+		claimed, err := queries.ClaimTargets(t.Context(), db.ClaimTargetsParams{Service: "status", Number: number, Most: 20, Spent: spent})
+		require.NoError(t, err)
+		more = false
+		for _, c := range claimed {
+			more = c.More
+			if c.ID > 0 {
+				require.NotContains(t, handed, c.ID)
+				handed[c.ID] = c.Scope
+			}
+			if c.Slow {
+				slow++
+			}
+		}
+	}
+	counts := map[int64]int{}
+	for _, owner := range handed {
+		counts[owner]++
+	}
+	require.Equal(t, []int{50, 405}, []int{counts[spender], len(handed) - counts[spender]})
+	require.Equal(t, 5, slow)
+	require.Less(t, claims, 40)
 }

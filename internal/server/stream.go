@@ -23,15 +23,26 @@ const (
 
 // streamLists writes answers that are lists part by part: as a whole, encoded and
 // copied, a long list would take its length several times over. What comes out is
-// byte for byte what the generated code writes.
+// byte for byte what the generated code writes. Lists that are longer than memory
+// allows come in pages, from a method Next.
 func streamLists(next api.StrictHandlerFunc, _ string) api.StrictHandlerFunc {
 	return func(c echo.Context, request any) (any, error) {
 		answer, err := next(c, request)
-		list := reflect.ValueOf(answer)
-		if err != nil || list.Kind() != reflect.Slice || list.Type().Elem().Kind() == reflect.Uint8 {
+		if err != nil {
 			return answer, err
 		}
-		return nil, writeList(c.Response(), list)
+		if pages, paged := answer.(interface{ Next() (any, error) }); paged {
+			return nil, writeList(c.Response(), pages.Next)
+		}
+		list := reflect.ValueOf(answer)
+		if list.Kind() != reflect.Slice || list.Type().Elem().Kind() == reflect.Uint8 {
+			return answer, nil
+		}
+		return nil, writeList(c.Response(), func() (any, error) {
+			page := answer
+			answer = list.Slice(0, 0).Interface()
+			return page, nil
+		})
 	}
 }
 
@@ -48,7 +59,8 @@ func putBack(b *bytes.Buffer) {
 	}
 }
 
-func writeList(w http.ResponseWriter, list reflect.Value) error {
+// writeList writes a list that comes in pages, the last of which is empty.
+func writeList(w http.ResponseWriter, next func() (any, error)) error {
 	part := buffers.Get().(*bytes.Buffer)
 	defer putBack(part)
 	flush := func() error {
@@ -60,24 +72,34 @@ func writeList(w http.ResponseWriter, list reflect.Value) error {
 		return err
 	}
 	encoder := json.NewEncoder(part)
-	if list.Len() == 0 {
-		return errors.Join(encoder.Encode(list.Interface()), flush())
-	}
-	for i := 0; i < list.Len(); i += streamItems {
-		begin := part.Len()
-		if err := encoder.Encode(list.Slice(i, min(i+streamItems, list.Len())).Interface()); err != nil {
+	for begun := false; ; {
+		page, err := next()
+		if err != nil {
 			return err
 		}
-		if i > 0 {
-			part.Bytes()[begin] = ','
+		list := reflect.ValueOf(page)
+		if list.Len() == 0 {
+			if !begun {
+				return errors.Join(encoder.Encode(page), flush())
+			}
+			part.WriteString("]\n")
+			return flush()
 		}
-		part.Truncate(part.Len() - len("]\n"))
-		if part.Len() >= streamSize {
-			if err := flush(); err != nil {
+		for i := 0; i < list.Len(); i += streamItems {
+			begin := part.Len()
+			if err := encoder.Encode(list.Slice(i, min(i+streamItems, list.Len())).Interface()); err != nil {
 				return err
+			}
+			if begun {
+				part.Bytes()[begin] = ','
+			}
+			begun = true
+			part.Truncate(part.Len() - len("]\n"))
+			if part.Len() >= streamSize {
+				if err := flush(); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	part.WriteString("]\n")
-	return flush()
 }

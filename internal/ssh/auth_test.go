@@ -196,7 +196,7 @@ func TestUnreadablePrivateKeys(t *testing.T) {
 	require.NotContains(t, err.Error(), "secret words")
 	var onTheWay *ssh.HopError
 	require.NotErrorAs(t, err, &onTheWay)
-	err = new(ssh.Dialer).Reach(t.Context(), []ssh.Hop{hop(server), bad}, "127.0.0.1", server.Port())
+	err = new(ssh.Dialer).Reach(t.Context(), []ssh.Hop{hop(server), bad, hop(server)})
 	require.ErrorAs(t, err, &onTheWay)
 	require.Equal(t, 2, onTheWay.Hop)
 	require.Zero(t, server.Accepted())
@@ -234,4 +234,59 @@ func TestOldAlgorithms(t *testing.T) {
 	login, err := (&ssh.Dialer{Legacy: true}).Dial(t.Context(), []ssh.Hop{hop(server)})
 	require.NoError(t, err)
 	login.Close()
+}
+
+// Nobody learns from a host by way of this one which of many passwords is right.
+func TestHostsThatRefuseAreLeftAlone(t *testing.T) {
+	server, jump := testssh.Start(t, &testssh.Server{}), testssh.Start(t, &testssh.Server{})
+	var d ssh.Dialer
+	for i, before := range [][]ssh.Hop{nil, {hop(jump)}} {
+		way := append(before, hop(server))
+		target := &way[len(way)-1]
+		target.Owner = int64(i + 1)
+		for n := range 11 {
+			target.Password = vault.Secret(fmt.Sprint("guess ", n))
+			_, err := d.Dial(t.Context(), way)
+			if n < 10 {
+				require.ErrorIs(t, err, ssh.ErrRefused, n)
+			} else {
+				require.ErrorIs(t, err, ssh.ErrTooOften)
+			}
+		}
+		target.Password = testssh.Password
+		target.Host = "localhost"
+		if before == nil {
+			_, err := d.Dial(t.Context(), way)
+			require.ErrorIs(t, err, ssh.ErrTooOften)
+		}
+		target.Owner = 3
+		login, err := d.Dial(t.Context(), way)
+		require.NoError(t, err, "others are let in")
+		login.Close()
+	}
+	requireClosed(t, server, jump)
+	requireNothingLeft(t)
+}
+
+// Nobody has this server try all ports of a host, or one of them all the time.
+func TestHostsAreNotFlooded(t *testing.T) {
+	server := testssh.Start(t, &testssh.Server{})
+	var d ssh.Dialer
+	way := []ssh.Hop{hop(server)}
+	for n := range 3000 {
+		require.NoError(t, d.Reach(t.Context(), way), n)
+	}
+	require.ErrorIs(t, d.Reach(t.Context(), way), ssh.ErrTooOften)
+	_, err := d.Dial(t.Context(), way)
+	require.ErrorIs(t, err, ssh.ErrTooOften)
+	way[0].Owner = 2
+	for range 20 {
+		login, err := d.Dial(t.Context(), way)
+		require.NoError(t, err, "others are let in")
+		login.Close()
+	}
+	for n := range 3000 {
+		require.NoError(t, d.Reach(t.Context(), way), "logins do not count, %d", n)
+	}
+	requireClosed(t, server)
 }

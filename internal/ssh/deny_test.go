@@ -22,7 +22,7 @@ func TestDeniedAddressesAreNotDialled(t *testing.T) {
 	server := testssh.Start(t, &testssh.Server{})
 	d := denying(t, "127.0.0.0/8, ::1, fe80::/10")
 	for _, host := range []string{"127.0.0.1", "localhost", "::ffff:127.0.0.1", "::1", "fe80::1%lo", "0.0.0.0", "::"} {
-		require.ErrorIs(t, d.Reach(t.Context(), nil, host, server.Port()), ssh.ErrDenied, host)
+		require.ErrorIs(t, d.Reach(t.Context(), []ssh.Hop{{Host: host, Port: server.Port()}}), ssh.ErrDenied, host)
 		way := hop(server)
 		way.Host = host
 		_, err := d.Dial(t.Context(), []ssh.Hop{way})
@@ -34,7 +34,7 @@ func TestDeniedAddressesAreNotDialled(t *testing.T) {
 	}
 	require.Zero(t, server.Accepted())
 	// All addresses of a name are tried, of which one may be denied.
-	require.NoError(t, denying(t, "::1").Reach(t.Context(), nil, "localhost", server.Port()))
+	require.NoError(t, denying(t, "::1").Reach(t.Context(), []ssh.Hop{{Host: "localhost", Port: server.Port()}}))
 }
 
 // Names are the hop's business; addresses are ours in whatever way they are written.
@@ -48,14 +48,14 @@ func TestDeniedAddressesAreNotDialledByHops(t *testing.T) {
 		"::ffff:169.254.169.254", "::ffff:a9fe:a9fe", "0:0:0:0:0:ffff:a9fe:a9fe", "::ffff:169.254.169.254%1",
 		"fe80::1", "FE80::1", "fe80::1%eth0", "febf:ffff::1", "::1", "0:0:0:0:0:0:0:1", "::", "0", "0.0.0.0", "0x0",
 	} {
-		require.ErrorIs(t, d.Reach(t.Context(), []ssh.Hop{hop(jump)}, host, 22), ssh.ErrDenied, host)
+		require.ErrorIs(t, d.Reach(t.Context(), []ssh.Hop{hop(jump), {Host: host, Port: 22}}), ssh.ErrDenied, host)
 		way := hop(jump)
 		way.Host = host
 		_, err := d.Dial(t.Context(), []ssh.Hop{hop(jump), way})
 		require.ErrorIs(t, err, ssh.ErrDenied, host)
 	}
 	for _, host := range []string{"127.0.0.1", "localhost", "127.1", "0x7f.1"} {
-		err := d.Reach(t.Context(), []ssh.Hop{hop(jump)}, host, jump.Port())
+		err := d.Reach(t.Context(), []ssh.Hop{hop(jump), {Host: host, Port: jump.Port()}})
 		require.NotErrorIs(t, err, ssh.ErrDenied, host)
 	}
 }

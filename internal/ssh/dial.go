@@ -14,7 +14,7 @@ import (
 
 const (
 	// connectTime is how long a host has to take a connection, and loginTime to let
-	// us in after that.
+	// us in after that, where the context has no deadline.
 	connectTime = 15 * time.Second
 	loginTime   = 30 * time.Second
 	// keepAliveTime is how often a login is asked whether it lives. It has three
@@ -32,6 +32,8 @@ type Dialer struct {
 	Legacy bool
 
 	unlocked unlocked
+	// refusals are by address and port, dials by address.
+	refusals, dials tally
 	// Shorter times, for tests.
 	connectTime, loginTime, keepAliveTime time.Duration
 }
@@ -45,21 +47,31 @@ func (d *Dialer) Dial(ctx context.Context, hops []Hop) (*Login, error) {
 	return d.login(ctx, hops, len(hops)-1)
 }
 
-// Reach tries whether a TCP port takes connections, behind hops if there are any.
-func (d *Dialer) Reach(ctx context.Context, hops []Hop, host string, port int) error {
-	l := &Login{dialer: d}
-	if len(hops) > 0 {
+// Reach tries whether the last of hops takes connections, to which it does not log
+// in. There is at least one.
+func (d *Dialer) Reach(ctx context.Context, hops []Hop) error {
+	last := hops[len(hops)-1]
+	l := &Login{dialer: d, owner: last.Owner}
+	if jumps := len(hops) - 1; jumps > 0 {
 		var err error
-		if l, err = d.login(ctx, hops, len(hops)); err != nil {
+		if l, err = d.login(ctx, hops[:jumps], jumps); err != nil {
 			return err
 		}
 		defer l.Close()
 	}
-	conn, err := l.Connect(ctx, host, port)
+	conn, err := l.Connect(ctx, last.Host, last.Port)
 	if err != nil {
 		return err
 	}
 	return conn.Close()
+}
+
+// within gives a step its time, unless the context has a deadline that all steps share.
+func within(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	if _, limited := ctx.Deadline(); limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, most)
 }
 
 // login logs in to all hops, the first so many of which are on the way only.
@@ -78,7 +90,7 @@ func (d *Dialer) login(ctx context.Context, hops []Hop, jumps int) (*Login, erro
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &Login{dialer: d, cancel: cancel}
+	l := &Login{dialer: d, cancel: cancel, owner: hops[0].Owner}
 	for i, hop := range hops {
 		if err := l.enter(ctx, hop, keys[i]); err != nil {
 			l.Close()
@@ -92,11 +104,14 @@ func (d *Dialer) login(ctx context.Context, hops []Hop, jumps int) (*Login, erro
 
 // connect opens a TCP connection to any address of a host. That it is kept alive
 // and not delayed is Go's default.
-func (d *Dialer) connect(ctx context.Context, address string) (net.Conn, error) {
+func (d *Dialer) connect(ctx context.Context, owner int64, address string) (net.Conn, error) {
 	dialer := net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
 		peer, err := netip.ParseAddrPort(address)
 		if err != nil || d.denies(peer.Addr()) {
 			return ErrDenied
+		}
+		if d.dials.add(bothered{owner, peer.Addr().Unmap().String()}, 1) > maxDials {
+			return ErrTooOften
 		}
 		return nil
 	}}

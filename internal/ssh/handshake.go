@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -56,10 +57,16 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	if err != nil {
 		return nil, err
 	}
+	// A host has any number of names, and one address as long as it is resolved here.
+	place := bothered{hop.Owner, net.JoinHostPort(hop.Host, strconv.Itoa(hop.Port))}
 	if len(l.clients) == 0 {
-		l.conn = conn
+		l.conn, place.address = conn, conn.RemoteAddr().String()
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(l.dialer.loginTime, loginTime))
+	if l.dialer.refusals.add(place, 0) >= maxRefusals {
+		conn.Close()
+		return nil, ErrTooOften
+	}
+	ctx, cancel := within(ctx, cmp.Or(l.dialer.loginTime, loginTime))
 	defer cancel()
 	// The first of all connections: a hop that is silent does not close the others.
 	first := l.conn
@@ -77,6 +84,9 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	})
 	a.paced.free.Store(true)
 	if err == nil {
+		if peer, direct := conn.RemoteAddr().(*net.TCPAddr); direct && len(l.clients) == 0 {
+			l.dialer.dials.add(bothered{hop.Owner, peer.AddrPort().Addr().Unmap().String()}, -1)
+		}
 		return ssh.NewClient(c, channels, requests), nil
 	}
 	if a.conn != nil {
@@ -88,6 +98,7 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", ErrHandshake, ctx.Err())
 	case a.begun:
+		l.dialer.refusals.add(place, 1)
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrHandshake, err)

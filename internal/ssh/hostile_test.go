@@ -131,7 +131,7 @@ func TestHostsThatDoNotLetIn(t *testing.T) {
 				check(err, c.want)
 				require.NotErrorAs(t, err, &onTheWay)
 
-				err = d.Reach(t.Context(), []ssh.Hop{hop(jump), hop(server)}, "127.0.0.1", jump.Port())
+				err = d.Reach(t.Context(), []ssh.Hop{hop(jump), hop(server), hop(jump)})
 				check(err, c.want)
 				require.ErrorAs(t, err, &onTheWay)
 				require.Equal(t, 2, onTheWay.Hop)
@@ -180,7 +180,7 @@ func TestHostsThatTakeNoConnection(t *testing.T) {
 				t.Parallel()
 				for _, hops := range [][]ssh.Hop{nil, {hop(jump)}} {
 					start := time.Now()
-					err := hasty().Reach(t.Context(), hops, c.host, c.port)
+					err := hasty().Reach(t.Context(), append(hops, ssh.Hop{Host: c.host, Port: c.port}))
 					require.ErrorIs(t, err, ssh.ErrUnreachable)
 					require.Equal(t, c.timeout, errors.Is(err, context.DeadlineExceeded), err)
 					var onTheWay *ssh.HopError
@@ -200,6 +200,23 @@ func TestHostsThatTakeNoConnection(t *testing.T) {
 			})
 		}
 	})
+	requireNothingLeft(t)
+}
+
+// Whoever sets a deadline waits for as long as that, whatever the steps have otherwise.
+func TestADeadlineIsTheLimit(t *testing.T) {
+	slow := testssh.Start(t, &testssh.Server{Play: func(conn net.Conn) { hang(conn) }})
+	jump := testssh.Start(t, &testssh.Server{})
+	const limit = 2 * time.Second
+	for _, hops := range [][]ssh.Hop{{hop(slow)}, {hop(jump), hop(slow)}} {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		start := time.Now()
+		_, err := new(ssh.Dialer).Hasten(limit/2, limit/4, time.Hour).Dial(ctx, hops)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.GreaterOrEqual(t, time.Since(start), limit)
+	}
+	requireClosed(t, slow, jump)
 	requireNothingLeft(t)
 }
 

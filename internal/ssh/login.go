@@ -19,6 +19,8 @@ import (
 type Login struct {
 	dialer *Dialer
 	cancel context.CancelFunc
+	// owner is for whom the first hop is dialled.
+	owner int64
 	// conn is the connection to the first hop, which carries all the others.
 	conn net.Conn
 	// clients are those of the hops, the last one being the host's.
@@ -42,14 +44,14 @@ func (l *Login) Connect(ctx context.Context, host string, port int) (net.Conn, e
 	if !isHost(host) {
 		return nil, fmt.Errorf("%w: %q is no host", ErrUnreachable, host)
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(l.dialer.connectTime, connectTime))
+	ctx, cancel := within(ctx, cmp.Or(l.dialer.connectTime, connectTime))
 	defer cancel()
 	address := net.JoinHostPort(host, strconv.Itoa(port))
 	var conn net.Conn
 	var err error
 	switch {
 	case len(l.clients) == 0:
-		conn, err = l.dialer.connect(ctx, address)
+		conn, err = l.dialer.connect(ctx, l.owner, address)
 	case slices.ContainsFunc(readings(host), l.dialer.denies):
 		return nil, ErrDenied
 	default:
@@ -61,6 +63,8 @@ func (l *Login) Connect(ctx context.Context, host string, port int) (net.Conn, e
 		return conn, nil
 	case errors.Is(err, ErrDenied):
 		return nil, ErrDenied
+	case errors.Is(err, ErrTooOften):
+		return nil, ErrTooOften
 	case errors.As(err, &timeout) && timeout.Timeout():
 		err = context.DeadlineExceeded
 	}

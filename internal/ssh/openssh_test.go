@@ -88,9 +88,9 @@ func TestOpenSSHIsAJumpHost(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(stdout), "127.0.0.1")
 		login.Close()
-		require.NoError(t, new(ssh.Dialer).Reach(t.Context(), hops, "localhost", target.Port))
+		require.NoError(t, new(ssh.Dialer).Reach(t.Context(), append(hops, ssh.Hop{Host: "localhost", Port: target.Port})))
 	}
 	_, err := new(ssh.Dialer).Dial(t.Context(), []ssh.Hop{closed, target})
 	require.ErrorIs(t, err, ssh.ErrUnreachable)
-	require.ErrorIs(t, new(ssh.Dialer).Reach(t.Context(), []ssh.Hop{jump}, "127.0.0.1", 1), ssh.ErrUnreachable)
+	require.ErrorIs(t, new(ssh.Dialer).Reach(t.Context(), []ssh.Hop{jump, {Host: "127.0.0.1", Port: 1}}), ssh.ErrUnreachable)
 }

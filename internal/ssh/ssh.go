@@ -19,6 +19,10 @@ type Hop struct {
 	Host string
 	Port int
 
+	// Owner is for whom the login is tried: an account, or an organization below zero.
+	// Hosts that have been tried for it again and again are left alone for a while.
+	Owner int64
+
 	Username string
 	// Secrets that there are none of are empty.
 	Password, PrivateKey, Passphrase vault.Secret
@@ -49,6 +53,9 @@ var (
 	ErrHandshake = errors.New("the SSH handshake has failed")
 	// ErrRefused is a login that the host does not let in.
 	ErrRefused = errors.New("the host has refused the login")
+	// ErrTooOften is a host that is left alone because it has refused the owner, or
+	// been dialled for it, so often.
+	ErrTooOften = errors.New("the host has been tried too often")
 	// ErrPrivateKey is a key that cannot be read, or not with its passphrase.
 	ErrPrivateKey = errors.New("the private key could not be read")
 	// ErrLost is a login that has ended before what was to be done on it.

@@ -97,7 +97,7 @@ func read(way []db.ListTargetsRow, secrets *vault.Vault, logins bool) Target {
 		return refuse(0, NoHost)
 	}
 	for _, step := range way {
-		reached := ssh.Hop{Host: step.Host, Port: int(step.Port)}
+		reached := ssh.Hop{Host: step.Host, Port: int(step.Port), Owner: own.Scope}
 		var reason Reason
 		switch {
 		case step.EntryID == 0:

@@ -1,8 +1,8 @@
 // Package telemetry owns the traces that leave the process: of requests, the
-// statements they send and the jobs of the queue, exported with OTLP over HTTP. The
-// standard OTEL_* variables of OpenTelemetry say where to and how many; without an
-// endpoint nothing is traced. What travels names operations, statements and
-// accounts, never a parameter, a body or a query string.
+// statements they send, the jobs of the queue and the probes of hosts, exported with
+// OTLP over HTTP. The standard OTEL_* variables of OpenTelemetry say where to and how
+// many; without an endpoint nothing is traced. What travels names operations,
+// statements, accounts and entries, never a parameter, a body or a query string.
 package telemetry
 
 import (

@@ -2,6 +2,7 @@ package inventory_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,4 +101,22 @@ func TestChecksAfterTheCheckerIsOffChangeNothing(t *testing.T) {
 	require.NoError(t, off.Commit(t.Context()))
 	require.Empty(t, <-changed)
 	require.Equal(t, "online", getEntry(s.Owner, web)["status"])
+}
+
+// What does not fit into memory comes in pages, which nobody notices.
+func TestManyTargets(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	id := newTarget(s.Owner, "first", nil)
+	s.Exec(t, `insert into entries (account_id, type, name, rank, config)
+		select account_id, type, 'target ' || n, rank + n, config from entries, generate_series(1, 1300) n where id = $1`, id)
+	for _, left := range []int{1301, 1000, 500, 1, 0} {
+		s.Exec(t, `delete from entries where id in (select id from entries where account_id = $1 order by id desc offset $2)`, s.Owner.AccountID, left)
+		ids := []float64{}
+		for _, target := range targets(s.Owner) {
+			ids = append(ids, target["id"].(float64))
+		}
+		require.True(t, slices.IsSorted(ids))
+		require.Len(t, slices.Compact(ids), left)
+	}
 }

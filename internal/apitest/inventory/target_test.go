@@ -58,6 +58,7 @@ func wayOf(t *testing.T, s *testserver.Server, id int64) (steps string) {
 func TestTargetsHaveTheirOwnersLogins(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
+	owner := s.Owner.AccountID
 	key := login(s.Owner, "key", body{"type": "both", "sshKey": "the key", "passphrase": "its passphrase"})
 	hop := newEntry(s.Owner, "hop", body{"config": at("hop", newEntry(s.Owner, "ignored", nil)), "identities": []int64{login(s.Owner, "hopper", nil)}})
 	id := newEntry(s.Owner, "web", body{"config": body{"protocol": "ssh", "ip": "web", "port": 2222, "engineId": 1, "jumpHosts": []int64{hop}}, "identities": []int64{key}})
@@ -65,8 +66,8 @@ func TestTargetsHaveTheirOwnersLogins(t *testing.T) {
 	require.Equal(t, target.Target{
 		EntryID: id, Owner: caller.Account(s.Owner.AccountID), Name: "web", Type: "server", Protocol: "ssh",
 		Way: []sshway.Hop{
-			{Host: "hop", Port: 22, Username: "hopper", Password: "hopper-password"},
-			{Host: "web", Port: 2222, Username: "key", Password: "key-password", PrivateKey: "the key", Passphrase: "its passphrase"},
+			{Host: "hop", Port: 22, Owner: owner, Username: "hopper", Password: "hopper-password"},
+			{Host: "web", Port: 2222, Owner: owner, Username: "key", Password: "key-password", PrivateKey: "the key", Passphrase: "its passphrase"},
 		},
 	}, found)
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
@@ -84,8 +85,8 @@ func TestTargetsHaveTheirOwnersLogins(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, both, 2)
 	require.Equal(t, [2]int64{id, direct}, [2]int64{both[0].EntryID, both[1].EntryID})
-	require.Equal(t, []sshway.Hop{{Host: "hop", Port: 22, Username: "hopper", Password: "hopper-password"}, {Host: "web", Port: 2222}}, both[0].Way)
-	require.Equal(t, []sshway.Hop{{Host: "direct", Port: 22}}, both[1].Way)
+	require.Equal(t, []sshway.Hop{{Host: "hop", Port: 22, Owner: owner, Username: "hopper", Password: "hopper-password"}, {Host: "web", Port: 2222, Owner: owner}}, both[0].Way)
+	require.Equal(t, []sshway.Hop{{Host: "direct", Port: 22, Owner: owner}}, both[1].Way)
 }
 
 func TestTargetsKnowTheirPorts(t *testing.T) {
@@ -95,7 +96,7 @@ func TestTargetsKnowTheirPorts(t *testing.T) {
 		id := newEntry(s.Owner, protocol, body{"config": body{"protocol": protocol, "ip": "192.0.2.1"}})
 		found, err := target.Load(t.Context(), db.New(s.Pool), s.Vault, []int64{id}, false)
 		require.NoError(t, err)
-		require.Equal(t, []sshway.Hop{{Host: "192.0.2.1", Port: port}}, found[0].Way, protocol)
+		require.Equal(t, []sshway.Hop{{Host: "192.0.2.1", Port: port, Owner: s.Owner.AccountID}}, found[0].Way, protocol)
 	}
 }
 

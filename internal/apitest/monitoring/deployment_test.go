@@ -49,11 +49,7 @@ func TestTwoServersShareTheCycles(t *testing.T) {
 	s.Exec(t, `update monitoring_settings set batch_size = 50, status_checker_enabled = false`)
 	identity := newIdentity(s.Owner, body{"type": "password", "username": "root", "password": testssh.Password})
 	first := newServer(s.Owner, host.Port(), nil, identity)
-	s.Exec(t, `with copied as (
-			insert into entries (account_id, type, name, rank, config)
-			select account_id, type, name || '/' || n, rank + n, config from entries, generate_series(2, $2) n where id = $1 returning id)
-		insert into entries_identities (entry_id, identity_id, position, route)
-		select c.id, i.identity_id, 0, i.route from copied c, entries_identities i where i.entry_id = $1`, first, hosts)
+	copies(t, s, first, hosts-1)
 	victims := map[string]func(){}
 	for range 2 {
 		name, kill := process(t, s)
