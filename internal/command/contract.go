@@ -47,7 +47,7 @@ func contractCommand() *cobra.Command {
 					refused++
 					verdict = "refused"
 				}
-				line := fmt.Sprintf("%-7s  %d  %-32s  %s", verdict, o.Status, o.Operation, printable(reason(o)))
+				line := fmt.Sprintf("%-7s  %d  %-32s  %s", verdict, o.Status, o.Operation.OperationID, printable(reason(o)))
 				_, _ = fmt.Fprintln(cmd.OutOrStdout(), strings.TrimRight(line, " "))
 			})
 			if err != nil {

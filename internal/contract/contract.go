@@ -55,6 +55,9 @@ var Operations = sync.OnceValue(func() []*Operation {
 	return all
 })
 
+// NotYet reports whether the operation cannot succeed yet.
+func (o *Operation) NotYet() bool { return o.Extensions["x-not-yet"] != nil }
+
 // parameters are those of the operation and of its path.
 func (o *Operation) parameters() []*openapi3.Parameter {
 	var all []*openapi3.Parameter

@@ -99,9 +99,8 @@ type Answer struct {
 	Problem error
 }
 
-// Send sends the request and holds the answer against the contract. The error is
-// that of a server that has not answered.
-func (r *Request) Send(ctx context.Context, client *http.Client, base string) (Answer, error) {
+// HTTP is the request as it is sent to a server.
+func (r *Request) HTTP(ctx context.Context, base string) (*http.Request, error) {
 	path := r.Path
 	for name, value := range r.PathValues {
 		path = strings.ReplaceAll(path, "{"+name+"}", url.PathEscape(value))
@@ -124,13 +123,13 @@ func (r *Request) Send(ctx context.Context, client *http.Client, base string) (A
 	default:
 		encoded, err := json.Marshal(body)
 		if err != nil {
-			return Answer{}, err
+			return nil, err
 		}
 		content, kind = bytes.NewReader(encoded), "application/json"
 	}
 	request, err := http.NewRequestWithContext(ctx, r.Method, strings.TrimSuffix(base, "/")+path, content)
 	if err != nil {
-		return Answer{}, err
+		return nil, err
 	}
 	if kind != "" {
 		request.Header.Set("Content-Type", kind)
@@ -145,7 +144,13 @@ func (r *Request) Send(ctx context.Context, client *http.Client, base string) (A
 			request.Header.Set(name, value)
 		}
 	}
-	response, err := client.Do(request)
+	return request, nil
+}
+
+// Send sends a request of the operation and holds the answer against the contract.
+// The error is that of a server that has not answered.
+func (o *Operation) Send(client *http.Client, request *http.Request) (Answer, error) {
+	response, err := client.Do(request) //nolint:gosec // whoever gives the address is who asks
 	if err != nil {
 		return Answer{}, err
 	}
@@ -156,6 +161,6 @@ func (r *Request) Send(ctx context.Context, client *http.Client, base string) (A
 			return Answer{}, err
 		}
 	}
-	answer.Problem = Check(r.Operation, response, answer.Body)
+	answer.Problem = Check(o, response, answer.Body)
 	return answer, nil
 }

@@ -33,7 +33,7 @@ type Suite struct {
 
 // Outcome is how the example of one operation went.
 type Outcome struct {
-	Operation string
+	Operation *Operation
 	Answer
 }
 
@@ -93,7 +93,7 @@ func (s *Suite) Run(ctx context.Context, report func(Outcome)) (err error) {
 		if err != nil {
 			return err
 		}
-		report(Outcome{o.OperationID, answer})
+		report(Outcome{o, answer})
 		// What is gone may have taken other things along.
 		if o.Method == http.MethodDelete {
 			clear(s.made)
@@ -128,7 +128,11 @@ func operation(id string) *Operation {
 // remembers to delete what it has made for others than that account.
 func (s *Suite) send(ctx context.Context, r *Request) (Answer, error) {
 	s.authorize(r)
-	answer, err := r.Send(ctx, s.Client, s.URL)
+	request, err := r.HTTP(ctx, s.URL)
+	if err != nil {
+		return Answer{}, err
+	}
+	answer, err := r.Send(s.Client, request)
 	if err != nil || answer.Status >= http.StatusBadRequest {
 		return answer, err
 	}
@@ -155,7 +159,7 @@ func (s *Suite) remove(ctx context.Context, k kind, id int64) error {
 		r.PathValues[name] = strconv.FormatInt(id, 10)
 	}
 	r.Token = s.Token
-	answer, err := r.Send(ctx, s.Client, s.URL)
+	answer, err := s.send(ctx, r)
 	if err == nil && answer.Status >= http.StatusBadRequest && answer.Status != http.StatusNotFound {
 		err = fmt.Errorf("%s left %d behind: %d %s", k.remove, id, answer.Status, shortened(answer.Body))
 	}
