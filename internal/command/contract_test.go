@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/testdb"
@@ -36,6 +37,13 @@ func TestDeploymentsAreHeldAgainstTheContract(t *testing.T) {
 	require.Contains(t, said, "ok       200  createEntry\n")
 	require.Contains(t, said, "ok       200  getEntry\n")
 	require.Equal(t, accounts, mustRun(t, database, "", "account", "list"), "all that was made is gone")
+	require.Contains(t, said, "ok       200  updateMonitoringSettings\n")
+	conn, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(t.Context()) }()
+	var settings string
+	require.NoError(t, conn.QueryRow(t.Context(), `select concat_ws(' ', status_interval, data_retention_hours) from monitoring_settings`).Scan(&settings))
+	require.Equal(t, "30 24", settings, "nobody's samples are deleted")
 
 	// One that a proxy has broken.
 	target, err := url.Parse(address)
