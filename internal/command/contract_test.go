@@ -33,11 +33,12 @@ func TestDeploymentsAreHeldAgainstTheContract(t *testing.T) {
 	require.Regexp(t, `\n\d+ operations: \d+ ok, \d+ refused as the contract says, 0 failed\n$`, said)
 	require.Equal(t, accounts, mustRun(t, database, "", "account", "list"))
 
-	said = mustRun(t, database, "", "contract", "--url", address, "--token", token, "--write")
+	said = mustRun(t, database, "", "contract", "--url", address+"/", "--token", token, "--write")
 	require.Contains(t, said, "ok       200  createEntry\n")
 	require.Contains(t, said, "ok       200  getEntry\n")
 	require.Equal(t, accounts, mustRun(t, database, "", "account", "list"), "all that was made is gone")
 	require.Contains(t, said, "ok       200  updateMonitoringSettings\n")
+	require.NotContains(t, said, "valid origin")
 	conn, err := pgx.Connect(t.Context(), database)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(t.Context()) }()

@@ -127,7 +127,7 @@ func (r *Request) HTTP(ctx context.Context, base string) (*http.Request, error) 
 		}
 		content, kind = bytes.NewReader(encoded), "application/json"
 	}
-	request, err := http.NewRequestWithContext(ctx, r.Method, strings.TrimSuffix(base, "/")+path, content)
+	request, err := http.NewRequestWithContext(ctx, r.Method, base+path, content)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,8 @@ func (s *Suite) Run(ctx context.Context, report func(Outcome)) (err error) {
 	// Redirects are answers, too.
 	client := *s.Client
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	s.Client, s.made, s.prefix = &client, map[string]string{}, strings.ToLower(rand.Text()[:8])
+	s.Client, s.URL = &client, strings.TrimSuffix(s.URL, "/")
+	s.made, s.prefix = map[string]string{}, strings.ToLower(rand.Text()[:8])
 	s.account = person{token: s.Token}
 	me, err := s.send(ctx, operation("getMe").Example())
 	if err != nil {
