@@ -47,6 +47,8 @@ func TestRandomRequests(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	f := &fuzzer{t: t, server: testserver.New(t), answers: map[string]map[int]int{}}
+	// Passkeys are for names, not for addresses.
+	f.url = strings.Replace(f.server.URL, "127.0.0.1", "localhost", 1)
 	f.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: senders}, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
@@ -80,6 +82,7 @@ func TestRandomRequests(t *testing.T) {
 type fuzzer struct {
 	t        *testing.T
 	server   *testserver.Server
+	url      string
 	client   *http.Client
 	failures atomic.Int64
 	serial   atomic.Int64
@@ -92,8 +95,9 @@ type sender struct {
 	*fuzzer
 	generator
 	tokens []string
-	// known are ids that exist, by what they are of.
-	known map[string][]int64
+	// known are ids that exist, by what they are of, and secrets, by their names.
+	known   map[string][]int64
+	secrets map[string]string
 }
 
 // renew makes new callers; those before may have lost what they could do.
@@ -101,6 +105,7 @@ func (s *sender) renew() {
 	name := func() string { return fmt.Sprint("caller", s.serial.Add(1)) }
 	administrator, other := s.server.NewAccount(s.t, name()), s.server.NewAccount(s.t, name())
 	s.server.Promote(s.t, administrator)
+	s.secrets = map[string]string{"origin": s.url}
 	s.known = map[string][]int64{
 		"organization": {s.server.NewOrganization(s.t, administrator, other), s.server.NewOrganization(s.t, other, administrator)},
 		"user":         {administrator.AccountID, other.AccountID, s.server.NewAccount(s.t, name()).AccountID},
@@ -116,7 +121,7 @@ func (s *sender) send() {
 	}
 	operation := one(s.generator, contract.Operations()...)
 	example := s.example(operation)
-	request, err := example.HTTP(s.t.Context(), s.server.URL)
+	request, err := example.HTTP(s.t.Context(), s.url)
 	if err != nil {
 		s.fail("%s: %v", operation.OperationID, err)
 		return
@@ -166,10 +171,8 @@ func (s *sender) send() {
 	if answer.Status == http.StatusUnauthorized && len(example.Token) > 60 && s.IntN(3) == 0 {
 		s.tokens = nil // of an account or a session that is gone, perhaps
 	}
-	var created struct{ ID int64 }
-	if answer.Status < 300 && json.Unmarshal(answer.Body, &created) == nil && created.ID > 0 {
-		known := append(s.known[operation.Tags[0]], created.ID)
-		s.known[operation.Tags[0]] = known[max(0, len(known)-8):]
+	if answer.Status < 300 {
+		s.learn(operation.Tags[0], answer.Body)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,6 +180,27 @@ func (s *sender) send() {
 		s.answers[operation.OperationID] = map[int]int{}
 	}
 	s.answers[operation.OperationID][answer.Status]++
+}
+
+// learn remembers what an answer tells of things that exist.
+func (s *sender) learn(of string, answer []byte) {
+	type told struct {
+		ID          int64
+		Code, Token string
+	}
+	list := []told{{}}
+	if json.Unmarshal(answer, &list) != nil && json.Unmarshal(answer, &list[0]) != nil {
+		return
+	}
+	for _, one := range list {
+		if one.ID > 0 {
+			s.known[of] = append(s.known[of], one.ID)
+		}
+		if one.Token != "" {
+			s.secrets["code"], s.secrets["token"] = one.Code, one.Token
+		}
+	}
+	s.known[of] = s.known[of][max(0, len(s.known[of])-8):]
 }
 
 // fail says what went wrong, but for the end of the test.
@@ -194,6 +218,8 @@ func (s *sender) example(o *contract.Operation) *contract.Request {
 		switch {
 		case p.In == openapi3.ParameterInPath:
 			r.PathValues[p.Name] = s.pathValue(o, p.Name)
+		case p.Name == "organizationId" && s.IntN(3) > 0:
+			r.Query.Set(p.Name, fmt.Sprint(s.id("organization")))
 		case p.In == openapi3.ParameterInQuery && s.IntN(2) == 0:
 			r.Query.Set(p.Name, fmt.Sprint(s.value(p.Schema.Value, 0)))
 		case p.In == openapi3.ParameterInQuery && s.IntN(2) == 0:
@@ -223,6 +249,10 @@ func (s *sender) example(o *contract.Operation) *contract.Request {
 		property := schema.Properties[name]
 		switch {
 		case property == nil:
+		case s.secrets[name] != "" && s.IntN(4) > 0:
+			r.Members()[name] = s.secrets[name]
+		case name == "targetId":
+			r.Members()[name] = s.id(o.Tags[0])
 		case strings.HasSuffix(name, "Id") && member != nil:
 			r.Members()[name] = s.id(strings.TrimSuffix(name, "Id"))
 		case s.IntN(3) == 0:
