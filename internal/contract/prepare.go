@@ -157,8 +157,7 @@ var prepared = map[string]preparation{
 		return s.call(ctx, "updateEntry", &struct{}{}, func(change *Request) {
 			maps.Copy(change.PathValues, r.PathValues)
 			config := change.Members()["config"].(map[string]any)
-			config["macAddress"] = operation("createEntry").RequestBody.Value.Content.Get("application/json").
-				Schema.Value.Properties["config"].Value.Properties["macAddress"].Value.Example
+			config["macAddress"] = change.body().Properties["config"].Value.Properties["macAddress"].Value.Example
 		})
 	},
 }

@@ -38,12 +38,18 @@ func (o *Operation) Example() *Request {
 			r.Query.Set(p.Name, text(p.Example))
 		}
 	}
-	if o.RequestBody != nil {
-		if content := o.RequestBody.Value.Content.Get("application/json"); content != nil {
-			r.Body = clone(content.Schema.Value.Example)
-		}
+	if body := o.body(); body != nil {
+		r.Body = clone(body.Example)
 	}
 	return r
+}
+
+// body is the schema of the request's body, nil where it is no JSON.
+func (o *Operation) body() *openapi3.Schema {
+	if o.RequestBody == nil || o.RequestBody.Value.Content.Get("application/json") == nil {
+		return nil
+	}
+	return o.RequestBody.Value.Content.Get("application/json").Schema.Value
 }
 
 // text writes a value as it stands in a path.

@@ -228,6 +228,10 @@ func (s *Suite) find(ctx context.Context, k kind, r *Request) (string, error) {
 	if id == k.list {
 		clear(maker.Query)
 	}
+	// What is asked for in an organization has to be there.
+	if body := maker.body(); r.Query.Has("organizationId") && body != nil && body.Properties["organizationId"] != nil {
+		maker.Members()["organizationId"] = nil
+	}
 	if err := s.resolve(ctx, maker); err != nil {
 		return "", err
 	}
