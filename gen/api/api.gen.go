@@ -877,7 +877,7 @@ type AccountsFound struct {
 	Users []AccountView `json:"users"`
 }
 
-// APIKey Example: {"createdAt":"2026-01-31T12:00:00.000Z","expiresAt":"2027-01-31T12:00:00.000Z","id":4,"lastUsedAt":null,"name":"Backup job","prefix":"nxt_1a2b3c…"}
+// APIKey Example: {"createdAt":"2026-01-31T12:00:00.000Z","expiresAt":"2099-01-31T12:00:00.000Z","id":4,"lastUsedAt":null,"name":"Backup job","prefix":"nxt_1a2b3c…"}
 type APIKey struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
 	//
@@ -894,7 +894,7 @@ type APIKey struct {
 	Prefix string `json:"prefix"`
 }
 
-// APIKeyCreated Example: {"createdAt":"2026-01-31T12:00:00.000Z","expiresAt":"2027-01-31T12:00:00.000Z","id":4,"lastUsedAt":null,"name":"Backup job","prefix":"nxt_1a2b3c…","token":"nxt_1a2b3c4d5e6f70819aabbccddeeff00112233445566778899aabbccddeeff001"}
+// APIKeyCreated Example: {"createdAt":"2026-01-31T12:00:00.000Z","expiresAt":"2099-01-31T12:00:00.000Z","id":4,"lastUsedAt":null,"name":"Backup job","prefix":"nxt_1a2b3c…","token":"nxt_1a2b3c4d5e6f70819aabbccddeeff00112233445566778899aabbccddeeff001"}
 type APIKeyCreated struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
 	//
@@ -2192,7 +2192,7 @@ type NewAccount struct {
 
 // NewAPIKey Unknown members are ignored.
 //
-// Example: {"expiresAt":"2027-01-31T12:00:00.000Z","name":"Backup job"}
+// Example: {"expiresAt":"2099-01-31T12:00:00.000Z","name":"Backup job"}
 type NewAPIKey struct {
 	// ExpiresAt When the key stops working, in ISO 8601; absent, null or empty for never.
 	ExpiresAt *string `json:"expiresAt,omitempty"`

@@ -148,7 +148,7 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      90 * time.Second, // the longest x-timeout and the answer's way
+		WriteTimeout:      server.AnswerTime,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

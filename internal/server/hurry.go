@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-const (
-	// answerTime is how long a request may take until its answer is read.
-	answerTime = time.Minute
-	// partSize is what a client has to read in time, in bytes.
-	partSize = 64 << 10
-)
+// AnswerTime is how long a request may take until its answer is read: the longest
+// x-timeout and the answer's way.
+const AnswerTime = 90 * time.Second
+
+// partSize is what a client has to read in time, in bytes.
+const partSize = 64 << 10
 
 // hurrying ends the connection of a client that does not read: an answer is held in
 // memory until it is written.

@@ -41,7 +41,7 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		ctx = caller.WithSignIn(ctx, func(accountID int64) { r.account = accountID })
 		ctx, span := s.startSpan(ctx, c.Request())
 		c.SetRequest(c.Request().WithContext(ctx))
-		c.Response().Writer = &hurrying{c.Response().Writer, s.patience, start.Add(answerTime)}
+		c.Response().Writer = &hurrying{c.Response().Writer, s.patience, start.Add(AnswerTime)}
 		header := c.Response().Header()
 		header.Set(echo.HeaderXRequestID, requestID)
 		header.Set("X-Content-Type-Options", "nosniff")

@@ -11,6 +11,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/contract"
 )
 
 // patience is how long a test waits for a message that has to come.
@@ -48,8 +50,8 @@ func (c *Client) SocketBy(client *http.Client, path string) *Socket {
 	defer cancel()
 	conn, answer, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: c.header}) //nolint:bodyclose // it has none after an upgrade
 	require.NoError(c.t, err)
-	if route := findRoute(answer.Request); route != nil {
-		record(c.t, route.Operation.OperationID, answer.StatusCode)
+	if operation := contract.Find(answer.Request); operation != nil {
+		Record(c.t, operation.OperationID, answer.StatusCode, true)
 	}
 	conn.SetReadLimit(-1)
 	c.t.Cleanup(func() { _ = conn.CloseNow() })

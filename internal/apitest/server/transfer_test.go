@@ -156,6 +156,16 @@ func TestListsAreSentOnce(t *testing.T) {
 	require.Contains(t, s.Log.String(), `"status":304`)
 }
 
+func TestWhatIsKnownIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	for _, o := range contractOperations() {
+		if o.answers(http.StatusNotModified) && o.Extensions["x-not-yet"] == nil {
+			o.caller(s).With("If-None-Match", "*").Get(o.ownersPath(t, s)).Want(304)
+		}
+	}
+}
+
 // A list that is too long to be held goes out as it is written.
 func TestLongListsAreNotHeld(t *testing.T) {
 	t.Parallel()

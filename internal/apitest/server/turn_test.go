@@ -1,6 +1,10 @@
 package server_test
 
 import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -111,5 +115,52 @@ func TestOneAccountsLongListsTakeTurns(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	require.Equal(t, 2, asking())
 	require.NoError(t, locked.Rollback(t.Context()))
+	working.Wait()
+}
+
+// An account that has taken all its turns waits with every operation that takes
+// one, for as long as the operation may take, and is refused then.
+func TestEveryOperationThatTakesTurnsRefusesThem(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t, func(o *server.Options) { o.WriteTimeout = time.Minute })
+	s.Promote(t, s.Owner)
+	s.Exec(t, `insert into scripts (account_id, name, content) select $1, n, repeat('x', 1 << 20) from generate_series(1, 16) n`, s.Owner.AccountID)
+	hold := func(request string) {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		require.NoError(t, conn.(*net.TCPConn).SetReadBuffer(4096))
+		_, err = fmt.Fprintf(conn, request+"\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", s.Owner.Token)
+		require.NoError(t, err)
+	}
+	for range 4 {
+		hold("PUT /api/identity HTTP/1.1\r\nContent-Length: 10") // which never come
+	}
+	for range 2 {
+		hold("GET /api/scripts HTTP/1.1") // whose answer nobody reads
+	}
+	impatient := http.Client{Timeout: time.Second}
+	for method, path := range map[string]string{http.MethodDelete: "/api/tag/987654321", http.MethodGet: "/api/snippet/all"} {
+		require.Eventually(t, func() bool {
+			request, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, nil)
+			require.NoError(t, err)
+			request.Header.Set("Authorization", "Bearer "+s.Owner.Token)
+			answer, err := impatient.Do(request)
+			if err != nil {
+				return true // it waits for its turn
+			}
+			return answer.Body.Close() != nil
+		}, waitLimit, waitTick)
+	}
+	var working sync.WaitGroup
+	for _, o := range contractOperations() {
+		if large := o.Extensions["x-large"] == true; o.public() || o.method == http.MethodGet && !large {
+			continue
+		}
+		working.Go(func() {
+			answer := o.send(s.Owner, o.unknownPath(), o.example(t))
+			assert.Equal(t, http.StatusTooManyRequests, answer.Status, "%s answered %s", o, answer.Body)
+		})
+	}
 	working.Wait()
 }

@@ -1,25 +1,22 @@
-// Command coverage prints which of the contract's answers the tests have seen:
-// every operation with every status that it lists. It exits with 1 when an
-// operation was never exercised.
+// Command coverage prints which of the contract's answers the tests have seen,
+// every operation with every status that it lists, and how the contract stands: the
+// operations and statuses exercised, the examples that work and the answers within
+// the contract. It exits with 1 when one of the four is below 100 %.
 //
 //	CONTRACT_COVERAGE=$folder go test -count=1 ./... && go run ./internal/testserver/coverage $folder
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
-	"github.com/nexterm-go/nexterm/gen"
+	"github.com/nexterm-go/nexterm/internal/contract"
 )
 
 func main() {
@@ -27,82 +24,118 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: coverage FOLDER")
 		os.Exit(2)
 	}
-	missing, err := run(os.Args[1], os.Stdout)
+	full, err := run(os.Args[1], os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "coverage:", err)
 		os.Exit(2)
 	}
-	if len(missing) > 0 {
-		fmt.Fprintln(os.Stderr, "never exercised:", strings.Join(missing, ", "))
+	if !full {
 		os.Exit(1)
 	}
 }
 
-// run prints the table and returns the operations that no test has called.
-func run(folder string, out io.Writer) (missing []string, err error) {
-	document, err := openapi3.NewLoader().LoadFromData(gen.Contract)
-	if err != nil {
-		return nil, err
-	}
-	files, err := os.ReadDir(folder)
-	if err != nil {
-		return nil, err
-	}
-	seen := map[string][]string{}
-	for _, file := range files {
-		answers, err := os.ReadFile(filepath.Join(folder, file.Name()))
-		if err != nil {
-			return nil, err
-		}
-		for line := range strings.Lines(string(answers)) {
-			operation, status, _ := strings.Cut(strings.TrimSpace(line), " ")
-			if !slices.Contains(seen[operation], status) {
-				seen[operation] = append(seen[operation], status)
-			}
-		}
-	}
-	return table(document, seen, out)
+// seen is what the tests have noted.
+type seen struct {
+	// statuses that operations have answered with.
+	statuses map[string]map[string]bool
+	// examples that were sent, and whether they work.
+	examples map[string]bool
+	// answers in all, and those within the contract.
+	answers, valid int
 }
 
-func table(document *openapi3.T, seen map[string][]string, out io.Writer) (missing []string, err error) {
-	listed := map[string][]string{}
-	columns := map[string]bool{}
-	for _, item := range document.Paths.Map() {
-		for _, op := range item.Operations() {
-			listed[op.OperationID] = slices.Collect(maps.Keys(op.Responses.Map()))
-			for _, status := range listed[op.OperationID] {
-				columns[status] = true
+// run prints the table and the scores, and reports whether all are full.
+func run(folder string, out io.Writer) (full bool, err error) {
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return false, err
+	}
+	noted := seen{statuses: map[string]map[string]bool{}, examples: map[string]bool{}}
+	for _, file := range files {
+		lines, err := os.ReadFile(filepath.Join(folder, file.Name()))
+		if err != nil {
+			return false, err
+		}
+		for line := range strings.Lines(string(lines)) {
+			if words := strings.Fields(line); len(words) == 3 {
+				noted.add(words[0], words[1], words[2] == "true")
 			}
 		}
 	}
-	statuses := slices.SortedFunc(maps.Keys(columns), func(a, b string) int {
-		x, _ := strconv.Atoi(a)
-		y, _ := strconv.Atoi(b)
-		return cmp.Compare(x, y)
-	})
+	return noted.print(out)
+}
 
+func (s *seen) add(operation, status string, fine bool) {
+	if status == "example" {
+		s.examples[operation] = s.examples[operation] || fine
+		return
+	}
+	if s.statuses[operation] == nil {
+		s.statuses[operation] = map[string]bool{}
+	}
+	s.statuses[operation][status] = true
+	s.answers++
+	if fine {
+		s.valid++
+	}
+}
+
+func (s *seen) print(out io.Writer) (full bool, err error) {
+	columns := map[string]bool{}
+	for _, o := range contract.Operations() {
+		for status := range o.Responses.Map() {
+			columns[status] = true
+		}
+	}
+	statuses := slices.Sorted(maps.Keys(columns))
 	writer := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
 	fmt.Fprintf(writer, "operation\t%s\n", strings.Join(statuses, "\t"))
-	answers, shown := 0, 0
-	for _, operation := range slices.Sorted(maps.Keys(listed)) {
-		if len(seen[operation]) == 0 {
-			missing = append(missing, operation)
-		}
+	var exercised, listed, shown, works int
+	var missing []string
+	for _, o := range contract.Operations() {
 		cells := make([]string, len(statuses))
 		for i, status := range statuses {
 			switch {
-			case !slices.Contains(listed[operation], status):
-			case slices.Contains(seen[operation], status):
-				cells[i], answers, shown = "✓", answers+1, shown+1
+			case o.Responses.Value(status) == nil, o.NotYet() && status < "400":
+				continue
+			case s.statuses[o.OperationID][status]:
+				cells[i] = "✓"
+				shown++
 			default:
-				cells[i], answers = "–", answers+1
+				cells[i] = "–"
+				missing = append(missing, o.OperationID+" "+status)
 			}
+			listed++
 		}
-		fmt.Fprintf(writer, "%s\t%s\n", operation, strings.Join(cells, "\t"))
+		if len(s.statuses[o.OperationID]) > 0 {
+			exercised++
+		}
+		if s.examples[o.OperationID] {
+			works++
+		} else {
+			missing = append(missing, o.OperationID+" example")
+		}
+		fmt.Fprintf(writer, "%s\t%s\n", o.OperationID, strings.Join(cells, "\t"))
 	}
 	if err := writer.Flush(); err != nil {
-		return nil, err
+		return false, err
 	}
-	_, err = fmt.Fprintf(out, "\n%d operations, %d of %d answers shown\n", len(listed), shown, answers)
-	return missing, err
+	if len(missing) > 0 {
+		fmt.Fprintf(out, "\nnever seen: %s\n", strings.Join(missing, ", "))
+	}
+	full = true
+	fmt.Fprintln(out)
+	for _, score := range []struct {
+		of         string
+		have, want int
+	}{
+		{"operations exercised", exercised, len(contract.Operations())},
+		{"statuses exercised", shown, listed},
+		{"examples executed", works, len(contract.Operations())},
+		{"responses validated", s.valid, s.answers},
+	} {
+		full = full && score.have == score.want && score.want > 0
+		fmt.Fprintf(out, "%-21s %5.1f %%  %d of %d\n", score.of, 100*float64(score.have)/float64(max(score.want, 1)), score.have, score.want)
+	}
+	return full, nil
 }
