@@ -47,7 +47,7 @@ func TestSystemdSettings(t *testing.T) {
 		require.NoError(t, err)
 		for _, set := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
 			require.True(t, strings.Contains(settingsHelp(), "  "+set[1]+" "), "%s: %s is no setting", file, set[1])
-			environment[set[1]] = strings.ReplaceAll(set[2], "%d", secrets)
+			environment[set[1]] = strings.Trim(strings.ReplaceAll(set[2], "%d", secrets), `"`)
 		}
 	}
 	setenv(t, environment)
