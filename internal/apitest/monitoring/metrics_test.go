@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
@@ -18,6 +19,12 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
+)
+
+var (
+	metricNames = regexp.MustCompile(`\b(?:nexterm|go|process)_[a-z0-9_]+`)
+	// labelNames are in selectors, groupings, legends and texts.
+	labelNames = regexp.MustCompile(`\b(\w+)(?:=~|!~|!=|=)\\?"|\bby \(([\w, ]+)\)|\{\{(\w+)\}\}|\$labels\.(\w+)`)
 )
 
 // Alert rules and dashboards ask for nothing but what a server shows that is at work.
@@ -33,13 +40,18 @@ func TestDeploymentsAskForMetricsThatThereAre(t *testing.T) {
 	s.Exec(t, `update monitoring_snapshots set disk = '[{"name": "sda", "type": "disk", "size": 100, "partitions": [
 		{"name": "sda1", "size": 90, "mountPoint": "/", "type": "ext4", "used": 40, "available": 50, "usagePercent": 44}]}]'`)
 
-	shown := map[string]bool{}
+	shown, labels := map[string]bool{}, map[string]bool{"job": true, "le": true}
 	scrape := func(text io.Reader) {
 		parser := expfmt.NewTextParser(model.LegacyValidation)
 		families, err := parser.TextToMetricFamilies(text)
 		require.NoError(t, err)
 		for name, family := range families {
 			shown[name] = true
+			for _, metric := range family.Metric {
+				for _, l := range metric.Label {
+					labels[l.GetName()] = true
+				}
+			}
 			if family.GetType() == dto.MetricType_HISTOGRAM {
 				shown[name+"_bucket"], shown[name+"_count"], shown[name+"_sum"] = true, true, true
 			}
@@ -52,16 +64,19 @@ func TestDeploymentsAskForMetricsThatThereAre(t *testing.T) {
 		scrape(answer.Body)
 	}
 
-	files, err := filepath.Glob("../../../deploy/*/*")
+	files, err := filepath.Glob("../../../deploy/[pg]*/*") // Prometheus and Grafana
 	require.NoError(t, err)
-	asked := map[string]bool{}
+	require.Len(t, files, 4)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, name := range regexp.MustCompile(`\b(nexterm|go|process)_[a-z0-9_]+`).FindAllString(string(text), -1) {
-			asked[name] = true
-			require.Contains(t, shown, name, file)
+		for _, name := range metricNames.FindAllString(string(text), -1) {
+			require.True(t, shown[name], "%s: there is no %s", file, name)
+		}
+		for _, found := range labelNames.FindAllStringSubmatch(string(text), -1) {
+			for name := range strings.SplitSeq(strings.Join(found[1:], ""), ", ") {
+				require.True(t, labels[name], "%s: nothing has a label %s", file, name)
+			}
 		}
 	}
-	require.NotEmpty(t, asked)
 }
