@@ -43,7 +43,7 @@ func main() {
 	var p plan
 	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
-	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this")
+	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys: keys")
 	scale := flag.Bool("scale", false, "measure an account in a full database beside an empty one instead")
 	flag.Parse()
 	err := run(ctx, p, *scale)
@@ -84,6 +84,13 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 		}
 		return err
 	}
+	if p.only == keysOnly {
+		rotated, err := measureRotation(ctx, p, binary, filepath.Join(dir, "keys"))
+		if err == nil {
+			rotated.printGoals(os.Stdout)
+		}
+		return err
+	}
 	fmt.Println("measuring starts")
 	first, existing, err := measureStarts(ctx, binary, filepath.Join(dir, "starts"))
 	if err != nil {
@@ -103,11 +110,17 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 	if err != nil {
 		return err
 	}
+	fmt.Println("measuring a rotation of keys")
+	rotated, err := measureRotation(ctx, p, binary, filepath.Join(dir, "keys"))
+	if err != nil {
+		return err
+	}
 	printTable(os.Stdout, cells)
 	printGoals(os.Stdout, cells, first, existing, memory)
 	printImportGoal(os.Stdout, statements)
 	signing.printGoals(os.Stdout)
 	open.printGoals(os.Stdout)
+	rotated.printGoals(os.Stdout)
 	return nil
 }
 

@@ -199,18 +199,32 @@ create unlogged table rate_limits (
 );
 create index rate_limits_by_end on rate_limits (window_ends_at);
 
--- The data keys, sealed by the master key. The fingerprint tells which master
--- key that is, so that a wrong one is refused before anything is read.
+-- The data keys, sealed by the master key, and once more by its successor while
+-- that is changed. The fingerprint tells which master key that is, so that a wrong
+-- one is refused before anything is read.
+create sequence keyset_revisions;
 create table encryption_keysets (
     id          smallint primary key default 1,
     fingerprint text        not null,
     keyset      bytea       not null,
+    -- Changes with the keyset: whoever has read it sees that there is another one.
+    revision    bigint      not null default nextval('keyset_revisions'),
     created_at  timestamptz not null default now(),
-    constraint encryption_keysets_single check (id = 1)
+    constraint encryption_keysets_fingerprint_unique unique (fingerprint),
+    constraint encryption_keysets_at_most_two check (id in (1, 2))
+);
+
+-- Which data keys there are. What is sealed refers to its key, so that none that
+-- something needs is dropped, and nothing is sealed with one that is gone.
+create table data_keys (
+    id         bigint primary key,
+    created_at timestamptz not null default now()
 );
 
 -- +goose Down
+drop table data_keys;
 drop table encryption_keysets;
+drop sequence keyset_revisions;
 drop table rate_limits;
 drop view administrators;
 drop view effective_permissions;

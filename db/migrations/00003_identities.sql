@@ -30,8 +30,10 @@ create table credentials (
     updated_at  timestamptz not null default now(),
     constraint credentials_one_of_a_kind primary key (identity_id, kind),
     constraint credentials_identity_exists foreign key (identity_id) references identities (id) on delete cascade,
+    constraint credentials_key_exists foreign key (key_id) references data_keys (id),
     constraint credentials_kind_known check (kind in ('password', 'ssh-key', 'passphrase'))
 );
+create index credentials_by_key on credentials (key_id);
 
 -- +goose Down
 drop table credentials;

@@ -12,6 +12,7 @@ alter table auth_providers
     -- Changes with every update: what was begun before does not go on after it.
     add column revision             integer not null default 1,
     add constraint auth_providers_name_length check (char_length(name) between 1 and 50),
+    add constraint auth_providers_key_exists foreign key (key_id) references data_keys (id),
     add constraint auth_providers_secret_has_key check (num_nulls(key_id, client_secret) in (0, 2));
 
 -- Sign-ins that have begun. Each is taken once, by any server.
@@ -24,11 +25,13 @@ create table oidc_logins (
     code_verifier     bytea       not null,
     expires_at        timestamptz not null default now() + interval '10 minutes',
     constraint oidc_logins_provider_exists foreign key (provider_id) references auth_providers (id) on delete cascade,
+    constraint oidc_logins_key_exists foreign key (key_id) references data_keys (id),
     constraint oidc_logins_state_is_sha256 check (octet_length(state_hash) = 32),
     constraint oidc_logins_nonce_is_sha256 check (octet_length(nonce_hash) = 32)
 );
 create index oidc_logins_by_end on oidc_logins (expires_at);
 create index oidc_logins_by_provider on oidc_logins (provider_id);
+create index oidc_logins_by_key on oidc_logins (key_id);
 
 -- Who somebody is at an issuer. It outlives the provider's settings.
 create table oidc_accounts (
@@ -50,6 +53,7 @@ from auth_providers
 where not is_internal;
 alter table auth_providers
     drop constraint auth_providers_secret_has_key,
+    drop constraint auth_providers_key_exists,
     drop constraint auth_providers_name_length,
     drop column revision,
     drop column client_secret,

@@ -7,45 +7,166 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
+const beginRotation = `-- name: BeginRotation :one
+select pg_try_advisory_lock(hashtextextended('nexterm.key_rotation', 0)) as begun
+`
+
+// For the session.
+func (q *Queries) BeginRotation(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, beginRotation)
+	var begun bool
+	err := row.Scan(&begun)
+	return begun, err
+}
+
+const countSealedSecrets = `-- name: CountSealedSecrets :many
+select k.id as key_id, k.created_at, coalesce(s.place, '')::text as place, count(s.place) as secrets
+from data_keys k
+         left join sealed_secrets s on s.key_id = k.id
+group by k.id, k.created_at, s.place
+order by k.created_at, k.id, s.place
+`
+
+type CountSealedSecretsRow struct {
+	KeyID     int64
+	CreatedAt time.Time
+	Place     string
+	Secrets   int64
+}
+
+// Data keys that nothing is sealed with have a row, too.
+// every owner: all are counted
+func (q *Queries) CountSealedSecrets(ctx context.Context) ([]CountSealedSecretsRow, error) {
+	rows, err := q.db.Query(ctx, countSealedSecrets)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountSealedSecretsRow{}
+	for rows.Next() {
+		var i CountSealedSecretsRow
+		if err := rows.Scan(
+			&i.KeyID,
+			&i.CreatedAt,
+			&i.Place,
+			&i.Secrets,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const createDataKey = `-- name: CreateDataKey :exec
+insert into data_keys (id)
+values ($1)
+`
+
+func (q *Queries) CreateDataKey(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, createDataKey, id)
+	return err
+}
+
 const createKeyset = `-- name: CreateKeyset :exec
-insert into encryption_keysets (fingerprint, keyset)
-values ($1, $2)
-on conflict on constraint encryption_keysets_pkey do nothing
+with created as (
+    insert into encryption_keysets (fingerprint, keyset)
+    select $2::text, $3::bytea
+    where not exists (select from encryption_keysets)
+    on conflict do nothing
+    returning id)
+insert
+into data_keys (id)
+select $1::bigint
+from created
 `
 
 type CreateKeysetParams struct {
+	KeyID       int64
 	Fingerprint string
 	Keyset      []byte
 }
 
 func (q *Queries) CreateKeyset(ctx context.Context, arg CreateKeysetParams) error {
-	_, err := q.db.Exec(ctx, createKeyset, arg.Fingerprint, arg.Keyset)
+	_, err := q.db.Exec(ctx, createKeyset, arg.KeyID, arg.Fingerprint, arg.Keyset)
 	return err
 }
 
-const getKeyset = `-- name: GetKeyset :one
-select fingerprint, keyset
-from encryption_keysets
+const createSuccessorKeyset = `-- name: CreateSuccessorKeyset :one
+insert into encryption_keysets (id, fingerprint, keyset)
+select 3 - k.id, $1::text, $2::bytea
+from encryption_keysets k
+where k.revision = $3
+returning revision
 `
 
-type GetKeysetRow struct {
+type CreateSuccessorKeysetParams struct {
 	Fingerprint string
 	Keyset      []byte
+	Revision    int64
 }
 
-func (q *Queries) GetKeyset(ctx context.Context) (GetKeysetRow, error) {
-	row := q.db.QueryRow(ctx, getKeyset)
-	var i GetKeysetRow
-	err := row.Scan(&i.Fingerprint, &i.Keyset)
-	return i, err
+// The same data keys, sealed by another master key.
+func (q *Queries) CreateSuccessorKeyset(ctx context.Context, arg CreateSuccessorKeysetParams) (int64, error) {
+	row := q.db.QueryRow(ctx, createSuccessorKeyset, arg.Fingerprint, arg.Keyset, arg.Revision)
+	var revision int64
+	err := row.Scan(&revision)
+	return revision, err
+}
+
+const deleteOtherDataKeys = `-- name: DeleteOtherDataKeys :exec
+delete
+from data_keys
+where id <> $1
+`
+
+// Refused by the database while anything is sealed with one of them.
+func (q *Queries) DeleteOtherDataKeys(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, deleteOtherDataKeys, id)
+	return err
+}
+
+const deleteOtherKeysets = `-- name: DeleteOtherKeysets :execrows
+delete
+from encryption_keysets
+where fingerprint <> $1
+`
+
+func (q *Queries) DeleteOtherKeysets(ctx context.Context, fingerprint string) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteOtherKeysets, fingerprint)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const endRotation = `-- name: EndRotation :exec
+select pg_advisory_unlock(hashtextextended('nexterm.key_rotation', 0))
+`
+
+func (q *Queries) EndRotation(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, endRotation)
+	return err
+}
+
+const holdRevision = `-- name: HoldRevision :exec
+select pg_advisory_lock_shared(hashtext('nexterm.keyset'), $1::integer)
+`
+
+// For the session: says which keyset a server works with.
+func (q *Queries) HoldRevision(ctx context.Context, revision int32) error {
+	_, err := q.db.Exec(ctx, holdRevision, revision)
+	return err
 }
 
 const isAnythingSealed = `-- name: IsAnythingSealed :one
-select (exists (select from credentials)
-    or exists (select from totp_secrets)
-    or exists (select from auth_providers where client_secret is not null))::boolean as sealed
+select exists (select from sealed_secrets where place <> 'oidc_logins')::boolean as sealed
 `
 
 // Sign-ins that have begun do not count: they are over soon.
@@ -55,4 +176,226 @@ func (q *Queries) IsAnythingSealed(ctx context.Context) (bool, error) {
 	var sealed bool
 	err := row.Scan(&sealed)
 	return sealed, err
+}
+
+const listKeysetReaders = `-- name: ListKeysetReaders :many
+select r.revision::bigint as revision, r.servers::bigint as servers
+from keyset_readers() r
+order by r.revision
+`
+
+type ListKeysetReadersRow struct {
+	Revision int64
+	Servers  int64
+}
+
+func (q *Queries) ListKeysetReaders(ctx context.Context) ([]ListKeysetReadersRow, error) {
+	rows, err := q.db.Query(ctx, listKeysetReaders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListKeysetReadersRow{}
+	for rows.Next() {
+		var i ListKeysetReadersRow
+		if err := rows.Scan(&i.Revision, &i.Servers); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listKeysets = `-- name: ListKeysets :many
+select fingerprint, keyset, revision
+from encryption_keysets
+order by revision desc
+`
+
+type ListKeysetsRow struct {
+	Fingerprint string
+	Keyset      []byte
+	Revision    int64
+}
+
+// The newest first.
+func (q *Queries) ListKeysets(ctx context.Context) ([]ListKeysetsRow, error) {
+	rows, err := q.db.Query(ctx, listKeysets)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListKeysetsRow{}
+	for rows.Next() {
+		var i ListKeysetsRow
+		if err := rows.Scan(&i.Fingerprint, &i.Keyset, &i.Revision); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listSealedSecrets = `-- name: ListSealedSecrets :many
+select place::text as place, id, kind::text as kind, bound::text[] as bound, ciphertext
+from sealed_secrets
+where key_id = any(array(select k.id from data_keys k where k.id <> $1))
+  and place || ' ' || id || ' ' || kind <> all($2::text[])
+limit $3::integer
+`
+
+type ListSealedSecretsParams struct {
+	KeyID int64
+	Skip  []string
+	Most  int32
+}
+
+type ListSealedSecretsRow struct {
+	Place      string
+	ID         int64
+	Kind       string
+	Bound      []string
+	Ciphertext []byte
+}
+
+// What another key than this one has sealed, but for what is to be skipped.
+// every owner: all are sealed anew
+func (q *Queries) ListSealedSecrets(ctx context.Context, arg ListSealedSecretsParams) ([]ListSealedSecretsRow, error) {
+	rows, err := q.db.Query(ctx, listSealedSecrets, arg.KeyID, arg.Skip, arg.Most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListSealedSecretsRow{}
+	for rows.Next() {
+		var i ListSealedSecretsRow
+		if err := rows.Scan(
+			&i.Place,
+			&i.ID,
+			&i.Kind,
+			&i.Bound,
+			&i.Ciphertext,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const notifyKeys = `-- name: NotifyKeys :exec
+select pg_notify('nexterm_keys', '')
+`
+
+func (q *Queries) NotifyKeys(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, notifyKeys)
+	return err
+}
+
+const releaseRevision = `-- name: ReleaseRevision :exec
+select pg_advisory_unlock_shared(hashtext('nexterm.keyset'), $1::integer)
+`
+
+func (q *Queries) ReleaseRevision(ctx context.Context, revision int32) error {
+	_, err := q.db.Exec(ctx, releaseRevision, revision)
+	return err
+}
+
+const resealSecrets = `-- name: ResealSecrets :exec
+with given as (
+    select unnest($2::text[]) as place, unnest($3::bigint[]) as id, unnest($4::text[]) as kind,
+           unnest($5::bytea[]) as before, unnest($6::bytea[]) as ciphertext),
+     held_credentials as materialized (
+    select c.identity_id, c.kind, g.ciphertext
+    from credentials c
+             join given g on g.place = 'credentials' and g.id = c.identity_id and g.kind = c.kind and g.before = c.ciphertext
+    for no key update of c skip locked),
+     held_totp as materialized (
+    select s.account_id, s.kind, g.ciphertext
+    from totp_secrets s
+             join given g on g.place = 'totp_secrets' and g.id = s.account_id and g.kind = s.kind and g.before = s.ciphertext
+    for no key update of s skip locked),
+     held_providers as materialized (
+    select p.id, g.ciphertext
+    from auth_providers p
+             join given g on g.place = 'auth_providers' and g.id = p.id and g.before = p.client_secret
+    for no key update of p skip locked),
+     held_logins as materialized (
+    select l.state_hash, g.ciphertext
+    from oidc_logins l
+             join given g on g.place = 'oidc_logins' and l.state_hash = decode(g.kind, 'hex') and g.before = l.code_verifier
+    for no key update of l skip locked),
+     sealed_credentials as (
+    update credentials c
+    set key_id = $1, ciphertext = h.ciphertext
+    from held_credentials h
+    where c.identity_id = h.identity_id and c.kind = h.kind),
+     sealed_totp as (
+    update totp_secrets s
+    set key_id = $1, ciphertext = h.ciphertext
+    from held_totp h
+    where s.account_id = h.account_id and s.kind = h.kind),
+     sealed_providers as (
+    update auth_providers p
+    set key_id = $1, client_secret = h.ciphertext
+    from held_providers h
+    where p.id = h.id)
+update oidc_logins l
+set key_id = $1, code_verifier = h.ciphertext
+from held_logins h
+where l.state_hash = h.state_hash
+`
+
+type ResealSecretsParams struct {
+	KeyID       int64
+	Places      []string
+	Ids         []int64
+	Kinds       []string
+	Befores     [][]byte
+	Ciphertexts [][]byte
+}
+
+// Secrets that somebody has replaced meanwhile stay as they are, and whose row
+// somebody is changing just now wait for another time: whoever changes several
+// rows in an order of his own is not waited for.
+// every owner: all are sealed anew
+func (q *Queries) ResealSecrets(ctx context.Context, arg ResealSecretsParams) error {
+	_, err := q.db.Exec(ctx, resealSecrets,
+		arg.KeyID,
+		arg.Places,
+		arg.Ids,
+		arg.Kinds,
+		arg.Befores,
+		arg.Ciphertexts,
+	)
+	return err
+}
+
+const updateKeyset = `-- name: UpdateKeyset :one
+update encryption_keysets
+set keyset = $1, revision = nextval('keyset_revisions')
+where revision = $2
+returning revision
+`
+
+type UpdateKeysetParams struct {
+	Keyset   []byte
+	Revision int64
+}
+
+// No row: somebody else has changed it meanwhile.
+func (q *Queries) UpdateKeyset(ctx context.Context, arg UpdateKeysetParams) (int64, error) {
+	row := q.db.QueryRow(ctx, updateKeyset, arg.Keyset, arg.Revision)
+	var revision int64
+	err := row.Scan(&revision)
+	return revision, err
 }

@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -24,6 +26,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/sweep"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 const (
@@ -67,6 +70,8 @@ type App struct {
 
 	changes    *change.Changes
 	prober     *probe.Prober
+	vault      *vault.Vault
+	log        *slog.Logger
 	direct     *pgxpool.Pool
 	insertOnly bool
 }
@@ -102,7 +107,7 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, prober: prober, direct: o.Direct, insertOnly: o.InsertOnly}, nil
+	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, prober: prober, vault: o.Vault, log: o.Log, direct: o.Direct, insertOnly: o.InsertOnly}, nil
 }
 
 // Run does what goes on besides requests while serve answers them. The end of the
@@ -125,6 +130,11 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 	var background sync.WaitGroup
 	background.Go(func() { a.Events.Run(running, a.direct) })
 	background.Go(func() { a.Server.Run(running) })
+	background.Go(func() {
+		config := a.direct.Config().ConnConfig
+		config.Tracer = nil // it looks every few seconds, for nobody's request
+		a.vault.Watch(running, func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, config) }, a.log)
+	})
 	if !a.insertOnly {
 		background.Go(func() { a.prober.Run(running, a.Jobs) })
 	}

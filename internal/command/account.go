@@ -62,7 +62,7 @@ func createAccount() *cobra.Command {
 			if err := server.Check("NewAccount", newAccount(a, a.Password)); err != nil {
 				return err
 			}
-			return operate(cmd, true, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, true, func(ctx context.Context, _ *database, changes *change.Changes) error {
 				admin, err := recovery.Create(ctx, changes, a)
 				if err != nil {
 					return err
@@ -103,7 +103,7 @@ func setPassword() *cobra.Command {
 			if err := server.Check("NewPassword", map[string]any{"password": string(password)}); err != nil {
 				return err
 			}
-			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, _ *database, changes *change.Changes) error {
 				if err := recovery.SetPassword(ctx, changes, args[0], password); err != nil {
 					return err
 				}
@@ -122,7 +122,7 @@ func signOut() *cobra.Command {
 		Short: "End all sessions of an account; its API keys stay valid",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, _ *database, changes *change.Changes) error {
 				if err := recovery.SignOut(ctx, changes, args[0]); err != nil {
 					return err
 				}
@@ -139,8 +139,8 @@ func listAccounts() *cobra.Command {
 		Short: "List all accounts",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return operate(cmd, false, func(ctx context.Context, q *db.Queries, _ *change.Changes) error {
-				accounts, err := recovery.List(ctx, q)
+			return operate(cmd, false, func(ctx context.Context, d *database, _ *change.Changes) error {
+				accounts, err := recovery.List(ctx, db.New(d.pool))
 				if err != nil {
 					return err
 				}
@@ -169,7 +169,7 @@ func disableTOTP() *cobra.Command {
 		Short: "Let an account sign in without a TOTP code",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, _ *database, changes *change.Changes) error {
 				enabled, err := recovery.DisableTOTP(ctx, changes, args[0])
 				if err != nil {
 					return err
@@ -191,7 +191,7 @@ func enablePasswords() *cobra.Command {
 		Short: "Let accounts sign in with passwords again, as when a login provider is gone",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return operate(cmd, false, func(ctx context.Context, _ *db.Queries, changes *change.Changes) error {
+			return operate(cmd, false, func(ctx context.Context, _ *database, changes *change.Changes) error {
 				changed, err := recovery.EnablePasswords(ctx, changes)
 				if err != nil {
 					return err
@@ -210,7 +210,7 @@ func enablePasswords() *cobra.Command {
 // operate opens the database that the settings name and runs a task on it. The
 // private cluster is borrowed from a server that runs on it, else started, and
 // created only where that makes sense: there are no accounts in a new one.
-func operate(cmd *cobra.Command, create bool, task func(context.Context, *db.Queries, *change.Changes) error) (err error) {
+func operate(cmd *cobra.Command, create bool, task func(context.Context, *database, *change.Changes) error) (err error) {
 	ctx := cmd.Context()
 	settings, err := readSettings()
 	if err != nil {
@@ -239,7 +239,7 @@ func operate(cmd *cobra.Command, create bool, task func(context.Context, *db.Que
 	}
 	events := event.NewLog(d.pool, log)
 	defer events.Flush(context.WithoutCancel(ctx))
-	return task(ctx, db.New(d.pool), change.New(d.pool, events))
+	return task(ctx, d, change.New(d.pool, events))
 }
 
 func passwordFlag(command *cobra.Command, fromStdin *bool) {

@@ -31,6 +31,6 @@ func root(version string) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), migrateCommand(), healthcheckCommand(), accountCommand(), contractCommand())
+	root.AddCommand(serveCommand(), migrateCommand(), healthcheckCommand(), accountCommand(), keyCommand(), contractCommand())
 	return root
 }

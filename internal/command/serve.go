@@ -77,9 +77,9 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	if err := migrations.Up(ctx, database.direct, version, log); err != nil {
 		return err
 	}
-	master, err := settings.masterKey()
+	_, err = settings.masterKey()
 	if errors.Is(err, fs.ErrNotExist) && settings.EncryptionKeyFile == "" {
-		master, err = vault.CreateMasterKey(ctx, db.New(database.pool), settings.keyFile())
+		_, err = vault.CreateMasterKey(ctx, db.New(database.pool), settings.keyFile())
 	}
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 			log.Warn("every account of this machine can read the master key", "file", settings.keyFile())
 		}
 	}
-	keys, err := vault.Load(ctx, db.New(database.pool), master)
+	keys, err := vault.LoadFrom(ctx, db.New(database.pool), settings.masterKeys)
 	if err != nil {
 		return err
 	}

@@ -251,6 +251,23 @@ func (s Settings) masterKey() (vault.MasterKey, error) {
 	return key, nil
 }
 
+// successorFile is where the successor of the master key lies while it is changed.
+func (s Settings) successorFile() string { return s.keyFile() + ".new" }
+
+// masterKeys are the master key and, while that is changed, its successor.
+func (s Settings) masterKeys() ([]vault.MasterKey, error) {
+	master, err := s.masterKey()
+	if err != nil {
+		return nil, err
+	}
+	keys := []vault.MasterKey{master}
+	// One that is still being copied is there the next time.
+	if successor, err := vault.ReadMasterKey(s.successorFile()); err == nil {
+		keys = append(keys, successor)
+	}
+	return keys, nil
+}
+
 // places says where everything is that has to be kept.
 func (s Settings) places() string {
 	absolute := func(path string) string {

@@ -97,6 +97,8 @@ const (
 	TagAssign                     Action = "tag.assign"
 	TagUnassign                   Action = "tag.unassign"
 	MonitoringSettingsUpdate      Action = "monitoring.settings_update"
+	KeyCreate                     Action = "key.create"
+	KeyDelete                     Action = "key.delete"
 )
 
 // Actions that are told to readers and not kept in the audit log.
@@ -232,6 +234,8 @@ var Vocabulary = []Definition{
 	{TagAssign, "TAG_ASSIGN", "Tag assigned", "tag", "", []List{Entries}},
 	{TagUnassign, "TAG_UNASSIGN", "Tag taken off", "tag", "", []List{Entries}},
 	{MonitoringSettingsUpdate, "MONITORING_SETTINGS_UPDATE", "Monitoring settings changed", "monitoring", "", nil},
+	{KeyCreate, "KEY_CREATE", "Encryption key introduced", "key", "", nil},
+	{KeyDelete, "KEY_DELETE", "Encryption key retired", "key", "", nil},
 }
 
 // Resources lists the types of resources in display order.
@@ -253,6 +257,7 @@ var Resources = []struct{ Key, Value, Label string }{
 	{"SNIPPET", "snippet", "Snippet"},
 	{"TAG", "tag", "Tag"},
 	{"MONITORING", "monitoring", "Monitoring"},
+	{"KEY", "key", "Encryption key"},
 }
 
 // Categories lists the categories of actions in display order.
@@ -277,6 +282,7 @@ var Categories = []struct{ Key, Label, Description string }{
 	{"snippet", "Snippets", "Snippets that people write"},
 	{"tag", "Tags", "Tags and the entries that have them"},
 	{"monitoring", "Monitoring", "How often servers are looked after, and for how long that is kept"},
+	{"key", "Encryption Keys", "Keys that secrets are sealed with"},
 }
 
 var definitions = func() map[Action]Definition {

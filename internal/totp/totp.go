@@ -3,7 +3,9 @@
 package totp
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -85,11 +87,32 @@ func (h *Handlers) EnableTotp(ctx context.Context, request api.EnableTotpRequest
 	if err := signin.CountCode(ctx, h.changes, id); err != nil {
 		return nil, err
 	}
-	sealed, err := h.prove(id, row.Ciphertext, request.Body.Code)
-	if err != nil {
-		return nil, err
+	for {
+		err := h.enable(ctx, id, row, request.Body.Code)
+		if err == nil {
+			return api.EnableTotp200JSONResponse{Message: "TOTP has been successfully enabled on your account."}, nil
+		}
+		if !errors.Is(err, errEnabled) {
+			return nil, err
+		}
+		// A rotation of keys may have sealed the same secret anew meanwhile.
+		again, err := h.queries.GetTotpSecret(ctx, id)
+		if err != nil {
+			return nil, fail.OnNoRows(err, caller.ErrGone)
+		}
+		if again.TOTPEnabled || bytes.Equal(again.Ciphertext, row.Ciphertext) {
+			return nil, errEnabled
+		}
+		row = again
 	}
-	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+}
+
+func (h *Handlers) enable(ctx context.Context, id int64, row db.GetTotpSecretRow, code api.TotpCode) error {
+	sealed, err := h.prove(id, row.Ciphertext, code)
+	if err != nil {
+		return err
+	}
+	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		enabled, err := tx.EnableTotp(ctx, db.EnableTotpParams{
 			AccountID: id, PendingCiphertext: row.Ciphertext, KeyID: sealed.KeyID, Ciphertext: sealed.Ciphertext,
 		})
@@ -104,10 +127,6 @@ func (h *Handlers) EnableTotp(ctx context.Context, request api.EnableTotpRequest
 		})
 		return signin.ForgetCodes(ctx, tx.Queries, id)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return api.EnableTotp200JSONResponse{Message: "TOTP has been successfully enabled on your account."}, nil
 }
 
 // prove checks the code against the pending secret and seals that for its

@@ -3,19 +3,45 @@ package vault
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/nexterm-go/nexterm/gen/db"
 )
+
+// MasterKey is the 256-bit key from the settings. Like a Secret, it shows as
+// [redacted] wherever it is printed.
+type MasterKey [32]byte
+
+// Fingerprint names a key without revealing it: 16 hexadecimal characters.
+func (k MasterKey) Fingerprint() string {
+	mac := hmac.New(sha256.New, k[:])
+	mac.Write([]byte("nexterm master key fingerprint"))
+	return hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+func (MasterKey) String() string               { return redacted }
+func (MasterKey) Format(out fmt.State, _ rune) { _, _ = io.WriteString(out, redacted) }
+func (MasterKey) LogValue() slog.Value         { return slog.StringValue(redacted) }
+func (MasterKey) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+func fingerprints(keys []MasterKey) string {
+	var all []string
+	for _, key := range keys {
+		all = append(all, key.Fingerprint())
+	}
+	return strings.Join(all, " or ")
+}
 
 // ParseMasterKey reads 64 hexadecimal characters; white space around them is ignored.
 func ParseMasterKey(text string) (MasterKey, error) {
@@ -44,12 +70,12 @@ func ReadMasterKey(file string) (MasterKey, error) {
 // CreateMasterKey makes the key of a new database. One that is sealed already
 // needs the key that it was sealed with.
 func CreateMasterKey(ctx context.Context, q *db.Queries, file string) (MasterKey, error) {
-	stored, err := q.GetKeyset(ctx)
-	if err == nil {
-		return MasterKey{}, fmt.Errorf("%s is missing, and the database is sealed with the master key of fingerprint %s: put that back", file, stored.Fingerprint)
-	}
-	if !errors.Is(err, pgx.ErrNoRows) {
+	stored, err := q.ListKeysets(ctx)
+	if err != nil {
 		return MasterKey{}, fmt.Errorf("read data keys: %w", err)
+	}
+	if len(stored) > 0 {
+		return MasterKey{}, fmt.Errorf("%s is missing, and the database is sealed with the master key of fingerprint %s: put that back", file, stored[0].Fingerprint)
 	}
 	if sealed, err := q.IsAnythingSealed(ctx); err != nil || sealed {
 		return MasterKey{}, cmp.Or(err, errKeysLost)

@@ -135,7 +135,9 @@ func TestLostDataKeysAreNotReplaced(t *testing.T) {
 			last_name_attribute, key_id, client_secret) values ('x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 1, 'x')`,
 	} {
 		pool := testdb.New(t)
-		_, err := pool.Exec(t.Context(), `with a as (insert into accounts (username, first_name, last_name, password_hash)
+		_, err := pool.Exec(t.Context(), `insert into data_keys (id) values (1)`)
+		require.NoError(t, err)
+		_, err = pool.Exec(t.Context(), `with a as (insert into accounts (username, first_name, last_name, password_hash)
 			values ('ada', 'Ada', 'Lovelace', '') returning id) `+strings.Replace(sealed, "with i", ", i", 1))
 		require.NoError(t, err)
 		_, err = vault.Load(t.Context(), db.New(pool), master)

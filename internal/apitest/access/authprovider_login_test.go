@@ -453,7 +453,7 @@ func TestTheOldestOfTooManySignInsGoes(t *testing.T) {
 	s := newSite(t)
 	first, second := s.begin(), s.begin()
 	s.Exec(t, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier)
-		select sha256(n::text::bytea), $1, 1, sha256(''), 1, '' from generate_series(1, 9998) n`, s.id)
+		select sha256(n::text::bytea), $1, 1, sha256(''), (select id from data_keys), '' from generate_series(1, 9998) n`, s.id)
 	s.begin()
 	s.wantRefusal(first, refusedState)
 	_, message := s.finish(second)

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"fmt"
 	"net/url"
 	"sync"
 	"testing"
@@ -9,7 +10,9 @@ import (
 	"github.com/pquerna/otp/totp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/signin"
 	"github.com/nexterm-go/nexterm/internal/testserver"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 const wrongCode = "Your provided code is invalid or has expired."
@@ -174,4 +177,17 @@ func TestTheTOTPProofSignsInOnce(t *testing.T) {
 	login := body{"username": "ada", "password": testserver.Password, "code": code}
 	s.Anonymous.Post("/api/auth/login", login).Want(200)
 	s.Anonymous.Post("/api/auth/login", login).WantError(401, wrongCode)
+}
+
+// A rotation of keys seals the secret anew between its reading and its use.
+func TestTotpIsEnabledWhileKeysRotate(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	secret := secretOf(s.Owner)
+	sealed, err := s.Vault.Seal(signin.TOTPTable, s.Owner.AccountID, signin.TOTPPending, vault.Secret(secret))
+	require.NoError(t, err)
+	s.Exec(t, fmt.Sprintf(`create function rotate() returns trigger language plpgsql as
+		$$ begin update totp_secrets set ciphertext = '\x%x' where kind = 'pending'; return new; end $$`, sealed.Ciphertext))
+	s.Exec(t, `create trigger rotate before insert or update on rate_limits execute function rotate()`)
+	s.Owner.Post("/api/account/totp/enable", body{"code": codeAt(t, secret, time.Now())}).Want(200)
 }

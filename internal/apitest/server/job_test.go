@@ -160,7 +160,7 @@ func TestWhatHasExpiredIsSweptOnce(t *testing.T) {
 		s.Exec(t, `insert into device_codes (code, token_hash, client_type, ip_address, user_agent, authorized_by_account_id, claimed_at, expires_at)
 			values ($1, sha256($1::text::bytea), 'web', '', '', $3, now(), now() - $2::interval)`, kind, age, s.Owner.AccountID)
 		s.Exec(t, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier, expires_at)
-			select sha256($1::text::bytea), id, revision, sha256(''), 1, $1::text::bytea, now() - $2::interval from auth_providers`, kind, age)
+			select sha256($1::text::bytea), id, revision, sha256(''), (select id from data_keys), $1::text::bytea, now() - $2::interval from auth_providers`, kind, age)
 		s.Exec(t, `insert into sessions (account_id, impersonator_id, token_hash, user_agent, created_at)
 			values ($3, $4, sha256($1::text::bytea), $1, now() - '1 hour'::interval - $2::interval)`, kind, age, s.Owner.AccountID, s.Admin.AccountID)
 	}
