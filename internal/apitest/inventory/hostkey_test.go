@@ -169,7 +169,7 @@ func TestPublicKeys(t *testing.T) {
 	}
 	secret, err := gossh.NewSignerFromSigner(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
 	require.NoError(t, err)
-	certificate := &gossh.Certificate{Key: key, CertType: gossh.HostCert}
+	certificate := &gossh.Certificate{Key: key, CertType: gossh.HostCert, ValidPrincipals: []string{"web"}}
 	require.NoError(t, certificate.SignCert(rand.Reader, secret))
 	security := gossh.Marshal(struct {
 		Type        string
