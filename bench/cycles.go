@@ -80,7 +80,7 @@ func measureCycles(ctx context.Context, binary, dataDir string) (result cycles, 
 		return result, err
 	}
 	defer played.close()
-	if err := w.addHosts(ctx, played.ports(played.fullPort)); err != nil {
+	if err := w.addHosts(ctx, played.toReach()); err != nil {
 		return result, fmt.Errorf("seed hosts: %w", err)
 	}
 	for range cycleRounds {
@@ -168,13 +168,14 @@ func (w *watched) cycle(ctx context.Context, service string) (took time.Duration
 
 // collections lets the server and the bare loop collect from all hosts by turns.
 func (w *watched) collections(ctx context.Context, played *hosts, result *cycles) error {
-	_, err := w.pool.Exec(ctx, "update entries set config = jsonb_set(config, '{port}', to_jsonb($1::integer)) where config -> 'port' = to_jsonb($2::integer)",
-		played.mute.Port(), played.fullPort)
+	_, err := w.pool.Exec(ctx, `
+		update entries set config = jsonb_set(config, '{port}', to_jsonb(port))
+		from unnest($1::integer[]) with ordinality p (port, n) where rank = n`, played.toCollect())
 	if err != nil {
 		return err
 	}
 	body, err := json.Marshal(collection{
-		Ports:   played.ports(played.mute.Port()),
+		Ports:   played.toCollect(),
 		Command: linux.Script("BARECOLLECTOR", linux.Counters{}),
 	})
 	if err != nil {

@@ -29,7 +29,7 @@ const (
 	hostOutput = "internal/linux/testdata/busybox_vm.txt"
 )
 
-// hosts are played on 127.0.0.1, each on a port of its own.
+// hosts are played on 127.0.0.1, those that answer on a port each.
 type hosts struct {
 	answering []*testssh.Server
 	// mute takes connections and says nothing, and full does not even take them.
@@ -116,14 +116,22 @@ func (h *hosts) close() {
 	}
 }
 
-// ports are where the hosts are, the silent ones at a port of theirs.
-func (h *hosts) ports(silent int) []int {
-	var all []int
-	for _, s := range h.answering {
+// toReach are the ports of hosts of which it is only tried whether they take
+// connections, and toCollect those of hosts that are signed in to.
+func (h *hosts) toReach() []int {
+	return ports(h.fullPort, func(int) int { return h.mute.Port() })
+}
+
+func (h *hosts) toCollect() []int {
+	return ports(h.mute.Port(), func(i int) int { return h.answering[i].Port() })
+}
+
+func ports(silent int, answering func(i int) int) (all []int) {
+	for i := range hostCount - hostCount/silentEvery {
 		if len(all)%silentEvery == 0 {
 			all = append(all, silent)
 		}
-		all = append(all, s.Port())
+		all = append(all, answering(i))
 	}
 	return all
 }
