@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/internal/linux"
 	"github.com/nexterm-go/nexterm/internal/postgres"
@@ -235,9 +235,7 @@ func (p *process) cost(do func() error) (time.Duration, error) {
 // written counts rows of all tables, and of those of the queue of jobs alone.
 type written struct{ inserted, changed, queueInserted, queueChanged int64 }
 
-func countWritten(ctx context.Context, pool interface {
-	QueryRow(ctx context.Context, text string, arguments ...any) pgx.Row
-}) (w written, err error) {
+func countWritten(ctx context.Context, pool *pgxpool.Pool) (w written, err error) {
 	err = pool.QueryRow(ctx, `
 		select sum(n_tup_ins), sum(n_tup_upd + n_tup_del),
 		       sum(n_tup_ins) filter (where relname like 'river%'), sum(n_tup_upd + n_tup_del) filter (where relname like 'river%')
