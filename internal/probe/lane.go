@@ -20,9 +20,10 @@ import (
 const (
 	// beat is how often a lane stores what it has found and renews its lease.
 	beat = time.Second
-	// gatherTime is how long a free place waits for others: each time that places are
-	// filled again is a transaction.
+	// gatherTime is how long a free place waits for others, and gatherPart of the time
+	// that its probe took: each time that places are filled again is a transaction.
 	gatherTime = 20 * time.Millisecond
+	gatherPart = 10
 	// storeTime bounds the last of it when the server stops.
 	storeTime = 5 * time.Second
 	// most of the interval over which the first probes of a cycle are spread, and most
@@ -168,7 +169,7 @@ func (l *lane) gather(ctx context.Context, found <-chan finding, tick <-chan tim
 		case f := <-found:
 			landed = append(landed, f)
 			if more && enough == nil {
-				enough = time.After(gatherTime)
+				enough = time.After(min(gatherTime, f.took/gatherPart))
 			}
 		case <-enough:
 			return landed
