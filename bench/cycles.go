@@ -84,7 +84,7 @@ func measureCycles(ctx context.Context, binary, dataDir string) (result cycles, 
 		return result, fmt.Errorf("seed hosts: %w", err)
 	}
 	for range cycleRounds {
-		took, err := w.cycle(ctx, "status")
+		took, err := w.cycle(ctx, "status", hostCount)
 		if err != nil {
 			return result, err
 		}
@@ -144,8 +144,8 @@ func (w *watched) addIdentity(ctx context.Context, identity map[string]any) (id 
 	return answer.ID, err
 }
 
-// cycle has a service run once, and answers how long it has taken.
-func (w *watched) cycle(ctx context.Context, service string) (took time.Duration, err error) {
+// cycle has a service run once, for so many targets, and answers how long it has taken.
+func (w *watched) cycle(ctx context.Context, service string, targets int) (took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cyclePatience)
 	defer cancel()
 	var number int64
@@ -162,7 +162,15 @@ func (w *watched) cycle(ctx context.Context, service string) (took time.Duration
 	if err != nil {
 		return 0, fmt.Errorf("wait for a cycle of %s: %w", service, err)
 	}
-	_, err = w.pool.Exec(ctx, "update monitoring_settings set status_checker_enabled = false, monitoring_enabled = false")
+	var reached int
+	err = w.pool.QueryRow(ctx, `
+		with switched as (update monitoring_settings set status_checker_enabled = false, monitoring_enabled = false)
+		select count(*) from monitoring_cycles c,
+		       (select 'status' as service, checked_at as at from entry_checks union all select 'metrics', updated_at from monitoring_snapshots) r
+		where c.service = $1 and r.service = c.service and r.at >= c.started_at`, service).Scan(&reached)
+	if err == nil && reached != targets {
+		err = fmt.Errorf("a cycle of %s has reached %d targets in %s, not %d", service, reached, took, targets)
+	}
 	return took, err
 }
 
@@ -196,7 +204,7 @@ func (w *watched) collections(ctx context.Context, played *hosts, result *cycles
 			return err
 		}
 		var took time.Duration
-		cost, err := w.server.cost(func() (err error) { took, err = w.cycle(ctx, "metrics"); return err })
+		cost, err := w.server.cost(func() (err error) { took, err = w.cycle(ctx, "metrics", hostCount); return err })
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (w *watched) measureCPU(ctx context.Context) (result shownCPU, err error) {
 	}
 	defer func() { _ = busy.Wait() }() // it is killed
 	defer func() { err = errors.Join(err, busy.Process.Kill()) }()
-	if _, err := w.cycle(ctx, "metrics"); err != nil {
+	if _, err := w.cycle(ctx, "metrics", 1); err != nil {
 		return result, err
 	}
 	total, idle, err := readTicks()
@@ -83,7 +83,7 @@ func (w *watched) measureCPU(ctx context.Context) (result shownCPU, err error) {
 	if err != nil {
 		return result, err
 	}
-	if _, err := w.cycle(ctx, "metrics"); err != nil {
+	if _, err := w.cycle(ctx, "metrics", 1); err != nil {
 		return result, err
 	}
 	result.truth = 100 * (1 - (idleAfter-idle)/(totalAfter-total))
