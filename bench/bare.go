@@ -71,8 +71,16 @@ func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer, err = b.entries(r.Context(), who)
 		case "GET/api/entries/list":
 			answer, err = b.entryTree(r.Context(), who)
+		case "GET/api/monitoring":
+			answer, err = b.targets(r.Context(), "e.monitored and e.scope = any($1) order by e.id", who.reach())
+		case "POST/collect":
+			answer, err = b.collect(r)
 		default:
-			answer, err = b.touch(r, who)
+			if r.Method == http.MethodGet {
+				answer, err = b.chart(r, who)
+			} else {
+				answer, err = b.touch(r, who)
+			}
 		}
 	}
 	var body bytes.Buffer

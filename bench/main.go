@@ -2,8 +2,9 @@
 // same from the same database: net/http and pgx with the same statements (plain
 // index scans for lists of entries), JSON encoder, pool size and collector
 // settings, but no router, validation, turns, limits, sealing, metrics or log.
-// Everything runs on this machine, and nothing stays behind but the full database
-// of -scale, in the user's cache.
+// The bare collector of hosts is a loop over golang.org/x/crypto/ssh. Everything
+// runs on this machine, and nothing stays behind but the full database of -scale,
+// in the user's cache.
 //
 // It reads /proc, so it needs Linux; and it listens on 127.0.0.1 only, but for
 // the server itself, which always serves the whole network.
@@ -30,6 +31,9 @@ import (
 // bareArgument makes this program the bare server instead of the benchmark.
 const bareArgument = "bare-server"
 
+// monitoringOnly as -only measures nothing but looking after hosts.
+const monitoringOnly = "monitoring"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -43,7 +47,7 @@ func main() {
 	var p plan
 	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
-	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys: keys")
+	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys) or looking after hosts (monitoring)")
 	scale := flag.Bool("scale", false, "measure an account in a full database beside an empty one instead")
 	flag.Parse()
 	err := run(ctx, p, *scale)
@@ -91,6 +95,9 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 		}
 		return err
 	}
+	if p.only == monitoringOnly {
+		return measureMonitoring(ctx, p, binary, dir)
+	}
 	fmt.Println("measuring starts")
 	first, existing, err := measureStarts(ctx, binary, filepath.Join(dir, "starts"))
 	if err != nil {
@@ -121,6 +128,25 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 	signing.printGoals(os.Stdout)
 	open.printGoals(os.Stdout)
 	rotated.printGoals(os.Stdout)
+	return measureMonitoring(ctx, p, binary, dir)
+}
+
+// measureMonitoring prints for itself what looking after hosts costs, and reading of
+// them.
+func measureMonitoring(ctx context.Context, p plan, binary, dir string) error {
+	fmt.Println("measuring cycles of monitoring")
+	looked, err := measureCycles(ctx, binary, filepath.Join(dir, "cycles"))
+	if err != nil {
+		return err
+	}
+	looked.printGoals(os.Stdout)
+	fmt.Println("measuring the overview of monitoring")
+	read, err := measureOverview(ctx, p, binary, filepath.Join(dir, "overview"))
+	if err != nil {
+		return err
+	}
+	printTable(os.Stdout, read.cells)
+	read.printGoals(os.Stdout)
 	return nil
 }
 
@@ -142,10 +168,10 @@ func measureLoad(ctx context.Context, p plan, binary, dataDir string) (cells []*
 	}
 	defer server.stop()
 	defer bare.stop()
-	if err := sameAnswers(ctx, server, bare, data); err != nil {
+	if err := sameAnswers(ctx, server, bare, data, operations); err != nil {
 		return nil, signing, 0, err
 	}
-	cells, err = p.run(ctx, data, server, bare)
+	cells, err = p.run(ctx, data, server, bare, operations)
 	if err != nil {
 		return nil, signing, 0, err
 	}

@@ -117,7 +117,7 @@ type cell struct {
 
 // run measures round after round, and within a round both servers in turn, so
 // that what else happens on the machine meets both. Who begins alternates.
-func (p plan) run(ctx context.Context, data *seeded, server, bare *process) ([]*cell, error) {
+func (p plan) run(ctx context.Context, data *seeded, server, bare *process, operations []operation) ([]*cell, error) {
 	var cells []*cell
 	for _, o := range operations {
 		if !strings.Contains(o.name, p.only) {
@@ -167,7 +167,7 @@ func (c *cell) measure(ctx context.Context, p plan, data *seeded, t turn) error 
 }
 
 // sameAnswers refuses to compare servers that answer differently.
-func sameAnswers(ctx context.Context, server, bare *process, data *seeded) error {
+func sameAnswers(ctx context.Context, server, bare *process, data *seeded, operations []operation) error {
 	for _, o := range operations {
 		if o.writes {
 			continue // ids differ; that both answer 200 is checked under load

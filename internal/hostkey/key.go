@@ -48,6 +48,9 @@ func placeOf(row db.ListHostKeysRow) Place {
 
 // list reads what is known at some places, of each by type.
 func list(ctx context.Context, q *db.Queries, places []Place) ([]db.ListHostKeysRow, error) {
+	if len(places) == 0 {
+		return nil, nil
+	}
 	var asked db.ListHostKeysParams
 	for _, p := range places {
 		asked.Scopes = append(asked.Scopes, int64(p.Owner))

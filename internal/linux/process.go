@@ -17,6 +17,7 @@ const (
 // command. Our own processes are left out.
 func processes(text, marker string) []Process {
 	list := []Process{}
+	ours := assemble(marker)
 	var columns []string
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
@@ -31,7 +32,7 @@ func processes(text, marker string) []Process {
 			continue
 		}
 		if process, fine := parseProcess(columns, fields); fine &&
-			!strings.Contains(process.Command, assemble(marker)) && !oursPattern.MatchString(process.Command) {
+			!strings.Contains(process.Command, ours) && !oursPattern.MatchString(process.Command) {
 			list = append(list, process)
 		}
 	}

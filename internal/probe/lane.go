@@ -20,12 +20,16 @@ import (
 const (
 	// beat is how often a lane stores what it has found and renews its lease.
 	beat = time.Second
+	// gatherTime is how long a free place waits for others, and gatherPart of the time
+	// that its probe took: each time that places are filled again is a transaction.
+	gatherTime = 20 * time.Millisecond
+	gatherPart = 10
 	// storeTime bounds the last of it when the server stops.
 	storeTime = 5 * time.Second
 	// most of the interval over which the first probes of a cycle are spread, and most
 	// of the time.
 	spreadPart = 20
-	spreadTime = time.Second
+	spreadTime = 500 * time.Millisecond
 )
 
 // errGivenUp ends a lane whose cycle another one has followed.
@@ -156,16 +160,19 @@ func (l *lane) work(ctx context.Context) error {
 	})
 }
 
-// gather waits until there is something to do: a place is free for one more, all is
-// done, or it is time to be heard of. It returns all that has been found by then.
+// gather waits until there is something to do: places are free for more, all is done,
+// or it is time to be heard of. It returns all that has been found by then.
 func (l *lane) gather(ctx context.Context, found <-chan finding, tick <-chan time.Time, flying int32, more bool) (landed []finding) {
+	var enough <-chan time.Time
 	for int32(len(landed)) < flying {
 		select {
 		case f := <-found:
 			landed = append(landed, f)
-			if more && len(found) == 0 {
-				return landed
+			if more && enough == nil {
+				enough = time.After(min(gatherTime, f.took/gatherPart))
 			}
+		case <-enough:
+			return landed
 		case <-tick:
 			return landed
 		case <-ctx.Done():

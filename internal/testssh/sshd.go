@@ -3,6 +3,7 @@ package testssh
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -24,41 +25,61 @@ type Daemon struct {
 	Port     int
 	Username string
 
-	t    testing.TB
-	sshd string
-	dir  string
-	log  *log
-	work sync.WaitGroup
+	t        testing.TB
+	sshd     string
+	dir      string
+	log      *log
+	listener net.Listener
+	stop     context.CancelFunc
+	work     sync.WaitGroup
 }
 
 // StartDaemon starts an OpenSSH server for the duration of the test. The settings
 // are further lines of its configuration, which win over the test's own.
-//
-// The test listens, and each connection gets a process of its own, as inetd would
-// have it: no port is lost to somebody else between its choice and its use, and no
-// process outlives its connection.
 func StartDaemon(t testing.TB, hostKey string, authorized []ssh.PublicKey, settings ...string) *Daemon {
 	t.Helper()
+	d, err := Listen(t.TempDir(), hostKey, authorized, settings...)
+	require.NoError(t, err, "the tests need OpenSSH's server (Debian: openssh-server)")
+	d.t = t
+	t.Cleanup(func() {
+		d.Close()
+		if t.Failed() {
+			t.Log(d.log)
+		}
+	})
+	return d
+}
+
+// Listen starts an OpenSSH server whose files are in a folder, until it is closed.
+//
+// The caller listens, and each connection gets a process of its own, as inetd would
+// have it: no port is lost to somebody else between its choice and its use, and no
+// process outlives its connection.
+func Listen(dir, hostKey string, authorized []ssh.PublicKey, settings ...string) (*Daemon, error) {
 	account, err := user.Current()
-	require.NoError(t, err)
+	if err != nil {
+		return nil, err
+	}
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
 		// Where ordinary users do not look.
 		sshd, err = exec.LookPath("/usr/sbin/sshd")
 	}
-	require.NoError(t, err, "the tests need OpenSSH's server (Debian: openssh-server)")
+	if err != nil {
+		return nil, err
+	}
 	if account.Uid == "0" {
 		// Made at boot, where there is one.
-		require.NoError(t, os.MkdirAll("/run/sshd", 0o755)) //nolint:gosec // sshd wants it so
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { //nolint:gosec // sshd wants it so
+			return nil, err
+		}
 	}
-	d := &Daemon{Username: account.Username, t: t, sshd: sshd, dir: t.TempDir(), log: &log{}}
-	d.SetHostKey(hostKey)
+	d := &Daemon{Username: account.Username, sshd: sshd, dir: dir, log: &log{}}
 	var keys strings.Builder
 	for _, key := range authorized {
 		keys.Write(ssh.MarshalAuthorizedKey(key))
 	}
-	d.write("authorized_keys", keys.String())
-	d.write("config", strings.Join(append(settings,
+	config := strings.Join(append(settings,
 		"HostKey "+d.path("host_key"),
 		"AuthorizedKeysFile "+d.path("authorized_keys"),
 		"PidFile none",
@@ -69,36 +90,44 @@ func StartDaemon(t testing.TB, hostKey string, authorized []ssh.PublicKey, setti
 		"KbdInteractiveAuthentication no",
 		"PrintMotd no",
 		"LogLevel VERBOSE",
-	), "\n")+"\n")
-	problems, err := exec.CommandContext(t.Context(), sshd, "-t", "-f", d.path("config")).CombinedOutput()
-	require.NoError(t, err, string(problems))
-
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	d.Port = port(listener)
+	), "\n") + "\n"
+	err = errors.Join(d.write("host_key", hostKey), d.write("authorized_keys", keys.String()), d.write("config", config))
+	if err != nil {
+		return nil, err
+	}
+	if problems, err := exec.CommandContext(context.Background(), sshd, "-t", "-f", d.path("config")).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, problems)
+	}
+	if d.listener, err = new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	d.Port = port(d.listener)
 	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
 	d.work.Go(func() {
 		for {
-			conn, err := listener.Accept()
+			conn, err := d.listener.Accept()
 			if err != nil {
 				return
 			}
 			d.work.Go(func() { d.serve(ctx, conn) })
 		}
 	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		stop()
-		d.work.Wait()
-		if t.Failed() {
-			t.Log(d.log)
-		}
-	})
-	return d
+	return d, nil
+}
+
+// Close ends the server and its connections.
+func (d *Daemon) Close() {
+	_ = d.listener.Close()
+	d.stop()
+	d.work.Wait()
 }
 
 // SetHostKey replaces the host key for the connections to come.
-func (d *Daemon) SetHostKey(file string) { d.write("host_key", file) }
+func (d *Daemon) SetHostKey(file string) {
+	d.t.Helper()
+	require.NoError(d.t, d.write("host_key", file))
+}
 
 func (d *Daemon) serve(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
@@ -119,9 +148,8 @@ func (d *Daemon) serve(ctx context.Context, conn net.Conn) {
 
 func (d *Daemon) path(name string) string { return filepath.Join(d.dir, name) }
 
-func (d *Daemon) write(name, content string) {
-	d.t.Helper()
-	require.NoError(d.t, os.WriteFile(d.path(name), []byte(content), 0o600))
+func (d *Daemon) write(name, content string) error {
+	return os.WriteFile(d.path(name), []byte(content), 0o600)
 }
 
 // log is written by several processes while the test reads.
