@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/netip"
@@ -34,8 +35,9 @@ type Dialer struct {
 	unlocked unlocked
 	// refusals are by address and port, dials by address.
 	refusals, dials tally
-	// Shorter times, for tests.
+	// Shorter times and a lower bound, for tests.
 	connectTime, loginTime, keepAliveTime time.Duration
+	maxDials                              int
 }
 
 // Dial logs in to one hop after the other, through the one before, and leads to the
@@ -110,7 +112,7 @@ func (d *Dialer) connect(ctx context.Context, owner int64, address string) (net.
 		if err != nil || d.denies(peer.Addr()) {
 			return ErrDenied
 		}
-		if d.dials.add(bothered{owner, peer.Addr().Unmap().String()}, 1) > maxDials {
+		if d.dials.add(bothered{owner, peer.Addr().Unmap().String()}, 1) > cmp.Or(d.maxDials, maxDials) {
 			return ErrTooOften
 		}
 		return nil

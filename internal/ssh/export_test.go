@@ -14,3 +14,9 @@ func (d *Dialer) Hasten(connect, login, keepAlive time.Duration) *Dialer {
 
 // Unlocked opens the private key of a hop.
 func (d *Dialer) Unlocked(hop Hop) ssh.Signer { return d.unlocked.open(hop.PrivateKey, hop.Passphrase) }
+
+// Spare makes d dial an address no more than so often in a minute.
+func (d *Dialer) Spare(dials int) *Dialer {
+	d.maxDials = dials
+	return d
+}

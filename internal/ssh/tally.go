@@ -10,9 +10,9 @@ const (
 	// whoever stores a thousand passwords is not told which one is right.
 	maxRefusals = 10
 	// maxDials is how often one address is dialled for an owner in a minute, but for
-	// those times that lead to a login: twice for as many hosts behind one address as
-	// anybody has, and not for each port of somebody else's.
-	maxDials  = 3000
+	// those times that lead to a login: as often as the shortest cycles reach a few
+	// thousand hosts behind it, and not as often as twenty thousand entries would.
+	maxDials  = 20_000
 	tallyTime = time.Minute
 )
 
