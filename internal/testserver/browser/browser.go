@@ -38,21 +38,9 @@ func Start(t *testing.T) *Browser {
 	// Not the test's own folder: Chromium's processes may outlive the driver for a moment.
 	home, err := os.MkdirTemp("", "nexterm-chromium-*")
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
 
-	// The cleanup needs the driver, and the test's context has ended by then.
-	command := exec.CommandContext(context.WithoutCancel(t.Context()), driver, "--port=0")
-	command.Env = append(os.Environ(), "HOME="+home)
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	output, err := command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, command.Start())
-	t.Cleanup(func() {
-		_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
-		_ = command.Wait()
-		_ = os.RemoveAll(home)
-	})
-
-	b := &Browser{t: t, session: "http://127.0.0.1:" + portFrom(t, output) + "/session"}
+	b := &Browser{t: t, session: "http://127.0.0.1:" + startDriver(t, driver, home) + "/session"}
 	var started struct{ SessionID string }
 	b.Call(http.MethodPost, "", object{"capabilities": object{"alwaysMatch": object{
 		"browserName": "chrome", "goog:loggingPrefs": object{"browser": "ALL"}, "timeouts": object{"script": 60_000},
@@ -69,16 +57,35 @@ func Start(t *testing.T) *Browser {
 
 var announcement = regexp.MustCompile(`started successfully on port (\d+)`)
 
-func portFrom(t *testing.T, output io.Reader) string {
+// startDriver returns the port of a driver. It wants one port of IPv4 and IPv6, and
+// ends when the one that it has got of the first is taken in the second.
+func startDriver(t *testing.T, driver, home string) (port string) {
 	t.Helper()
-	lines := bufio.NewScanner(output)
-	for lines.Scan() {
-		if found := announcement.FindStringSubmatch(lines.Text()); found != nil {
-			go func() { _, _ = io.Copy(io.Discard, output) }()
-			return found[1]
+	for range 10 {
+		// The cleanup needs the driver, and the test's context has ended by then.
+		command := exec.CommandContext(context.WithoutCancel(t.Context()), driver, "--port=0")
+		command.Env = append(os.Environ(), "HOME="+home)
+		command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		output, err := command.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, command.Start())
+		for lines := bufio.NewScanner(output); port == "" && lines.Scan(); {
+			if found := announcement.FindStringSubmatch(lines.Text()); found != nil {
+				port = found[1]
+			}
 		}
+		if port == "" {
+			_ = command.Wait()
+			continue
+		}
+		go func() { _, _ = io.Copy(io.Discard, output) }()
+		t.Cleanup(func() {
+			_ = syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
+			_ = command.Wait()
+		})
+		return port
 	}
-	require.FailNow(t, "chromedriver has ended without a port")
+	require.FailNow(t, "chromedriver does not start")
 	return ""
 }
 
