@@ -13,6 +13,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -32,12 +33,19 @@ func Read(folder embed.FS) map[string][]byte {
 	return files
 }
 
+// Policy is the Content-Security-Policy of pages that need this host alone. They handle a token,
+// and texts that strangers have chosen: browsers that know Trusted Types refuse to read any text as
+// markup.
+const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
 // file is one of them as clients get it.
 type file struct {
 	contentType string
 	etag        string
 	plain       []byte
-	gzipped     []byte
+	// gzipped waits for the first who wants it: a server's start does not.
+	gzipped func() []byte
 }
 
 // Handler serves index.html at mount, with or without a trailing slash, and the other files below,
@@ -47,7 +55,7 @@ func Handler(mount, policy string, contents map[string][]byte) http.Handler {
 	files := make(map[string]file, len(contents))
 	for name, content := range contents {
 		sum := sha256.Sum256(content)
-		files[name] = file{contentType(name), hex.EncodeToString(sum[:12]), content, zip(content)}
+		files[name] = file{contentType(name), hex.EncodeToString(sum[:12]), content, sync.OnceValue(func() []byte { return zip(content) })}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -81,7 +89,7 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 	body, etag := f.plain, f.etag
 	if AcceptsGzip(r.Header.Get("Accept-Encoding")) {
 		h.Set("Content-Encoding", "gzip")
-		body, etag = f.gzipped, f.etag+"-gzip"
+		body, etag = f.gzipped(), f.etag+"-gzip"
 	}
 	h.Set("ETag", strconv.Quote(etag))
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))

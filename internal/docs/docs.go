@@ -12,11 +12,6 @@ import (
 // Mount is the path that the page refers to its assets by.
 const Mount = "/api/docs"
 
-// policy admits this host only. The page handles a token and whatever the API answers: browsers that
-// know Trusted Types refuse to read any text as markup.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
-	"form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-
 //go:embed assets
 var assets embed.FS
 
@@ -24,5 +19,5 @@ var assets embed.FS
 func Handler(samples []byte) http.Handler {
 	files := asset.Read(assets)
 	files["samples.json"] = samples
-	return asset.Handler(Mount, policy, files)
+	return asset.Handler(Mount, asset.Policy, files)
 }

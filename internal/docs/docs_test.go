@@ -31,7 +31,7 @@ func TestPageKeepsToItsPolicy(t *testing.T) {
 	for name := range named {
 		w := httptest.NewRecorder()
 		Handler([]byte("{}")).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, Mount+"/"+name, nil))
-		if w.Code != http.StatusOK || w.Header().Get("Content-Security-Policy") != policy || strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+		if w.Code != http.StatusOK || w.Header().Get("Content-Security-Policy") != asset.Policy || strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
 			t.Errorf("%s is answered %d %s", name, w.Code, w.Header())
 		}
 	}
