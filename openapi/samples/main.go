@@ -44,7 +44,7 @@ func run(contract, golang, target string) error {
 // write returns the samples by operationId and language. What the SDKs have no
 // method for has only curl's.
 func write(contract, golang string) (map[string]map[string]string, error) {
-	document, err := openapi3.NewLoader().LoadFromFile(contract)
+	document, services, err := sdk.Read(contract)
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +58,6 @@ func write(contract, golang string) (map[string]map[string]string, error) {
 			c := newCall(method, path, slices.Concat(item.Parameters, op.Parameters), op)
 			calls[op.OperationID], samples[op.OperationID] = c, map[string]string{"curl": curl(c)}
 		}
-	}
-	services, err := sdk.Services(document)
-	if err != nil {
-		return nil, err
 	}
 	g, err := readGo(golang)
 	if err != nil {

@@ -69,6 +69,16 @@ func Names(services []Service) map[string]map[string]string {
 	return names
 }
 
+// Read returns the contract in a file, and its services.
+func Read(contract string) (*openapi3.T, []Service, error) {
+	document, err := openapi3.NewLoader().LoadFromFile(contract)
+	if err != nil {
+		return nil, nil, err
+	}
+	services, err := Services(document)
+	return document, services, err
+}
+
 // Services are those that have operations, in the order of the tags; their
 // operations are in the order of the operationIds.
 func Services(document *openapi3.T) ([]Service, error) {

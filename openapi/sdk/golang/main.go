@@ -13,8 +13,6 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/getkin/kin-openapi/openapi3"
-
 	"github.com/nexterm-go/nexterm/openapi/sdk"
 )
 
@@ -26,11 +24,7 @@ func main() {
 }
 
 func run(contract, target string) error {
-	document, err := openapi3.NewLoader().LoadFromFile(contract)
-	if err != nil {
-		return err
-	}
-	services, err := sdk.Services(document)
+	document, services, err := sdk.Read(contract)
 	if err != nil {
 		return err
 	}

@@ -28,11 +28,7 @@ func main() {
 }
 
 func run(contract, target string) error {
-	document, err := openapi3.NewLoader().LoadFromFile(contract)
-	if err != nil {
-		return err
-	}
-	services, err := sdk.Services(document)
+	_, services, err := sdk.Read(contract)
 	if err != nil {
 		return err
 	}
