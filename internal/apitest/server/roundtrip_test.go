@@ -63,10 +63,10 @@ func below(conn *pgx.Conn) *trippingConn {
 	return given.(*trippingConn)
 }
 
-func (w *wire) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+func (w *wire) TraceQueryStart(ctx context.Context, conn *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.beside[below(conn)] = beside.MatchString(data.SQL)
+	w.beside[below(conn)] = beside(ctx)
 	return ctx
 }
 

@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"sync"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/testdb"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -112,22 +112,28 @@ func fillInventory(t *testing.T, s *testserver.Server, rows int) (folder, entry 
 	return folder, entry
 }
 
-var beside = regexp.MustCompile(`-- name: (Notify|ReadEvents|GetEventsHorizon) `)
+// beside tells that a statement is nobody's request.
+func beside(ctx context.Context) bool { return caller.ClientFrom(ctx).IP == "" }
 
-// statements collects what a pool sends, without what goes on beside requests:
-// announcing events and reading them.
+// statements collects what a pool sends for requests, without what goes on beside
+// them: announcing events, listening for them and reading them.
 type statements struct {
 	mu   sync.Mutex
 	sent []string
 }
 
 func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	if !beside.MatchString(data.SQL) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.sent = append(s.sent, data.SQL)
-	}
+	s.add(ctx, data.SQL)
 	return ctx
+}
+
+func (s *statements) add(ctx context.Context, statement string) {
+	if beside(ctx) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent = append(s.sent, statement)
 }
 
 // take returns what has been sent since the last time.
@@ -145,10 +151,8 @@ func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.Tra
 	return ctx
 }
 
-func (s *statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sent = append(s.sent, data.SQL)
+func (s *statements) TraceBatchQuery(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	s.add(ctx, data.SQL)
 }
 
 func (s *statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
