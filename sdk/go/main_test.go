@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"regexp"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -91,20 +89,16 @@ type process struct {
 	stop, kill func()
 }
 
+var ready = regexp.MustCompile(`is ready: http://localhost:(\d+)\n`)
+
 // start starts a server and waits until it is ready.
 func start(settings ...string) (*process, error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	port := strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
-	_ = free.Close()
-	log, err := os.Create(filepath.Join(dir, "log-"+port))
+	log, err := os.CreateTemp(dir, "log-")
 	if err != nil {
 		return nil, err
 	}
 	server := exec.Command(filepath.Join(dir, "nexterm"), "serve")
-	server.Env = append(append(os.Environ(), "SERVER_PORT="+port, "DEVICE_LIMIT=1000"), settings...)
+	server.Env = append(append(os.Environ(), "SERVER_PORT=0", "DEVICE_LIMIT=1000"), settings...)
 	server.Stdout, server.Stderr = log, log
 	if err := server.Start(); err != nil {
 		return nil, err
@@ -117,9 +111,12 @@ func start(settings ...string) (*process, error) {
 			<-gone
 		}
 	}
-	p := &process{address: "http://127.0.0.1:" + port, stop: end(syscall.SIGTERM), kill: end(syscall.SIGKILL)}
+	p := &process{stop: end(syscall.SIGTERM), kill: end(syscall.SIGKILL)}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if isReady(p.address) {
+		output, _ := os.ReadFile(log.Name())
+		// The port is the server's choice: one that is looked for before may be lost to somebody else.
+		if found := ready.FindSubmatch(output); found != nil {
+			p.address = "http://127.0.0.1:" + string(found[1])
 			return p, nil
 		}
 		select {
@@ -129,19 +126,9 @@ func start(settings ...string) (*process, error) {
 		}
 		if time.Now().After(deadline) {
 			p.stop()
-			output, _ := os.ReadFile(log.Name())
 			return nil, fmt.Errorf("the server does not get ready:\n%s", output)
 		}
 	}
-}
-
-func isReady(address string) bool {
-	response, err := http.Get(address + "/readyz")
-	if err != nil {
-		return false
-	}
-	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }
 
 // signIn is a client with a session of its own.

@@ -3,15 +3,15 @@ from __future__ import annotations
 import atexit
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
+from contextlib import contextmanager
 from functools import cache
-from typing import Any, Tuple
+from typing import Any, Iterator, Tuple
 
 import nexterm
 
@@ -43,34 +43,28 @@ def address() -> str:
 
 def start(**settings: str) -> Tuple[str, subprocess.Popen[bytes]]:
     """A server, and its process, which ends with this one."""
-    port = free_port()
-    environment = {**os.environ, "DATABASE_URL": "", "SERVER_PORT": str(port), "DEVICE_LIMIT": "1000", **settings}
-    log = folder() / f"log-{port}"
-    with log.open("wb") as output:
+    environment = {**os.environ, "DATABASE_URL": "", "SERVER_PORT": "0", "DEVICE_LIMIT": "1000", **settings}
+    descriptor, log = tempfile.mkstemp(prefix="log-", dir=folder())
+    with open(descriptor, "wb") as output:
         server = subprocess.Popen([folder() / "nexterm", "serve"], env=environment, stdout=output, stderr=output)
     atexit.register(server.wait)
     atexit.register(server.terminate)
-    url = f"http://127.0.0.1:{port}"
     end = time.monotonic() + 60
-    while not _ready(url):
+    # The port is the server's choice: one that is looked for before may be lost to somebody else.
+    while not (ready := re.search(r"is ready: http://localhost:(\d+)\n", pathlib.Path(log).read_text())):
         if server.poll() is not None or time.monotonic() > end:
-            raise RuntimeError("the server does not get ready:\n" + log.read_text())
+            raise RuntimeError("the server does not get ready:\n" + pathlib.Path(log).read_text())
         time.sleep(0.05)
-    return url, server
+    return f"http://127.0.0.1:{ready[1]}", server
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz"):
-            return True
-    except urllib.error.URLError:
-        return False
+@contextmanager
+def refusing_port() -> Iterator[int]:
+    """A port that is taken, so that nobody else gets it, and where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        yield port
 
 
 def sign_in(**options: Any) -> nexterm.Client:

@@ -19,7 +19,7 @@ from unittest import mock
 import nexterm
 from nexterm import _transport
 
-from .server import address, free_port
+from .server import address, refusing_port
 
 CANARY = "canary-7f3a"
 PAGE = f"<html>{CANARY}</html>"
@@ -137,11 +137,12 @@ class Hostile(unittest.TestCase):
             self.fails(nexterm.Unexpected, 200, "too big", self.client(url).entries.list)
 
     def test_no_server(self) -> None:
-        client = self.client(f"http://127.0.0.1:{free_port()}")
-        self.fails(nexterm.Unavailable, 0, "entries.list: the server does not answer: Connection refused", client.entries.list)
-        # Its token is in the address.
-        self.fails(nexterm.Unavailable, 0, "Connection refused", lambda: client.account.get_avatar(1))
-        self.fails(nexterm.Unavailable, 0, "Connection refused", lambda: next(client.watch()))
+        with refusing_port() as port:
+            client = self.client(f"http://127.0.0.1:{port}")
+            self.fails(nexterm.Unavailable, 0, "entries.list: the server does not answer: Connection refused", client.entries.list)
+            # Its token is in the address.
+            self.fails(nexterm.Unavailable, 0, "Connection refused", lambda: client.account.get_avatar(1))
+            self.fails(nexterm.Unavailable, 0, "Connection refused", lambda: next(client.watch()))
         self.fails(nexterm.Unavailable, 0, "does not answer", self.client("http://no-such-host.invalid").entries.list)
 
     def test_another_protocol(self) -> None:
@@ -244,8 +245,8 @@ class Retries(unittest.TestCase):
                 self.assertEqual(seen, self.requests(call, *answers))
 
     def test_nothing_was_sent(self) -> None:
-        with self.assertRaises(nexterm.Unavailable):
-            nexterm.Client(f"http://127.0.0.1:{free_port()}", retries=3).tags.delete(1)
+        with self.assertRaises(nexterm.Unavailable), refusing_port() as port:
+            nexterm.Client(f"http://127.0.0.1:{port}", retries=3).tags.delete(1)
         pauses = [call.args[0] for call in self.pauses.call_args_list]
         self.assertEqual(3, len(pauses))
         for pause, longest in zip(pauses, (0.1, 0.2, 0.4)):
