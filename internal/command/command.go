@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/nexterm-go/nexterm/internal/cli"
 )
 
 // Execute runs the command that the arguments name, and ends the process if it fails.
@@ -18,8 +21,9 @@ func Execute(version string) {
 	// A second signal ends the process at once instead of waiting for the drain.
 	context.AfterFunc(ctx, stop)
 	if err := root(version).ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "nexterm:", err)
-		os.Exit(1)
+		// The SDK's errors say already whose they are.
+		fmt.Fprintln(os.Stderr, "nexterm:", strings.TrimPrefix(err.Error(), "nexterm: "))
+		os.Exit(cli.ExitStatus(err))
 	}
 }
 
@@ -32,5 +36,6 @@ func root(version string) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.AddCommand(serveCommand(), migrateCommand(), healthcheckCommand(), accountCommand(), keyCommand(), contractCommand())
+	cli.AddTo(root)
 	return root
 }

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	nexterm "github.com/nexterm-go/nexterm/sdk/go"
+)
+
+// credentials is how to get to a server. They lie in a file that only its owner may
+// read; NEXTERM_URL and NEXTERM_TOKEN go before it, both together, so that a token is
+// never sent to the server of another.
+type credentials struct {
+	URL   string `json:"url"`
+	Token string `json:"token"`
+}
+
+var errSignedOut = errors.New("not signed in: run `nexterm login URL`, or set NEXTERM_URL and NEXTERM_TOKEN")
+
+// connect is a client of the server that the user is signed in to.
+func connect(cmd *cobra.Command) (*nexterm.Client, error) {
+	c, err := readCredentials()
+	if err != nil {
+		return nil, err
+	}
+	return nexterm.New(c.URL, nexterm.WithToken(c.Token), userAgent(cmd))
+}
+
+func userAgent(cmd *cobra.Command) nexterm.Option {
+	return nexterm.WithUserAgent("nexterm-cli/" + cmd.Root().Version)
+}
+
+func readCredentials() (credentials, error) {
+	c := credentials{URL: os.Getenv("NEXTERM_URL"), Token: os.Getenv("NEXTERM_TOKEN")}
+	switch {
+	case c.URL != "" && c.Token != "":
+		return c, nil
+	case c.URL != "" || c.Token != "":
+		return c, errors.New("NEXTERM_URL and NEXTERM_TOKEN belong together: one of them is not set")
+	}
+	path, err := credentialsPath()
+	if err != nil {
+		return c, err
+	}
+	content, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return c, errSignedOut
+	case err != nil:
+		return c, err
+	case json.Unmarshal(content, &c) != nil || c.Token == "":
+		return c, fmt.Errorf("%s is damaged: run `nexterm login URL` again", path)
+	}
+	return c, nil
+}
+
+// save replaces the file whole, so that one who reads it meanwhile has the old or the new.
+func (c credentials) save() error {
+	path, err := credentialsPath()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".credentials-") // of mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	if err := errors.Join(json.NewEncoder(file).Encode(c), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+func credentialsPath() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, "nexterm", "credentials.json"), nil
+}
