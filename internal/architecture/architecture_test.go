@@ -40,6 +40,7 @@ var rules = map[string]rule{
 	".":                 {may: []string{"internal/command"}},
 	"bench":             {may: []string{"..."}, privileges: []string{"net/http", pool}},
 	"db/migrations":     {privileges: []string{pool}},
+	"docs/settings":     {may: []string{"internal/command"}},
 	"gen":               {},
 	"gen/api":           {privileges: []string{"net/http", echo}},
 	"gen/db":            {},

@@ -29,46 +29,52 @@ import (
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-// Settings come from the environment. The tag help is what `serve --help` says.
+// Settings come from the environment. The tags are what `serve --help` and
+// docs/settings.md say; a group begins at the field that names it.
 type Settings struct {
-	ServerPort           int               `env:"SERVER_PORT" envDefault:"6989" help:"port of the HTTP server"`
-	HTTPSPort            int               `env:"HTTPS_PORT" help:"also serve HTTPS on this port, with cert.pem and key.pem of DATA_DIR/certs"`
-	DataDir              string            `env:"DATA_DIR" help:"where the private database and the encryption key live (default ./data; for root /var/lib/nexterm, where the account that runs PostgreSQL cannot reach ./data)"`
-	DatabaseURL          string            `env:"DATABASE_URL" help:"use this PostgreSQL server instead of a private one"`
-	DatabasePooler       string            `env:"DATABASE_POOLER" help:"transaction, if DATABASE_URL leads to a PgBouncer that pools transactions (default session: PostgreSQL itself, or a pooler that pools sessions)"`
-	DatabaseDirectURL    string            `env:"DATABASE_DIRECT_URL" help:"the same database past the pooler, for what needs a session: news, jobs, locks and migrations"`
-	DatabasePasswordFile string            `env:"DATABASE_PASSWORD_FILE" help:"file with the password for DATABASE_URL and DATABASE_DIRECT_URL"`
-	PostgresBin          string            `env:"POSTGRES_BIN" help:"folder of PostgreSQL's programs for the private database (default: found by itself)"`
-	EncryptionKey        string            `env:"ENCRYPTION_KEY" help:"master key, 64 hexadecimal characters"`
-	EncryptionKeyFile    string            `env:"ENCRYPTION_KEY_FILE" help:"file with the master key (default DATA_DIR/encryption.key, created for a private database)"`
-	TrustProxy           server.ProxyTrust `env:"TRUST_PROXY" help:"whose X-Forwarded-For is believed: a number of proxies, or addresses, networks, loopback, linklocal, uniquelocal (default nobody)"`
-	LoginLimit           int               `env:"LOGIN_LIMIT" envDefault:"20" help:"failed sign-ins that one network has in 15 minutes"`
-	AllowOutbound        outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas"`
-	DeviceLimit          int               `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
-	SessionIdleDays      int32             `env:"SESSION_IDLE_DAYS" envDefault:"0" help:"days without use after which a sign-in ends, 0 for never"`
-	ShutdownDelay        time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
-	AuditRetentionDays   int               `env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
-	ConnectionLimit      int               `env:"CONNECTION_LIMIT" envDefault:"256" help:"connections that one network has at a time, except for trusted proxies; 0 for no limit"`
-	PublicURLs           []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
-	SourceMiB            int64             `env:"SOURCE_MIB" envDefault:"8" help:"megabytes that are kept of one external source"`
-	SourcesMiB           int64             `env:"SOURCES_MIB" envDefault:"32" help:"megabytes that are kept of all external sources together"`
-	QuotaEntries         int64             `env:"QUOTA_ENTRIES" envDefault:"20000" help:"entries of one account or organization"`
-	QuotaConfigMiB       int64             `env:"QUOTA_CONFIG_MIB" envDefault:"64" help:"megabytes of their configurations"`
-	QuotaFolders         int64             `env:"QUOTA_FOLDERS" envDefault:"5000" help:"folders of one account or organization"`
-	QuotaIdentities      int64             `env:"QUOTA_IDENTITIES" envDefault:"10000" help:"identities of one account or organization"`
-	QuotaScripts         int64             `env:"QUOTA_SCRIPTS" envDefault:"5000" help:"scripts of one account or organization"`
-	QuotaSnippets        int64             `env:"QUOTA_SNIPPETS" envDefault:"5000" help:"snippets of one account or organization"`
-	QuotaHostKeys        int64             `env:"QUOTA_HOST_KEYS" envDefault:"100000" help:"host keys of one account or organization"`
-	QuotaOrganizations   int64             `env:"QUOTA_ORGANIZATIONS" envDefault:"100" help:"organizations that one account owns"`
-	QuotaSessions        int64             `env:"QUOTA_SESSIONS" envDefault:"200" help:"login sessions of one account; the least recently used ends"`
-	QuotaSockets         int64             `env:"QUOTA_SOCKETS" envDefault:"100" help:"state sockets of one account on this server"`
-	QuotaDeviceCodes     int64             `env:"QUOTA_DEVICE_CODES" envDefault:"20" help:"open device codes of one account"`
-	HostKeys             hostkey.Policy    `env:"HOST_KEYS" envDefault:"accept-new" help:"what becomes of host keys that are not known: accept-new remembers them, ask asks people in terminals and refuses them elsewhere, strict trusts only those that people have entered or accepted"`
-	ConnectDeny          outbound.Networks `env:"CONNECT_DENY" envDefault:"169.254.0.0/16,fe80::/10" help:"addresses and networks in which no entry is reached, separated by commas (default: link-local ones, where clouds keep their credentials)"`
-	SSHLegacy            bool              `env:"SSH_LEGACY" envDefault:"false" help:"true to speak SSH with old devices, by algorithms that are not safe any more"`
-	LogLevel             slog.Level        `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
-	LogFormat            string            `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
-	DebugAddr            string            `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
+	ServerPort    int               `group:"Addresses" env:"SERVER_PORT" envDefault:"6989" help:"port of the HTTP server"`
+	HTTPSPort     int               `env:"HTTPS_PORT" help:"also serve HTTPS on this port, with cert.pem and key.pem of DATA_DIR/certs; browsers that have been there stay with HTTPS for a year"`
+	PublicURLs    []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
+	TrustProxy    server.ProxyTrust `env:"TRUST_PROXY" help:"whose X-Forwarded-For is believed: a number of proxies, or addresses, networks, loopback, linklocal, uniquelocal; true believes everybody (default nobody)"`
+	ShutdownDelay time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
+
+	DataDir              string `group:"Data and keys" env:"DATA_DIR" help:"where the private database and the encryption key live (default ./data; for root /var/lib/nexterm, where the account that runs PostgreSQL cannot reach ./data)"`
+	DatabaseURL          string `env:"DATABASE_URL" help:"use this PostgreSQL server instead of a private one; its extension pg_trgm has to be there, or the role has to own the database"`
+	DatabasePasswordFile string `env:"DATABASE_PASSWORD_FILE" help:"file with the password for DATABASE_URL and DATABASE_DIRECT_URL"`
+	DatabasePooler       string `env:"DATABASE_POOLER" help:"transaction if DATABASE_URL leads to a PgBouncer that pools transactions (default session: PostgreSQL itself, or a pooler that pools sessions)"`
+	DatabaseDirectURL    string `env:"DATABASE_DIRECT_URL" help:"the same database past the pooler, for what needs a session: news, jobs, locks and migrations"`
+	PostgresBin          string `env:"POSTGRES_BIN" help:"folder of PostgreSQL's programs for the private database (default: found by itself)"`
+	EncryptionKey        string `env:"ENCRYPTION_KEY" help:"master key, 64 hexadecimal characters"`
+	EncryptionKeyFile    string `env:"ENCRYPTION_KEY_FILE" help:"file with the master key (default DATA_DIR/encryption.key, created for a private database)"`
+
+	LoginLimit      int   `group:"Signing in" env:"LOGIN_LIMIT" envDefault:"20" help:"failed sign-ins that one network has in 15 minutes; sign-ins with a provider or a passkey may begin five times as often"`
+	DeviceLimit     int   `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
+	SessionIdleDays int32 `env:"SESSION_IDLE_DAYS" envDefault:"0" help:"days without use after which a sign-in ends, 0 for never"`
+
+	HostKeys      hostkey.Policy    `group:"Hosts and other servers" env:"HOST_KEYS" envDefault:"accept-new" help:"what becomes of host keys that are not known: accept-new remembers them, ask asks people in terminals and refuses them elsewhere, strict trusts only those that people have entered or accepted; a key that has changed is always refused"`
+	ConnectDeny   outbound.Networks `env:"CONNECT_DENY" envDefault:"169.254.0.0/16,fe80::/10" help:"addresses and networks in which no entry is reached, separated by commas; what names resolve to is checked as it is dialled. In link-local ones clouds keep their credentials"`
+	SSHLegacy     bool              `env:"SSH_LEGACY" envDefault:"false" help:"true to speak SSH with old devices, by algorithms that are not safe any more"`
+	AllowOutbound outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas (default none)"`
+
+	ConnectionLimit    int   `group:"Limits" env:"CONNECTION_LIMIT" envDefault:"256" help:"connections that one network has at a time, except for trusted proxies; 0 for no limit"`
+	QuotaEntries       int64 `env:"QUOTA_ENTRIES" envDefault:"20000" help:"entries of one account or organization; GET /api/service/limits tells all of these"`
+	QuotaConfigMiB     int64 `env:"QUOTA_CONFIG_MIB" envDefault:"64" help:"megabytes of their configurations"`
+	QuotaFolders       int64 `env:"QUOTA_FOLDERS" envDefault:"5000" help:"folders of one account or organization"`
+	QuotaIdentities    int64 `env:"QUOTA_IDENTITIES" envDefault:"10000" help:"identities of one account or organization"`
+	QuotaScripts       int64 `env:"QUOTA_SCRIPTS" envDefault:"5000" help:"scripts of one account or organization"`
+	QuotaSnippets      int64 `env:"QUOTA_SNIPPETS" envDefault:"5000" help:"snippets of one account or organization"`
+	QuotaHostKeys      int64 `env:"QUOTA_HOST_KEYS" envDefault:"100000" help:"host keys of one account or organization"`
+	QuotaOrganizations int64 `env:"QUOTA_ORGANIZATIONS" envDefault:"100" help:"organizations that one account owns"`
+	QuotaSessions      int64 `env:"QUOTA_SESSIONS" envDefault:"200" help:"login sessions of one account; the least recently used ends"`
+	QuotaSockets       int64 `env:"QUOTA_SOCKETS" envDefault:"100" help:"state sockets of one account on this server"`
+	QuotaDeviceCodes   int64 `env:"QUOTA_DEVICE_CODES" envDefault:"20" help:"open device codes of one account"`
+	SourceMiB          int64 `env:"SOURCE_MIB" envDefault:"8" help:"megabytes that are kept of one external source; every account gets them listed whole"`
+	SourcesMiB         int64 `env:"SOURCES_MIB" envDefault:"32" help:"megabytes that are kept of all external sources together"`
+
+	AuditRetentionDays int        `group:"Logs and diagnostics" env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
+	LogLevel           slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	LogFormat          string     `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
+	DebugAddr          string     `env:"DEBUG_ADDR" help:"serve the runtime's profiles (pprof) on this loopback address, such as localhost:6060 (default: not at all)"`
 }
 
 // readSettings reads the environment and reports everything that is wrong with it.
@@ -314,8 +320,11 @@ func (s Settings) logger() *slog.Logger {
 
 func settingsHelp() string {
 	var help strings.Builder
-	help.WriteString("Settings, from the environment:\n")
+	help.WriteString("Settings, from the environment.\n")
 	for field := range reflect.TypeFor[Settings]().Fields() {
+		if group := field.Tag.Get("group"); group != "" {
+			fmt.Fprintf(&help, "\n%s:\n", group)
+		}
 		fmt.Fprintf(&help, "  %-24s %s", field.Tag.Get("env"), field.Tag.Get("help"))
 		if preset := field.Tag.Get("envDefault"); preset != "" {
 			fmt.Fprintf(&help, " (default %s)", preset)
