@@ -445,7 +445,8 @@ func (c *checker) parameters(place, path string, parameters openapi3.Parameters)
 		}
 		switch p.In {
 		case "path":
-			if !s.Type.Is("integer") || s.Format != "int64" || s.Min == nil || *s.Min != 1 {
+			named := s.Type.Is("string") && (s.Pattern != "" || s.Format != "")
+			if !named && (!s.Type.Is("integer") || s.Format != "int64" || s.Min == nil || *s.Min != 1) {
 				c.say("%s: %s is no id (integer, int64, minimum 1)", path, p.Name)
 			}
 			if message, _ := p.Extensions["x-message"].(string); !strings.HasPrefix(message, "Invalid ") {

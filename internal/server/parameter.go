@@ -15,11 +15,17 @@ import (
 	"github.com/nexterm-go/nexterm/internal/ws"
 )
 
-// checkPath accepts ids only: decimal, from 1 to the largest int64, no leading
-// zero or sign.
+// checkPath accepts ids: decimal, from 1 to the largest int64, no leading zero or
+// sign. A text is what its schema says.
 func (o operation) checkPath(c echo.Context) error {
 	for _, p := range o.path {
 		text := c.Param(p.Name)
+		if schema := p.Schema.Value; schema.Type.Is(openapi3.TypeString) {
+			if violation(schema, text, p.Name) != "" {
+				return fail.BadRequest(parameterMessage(p))
+			}
+			continue
+		}
 		id, err := strconv.ParseUint(text, 10, 64)
 		if err != nil || id == 0 || id > math.MaxInt64 || text[0] == '0' || text[0] == '+' {
 			return fail.BadRequest(parameterMessage(p))

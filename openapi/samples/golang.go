@@ -54,7 +54,7 @@ func (g *golang) sample(id string, c call) (string, error) {
 	}
 	arguments := []string{"ctx"}
 	for _, id := range c.ids {
-		arguments = append(arguments, fmt.Sprint(id))
+		arguments = append(arguments, plainJSON(id))
 	}
 	for _, parameter := range method.Type.Params.List {
 		var value any

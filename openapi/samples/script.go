@@ -46,7 +46,7 @@ func typescript(service, method string, c call) string {
 	js := dialect{key: jsKey, value: jsValue, open: "{ ", close: " }", indent: "  "}
 	var arguments []string
 	for _, id := range c.ids {
-		arguments = append(arguments, fmt.Sprint(id))
+		arguments = append(arguments, jsValue(id))
 	}
 	switch {
 	case c.bytes:
@@ -69,7 +69,7 @@ func python(service, method string, c call) string {
 	inside := dialect{key: quoted, value: pythonValue, open: "{", close: "}", indent: "    "}
 	var arguments []string
 	for _, id := range c.ids {
-		arguments = append(arguments, fmt.Sprint(id))
+		arguments = append(arguments, pythonValue(id))
 	}
 	if c.bytes {
 		arguments = append(arguments, "picture")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -50,22 +49,28 @@ func (g *generator) services(services []sdk.Service) []Service {
 	return out
 }
 
-var inPath = regexp.MustCompile(`\{[^}]*\}`)
-
 func (g *generator) method(service string, operation sdk.Operation) Method {
 	m := Method{
 		Name: pascal(operation.Name), Doc: operation.Contract.Description,
 		Route: fmt.Sprintf("%s %s, operation %s.", operation.Method, operation.Path, operation.ID),
 	}
 	m.Summary = summary(m.Name, operation.Contract.Summary)
-	arguments, ids := []string{"ctx context.Context"}, ""
-	for _, name := range inPath.FindAllString(operation.Path, -1) {
-		arguments = append(arguments, camel(strings.Trim(name, "{}"))+" int64")
-		ids += ", " + camel(strings.Trim(name, "{}"))
+	arguments, format, values := []string{"ctx context.Context"}, operation.Path, ""
+	for _, p := range operation.Parameters {
+		if p.In != openapi3.ParameterInPath {
+			break
+		}
+		kind, verb, value := "int64", "%d", camel(p.Name)
+		if p.Schema.Value.Type.Is("string") {
+			kind, verb, value = "string", "%s", "url.PathEscape("+value+")"
+		}
+		arguments = append(arguments, camel(p.Name)+" "+kind)
+		format = strings.Replace(format, "{"+p.Name+"}", verb, 1)
+		values += ", " + value
 	}
 	path := fmt.Sprintf("%q", operation.Path)
-	if ids != "" {
-		path = fmt.Sprintf("fmt.Sprintf(%q%s)", inPath.ReplaceAllString(operation.Path, "%d"), ids)
+	if values != "" {
+		path = fmt.Sprintf("fmt.Sprintf(%q%s)", format, values)
 	}
 	call := fmt.Sprintf("call{name: %q, method: %q, path: %s", service+"."+m.Name, operation.Method, path)
 	if body := sdk.Body(operation.Contract); body != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -87,8 +86,6 @@ func (g *generator) services(services []sdk.Service) []Service {
 	return out
 }
 
-var inPath = regexp.MustCompile(`\{[^}]*\}`)
-
 func (g *generator) method(service string, operation sdk.Operation) Method {
 	op := operation.Contract
 	m := Method{
@@ -96,10 +93,12 @@ func (g *generator) method(service string, operation sdk.Operation) Method {
 		Route: fmt.Sprintf("%s %s, operation %s.", operation.Method, operation.Path, operation.ID),
 	}
 	path := fmt.Sprintf("%q", operation.Path)
-	for _, place := range inPath.FindAllString(operation.Path, -1) {
-		id := snake(strings.Trim(place, "{}"))
-		m.Placed = append(m.Placed, Field{Name: id, Type: "int"})
-		path = strings.Replace(path, place, "{segment("+id+")}", 1)
+	for _, p := range operation.Parameters {
+		if p.In != openapi3.ParameterInPath {
+			break
+		}
+		m.Placed = append(m.Placed, Field{Name: snake(p.Name), Type: g.pyType("models.", p.Schema)})
+		path = strings.Replace(path, "{"+p.Name+"}", "{segment("+snake(p.Name)+")}", 1)
 	}
 	if len(m.Placed) > 0 {
 		path = "f" + path

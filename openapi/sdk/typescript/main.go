@@ -103,8 +103,11 @@ func (g *generator) method(service string, operation sdk.Operation) Method {
 		Query:  g.query(operation, place),
 	}
 	path, arguments := quote(operation.Path), []string{}
-	for _, name := range inPath.FindAllStringSubmatch(operation.Path, -1) {
-		arguments = append(arguments, name[1]+": number")
+	for _, p := range operation.Parameters {
+		if p.In != openapi3.ParameterInPath {
+			break
+		}
+		arguments = append(arguments, p.Name+": "+g.typeOf(p.Schema))
 		path = "path`" + inPath.ReplaceAllString(operation.Path, "$${$1}") + "`"
 	}
 	call := []string{"name: " + quote(place), "method: " + quote(operation.Method), "path: " + path}

@@ -184,7 +184,7 @@ def pause(attempt: int, wait: float = 0) -> None:
     time.sleep(wait + min(FIRST_PAUSE * 2**attempt, MAX_PAUSE) * random.uniform(0.5, 1))
 
 
-def segment(value: int) -> str:
+def segment(value: int | str) -> str:
     """One part of a path, whatever is in it."""
     return quote(str(value), safe="")
 

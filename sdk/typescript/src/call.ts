@@ -55,7 +55,7 @@ export class Service {
 }
 
 /** The path of an operation, with its parameters escaped. */
-export function path(parts: TemplateStringsArray, ...parameters: number[]): string {
+export function path(parts: TemplateStringsArray, ...parameters: (number | string)[]): string {
   return String.raw({ raw: parts }, ...parameters.map(encodeURIComponent))
 }
 
