@@ -20,7 +20,7 @@ const (
 	loginTime   = 30 * time.Second
 	// keepAliveTime is how often a login is asked whether it lives. It has three
 	// such times to say so.
-	keepAliveTime = 15 * time.Second
+	keepAliveTime = 30 * time.Second
 )
 
 // Dialer reaches hosts. One serves them all.
@@ -87,12 +87,13 @@ func (d *Dialer) login(ctx context.Context, hops []Hop, jumps int) (*Login, erro
 	keys := make([]ssh.Signer, len(hops))
 	for i, hop := range hops {
 		var err error
-		if keys[i], err = d.privateKey(hop); err != nil {
+		// A passphrase is not asked for before the host is there.
+		if keys[i], err = d.privateKey(hop); err != nil && hop.Ask == nil {
 			return failed(i, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	l := &Login{dialer: d, cancel: cancel, owner: hops[0].Owner}
+	l := &Login{dialer: d, cancel: cancel, owner: hops[0].Owner, done: make(chan struct{})}
 	for i, hop := range hops {
 		if err := l.enter(ctx, hop, keys[i]); err != nil {
 			l.Close()
@@ -100,6 +101,10 @@ func (d *Dialer) login(ctx context.Context, hops []Hop, jumps int) (*Login, erro
 		}
 	}
 	context.AfterFunc(ctx, func() { l.conn.Close() })
+	go func() {
+		defer close(l.done)
+		_ = l.client().Wait() // that it has ended is all
+	}()
 	go l.keepAlive(ctx)
 	return l, nil
 }

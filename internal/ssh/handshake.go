@@ -17,6 +17,10 @@ const (
 	// maxBanners and maxRounds bound what a host may say before it lets us in or not.
 	maxBanners = 32
 	maxRounds  = 10
+	// maxQuestions is how many questions people answer for one login, and maxTries how
+	// often they are asked for a password or a passphrase that was wrong.
+	maxQuestions = 10
+	maxTries     = 3
 )
 
 // attempt is one handshake with a hop, and the login that follows.
@@ -35,6 +39,16 @@ type attempt struct {
 	begun                                     bool
 	passwordSent, passwordRefused, questioned bool
 	banners, rounds                           int
+
+	// limit is the host's time. While it stands still, people are asked.
+	limit *limit
+	// restrict keeps a key to the algorithms that are spoken.
+	restrict func(ssh.Signer) (ssh.Signer, error)
+	// asked are the questions; passwords and dialogues, how often each has been tried.
+	asked, passwords, dialogues int
+	// askErr is why a question has no answer, and further that nobody was there.
+	askErr  error
+	further bool
 }
 
 // enter logs in to the next hop. One that has no key of the known types is asked
@@ -66,12 +80,12 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 		conn.Close()
 		return nil, ErrTooOften
 	}
-	ctx, cancel := within(ctx, cmp.Or(l.dialer.loginTime, loginTime))
-	defer cancel()
+	limit, ctx := newLimit(ctx, cmp.Or(l.dialer.loginTime, loginTime))
+	defer limit.end()
 	// The first of all connections: a hop that is silent does not close the others.
 	first := l.conn
 	defer context.AfterFunc(ctx, func() { first.Close() })()
-	a := &attempt{ctx: ctx, hop: hop, algorithms: algorithms, paced: &paced{Conn: conn}}
+	a := &attempt{ctx: ctx, hop: hop, algorithms: algorithms, paced: &paced{Conn: conn}, limit: limit, restrict: l.dialer.restrict}
 	c, channels, requests, err := ssh.NewClientConn(a.paced, hop.Host, &ssh.ClientConfig{
 		Config:            l.dialer.algorithms(),
 		User:              hop.Username,
@@ -95,10 +109,15 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	switch {
 	case a.hostKeyErr != nil:
 		return nil, a.hostKeyErr
+	case a.askErr != nil:
+		return nil, a.askErr
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", ErrHandshake, ctx.Err())
 	case a.begun:
 		l.dialer.refusals.add(place, 1)
+		if a.further {
+			return nil, fmt.Errorf("%w: %w", ErrFurther, err)
+		}
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrHandshake, err)
@@ -116,7 +135,7 @@ func (a *attempt) checkHostKey(_ string, _ net.Addr, key ssh.PublicKey) error {
 		// Such as a certificate, whose signature looks like that of its key.
 		a.hostKeyErr = fmt.Errorf("%w: host key of type %q, which has not been asked for", ErrHandshake, key.Type())
 	default:
-		a.hostKeyErr = a.hop.HostKeys.check(a.ctx, key)
+		a.hostKeyErr = a.hop.HostKeys.check(context.WithValue(a.ctx, limitKey{}, a.limit), key)
 	}
 	if a.hostKeyErr == nil {
 		a.accepted = key
@@ -141,51 +160,6 @@ func (k HostKeys) check(ctx context.Context, key ssh.PublicKey) error {
 		return refusal
 	}
 	return judge(ctx, key)
-}
-
-// methods are the ways to log in that there are secrets for.
-func (a *attempt) methods(key ssh.Signer) (methods []ssh.AuthMethod) {
-	if key != nil {
-		methods = append(methods, ssh.PublicKeys(key))
-	}
-	if a.hop.Password != "" {
-		methods = append(methods, ssh.PasswordCallback(a.password), ssh.KeyboardInteractive(a.answer))
-	}
-	return methods
-}
-
-// observe hears of every attempt to log in before it is made.
-func (a *attempt) observe(tried *ssh.ClientAuthContext) (ssh.AuthMethod, error) {
-	a.conn = tried.Metadata
-	a.paced.free.Store(true)
-	a.begun = tried.AllowedMethods != nil
-	a.passwordRefused = slices.Contains(tried.TriedMethods, "password")
-	return nil, nil
-}
-
-// password is sent once, whatever the host says to it.
-func (a *attempt) password() (string, error) {
-	if a.passwordSent {
-		return "", errors.New("the host asks for the password again")
-	}
-	a.passwordSent = true
-	return string(a.hop.Password), nil
-}
-
-// answer takes the first question that looks like one for a password to be one,
-// unless the password is known to be wrong.
-func (a *attempt) answer(_, _ string, questions []string, echos []bool) ([]string, error) {
-	a.rounds++
-	switch {
-	case a.rounds > maxRounds:
-		return nil, errors.New("the host does not come to an end")
-	case len(questions) == 0:
-		return nil, nil
-	case a.questioned, a.passwordRefused, len(questions) > 1, echos[0]:
-		return nil, errors.New("the host asks for more than a password")
-	}
-	a.questioned = true
-	return []string{string(a.hop.Password)}, nil
 }
 
 func (a *attempt) banner(string) error {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"strconv"
@@ -25,7 +24,12 @@ type Login struct {
 	conn net.Conn
 	// clients are those of the hops, the last one being the host's.
 	clients []*ssh.Client
+	// done is closed when the connection to the host has ended.
+	done chan struct{}
 }
+
+// Done is closed when the login has ended, whoever has ended it.
+func (l *Login) Done() <-chan struct{} { return l.done }
 
 // Close ends the login and those of its hops.
 func (l *Login) Close() {
@@ -72,76 +76,6 @@ func (l *Login) Connect(ctx context.Context, host string, port int) (net.Conn, e
 }
 
 func (l *Login) client() *ssh.Client { return l.clients[len(l.clients)-1] }
-
-// Run runs a command and returns what it prints, at most so many bytes: then it is
-// left alone. Its errors are not read, and its exit status is not looked at. With
-// ErrLost comes what has been printed until then.
-func (l *Login) Run(ctx context.Context, command string, limit int) (stdout []byte, truncated bool, err error) {
-	type result struct {
-		stdout    []byte
-		truncated bool
-		err       error
-	}
-	// The host may keep any of the calls waiting. They end with the login.
-	ended := make(chan result, 1)
-	go func() {
-		var r result
-		r.stdout, r.truncated, r.err = l.run(ctx, command, limit)
-		ended <- r
-	}()
-	select {
-	case r := <-ended:
-		if r.err == nil || ctx.Err() == nil {
-			return r.stdout, r.truncated, r.err
-		}
-	case <-ctx.Done():
-	}
-	return nil, false, ctx.Err()
-}
-
-func (l *Login) run(ctx context.Context, command string, limit int) (stdout []byte, truncated bool, err error) {
-	channel, requests, err := l.client().OpenChannel("session", nil)
-	if err != nil {
-		return nil, false, lost(err)
-	}
-	defer channel.Close()
-	defer context.AfterFunc(ctx, func() { channel.Close() })()
-	exited := make(chan struct{}, 1)
-	go func() {
-		defer close(exited)
-		// All of them are taken, or the connection would wait.
-		for request := range requests {
-			if request.Type == "exit-status" || request.Type == "exit-signal" {
-				select {
-				case exited <- struct{}{}:
-				default:
-				}
-			}
-			if request.WantReply {
-				_ = request.Reply(false, nil)
-			}
-		}
-	}()
-	// What is over the limit fills the channel's window, and then the command waits.
-	go func() { _, _ = io.CopyN(io.Discard, channel.Stderr(), int64(limit)) }()
-	done, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{command}))
-	if err != nil {
-		return nil, false, lost(err)
-	}
-	if !done {
-		return nil, false, errors.New("the host does not run commands")
-	}
-	if stdout, err = io.ReadAll(io.LimitReader(channel, int64(limit)+1)); err != nil {
-		return stdout, false, lost(err)
-	}
-	if len(stdout) > limit {
-		return stdout[:limit], true, nil
-	}
-	if _, said := <-exited; !said {
-		return stdout, false, lost(io.ErrUnexpectedEOF)
-	}
-	return stdout, false, nil
-}
 
 func lost(err error) error { return fmt.Errorf("%w: %w", ErrLost, err) }
 

@@ -66,6 +66,11 @@ func (d *Dialer) privateKey(hop Hop) (ssh.Signer, error) {
 	if key == nil {
 		return nil, ErrPrivateKey
 	}
+	return d.restrict(key)
+}
+
+// restrict lets keys of RSA sign by SHA-2 only.
+func (d *Dialer) restrict(key ssh.Signer) (ssh.Signer, error) {
 	signer, able := key.(ssh.AlgorithmSigner)
 	if d.Legacy || !able || key.PublicKey().Type() != ssh.KeyAlgoRSA {
 		return key, nil

@@ -28,6 +28,11 @@ type Hop struct {
 	Password, PrivateKey, Passphrase vault.Secret
 
 	HostKeys HostKeys
+
+	// Ask puts a question to whoever waits for the login: what the host wants to know
+	// besides the secrets, or a passphrase. Its time is not the host's. Its error ends
+	// the login, which fails with it. With nobody to ask it is nil.
+	Ask func(ctx context.Context, question string) (vault.Secret, error)
 }
 
 // HostKeys is what is known of a host, and what becomes of what is not.
@@ -38,7 +43,7 @@ type HostKeys struct {
 	// Unknown judges the key of a host of which none is known, and Changed the key
 	// that it shows instead of a known one; their error refuses it, and is what
 	// dialling fails with; nobody to judge refuses too. Seen hears of a known key.
-	// No secret is sent before.
+	// No secret is sent before. Where people are asked, Unhurried gives them time.
 	Unknown, Changed func(context.Context, ssh.PublicKey) error
 	Seen             func(ssh.PublicKey)
 }
@@ -53,6 +58,9 @@ var (
 	ErrHandshake = errors.New("the SSH handshake has failed")
 	// ErrRefused is a login that the host does not let in.
 	ErrRefused = errors.New("the host has refused the login")
+	// ErrFurther is a refusal of a host that wants to know more than the secrets, with
+	// nobody to ask.
+	ErrFurther = fmt.Errorf("%w: it asks for more than is stored", ErrRefused)
 	// ErrTooOften is a host that is left alone because it has refused the owner, or
 	// been dialled for it, so often.
 	ErrTooOften = errors.New("the host has been tried too often")
