@@ -81,6 +81,7 @@ var rules = map[string]rule{
 	// Connections to the hosts that entries are.
 	"internal/ssh":    {may: []string{"internal/outbound", "internal/vault"}},
 	"internal/target": {may: []string{"gen/db", "internal/caller", "internal/ssh", "internal/vault"}},
+	"internal/login":  {may: []string{"internal/ssh"}},
 	"internal/linux":  {},
 
 	// What all ways to sign in share.
