@@ -1,11 +1,9 @@
 // Package cli owns the commands that work with a server as its client, on the Go SDK
-// alone: who signs in, how things are named, and how they are printed. It does not
-// own the commands that run a server, which are internal/command's.
+// alone: who signs in, how things are named, how they are printed, and how failures
+// are told. It does not own the commands that run a server, which are internal/command's.
 package cli
 
 import (
-	"errors"
-
 	"github.com/spf13/cobra"
 
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
@@ -21,29 +19,7 @@ func AddTo(root *cobra.Command) {
 		command.GroupID = group
 		root.AddCommand(command)
 	}
-}
-
-// Exit statuses, for scripts. 1 is every other failure.
-const (
-	exitUsage       = 2
-	exitForbidden   = 3
-	exitNotFound    = 4
-	exitConflict    = 5
-	exitUnavailable = 6
-)
-
-// ExitStatus is what the process ends with after a failure.
-func ExitStatus(err error) int {
-	for kind, status := range map[error]int{
-		nexterm.ErrBadRequest: exitUsage, nexterm.ErrUnauthorized: exitForbidden, nexterm.ErrForbidden: exitForbidden,
-		nexterm.ErrNotFound: exitNotFound, nexterm.ErrConflict: exitConflict,
-		nexterm.ErrTooManyRequests: exitUnavailable, nexterm.ErrUnavailable: exitUnavailable,
-	} {
-		if errors.Is(err, kind) {
-			return status
-		}
-	}
-	return 1
+	root.AddCommand(&cobra.Command{Use: "exit-codes", Short: "What the exit status says", Long: exitCodes})
 }
 
 // session is one command's work with a server.
@@ -56,10 +32,18 @@ type session struct {
 // signedIn makes a command's RunE of a function that needs a server.
 func signedIn(run func(s *session, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		client, err := connect(cmd)
+		format, err := format(cmd)
 		if err != nil {
 			return err
 		}
-		return run(&session{Command: cmd, client: client, format: format(cmd)}, args)
+		c, err := readCredentials(cmd)
+		if err != nil {
+			return err
+		}
+		client, err := c.client(cmd)
+		if err != nil {
+			return err
+		}
+		return c.advise(cmd, client, run(&session{Command: cmd, client: client, format: format}, args))
 	}
 }

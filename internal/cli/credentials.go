@@ -19,16 +19,14 @@ import (
 type credentials struct {
 	URL   string `json:"url"`
 	Token string `json:"token"`
+
+	fromEnvironment bool
 }
 
 var errSignedOut = errors.New("not signed in: run `nexterm login URL`, or set NEXTERM_URL and NEXTERM_TOKEN")
 
-// connect is a client of the server that the user is signed in to.
-func connect(cmd *cobra.Command) (*nexterm.Client, error) {
-	c, err := readCredentials()
-	if err != nil {
-		return nil, err
-	}
+// client is a client of the server that the user is signed in to.
+func (c credentials) client(cmd *cobra.Command) (*nexterm.Client, error) {
 	return nexterm.New(c.URL, nexterm.WithToken(c.Token), userAgent(cmd))
 }
 
@@ -36,26 +34,43 @@ func userAgent(cmd *cobra.Command) nexterm.Option {
 	return nexterm.WithUserAgent("nexterm-cli/" + cmd.Root().Version)
 }
 
-func readCredentials() (credentials, error) {
-	c := credentials{URL: os.Getenv("NEXTERM_URL"), Token: os.Getenv("NEXTERM_TOKEN")}
+func readCredentials(cmd *cobra.Command) (credentials, error) {
+	c := credentials{URL: os.Getenv("NEXTERM_URL"), Token: os.Getenv("NEXTERM_TOKEN"), fromEnvironment: true}
 	switch {
 	case c.URL != "" && c.Token != "":
 		return c, nil
 	case c.URL != "" || c.Token != "":
-		return c, errors.New("NEXTERM_URL and NEXTERM_TOKEN belong together: one of them is not set")
+		return c, usage("NEXTERM_URL and NEXTERM_TOKEN belong together: one of them is not set")
 	}
+	return readFile(cmd)
+}
+
+// readFile reads the credentials of the last sign-in.
+func readFile(cmd *cobra.Command) (c credentials, err error) {
 	path, err := credentialsPath()
 	if err != nil {
 		return c, err
 	}
-	content, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
 		return c, errSignedOut
-	case err != nil:
+	}
+	if err != nil {
 		return c, err
-	case json.Unmarshal(content, &c) != nil || c.Token == "":
-		return c, fmt.Errorf("%s is damaged: run `nexterm login URL` again", path)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return c, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		if err := file.Chmod(0o600); err != nil {
+			return c, fmt.Errorf("others can read %s: %w", path, err)
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: others could read %s until now; if they may have, run `nexterm logout` and sign in again\n", path)
+	}
+	if json.NewDecoder(file).Decode(&c) != nil || c.Token == "" {
+		return credentials{}, fmt.Errorf("%s is damaged: run `nexterm login URL` again", path)
 	}
 	return c, nil
 }
@@ -73,8 +88,8 @@ func (c credentials) save() error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name())
-	if err := errors.Join(json.NewEncoder(file).Encode(c), file.Close()); err != nil {
+	defer func() { _ = os.Remove(file.Name()) }()
+	if err := errors.Join(json.NewEncoder(file).Encode(c), file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(file.Name(), path)

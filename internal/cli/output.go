@@ -2,28 +2,37 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"os"
 	"strings"
-	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/nexterm-go/nexterm/internal/terminal"
 )
 
 // printable gives a command the flags that say how it prints.
 func printable(command *cobra.Command) *cobra.Command {
-	command.Flags().Bool("json", false, "print JSON")
+	command.Flags().Bool("json", false, "print JSON, as the API has it")
 	command.Flags().Bool("yaml", false, "print YAML")
-	command.MarkFlagsMutuallyExclusive("json", "yaml")
 	return command
 }
 
-func format(cmd *cobra.Command) string {
-	for _, name := range []string{"json", "yaml"} {
-		if chosen, err := cmd.Flags().GetBool(name); err == nil && chosen {
-			return name
-		}
+func format(cmd *cobra.Command) (string, error) {
+	asJSON, _ := cmd.Flags().GetBool("json")
+	asYAML, _ := cmd.Flags().GetBool("yaml")
+	switch {
+	case asJSON && asYAML:
+		return "", usage("--json and --yaml exclude each other")
+	case asJSON:
+		return "json", nil
+	case asYAML:
+		return "yaml", nil
 	}
-	return "table"
+	return "table", nil
 }
 
 // print prints a value as JSON or YAML, whichever is asked for, or else the rows of a
@@ -31,36 +40,116 @@ func format(cmd *cobra.Command) string {
 func (s *session) print(value any, rows [][]string) error {
 	switch s.format {
 	case "json":
-		out := json.NewEncoder(s.OutOrStdout())
-		out.SetIndent("", "  ")
-		out.SetEscapeHTML(false)
-		return out.Encode(value)
+		return s.printJSON(value, "  ")
 	case "yaml":
-		// By its JSON: what the SDK leaves out there, and how it calls things, holds here too.
-		encoded, err := json.Marshal(value)
+		node, err := asYAML(value)
 		if err != nil {
 			return err
 		}
-		var node yaml.Node
-		if err := yaml.Unmarshal(encoded, &node); err != nil {
-			return err
-		}
-		block(&node)
-		return yaml.NewEncoder(s.OutOrStdout()).Encode(&node)
+		return yaml.NewEncoder(s.OutOrStdout()).Encode(node)
 	}
-	out := tabwriter.NewWriter(s.OutOrStdout(), 0, 8, 2, ' ', 0)
-	for _, row := range rows {
-		if _, err := out.Write([]byte(strings.Join(row, "\t") + "\n")); err != nil {
-			return err
+	lines := table(rows, colourful(s.OutOrStdout()))
+	_, err := io.WriteString(s.OutOrStdout(), strings.Join(lines, "\n")+"\n")
+	return err
+}
+
+func (s *session) printJSON(value any, indent string) error {
+	var text strings.Builder
+	out := json.NewEncoder(&text)
+	out.SetIndent("", indent)
+	out.SetEscapeHTML(false)
+	if err := out.Encode(value); err != nil {
+		return err
+	}
+	_, err := io.WriteString(s.OutOrStdout(), escaped(text.String()))
+	return err
+}
+
+// escaped is JSON of the same value without characters that a terminal obeys, some of
+// which JSON may have as they are.
+func escaped(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if r != '\n' && !unicode.IsPrint(r) && r <= 0xffff {
+			fmt.Fprintf(&out, `\u%04x`, r)
+		} else {
+			out.WriteRune(r)
 		}
 	}
-	return out.Flush()
+	return out.String()
+}
+
+// asYAML goes by a value's JSON: what the SDK leaves out there, and how it calls
+// things, holds for YAML too.
+func asYAML(value any) (*yaml.Node, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(encoded, &node); err != nil {
+		return nil, err
+	}
+	block(&node)
+	return node.Content[0], nil
 }
 
 // block has what was JSON printed in lines, as people write YAML.
 func block(node *yaml.Node) {
 	node.Style = 0
+	if node.Tag == "!!str" {
+		// Whatever a text looks like, it stays one; and it keeps its lines.
+		node.SetString(node.Value)
+	}
 	for _, child := range node.Content {
 		block(child)
 	}
+}
+
+// colours are those of words that say how something is.
+var colours = map[string]string{"online": "\x1b[32m", "offline": "\x1b[31m", "error": "\x1b[31m", "success": "\x1b[32m", "pending": "\x1b[33m"}
+
+const (
+	bold  = "\x1b[1m"
+	plain = "\x1b[0m"
+)
+
+// colourful says whether colours are wanted: on terminals, unless NO_COLOR is set
+// (https://no-color.org).
+func colourful(out io.Writer) bool {
+	return terminal.Is(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// table makes lines of rows, the cells of a column below each other.
+func table(rows [][]string, colour bool) []string {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = terminal.Clean(cell)
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], terminal.Width(row[i]))
+		}
+	}
+	lines := make([]string, len(rows))
+	for y, row := range rows {
+		var line strings.Builder
+		for x, cell := range row {
+			before, after := "", ""
+			switch {
+			case !colour:
+			case y == 0:
+				before, after = bold, plain
+			case rows[0][x] == "STATUS" && colours[cell] != "":
+				before, after = colours[cell], plain
+			}
+			line.WriteString(before + cell + after)
+			if x < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", widths[x]-terminal.Width(cell)+2))
+			}
+		}
+		lines[y] = line.String()
+	}
+	return lines
 }

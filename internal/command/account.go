@@ -1,18 +1,13 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -21,6 +16,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/recovery"
 	"github.com/nexterm-go/nexterm/internal/server"
+	"github.com/nexterm-go/nexterm/internal/terminal"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -155,7 +151,7 @@ func listAccounts() *cobra.Command {
 						totp = "on"
 					}
 					// Names come from anybody; a terminal obeys what is not printable.
-					fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", a.ID, printable(a.Username), printable(a.FirstName+" "+a.LastName), role, totp)
+					fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\n", a.ID, terminal.Clean(a.Username), terminal.Clean(a.FirstName+" "+a.LastName), role, totp)
 				}
 				return table.Flush()
 			})
@@ -246,65 +242,26 @@ func passwordFlag(command *cobra.Command, fromStdin *bool) {
 	command.Flags().BoolVar(fromStdin, "password-stdin", false, "read the password from the first line of the standard input instead of asking for it")
 }
 
-// longestLine bounds what is read of a password, in bytes.
-const longestLine = 4096
-
 // readPassword asks for a password, twice and without showing it, or takes it
 // from the standard input.
 func readPassword(cmd *cobra.Command, fromStdin bool) (vault.Secret, error) {
 	if fromStdin {
-		line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), longestLine)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", err
+		line, err := terminal.Line(cmd.InOrStdin())
+		if errors.Is(err, io.EOF) {
+			err = nil
 		}
-		return vault.Secret(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")), nil
+		return vault.Secret(line), err
 	}
-	if !term.IsTerminal(int(os.Stdin.Fd())) {
+	password, err := terminal.Secret(cmd.Context(), cmd.ErrOrStderr(), "Password: ")
+	if errors.Is(err, terminal.ErrNone) {
 		return "", errors.New("there is no terminal to ask for the password; use --password-stdin")
 	}
-	password, err := ask(cmd, "Password: ")
 	if err != nil {
 		return "", err
 	}
-	again, err := ask(cmd, "Once more: ")
+	again, err := terminal.Secret(cmd.Context(), cmd.ErrOrStderr(), "Once more: ")
 	if err == nil && again != password {
 		err = errors.New("the passwords differ")
 	}
-	return password, err
-}
-
-func ask(cmd *cobra.Command, prompt string) (vault.Secret, error) {
-	terminal := int(os.Stdin.Fd())
-	before, err := term.GetState(terminal)
-	if err != nil {
-		return "", err
-	}
-	type answer struct {
-		password []byte
-		err      error
-	}
-	given := make(chan answer, 1)
-	fmt.Fprint(cmd.ErrOrStderr(), prompt)
-	go func() {
-		password, err := term.ReadPassword(terminal)
-		given <- answer{password, err}
-	}()
-	select {
-	case a := <-given:
-		fmt.Fprintln(cmd.ErrOrStderr())
-		return vault.Secret(a.password), a.err
-	case <-cmd.Context().Done():
-		// Whoever interrupts gets a terminal back that shows what is typed.
-		fmt.Fprintln(cmd.ErrOrStderr())
-		return "", errors.Join(errors.New("interrupted"), term.Restore(terminal, before))
-	}
-}
-
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '�'
-	}, text)
+	return vault.Secret(password), err
 }

@@ -178,8 +178,8 @@ func TestAccountsOfADatabaseServer(t *testing.T) {
 		{"password", `there is no account "Eve"`, []string{"password", "Eve", "--password-stdin"}},
 		{"", `there is no account "grace"`, []string{"disable-totp", "grace"}},
 		{"password", `there is no terminal to ask for the password; use --password-stdin`, []string{"create", "grace"}},
-		{"password", `accepts 1 arg(s), received 0`, []string{"create"}},
-		{"", `unknown command "delete" for "nexterm account"`, []string{"delete", "ada"}},
+		{"password", "accepts 1 arg(s), received 0; see `nexterm account create --help`", []string{"create"}},
+		{"", "unknown command \"delete\" for \"nexterm account\"; see `nexterm account --help`", []string{"delete", "ada"}},
 	} {
 		_, err := run(t, url, refused.input, append([]string{"account"}, refused.args...)...)
 		require.EqualError(t, err, "nexterm: "+refused.message, refused.args)
@@ -200,7 +200,7 @@ func TestListPrintsNothingThatATerminalObeys(t *testing.T) {
 
 // terminal opens a pseudo terminal: what a person types into, and what the
 // program has.
-func terminal(t *testing.T) (person, program *os.File) {
+func openTerminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	require.NoError(t, err)
@@ -216,7 +216,7 @@ func terminal(t *testing.T) (person, program *os.File) {
 // converse answers prompts in turn and returns all that the terminal showed.
 func converse(t *testing.T, command *exec.Cmd, answers ...string) (shown string, err error) {
 	t.Helper()
-	person, program := terminal(t)
+	person, program := openTerminal(t)
 	command.Stdin, command.Stdout, command.Stderr = program, program, program
 	require.NoError(t, command.Start())
 	read := make(chan string, 1)
@@ -276,7 +276,7 @@ func TestPasswordsAreAskedForTwiceAndNotShown(t *testing.T) {
 
 func TestAnInterruptedPromptGivesTheTerminalBack(t *testing.T) {
 	t.Parallel()
-	person, program := terminal(t)
+	person, program := openTerminal(t)
 	command := nexterm(t, testdb.URL(t), "account", "create", "ada")
 	command.Stdin, command.Stdout, command.Stderr = program, program, program
 	require.NoError(t, command.Start())

@@ -4,10 +4,8 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -20,10 +18,8 @@ func Execute(version string) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the process at once instead of waiting for the drain.
 	context.AfterFunc(ctx, stop)
-	if err := root(version).ExecuteContext(ctx); err != nil {
-		// The SDK's errors say already whose they are.
-		fmt.Fprintln(os.Stderr, "nexterm:", strings.TrimPrefix(err.Error(), "nexterm: "))
-		os.Exit(cli.ExitStatus(err))
+	if status := cli.Execute(ctx, root(version)); status != 0 {
+		os.Exit(status)
 	}
 }
 

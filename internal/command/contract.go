@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nexterm-go/nexterm/internal/contract"
+	"github.com/nexterm-go/nexterm/internal/terminal"
 )
 
 // contractPatience is how long an answer may take, longer than any operation may.
@@ -47,7 +48,7 @@ func contractCommand() *cobra.Command {
 					refused++
 					verdict = "refused"
 				}
-				line := fmt.Sprintf("%-7s  %d  %-32s  %s", verdict, o.Status, o.Operation.OperationID, printable(reason(o)))
+				line := fmt.Sprintf("%-7s  %d  %-32s  %s", verdict, o.Status, o.Operation.OperationID, terminal.Clean(reason(o)))
 				_, _ = fmt.Fprintln(cmd.OutOrStdout(), strings.TrimRight(line, " "))
 			})
 			if err != nil {

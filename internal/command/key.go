@@ -4,20 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/rekey"
+	"github.com/nexterm-go/nexterm/internal/terminal"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -146,23 +144,10 @@ func rotation(ctx context.Context, cmd *cobra.Command, d *database, changes *cha
 	}
 	r = rekey.Rotation{
 		Session: db.New(session), Queries: db.New(d.pool), Changes: changes, Vault: keys, Settle: settleTime,
-		Progress: func(int64, int64) {},
+		Progress: terminal.Progress(cmd.ErrOrStderr()),
 		Say:      func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) },
 	}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		r.Progress = func(done, all int64) { drawProgress(os.Stderr, done, all) }
-	}
 	return r, session.Release, nil
-}
-
-// drawProgress draws a bar over itself, and leaves it at the end.
-func drawProgress(terminal io.Writer, done, all int64) {
-	const width = 40
-	full := int(width * done / max(all, 1))
-	fmt.Fprintf(terminal, "\r[%s%s] %d of %d", strings.Repeat("#", full), strings.Repeat(" ", width-full), done, all)
-	if done == all {
-		fmt.Fprintln(terminal)
-	}
 }
 
 func keyStatus() *cobra.Command {
