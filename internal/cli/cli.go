@@ -15,7 +15,10 @@ const group = "client"
 // AddTo adds the client's commands to those of the program.
 func AddTo(root *cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: group, Title: "Work with a server:"})
-	for _, command := range []*cobra.Command{loginCommand(), logoutCommand(), entryCommand()} {
+	for _, command := range []*cobra.Command{
+		loginCommand(), logoutCommand(), entryCommand(), folders.command(), identityCommand(),
+		scripts.command(), snippets.command(), tags.command(), organizationCommand(),
+	} {
 		command.GroupID = group
 		root.AddCommand(command)
 	}
@@ -27,6 +30,12 @@ type session struct {
 	*cobra.Command
 	client *nexterm.Client
 	format string
+	// known is what was asked for once.
+	known struct {
+		organizations []nexterm.Organization
+		folders       []nexterm.Folder
+		paths         map[int64]string
+	}
 }
 
 // signedIn makes a command's RunE of a function that needs a server.

@@ -46,7 +46,12 @@ func (s *session) print(value any, rows [][]string) error {
 		if err != nil {
 			return err
 		}
-		return yaml.NewEncoder(s.OutOrStdout()).Encode(node)
+		text, err := yaml.Marshal(node)
+		if err != nil {
+			return err
+		}
+		_, err = io.WriteString(s.OutOrStdout(), escaped(string(text)))
+		return err
 	}
 	lines := table(rows, colourful(s.OutOrStdout()))
 	_, err := io.WriteString(s.OutOrStdout(), strings.Join(lines, "\n")+"\n")
@@ -65,18 +70,23 @@ func (s *session) printJSON(value any, indent string) error {
 	return err
 }
 
-// escaped is JSON of the same value without characters that a terminal obeys, some of
-// which JSON may have as they are.
+// escaped is JSON or YAML of the same value without characters that a terminal obeys,
+// some of which both may have as they are.
 func escaped(text string) string {
 	var out strings.Builder
 	for _, r := range text {
-		if r != '\n' && !unicode.IsPrint(r) && r <= 0xffff {
+		if isHidden(r) {
 			fmt.Fprintf(&out, `\u%04x`, r)
 		} else {
 			out.WriteRune(r)
 		}
 	}
 	return out.String()
+}
+
+// isHidden is for characters of texts that are not seen, but for the ends of lines.
+func isHidden(r rune) bool {
+	return r != '\n' && r != '\t' && !unicode.IsPrint(r) && r <= 0xffff
 }
 
 // asYAML goes by a value's JSON: what the SDK leaves out there, and how it calls
@@ -87,7 +97,7 @@ func asYAML(value any) (*yaml.Node, error) {
 		return nil, err
 	}
 	var node yaml.Node
-	if err := yaml.Unmarshal(encoded, &node); err != nil {
+	if err := yaml.Unmarshal([]byte(escaped(string(encoded))), &node); err != nil {
 		return nil, err
 	}
 	block(&node)
@@ -100,6 +110,9 @@ func block(node *yaml.Node) {
 	if node.Tag == "!!str" {
 		// Whatever a text looks like, it stays one; and it keeps its lines.
 		node.SetString(node.Value)
+		if strings.ContainsFunc(node.Value, isHidden) {
+			node.Style = yaml.DoubleQuotedStyle // where they can be written as escapes
+		}
 	}
 	for _, child := range node.Content {
 		block(child)

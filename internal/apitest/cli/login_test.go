@@ -155,15 +155,15 @@ func TestWhatDoesNotFitIsSaid(t *testing.T) {
 func TestWhatIsNoServerIsSaid(t *testing.T) {
 	t.Parallel()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/old/api/entry/list":
+		switch path := r.URL.Path; {
+		case path == "/old/api/service/version":
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, `{"version":"0.9.1\u001b[2J"}`)
+		case strings.HasPrefix(path, "/old/"):
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusNotFound)
 			fmt.Fprint(w, `{"code":404,"message":"There is nothing at this path"}`)
-		case "/old/api/service/version":
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprint(w, `{"version":"0.9.1\u001b[2J"}`)
-		case "/broken/api/entry/list":
+		case strings.HasPrefix(path, "/broken/"):
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("X-Request-Id", "0123")
 			w.WriteHeader(http.StatusInternalServerError)

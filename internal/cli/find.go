@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	nexterm "github.com/nexterm-go/nexterm/sdk/go"
+)
+
+// thing is what things of all kinds have: how they can be called.
+type thing struct {
+	id   int64
+	name string
+	// path is the name with the folders before it, where there are folders.
+	path string
+	// organization is the owner's id, 0 for what is personal.
+	organization int64
+}
+
+// describe tells things of one name apart.
+func (t thing) describe(s *session) string {
+	where := t.name
+	if t.path != "" {
+		where = t.path
+	}
+	if t.organization != 0 {
+		where += " of " + s.organizationName(t.organization)
+	}
+	return fmt.Sprintf("%s (id %d)", where, t.id)
+}
+
+// items are all things of a kind, or those of the organization that is asked for.
+func (k kind[T]) items(s *session) ([]T, []thing, error) {
+	all, err := k.list(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	var organization int64
+	var given bool
+	if k.owned {
+		if organization, given, err = s.organization(); err != nil {
+			return nil, nil, err
+		}
+	}
+	items, things := make([]T, 0, len(all)), make([]thing, 0, len(all))
+	for _, item := range all {
+		if thing := k.thing(s, item); !given || thing.organization == organization {
+			items, things = append(items, item), append(things, thing)
+		}
+	}
+	return items, things, nil
+}
+
+// find finds the things that arguments name.
+func (k kind[T]) find(s *session, args []string) (found []T, as []thing, err error) {
+	if len(args) == 1 && k.get != nil {
+		if id, err := strconv.ParseInt(args[0], 10, 64); err == nil {
+			item, err := k.get(s, id)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s %d: %w", k.name, id, err)
+			}
+			return []T{*item}, []thing{k.thing(s, *item)}, nil
+		}
+	}
+	items, things, err := k.items(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, arg := range args {
+		i, err := pick(s, k.name, things, arg)
+		if err != nil {
+			return nil, nil, err
+		}
+		found, as = append(found, items[i]), append(as, things[i])
+	}
+	return found, as, nil
+}
+
+// reference is for fields and flags that name things of a kind.
+type reference struct {
+	name   string
+	things func(s *session) ([]thing, error)
+}
+
+func (k kind[T]) reference() *reference {
+	return &reference{k.name, func(s *session) ([]thing, error) {
+		items, err := k.list(s)
+		things := make([]thing, len(items))
+		for i, item := range items {
+			things[i] = k.thing(s, item)
+		}
+		return things, err
+	}}
+}
+
+// id is the id of the thing that a text names.
+func (r reference) id(s *session, text string) (int64, error) {
+	things, err := r.things(s)
+	if err != nil {
+		return 0, err
+	}
+	i, err := pick(s, r.name, things, text)
+	if err != nil {
+		return 0, err
+	}
+	return things[i].id, nil
+}
+
+// label is what a thing can be called by without a doubt: its path, its name or its id.
+func label(things []thing, id int64) string {
+	for _, t := range things {
+		if t.id != id {
+			continue
+		}
+		for _, text := range []string{t.path, t.name} {
+			if i, err := pick(nil, "", things, text); err == nil && things[i].id == id {
+				return text
+			}
+		}
+	}
+	return strconv.FormatInt(id, 10)
+}
+
+var errAmbiguous = errors.New("")
+
+// pick finds the only thing that is called so. Digits are always an id: otherwise
+// whoever may name things could have one taken for another whose id it is called by.
+func pick(s *session, kind string, things []thing, called string) (int, error) {
+	_, notID := strconv.ParseUint(called, 10, 64)
+	var found []int
+	for i, t := range things {
+		if notID == nil && strconv.FormatInt(t.id, 10) == called || notID != nil && (t.name == called || t.path == called) {
+			found = append(found, i)
+		}
+	}
+	switch {
+	case called == "" || len(found) == 0:
+		return 0, fmt.Errorf("%s %q: %w", kind, called, nexterm.ErrNotFound)
+	case len(found) == 1:
+		return found[0], nil
+	case s == nil:
+		return 0, errAmbiguous
+	}
+	var all []string
+	for _, i := range found {
+		all = append(all, things[i].describe(s))
+	}
+	return 0, usage("%s %q could be %s: say which one by its id", kind, called, strings.Join(all, ", "))
+}
+
+// organization is the owner that --org names, 0 for what is personal.
+func (s *session) organization() (id int64, given bool, err error) {
+	name, _ := s.Flags().GetString("org")
+	if name == "" || name == "personal" {
+		return 0, name != "", nil
+	}
+	id, err = organizations.reference().id(s, name)
+	return id, true, err
+}
+
+// organizationName is the name of an owner, or its id where the caller is no member.
+func (s *session) organizationName(id int64) string {
+	all, _ := s.organizations()
+	for _, organization := range all {
+		if organization.ID == id {
+			return organization.Name
+		}
+	}
+	if id == 0 {
+		return ""
+	}
+	return "organization " + strconv.FormatInt(id, 10)
+}
+
+// organizations are asked for once.
+func (s *session) organizations() (all []nexterm.Organization, err error) {
+	if s.known.organizations == nil {
+		s.known.organizations, err = s.client.Organizations.List(s.Context())
+	}
+	return s.known.organizations, err
+}
+
+// folders are asked for once, and paths says where they lie.
+func (s *session) folders() ([]nexterm.Folder, error) {
+	if s.known.folders != nil {
+		return s.known.folders, nil
+	}
+	folders, err := s.client.Folders.List(s.Context())
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[int64]nexterm.Folder, len(folders))
+	for _, folder := range folders {
+		byID[folder.ID] = folder
+	}
+	s.known.folders, s.known.paths = folders, make(map[int64]string, len(folders))
+	for _, folder := range folders {
+		path := folder.Name
+		parent, found := byID[folder.ParentID.Or(0)]
+		// A server that answers a circle is not followed round it.
+		for depth := 0; found && depth < 1000; depth++ {
+			path = parent.Name + "/" + path
+			parent, found = byID[parent.ParentID.Or(0)]
+		}
+		s.known.paths[folder.ID] = path
+	}
+	return folders, nil
+}
+
+// path is where something of this name in this folder lies.
+func (s *session) path(folder nexterm.Optional[int64], name string) string {
+	if id, in := folder.Get(); in && s.known.paths[id] != "" {
+		return s.known.paths[id] + "/" + name
+	}
+	return name
+}
