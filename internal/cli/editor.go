@@ -124,7 +124,11 @@ func (s *session) editable(item any, fields []field) ([]byte, error) {
 		for name := range strings.SplitSeq(f.name, ".") {
 			value = member(value, name)
 		}
-		relabel(value, things)
+		labels := make(map[int64]string, len(things))
+		for i, all := range calls(things) {
+			labels[things[i].id] = all[max(len(all)-2, 0)]
+		}
+		relabel(value, labels)
 	}
 	text, err := yaml.Marshal(out)
 	return []byte(escaped(string(text))), err
@@ -144,19 +148,16 @@ func member(mapping *yaml.Node, key string) *yaml.Node {
 }
 
 // relabel puts names in the place of the ids in a value.
-func relabel(value *yaml.Node, things []thing) {
+func relabel(value *yaml.Node, labels map[int64]string) {
 	if value == nil {
 		return
 	}
 	var id int64
-	if value.Tag == "!!int" && value.Decode(&id) == nil {
-		value.SetString(label(things, id))
-		if _, err := fmt.Sscan(value.Value, &id); err == nil {
-			value.Tag = "!!int"
-		}
+	if value.Tag == "!!int" && value.Decode(&id) == nil && labels[id] != value.Value && labels[id] != "" {
+		value.SetString(labels[id])
 	}
 	for _, child := range value.Content {
-		relabel(child, things)
+		relabel(child, labels)
 	}
 }
 

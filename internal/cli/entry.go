@@ -37,15 +37,6 @@ var folders = kind[nexterm.Folder]{
 	remove: func(s *session, f nexterm.Folder) error { return s.client.Folders.Delete(s.Context(), f.ID) },
 }
 
-// References to kinds whose fields refer to each other, or to themselves.
-var folderReference, entryReference = &reference{name: "folder"}, &reference{name: "entry"}
-
-func init() {
-	folders.fields = []field{{name: "parentId", flag: "parent", usage: "the `folder` around it, by path or id; empty for none", of: folderReference}}
-	*folderReference = *folders.reference()
-	*entryReference = *entries.reference()
-}
-
 var entries = kind[nexterm.Entry]{
 	name: "entry", many: "entries", about: "entries, the servers that one connects to", owned: true,
 	list: func(s *session) ([]nexterm.Entry, error) {
@@ -134,14 +125,14 @@ func entryCommand() *cobra.Command {
 			return s.client.Entries.Wake(s.Context(), e.ID)
 		}),
 		entries.action("tag", "Give a tag to", func(s *session, e nexterm.Entry, args []string) error {
-			tag, err := tags.reference().id(s, args[0])
+			tag, err := tagReference.id(s, args[0])
 			if err != nil {
 				return err
 			}
 			return s.client.Tags.Assign(s.Context(), tag, e.ID)
 		}, "TAG"),
 		entries.action("untag", "Take a tag from", func(s *session, e nexterm.Entry, args []string) error {
-			tag, err := tags.reference().id(s, args[0])
+			tag, err := tagReference.id(s, args[0])
 			if err != nil {
 				return err
 			}

@@ -70,7 +70,6 @@ func addFlags(command *cobra.Command, fields []field) {
 		name, usage := f.flagName(), f.usage
 		if len(f.values) > 0 {
 			usage += ": " + strings.Join(f.values, ", ")
-			_ = command.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(f.values, cobra.ShellCompDirectiveNoFileComp))
 		}
 		switch f.takes {
 		case number:
@@ -81,6 +80,12 @@ func addFlags(command *cobra.Command, fields []field) {
 			flags.StringSlice(name, nil, usage)
 		default:
 			flags.String(name, "", usage)
+		}
+		switch {
+		case f.of != nil:
+			completeFlag(command, name, f.of)
+		case len(f.values) > 0:
+			_ = command.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(f.values, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}
 }

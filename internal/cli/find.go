@@ -1,8 +1,8 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -108,22 +108,27 @@ func (r reference) id(s *session, text string) (int64, error) {
 	return things[i].id, nil
 }
 
-// label is what a thing can be called by without a doubt: its path, its name or its id.
-func label(things []thing, id int64) string {
+// calls are for each thing what it can be called by without a doubt: its name, its path
+// and, always and last, its id.
+func calls(things []thing) [][]string {
+	count := map[string]int{}
 	for _, t := range things {
-		if t.id != id {
-			continue
-		}
-		for _, text := range []string{t.path, t.name} {
-			if i, err := pick(nil, "", things, text); err == nil && things[i].id == id {
-				return text
-			}
+		count[t.name]++
+		if t.path != t.name {
+			count[t.path]++
 		}
 	}
-	return strconv.FormatInt(id, 10)
+	all := make([][]string, len(things))
+	for i, t := range things {
+		for _, text := range []string{t.name, t.path} {
+			if _, notID := strconv.ParseUint(text, 10, 64); text != "" && notID != nil && count[text] == 1 && !slices.Contains(all[i], text) {
+				all[i] = append(all[i], text)
+			}
+		}
+		all[i] = append(all[i], strconv.FormatInt(t.id, 10))
+	}
+	return all
 }
-
-var errAmbiguous = errors.New("")
 
 // pick finds the only thing that is called so. Digits are always an id: otherwise
 // whoever may name things could have one taken for another whose id it is called by.
@@ -140,8 +145,6 @@ func pick(s *session, kind string, things []thing, called string) (int, error) {
 		return 0, fmt.Errorf("%s %q: %w", kind, called, nexterm.ErrNotFound)
 	case len(found) == 1:
 		return found[0], nil
-	case s == nil:
-		return 0, errAmbiguous
 	}
 	var all []string
 	for _, i := range found {
@@ -156,7 +159,7 @@ func (s *session) organization() (id int64, given bool, err error) {
 	if name == "" || name == "personal" {
 		return 0, name != "", nil
 	}
-	id, err = organizations.reference().id(s, name)
+	id, err = organizationReference.id(s, name)
 	return id, true, err
 }
 

@@ -38,7 +38,7 @@ var identities = kind[nexterm.Identity]{
 
 func identityCommand() *cobra.Command {
 	return identities.command(identities.action("move", "Hand over to an organization", func(s *session, i nexterm.Identity, args []string) error {
-		organization, err := organizations.reference().id(s, args[0])
+		organization, err := organizationReference.id(s, args[0])
 		if err != nil {
 			return err
 		}

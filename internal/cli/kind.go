@@ -41,6 +41,7 @@ func (k kind[T]) command(more ...*cobra.Command) *cobra.Command {
 	}
 	if k.owned {
 		command.PersistentFlags().String("org", "", "the `organization` that it belongs to, by name or id, or personal")
+		completeFlag(command, "org", organizationReference)
 	}
 	command.AddCommand(k.listCommand(), k.showCommand(), k.removeCommand(), k.createCommand(), k.editCommand())
 	command.AddCommand(more...)
@@ -76,6 +77,9 @@ func (k kind[T]) showCommand() *cobra.Command {
 func (k kind[T]) removeCommand() *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
+		ValidArgsFunction: func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return k.reference().complete(cmd, begun)
+		},
 		Use: "rm " + strings.ToUpper(k.name) + "...", Short: "Delete " + k.many, Args: cobra.MinimumNArgs(1),
 		RunE: signedIn(func(s *session, args []string) error {
 			items, things, err := k.find(s, args)
@@ -193,9 +197,20 @@ func (k kind[T]) one() string {
 	return "a " + k.name
 }
 
-// action is a command that does something with one thing.
+// action is a command that does something with one thing, and with what the arguments
+// after it say.
 func (k kind[T]) action(name, short string, run func(s *session, item T, more []string) error, more ...string) *cobra.Command {
+	named := append([]*reference{k.reference()}, make([]*reference, len(more))...)
+	for i, argument := range more {
+		named[i+1] = map[string]*reference{"TAG": tagReference, "ORG": organizationReference}[argument]
+	}
 	return &cobra.Command{
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if len(args) >= len(named) || named[len(args)] == nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return named[len(args)].complete(cmd, begun)
+		},
 		Use:   strings.Join(append([]string{name, strings.ToUpper(k.name)}, more...), " "),
 		Short: short + " " + k.one(), Args: cobra.ExactArgs(1 + len(more)),
 		RunE: signedIn(func(s *session, args []string) error {
