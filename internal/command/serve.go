@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -144,6 +143,7 @@ func tuneGC() {
 
 // listen serves until the context ends, then lets running requests finish.
 func listen(ctx context.Context, settings Settings, version string, handler http.Handler, log *slog.Logger) error {
+	pair := settings.certificate()
 	s := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -152,12 +152,7 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		// Those of Go without CBC. TLS 1.3 has no others.
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		}},
+		TLSConfig:         pair.config(),
 	}
 	plain, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.ServerPort))
 	if err != nil {
@@ -168,20 +163,23 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 		return server.LimitConnections(listener, settings.ConnectionLimit, settings.TrustProxy, log)
 	}
 	go func() { ended <- s.Serve(limit(plain)) }()
-	if settings.HTTPSPort != 0 {
-		secure, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(settings.HTTPSPort))
+	addresses := fmt.Sprintf("http://localhost:%d", plain.Addr().(*net.TCPAddr).Port)
+	if settings.HTTPSPort != nil {
+		if _, err := pair.load(); err != nil {
+			return errors.Join(err, s.Close())
+		}
+		secure, err := (&net.ListenConfig{}).Listen(ctx, "tcp", ":"+strconv.Itoa(*settings.HTTPSPort))
 		if err != nil {
 			return errors.Join(err, s.Close())
 		}
-		go func() {
-			cert, key := settings.certificate()
-			ended <- s.ServeTLS(limit(secure), cert, key)
-		}()
+		go pair.follow(ctx, log)
+		go func() { ended <- s.ServeTLS(limit(secure), "", "") }()
+		addresses += fmt.Sprintf(" https://localhost:%d", secure.Addr().(*net.TCPAddr).Port)
 	}
 	// Starting reads the whole contract, once; an idle server would keep what that
 	// leaves behind for a long time.
 	go debug.FreeOSMemory()
-	fmt.Printf("nexterm %s is ready: http://localhost:%d\n", version, plain.Addr().(*net.TCPAddr).Port)
+	fmt.Printf("nexterm %s is ready: %s\n", version, addresses)
 
 	select {
 	case err := <-ended:

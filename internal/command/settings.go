@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,7 +32,9 @@ import (
 // docs/settings.md say; a group begins at the field that names it.
 type Settings struct {
 	ServerPort    int               `group:"Addresses" env:"SERVER_PORT" envDefault:"6989" help:"port of the HTTP server"`
-	HTTPSPort     int               `env:"HTTPS_PORT" help:"also serve HTTPS on this port, with cert.pem and key.pem of DATA_DIR/certs; browsers that have been there stay with HTTPS for a year"`
+	HTTPSPort     *int              `env:"HTTPS_PORT" help:"also serve HTTPS on this port; browsers that have been there stay with HTTPS for a year (default: not at all)"`
+	TLSCert       string            `env:"TLS_CERT" help:"PEM file with the certificate for HTTPS and those between it and its authority, read again when it changes (default DATA_DIR/certs/cert.pem)"`
+	TLSKey        string            `env:"TLS_KEY" help:"PEM file with its private key (default DATA_DIR/certs/key.pem)"`
 	PublicURLs    []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
 	TrustProxy    server.ProxyTrust `env:"TRUST_PROXY" help:"whose X-Forwarded-For is believed: a number of proxies, or addresses, networks, loopback, linklocal, uniquelocal; true believes everybody (default nobody)"`
 	ShutdownDelay time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
@@ -120,7 +121,7 @@ func unreadable(err error, environment map[string]string) (problems []error) {
 		name := field.Tag.Get("env")
 		reason := problem.Err.Error()
 		switch problem.Type {
-		case reflect.TypeFor[int](), reflect.TypeFor[int32](), reflect.TypeFor[int64]():
+		case reflect.TypeFor[int](), reflect.TypeFor[*int](), reflect.TypeFor[int32](), reflect.TypeFor[int64]():
 			reason = fmt.Sprintf("%q is no whole number", environment[name])
 		case reflect.TypeFor[time.Duration]():
 			reason = fmt.Sprintf("%q is no time such as 3s", environment[name])
@@ -135,10 +136,16 @@ func unreadable(err error, environment map[string]string) (problems []error) {
 
 func (s Settings) check() error {
 	var problems []error
-	for name, port := range map[string]int{"SERVER_PORT": s.ServerPort, "HTTPS_PORT": s.HTTPSPort} {
+	for name, port := range s.ports() {
 		if port < 0 || port > 65535 {
 			problems = append(problems, fmt.Errorf("%s: %d is no port", name, port))
 		}
+	}
+	switch {
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		problems = append(problems, errors.New("TLS_CERT, TLS_KEY: set both, or neither"))
+	case s.TLSCert != "" && s.HTTPSPort == nil:
+		problems = append(problems, errors.New("TLS_CERT and TLS_KEY need HTTPS_PORT"))
 	}
 	if s.LoginLimit < 1 {
 		problems = append(problems, errors.New("LOGIN_LIMIT: at least one attempt is needed"))
@@ -216,12 +223,12 @@ func (s Settings) checkServe(ctx context.Context) error {
 	if _, err := s.masterKey(); err != nil && (s.EncryptionKeyFile != "" || !errors.Is(err, fs.ErrNotExist)) {
 		problems = append(problems, err)
 	}
-	if s.HTTPSPort != 0 {
-		if _, err := tls.LoadX509KeyPair(s.certificate()); err != nil {
+	if s.HTTPSPort != nil {
+		if _, err := s.certificate().load(); err != nil {
 			problems = append(problems, fmt.Errorf("HTTPS_PORT: %w", err))
 		}
 	}
-	for name, port := range map[string]int{"SERVER_PORT": s.ServerPort, "HTTPS_PORT": s.HTTPSPort} {
+	for name, port := range s.ports() {
 		if port <= 0 || port > 65535 {
 			continue
 		}
@@ -235,9 +242,21 @@ func (s Settings) checkServe(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// certificate names the files that HTTPS is served with.
-func (s Settings) certificate() (cert, key string) {
-	return filepath.Join(s.DataDir, "certs", "cert.pem"), filepath.Join(s.DataDir, "certs", "key.pem")
+// ports are those that the server listens on, by their settings.
+func (s Settings) ports() map[string]int {
+	ports := map[string]int{"SERVER_PORT": s.ServerPort}
+	if s.HTTPSPort != nil {
+		ports["HTTPS_PORT"] = *s.HTTPSPort
+	}
+	return ports
+}
+
+// certificate is what HTTPS is served with, not loaded yet.
+func (s Settings) certificate() *certificate {
+	return &certificate{
+		certFile: cmp.Or(s.TLSCert, filepath.Join(s.DataDir, "certs", "cert.pem")),
+		keyFile:  cmp.Or(s.TLSKey, filepath.Join(s.DataDir, "certs", "key.pem")),
+	}
 }
 
 // keyFile is where the master key lies, if it is not in the environment.

@@ -35,7 +35,7 @@ func TestSettingsWithNothingSet(t *testing.T) {
 	settings, err := readSettings()
 	require.NoError(t, err)
 	require.Equal(t, 6989, settings.ServerPort)
-	require.Zero(t, settings.HTTPSPort)
+	require.Nil(t, settings.HTTPSPort)
 	require.Zero(t, settings.ShutdownDelay, "there is no other server")
 	require.NotEmpty(t, settings.DataDir)
 	require.Equal(t, server.DefaultLoginLimit, settings.LoginLimit)
@@ -56,7 +56,7 @@ func TestSettings(t *testing.T) {
 	settings, err := readSettings()
 	require.NoError(t, err)
 	require.Equal(t, 8080, settings.ServerPort)
-	require.Equal(t, 8443, settings.HTTPSPort)
+	require.Equal(t, 8443, *settings.HTTPSPort)
 	require.Equal(t, "/srv/nexterm", settings.DataDir)
 	require.True(t, settings.TrustProxy.Everybody())
 	require.Equal(t, 5, settings.LoginLimit)
@@ -73,13 +73,13 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 	setenv(t, map[string]string{
 		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "SHUTDOWN_DELAY": "3", "LOG_FORMAT": "xml", "HOST_KEYS": "never",
 		"DATABASE_POOLER": "statement", "DATABASE_DIRECT_URL": "postgres://u@h:x/d",
-		"SESSION_IDLE_DAYS": "-1",
-		"ENCRYPTION_KEY":    someKey, "ENCRYPTION_KEY_FILE": "key",
+		"SESSION_IDLE_DAYS": "-1", "TLS_CERT": "cert.pem",
+		"ENCRYPTION_KEY": someKey, "ENCRYPTION_KEY_FILE": "key",
 	})
 	_, err := readSettings()
 	require.Error(t, err)
 	for _, part := range []string{
-		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS",
+		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, "TLS_CERT, TLS_KEY: set both, or neither", `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS",
 		`DATABASE_POOLER: "statement" is neither session nor transaction`, "DATABASE_DIRECT_URL: cannot parse", "LOG_FORMAT", `HOST_KEYS: "never" is neither accept-new, ask nor strict`, "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
 	} {
 		require.ErrorContains(t, err, part)
