@@ -1,10 +1,14 @@
-// Package compose checks docker-compose.yml without an engine. It is a module of its own so that
-// the loader's dependencies stay out of the product.
+// Package compose checks docker-compose.yml without an engine, and by Caddy what Caddy reads. It is
+// a module of its own so that the loader's dependencies stay out of the product.
 package compose
 
 import (
+	"bytes"
 	"net/url"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -32,22 +36,45 @@ func load(t *testing.T) *types.Project {
 	return project
 }
 
+// servers are the services that serve the API, by what Caddy knows them as.
+var servers = []string{"nexterm1", "nexterm2"}
+
 func TestServices(t *testing.T) {
 	project := load(t)
-	if names := project.ServiceNames(); !slices.Equal(names, []string{"nexterm", "postgres"}) {
+	if names := project.ServiceNames(); !slices.Equal(names, []string{"caddy", "migrate", "nexterm1", "nexterm2", "postgres"}) {
 		t.Fatalf("services: %v", names)
 	}
 	if image := project.Services["postgres"].Image; image != "postgres:17" {
 		t.Errorf("postgres runs %s", image)
 	}
-	if build := project.Services["nexterm"].Build; build == nil {
-		t.Error("nexterm is not built from this folder")
+	for _, name := range append(servers, "migrate") {
+		service := project.Services[name]
+		if service.Build == nil || service.Build.Context != project.WorkingDir || service.Image != project.Services["migrate"].Image {
+			t.Errorf("%s is not what is built from this folder", name)
+		}
 	}
-	for name, volume := range map[string]string{"nexterm": "/data", "postgres": "/var/lib/postgresql/data"} {
+	if command := project.Services["migrate"].Command; !slices.Equal(command, []string{"migrate"}) {
+		t.Errorf("migrate runs %v", command)
+	}
+	for name, volume := range map[string]string{"caddy": "/data", "postgres": "/var/lib/postgresql/data"} {
 		if !slices.ContainsFunc(project.Services[name].Volumes, func(v types.ServiceVolumeConfig) bool {
 			return v.Type == types.VolumeTypeVolume && v.Source != "" && v.Target == volume
 		}) {
 			t.Errorf("%s: %s is no named volume", name, volume)
+		}
+	}
+}
+
+func TestServicesCannotTakeTheMachine(t *testing.T) {
+	for name, service := range load(t).Services {
+		if service.MemLimit < 128<<20 || service.MemLimit > 2<<30 {
+			t.Errorf("%s has %d bytes of memory", name, service.MemLimit)
+		}
+		if l := service.Logging; l == nil || l.Driver != "local" || l.Options["max-size"] == "" || l.Options["max-file"] == "" {
+			t.Errorf("%s: its log grows", name)
+		}
+		if restart := service.Restart; restart != "unless-stopped" && name != "migrate" {
+			t.Errorf("%s: restart is %q", name, restart)
 		}
 	}
 }
@@ -87,6 +114,9 @@ func TestServicesAreConfined(t *testing.T) {
 func TestServicesStartInOrder(t *testing.T) {
 	project := load(t)
 	for name, service := range project.Services {
+		if name == "migrate" {
+			continue
+		}
 		if service.HealthCheck == nil || service.HealthCheck.Disable || len(service.HealthCheck.Test) < 2 {
 			t.Errorf("%s: no health check", name)
 			continue
@@ -96,31 +126,91 @@ func TestServicesStartInOrder(t *testing.T) {
 			t.Errorf("%s: health check is %v", name, service.HealthCheck.Test)
 		}
 	}
-	on := project.Services["nexterm"].DependsOn["postgres"]
-	if on.Condition != types.ServiceConditionHealthy {
-		t.Errorf("nexterm waits for postgres to be %q", on.Condition)
+	waits := func(name, on, condition string) {
+		if is := project.Services[name].DependsOn[on].Condition; is != condition {
+			t.Errorf("%s waits for %s to be %q", name, on, is)
+		}
+	}
+	waits("migrate", "postgres", types.ServiceConditionHealthy)
+	for _, server := range servers {
+		waits(server, "migrate", types.ServiceConditionCompletedSuccessfully)
+		waits("caddy", server, types.ServiceConditionHealthy)
 	}
 }
 
-func TestOnlyTheServerIsReachable(t *testing.T) {
+func TestOnlyCaddyIsReachable(t *testing.T) {
 	project := load(t)
-	server, postgres := project.Services["nexterm"], project.Services["postgres"]
-	if len(server.Ports) != 1 || server.Ports[0].Target != 6989 || server.Ports[0].Published != "6989" {
-		t.Errorf("nexterm publishes %+v", server.Ports)
+	for name, service := range project.Services {
+		var published []string
+		for _, port := range service.Ports {
+			published = append(published, port.Published+"/"+port.Protocol)
+		}
+		if want := map[string][]string{"caddy": {"80/tcp", "443/tcp", "443/udp"}}[name]; !slices.Equal(published, want) {
+			t.Errorf("%s publishes %v", name, published)
+		}
+		if len(service.Networks) == 0 {
+			t.Errorf("%s is in the default network", name)
+		}
 	}
-	if len(postgres.Ports) != 0 {
-		t.Errorf("postgres publishes %+v", postgres.Ports)
-	}
+	postgres, caddy := project.Services["postgres"], project.Services["caddy"]
 	for network := range postgres.Networks {
 		if !project.Networks[network].Internal {
 			t.Errorf("postgres is in %s, which leads outside", network)
 		}
-		if _, ok := server.Networks[network]; !ok {
-			t.Errorf("nexterm is not in %s", network)
+		if _, ok := caddy.Networks[network]; ok {
+			t.Errorf("caddy is in %s, with postgres", network)
+		}
+		for _, name := range append(servers, "migrate") {
+			if _, ok := project.Services[name].Networks[network]; !ok {
+				t.Errorf("%s is not in %s", name, network)
+			}
 		}
 	}
-	if len(postgres.Networks) == 0 {
-		t.Error("postgres is in the default network")
+}
+
+// Debian's Caddy is older than the image's: what it takes, both do.
+func TestCaddyLeadsToTheServers(t *testing.T) {
+	project := load(t)
+	caddy := project.Services["caddy"]
+	if caddy.Build == nil || caddy.Build.Context != filepath.Join(project.WorkingDir, "deploy", "caddy") {
+		t.Fatalf("caddy is built from %+v", caddy.Build)
+	}
+	environment := []string{"PATH=" + os.Getenv("PATH"), "XDG_CONFIG_HOME=" + t.TempDir(), "XDG_DATA_HOME=" + t.TempDir()}
+	for key, value := range caddy.Environment {
+		environment = append(environment, key+"="+*value)
+	}
+	run := func(arguments ...string) []byte {
+		command := exec.CommandContext(t.Context(), "caddy", arguments...)
+		command.Env = environment
+		var said bytes.Buffer
+		command.Stderr = &said
+		output, err := command.Output()
+		if err != nil {
+			t.Fatalf("caddy %v: %v\n%s", arguments, err, &said)
+		}
+		return output
+	}
+	file := filepath.Join(caddy.Build.Context, "Caddyfile")
+	if text, err := os.ReadFile(file); err != nil || !bytes.Equal(run("fmt", file), text) {
+		t.Errorf("caddy fmt --overwrite %s", file)
+	}
+	run("validate", "--adapter", "caddyfile", "--config", file)
+	adapted := run("adapt", "--adapter", "caddyfile", "--config", file)
+	var dials []string
+	for _, found := range regexp.MustCompile(`"dial":"([^"]*)"`).FindAllSubmatch(adapted, -1) {
+		dials = append(dials, string(found[1]))
+	}
+	if want := []string{servers[0] + ":6989", servers[1] + ":6989"}; !slices.Equal(dials, want) {
+		t.Errorf("caddy leads to %v", dials)
+	}
+	for _, name := range servers {
+		service := project.Services[name]
+		if trust := service.Environment["TRUST_PROXY"]; trust == nil || *trust != "1" {
+			t.Errorf("%s takes Caddy for the client", name)
+		}
+		if public := service.Environment["PUBLIC_URLS"]; public == nil || *public != "https://"+*caddy.Environment["DOMAIN"] {
+			t.Errorf("%s: PUBLIC_URLS is not what Caddy serves", name)
+		}
 	}
 }
 
@@ -133,7 +223,9 @@ func TestSecretsAreFiles(t *testing.T) {
 		}
 	}
 	settings := map[string][]string{
-		"nexterm":  {"DATABASE_PASSWORD_FILE", "ENCRYPTION_KEY_FILE"},
+		"migrate":  {"DATABASE_PASSWORD_FILE", "ENCRYPTION_KEY_FILE"},
+		"nexterm1": {"DATABASE_PASSWORD_FILE", "ENCRYPTION_KEY_FILE"},
+		"nexterm2": {"DATABASE_PASSWORD_FILE", "ENCRYPTION_KEY_FILE"},
 		"postgres": {"POSTGRES_PASSWORD_FILE"},
 	}
 	for name, service := range project.Services {
