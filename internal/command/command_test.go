@@ -90,20 +90,29 @@ func start(t *testing.T, place string) (url string, stop func()) {
 // ready starts a server's command and waits until it listens.
 func ready(t *testing.T, command *exec.Cmd) (url string, stop func()) {
 	t.Helper()
-	output, err := command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, command.Start())
+	url, output := launch(t, command)
 	stop = sync.OnceFunc(func() {
 		assert.NoError(t, command.Process.Signal(syscall.SIGTERM))
 		_, _ = io.Copy(io.Discard, output)
 		assert.NoError(t, command.Wait())
 	})
 	t.Cleanup(stop)
+	return url, stop
+}
+
+// launch is ready for a server that is not stopped in order.
+func launch(t *testing.T, command *exec.Cmd) (url string, output io.Reader) {
+	t.Helper()
+	output, err := command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start())
+	t.Cleanup(func() { _ = command.Process.Kill() }) // if it still runs then
 	for lines := bufio.NewScanner(output); lines.Scan(); {
 		if _, address, ready := strings.Cut(lines.Text(), "is ready: "); ready {
-			return address, stop
+			return address, output
 		}
 	}
+	require.NoError(t, command.Wait())
 	require.FailNow(t, "the server does not start")
 	return "", nil
 }
