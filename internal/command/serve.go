@@ -113,6 +113,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	defer stop()
 	context.AfterFunc(ctx, func() {
 		fmt.Println("stopping")
+		notify(serving, "STOPPING=1", log)
 		a.Server.Leave()
 		time.AfterFunc(settings.ShutdownDelay, stop)
 	})
@@ -180,6 +181,7 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 	// leaves behind for a long time.
 	go debug.FreeOSMemory()
 	fmt.Printf("nexterm %s is ready: %s\n", version, addresses)
+	notify(ctx, "READY=1", log)
 
 	select {
 	case err := <-ended:
@@ -189,4 +191,20 @@ func listen(ctx context.Context, settings Settings, version string, handler http
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	return s.Shutdown(drain)
+}
+
+// notify tells systemd how the server is, if that has started it (sd_notify(3)).
+func notify(ctx context.Context, state string, log *slog.Logger) {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unixgram", socket)
+	if err == nil {
+		defer conn.Close()
+		_, err = conn.Write([]byte(state))
+	}
+	if err != nil {
+		log.Warn("systemd cannot be told", "state", state, "error", err)
+	}
 }

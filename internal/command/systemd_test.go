@@ -1,6 +1,9 @@
+//go:build linux
+
 package command
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/testdb"
 )
 
 const units = "../../deploy/systemd/"
@@ -58,4 +63,26 @@ func TestSystemdSettings(t *testing.T) {
 	url, err := settings.withPassword("DATABASE_URL", settings.DatabaseURL)
 	require.NoError(t, err)
 	require.Equal(t, "postgres://nexterm:s3cret@db.example.com:5432/nexterm?sslmode=verify-full", url)
+}
+
+// systemd waits for the server to be ready, and knows when it stops.
+func TestSystemdIsTold(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(dataDir(t), "notify")
+	systemd, err := net.ListenPacket("unixgram", socket)
+	require.NoError(t, err)
+	defer func() { _ = systemd.Close() }()
+	require.NoError(t, systemd.SetDeadline(time.Now().Add(time.Minute)))
+	told := func() string {
+		state := make([]byte, 64)
+		n, _, err := systemd.ReadFrom(state)
+		require.NoError(t, err)
+		return string(state[:n])
+	}
+	command := nexterm(t, testdb.URL(t), "serve")
+	command.Env = append(command.Env, "NOTIFY_SOCKET="+socket)
+	_, stop := ready(t, command)
+	require.Equal(t, "READY=1", told())
+	stop()
+	require.Equal(t, "STOPPING=1", told())
 }
