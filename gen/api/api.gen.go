@@ -1849,6 +1849,38 @@ type InvitingOrganization struct {
 	Name        string  `json:"name"`
 }
 
+// Keymap Example: {"accountId":1,"action":"copy","createdAt":"2026-01-31T12:00:00.000Z","enabled":true,"id":9,"key":"ctrl+shift+c","updatedAt":"2026-01-31T12:00:00.000Z"}
+type Keymap struct {
+	AccountID int64 `json:"accountId"`
+
+	// Action What the key does: `search`, `quick-action`, `ai-menu`, `ai-accept-tool`, `ai-command`, `snippets`,
+	// `keyboard-shortcuts`, `broadcast`, `copy`, `fullscreen` or `paste-identity-password`.
+	Action string `json:"action"`
+
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt Timestamp `json:"createdAt"`
+	Enabled   bool      `json:"enabled"`
+	ID        int64     `json:"id"`
+
+	// Key The key and those held with it, as in `ctrl+shift+c`.
+	Key string `json:"key"`
+
+	// UpdatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	UpdatedAt Timestamp `json:"updatedAt"`
+}
+
+// KeymapPatch Example: {"enabled":true,"key":"ctrl+alt+c"}
+type KeymapPatch struct {
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// Key Names of keys joined by `+`; kept in small letters.
+	Key *string `json:"key,omitempty"`
+}
+
 // LatestSample The newest sample, or nothing when nothing was ever collected.
 type LatestSample = any
 
@@ -3354,6 +3386,9 @@ type HostKeyID = int64
 // IdentityID defines model for IdentityId.
 type IdentityID = int64
 
+// KeymapAction defines model for KeymapAction.
+type KeymapAction = string
+
 // MemberAccountID defines model for MemberAccountId.
 type MemberAccountID = int64
 
@@ -3630,6 +3665,9 @@ type UpdateIdentityJSONRequestBody = IdentityPatch
 
 // MoveIdentityJSONRequestBody defines body for MoveIdentity for application/json ContentType.
 type MoveIdentityJSONRequestBody = IdentityMove
+
+// UpdateKeymapJSONRequestBody defines body for UpdateKeymap for application/json ContentType.
+type UpdateKeymapJSONRequestBody = KeymapPatch
 
 // UpdateMonitoringSettingsJSONRequestBody defines body for UpdateMonitoringSettings for application/json ContentType.
 type UpdateMonitoringSettingsJSONRequestBody = MonitoringSettingsPatch
@@ -3980,6 +4018,18 @@ type ServerInterface interface {
 	// MoveIdentity Hand a personal identity over to an organization
 	// (POST /api/identity/{identityId}/move)
 	MoveIdentity(ctx echo.Context, identityID IdentityID) error
+	// ListKeymaps List keymaps
+	// (GET /api/keymaps)
+	ListKeymaps(ctx echo.Context) error
+	// ResetKeymaps Reset all keymaps
+	// (POST /api/keymaps/reset)
+	ResetKeymaps(ctx echo.Context) error
+	// UpdateKeymap Change a keymap
+	// (PATCH /api/keymaps/{action})
+	UpdateKeymap(ctx echo.Context, action KeymapAction) error
+	// ResetKeymap Reset a keymap
+	// (POST /api/keymaps/{action}/reset)
+	ResetKeymap(ctx echo.Context, action KeymapAction) error
 	// ListMonitoredTargets List what is monitored
 	// (GET /api/monitoring)
 	ListMonitoredTargets(ctx echo.Context) error
@@ -5120,6 +5170,56 @@ func (w *ServerInterfaceWrapper) MoveIdentity(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.MoveIdentity(ctx, identityID)
+	return err
+}
+
+// ListKeymaps converts echo context to params.
+func (w *ServerInterfaceWrapper) ListKeymaps(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListKeymaps(ctx)
+	return err
+}
+
+// ResetKeymaps converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetKeymaps(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetKeymaps(ctx)
+	return err
+}
+
+// UpdateKeymap converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateKeymap(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "action" -------------
+	var action KeymapAction
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateKeymap(ctx, action)
+	return err
+}
+
+// ResetKeymap converts echo context to params.
+func (w *ServerInterfaceWrapper) ResetKeymap(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "action" -------------
+	var action KeymapAction
+
+	err = runtime.BindStyledParameterWithOptions("simple", "action", ctx.Param("action"), &action, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter action: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResetKeymap(ctx, action)
 	return err
 }
 
@@ -6397,6 +6497,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/identity/:identityId", wrapper.UpdateIdentity, options.OperationMiddlewares["updateIdentity"]...)
 	router.POST(options.BaseURL+"/api/identity/:identityId/move", wrapper.MoveIdentity, options.OperationMiddlewares["moveIdentity"]...)
 	router.GET(options.BaseURL+"/api/identity/list", wrapper.ListIdentities, options.OperationMiddlewares["listIdentities"]...)
+	router.GET(options.BaseURL+"/api/keymaps", wrapper.ListKeymaps, options.OperationMiddlewares["listKeymaps"]...)
+	router.PATCH(options.BaseURL+"/api/keymaps/:action", wrapper.UpdateKeymap, options.OperationMiddlewares["updateKeymap"]...)
+	router.POST(options.BaseURL+"/api/keymaps/:action/reset", wrapper.ResetKeymap, options.OperationMiddlewares["resetKeymap"]...)
+	router.POST(options.BaseURL+"/api/keymaps/reset", wrapper.ResetKeymaps, options.OperationMiddlewares["resetKeymaps"]...)
 	router.GET(options.BaseURL+"/api/monitoring", wrapper.ListMonitoredTargets, options.OperationMiddlewares["listMonitoredTargets"]...)
 	router.GET(options.BaseURL+"/api/monitoring/:serverId", wrapper.GetServerMonitoring, options.OperationMiddlewares["getServerMonitoring"]...)
 	router.GET(options.BaseURL+"/api/monitoring/integration/:integrationId", wrapper.GetIntegrationMonitoring, options.OperationMiddlewares["getIntegrationMonitoring"]...)
@@ -7990,6 +8094,93 @@ type MoveIdentityResponseObject interface {
 type MoveIdentity200JSONResponse IdentityMoved
 
 func (response MoveIdentity200JSONResponse) VisitMoveIdentityResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListKeymapsRequestObject struct {
+}
+
+type ListKeymapsResponseObject interface {
+	VisitListKeymapsResponse(w http.ResponseWriter) error
+}
+
+type ListKeymaps200JSONResponse []Keymap
+
+func (response ListKeymaps200JSONResponse) VisitListKeymapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetKeymapsRequestObject struct {
+}
+
+type ResetKeymapsResponseObject interface {
+	VisitResetKeymapsResponse(w http.ResponseWriter) error
+}
+
+type ResetKeymaps200JSONResponse Message
+
+func (response ResetKeymaps200JSONResponse) VisitResetKeymapsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateKeymapRequestObject struct {
+	Action KeymapAction `json:"action"`
+	Body   *UpdateKeymapJSONRequestBody
+}
+
+type UpdateKeymapResponseObject interface {
+	VisitUpdateKeymapResponse(w http.ResponseWriter) error
+}
+
+type UpdateKeymap200JSONResponse Message
+
+func (response UpdateKeymap200JSONResponse) VisitUpdateKeymapResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResetKeymapRequestObject struct {
+	Action KeymapAction `json:"action"`
+}
+
+type ResetKeymapResponseObject interface {
+	VisitResetKeymapResponse(w http.ResponseWriter) error
+}
+
+type ResetKeymap200JSONResponse Message
+
+func (response ResetKeymap200JSONResponse) VisitResetKeymapResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9903,6 +10094,18 @@ type StrictServerInterface interface {
 	// MoveIdentity Hand a personal identity over to an organization
 	// (POST /api/identity/{identityId}/move)
 	MoveIdentity(ctx context.Context, request MoveIdentityRequestObject) (MoveIdentityResponseObject, error)
+	// ListKeymaps List keymaps
+	// (GET /api/keymaps)
+	ListKeymaps(ctx context.Context, request ListKeymapsRequestObject) (ListKeymapsResponseObject, error)
+	// ResetKeymaps Reset all keymaps
+	// (POST /api/keymaps/reset)
+	ResetKeymaps(ctx context.Context, request ResetKeymapsRequestObject) (ResetKeymapsResponseObject, error)
+	// UpdateKeymap Change a keymap
+	// (PATCH /api/keymaps/{action})
+	UpdateKeymap(ctx context.Context, request UpdateKeymapRequestObject) (UpdateKeymapResponseObject, error)
+	// ResetKeymap Reset a keymap
+	// (POST /api/keymaps/{action}/reset)
+	ResetKeymap(ctx context.Context, request ResetKeymapRequestObject) (ResetKeymapResponseObject, error)
 	// ListMonitoredTargets List what is monitored
 	// (GET /api/monitoring)
 	ListMonitoredTargets(ctx context.Context, request ListMonitoredTargetsRequestObject) (ListMonitoredTargetsResponseObject, error)
@@ -12501,6 +12704,125 @@ func (sh *strictHandler) MoveIdentity(ctx echo.Context, identityID IdentityID) e
 		return err
 	} else if validResponse, ok := response.(MoveIdentityResponseObject); ok {
 		return validResponse.VisitMoveIdentityResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListKeymaps operation middleware
+func (sh *strictHandler) ListKeymaps(ctx echo.Context) error {
+	var request ListKeymapsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListKeymaps(ctx.Request().Context(), request.(ListKeymapsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListKeymaps")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListKeymapsResponseObject); ok {
+		return validResponse.VisitListKeymapsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResetKeymaps operation middleware
+func (sh *strictHandler) ResetKeymaps(ctx echo.Context) error {
+	var request ResetKeymapsRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetKeymaps(ctx.Request().Context(), request.(ResetKeymapsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetKeymaps")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResetKeymapsResponseObject); ok {
+		return validResponse.VisitResetKeymapsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateKeymap operation middleware
+func (sh *strictHandler) UpdateKeymap(ctx echo.Context, action KeymapAction) error {
+	var request UpdateKeymapRequestObject
+
+	request.Action = action
+
+	var body UpdateKeymapJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateKeymap(ctx.Request().Context(), request.(UpdateKeymapRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateKeymap")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateKeymapResponseObject); ok {
+		return validResponse.VisitUpdateKeymapResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResetKeymap operation middleware
+func (sh *strictHandler) ResetKeymap(ctx echo.Context, action KeymapAction) error {
+	var request ResetKeymapRequestObject
+
+	request.Action = action
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResetKeymap(ctx.Request().Context(), request.(ResetKeymapRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResetKeymap")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResetKeymapResponseObject); ok {
+		return validResponse.VisitResetKeymapResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

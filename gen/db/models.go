@@ -8,6 +8,16 @@ import (
 	"time"
 )
 
+type Keymap struct {
+	ID        int64
+	AccountID int64
+	Action    string
+	Key       string
+	Enabled   bool
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
 type Organization struct {
 	ID              int64
 	Name            string

@@ -118,6 +118,7 @@ var rules = map[string]rule{
 	"internal/serverinfo":   {tag: true},
 
 	"internal/session":       {tag: true},
+	"internal/keymap":        {tag: true},
 	"internal/tag":           {tag: true},
 	"internal/monitoring":    {tag: true},
 	"internal/contentsource": {tag: true, may: []string{"internal/job", "internal/outbound"}},

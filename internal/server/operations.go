@@ -21,6 +21,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/group"
 	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/identity"
+	"github.com/nexterm-go/nexterm/internal/keymap"
 	"github.com/nexterm-go/nexterm/internal/monitoring"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
@@ -43,6 +44,7 @@ type (
 	folderHandlers        = folder.Handlers
 	hostkeyHandlers       = hostkey.Handlers
 	identityHandlers      = identity.Handlers
+	keymapHandlers        = keymap.Handlers
 	monitoringHandlers    = monitoring.Handlers
 	organizationHandlers  = organization.Handlers
 	passkeyHandlers       = passkey.Handlers
@@ -69,6 +71,7 @@ type operations struct {
 	*folderHandlers
 	*hostkeyHandlers
 	*identityHandlers
+	*keymapHandlers
 	*monitoringHandlers
 	*organizationHandlers
 	*passkeyHandlers
@@ -97,6 +100,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		folder.New(q, changes),
 		hostkey.New(q, changes, o.Log),
 		identity.New(q, changes, o.Vault),
+		keymap.New(q, changes),
 		monitoring.New(q, changes, o.Log),
 		organization.New(q, changes),
 		passkey.New(q, changes, o.PublicURLs),

@@ -49,6 +49,8 @@ type Services struct {
 	Snippets *SnippetsService
 	// External, public collections that deliver scripts and snippets.
 	Sources *SourcesService
+	// Which keys do what in clients, for the caller alone.
+	Keymaps *KeymapsService
 	// Whether servers are reachable, and what is measured on them.
 	Monitoring *MonitoringService
 	// The audit log and an organization's audit settings.
@@ -76,6 +78,7 @@ func newServices(c *Client) Services {
 		Scripts:       &ScriptsService{c},
 		Snippets:      &SnippetsService{c},
 		Sources:       &SourcesService{c},
+		Keymaps:       &KeymapsService{c},
 		Monitoring:    &MonitoringService{c},
 		Audit:         &AuditService{c},
 	}
@@ -1570,6 +1573,45 @@ func (s *SourcesService) Update(ctx context.Context, sourceID int64, body Source
 // POST /api/sources/validate, operation validateSource.
 func (s *SourcesService) Validate(ctx context.Context, body SourceLocation) (*SourceCheck, error) {
 	return result[*SourceCheck](ctx, s.client, call{name: "Sources.Validate", method: "POST", path: "/api/sources/validate", body: body})
+}
+
+// KeymapsService is [Client].Keymaps: Which keys do what in clients, for the caller alone.
+type KeymapsService struct{ client *Client }
+
+// List keymaps.
+//
+// All of the caller's, in a fixed order. What was never changed has its default.
+//
+// GET /api/keymaps, operation listKeymaps.
+func (s *KeymapsService) List(ctx context.Context) ([]Keymap, error) {
+	return result[[]Keymap](ctx, s.client, call{name: "Keymaps.List", method: "GET", path: "/api/keymaps"})
+}
+
+// Reset a keymap.
+//
+// Gives a keymap its default key and enables it, unless another one that is enabled has that key.
+//
+// POST /api/keymaps/{action}/reset, operation resetKeymap.
+func (s *KeymapsService) Reset(ctx context.Context, action string) error {
+	return s.client.do(ctx, call{name: "Keymaps.Reset", method: "POST", path: fmt.Sprintf("/api/keymaps/%s/reset", url.PathEscape(action))}, nil)
+}
+
+// ResetAll: reset all keymaps.
+//
+// Gives all of the caller's keymaps their default keys, and enables them.
+//
+// POST /api/keymaps/reset, operation resetKeymaps.
+func (s *KeymapsService) ResetAll(ctx context.Context) error {
+	return s.client.do(ctx, call{name: "Keymaps.ResetAll", method: "POST", path: "/api/keymaps/reset"}, nil)
+}
+
+// Update: change a keymap.
+//
+// Changes the key, or whether it does anything. Of one key, one keymap at most is enabled.
+//
+// PATCH /api/keymaps/{action}, operation updateKeymap.
+func (s *KeymapsService) Update(ctx context.Context, action string, body KeymapPatch) error {
+	return s.client.do(ctx, call{name: "Keymaps.Update", method: "PATCH", path: fmt.Sprintf("/api/keymaps/%s", url.PathEscape(action)), body: body}, nil)
 }
 
 // MonitoringService is [Client].Monitoring: Whether servers are reachable, and what is measured on them.

@@ -815,6 +815,27 @@ type InvitingOrganization struct {
 	Description Optional[string] `json:"description"`
 }
 
+// Keymap is the answer of Keymaps.List.
+type Keymap struct {
+	ID        int64 `json:"id"`
+	AccountID int64 `json:"accountId"`
+	// What the key does: `search`, `quick-action`, `ai-menu`, `ai-accept-tool`, `ai-command`, `snippets`,
+	// `keyboard-shortcuts`, `broadcast`, `copy`, `fullscreen` or `paste-identity-password`.
+	Action string `json:"action"`
+	// The key and those held with it, as in `ctrl+shift+c`.
+	Key       string    `json:"key"`
+	Enabled   bool      `json:"enabled"`
+	CreatedAt time.Time `json:"createdAt"`
+	UpdatedAt time.Time `json:"updatedAt"`
+}
+
+// KeymapPatch is the body of Keymaps.Update.
+type KeymapPatch struct {
+	// Names of keys joined by `+`; kept in small letters.
+	Key     string         `json:"key,omitzero"`
+	Enabled Optional[bool] `json:"enabled,omitzero"`
+}
+
 // Limits is the answer of Server.GetLimits.
 type Limits struct {
 	Entries int64 `json:"entries"`

@@ -64,6 +64,7 @@ func TestDeleteUserLeavesNothingBehind(t *testing.T) {
 	s.Exec(t, `insert into recent_connections (account_id, entry_id, action) values ($1, $2, 'entry.ssh_connect')`, id, entry)
 	c.Put("/api/identity", body{"name": "Identity", "type": "password", "password": "secret"}).Want(200)
 	c.Put("/api/tag", body{"name": "Tag", "color": "#fff"}).Want(200)
+	c.Get("/api/keymaps").Want(200)
 	for _, organization := range []any{nil, shared} {
 		c.Put("/api/snippet", body{"name": "Snippet", "command": "ls", "organizationId": organization}).Want(200)
 		c.Post("/api/scripts", body{"name": "Script", "content": "ls", "organizationId": organization}).Want(201)

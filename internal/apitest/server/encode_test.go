@@ -51,6 +51,7 @@ var answerTypes = map[string]reflect.Type{
 	"Identity":                    reflect.TypeFor[api.Identity](),
 	"IdentityCreated":             reflect.TypeFor[api.IdentityCreated](),
 	"IdentityMoved":               reflect.TypeFor[api.IdentityMoved](),
+	"Keymap":                      reflect.TypeFor[api.Keymap](),
 	"Impersonation":               reflect.TypeFor[api.Impersonation](),
 	"Invitation":                  reflect.TypeFor[api.Invitation](),
 	"Limits":                      reflect.TypeFor[api.Limits](),

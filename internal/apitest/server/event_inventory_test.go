@@ -55,10 +55,13 @@ var inventoryTellings = map[string][]telling{
 	"moveIdentity": {{"identity.update", func(s stage) request {
 		return request{body: object{"organizationId": s.Organization}}
 	}}},
-	"createTag": {{"tag.create", usual}},
-	"updateTag": {{"tag.update", usual}},
-	"deleteTag": {{"tag.delete", usual}},
-	"assignTag": {{"tag.assign", usual}},
+	"createTag":    {{"tag.create", usual}},
+	"updateTag":    {{"tag.update", usual}},
+	"updateKeymap": {{"", usual}},
+	"resetKeymap":  {{"", usual}},
+	"resetKeymaps": {{"", usual}},
+	"deleteTag":    {{"tag.delete", usual}},
+	"assignTag":    {{"tag.assign", usual}},
 	"unassignTag": {{"tag.unassign", func(s stage) request {
 		tag, entry := newTag(s.t, s.Server, nil), newEntry(s.t, s.Server, nil)
 		s.Exec(s.t, `insert into entry_tags (entry_id, tag_id) values ($1, $2)`, entry, tag)

@@ -1131,6 +1131,30 @@ class InvitingOrganization:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Keymap:
+
+    id: int
+
+    account_id: int
+
+    action: str
+    """What the key does: `search`, `quick-action`, `ai-menu`, `ai-accept-tool`, `ai-command`, `snippets`,
+    `keyboard-shortcuts`, `broadcast`, `copy`, `fullscreen` or `paste-identity-password`.
+    """
+
+    key: str
+    """The key and those held with it, as in `ctrl+shift+c`."""
+
+    enabled: bool
+
+    created_at: datetime
+    """ISO 8601 in UTC with milliseconds."""
+
+    updated_at: datetime
+    """ISO 8601 in UTC with milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
 
     entries: int

@@ -1800,6 +1800,48 @@ class SourcesService(Service):
         return self._call(models.SourceCheck, "sources.validate", "POST", "/api/sources/validate", body={"url": url})
 
 
+class KeymapsService(Service):
+    """Which keys do what in clients, for the caller alone."""
+
+    def list(self) -> List[models.Keymap]:
+        """List keymaps.
+
+        All of the caller's, in a fixed order. What was never changed has its default.
+
+        GET /api/keymaps, operation listKeymaps.
+        """
+        return self._call(List[models.Keymap], "keymaps.list", "GET", "/api/keymaps")
+
+    def reset(self, action: str) -> None:
+        """Reset a keymap.
+
+        Gives a keymap its default key and enables it, unless another one that is enabled has that key.
+
+        POST /api/keymaps/{action}/reset, operation resetKeymap.
+        """
+        self._do("keymaps.reset", "POST", f"/api/keymaps/{segment(action)}/reset")
+
+    def reset_all(self) -> None:
+        """Reset all keymaps.
+
+        Gives all of the caller's keymaps their default keys, and enables them.
+
+        POST /api/keymaps/reset, operation resetKeymaps.
+        """
+        self._do("keymaps.reset_all", "POST", "/api/keymaps/reset")
+
+    def update(self, action: str, *, key: str | Omit = OMIT, enabled: bool | Omit = OMIT) -> None:
+        """Change a keymap.
+
+        Changes the key, or whether it does anything. Of one key, one keymap at most is enabled.
+
+        key: Names of keys joined by `+`; kept in small letters.
+
+        PATCH /api/keymaps/{action}, operation updateKeymap.
+        """
+        self._do("keymaps.update", "PATCH", f"/api/keymaps/{segment(action)}", body={"key": key, "enabled": enabled})
+
+
 class MonitoringService(Service):
     """Whether servers are reachable, and what is measured on them."""
 
@@ -2022,5 +2064,6 @@ class Services:
         self.scripts = ScriptsService(transport)
         self.snippets = SnippetsService(transport)
         self.sources = SourcesService(transport)
+        self.keymaps = KeymapsService(transport)
         self.monitoring = MonitoringService(transport)
         self.audit = AuditService(transport)

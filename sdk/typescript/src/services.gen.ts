@@ -48,6 +48,8 @@ import type {
   IntegrationMonitoring,
   Invitation,
   InvitationAnswer,
+  Keymap,
+  KeymapPatch,
   Limits,
   LoginRequest,
   LoginResult,
@@ -170,6 +172,8 @@ export class Services {
   readonly snippets: SnippetsService
   /** External, public collections that deliver scripts and snippets. */
   readonly sources: SourcesService
+  /** Which keys do what in clients, for the caller alone. */
+  readonly keymaps: KeymapsService
   /** Whether servers are reachable, and what is measured on them. */
   readonly monitoring: MonitoringService
   /** The audit log and an organization's audit settings. */
@@ -195,6 +199,7 @@ export class Services {
     this.scripts = new ScriptsService(send)
     this.snippets = new SnippetsService(send)
     this.sources = new SourcesService(send)
+    this.keymaps = new KeymapsService(send)
     this.monitoring = new MonitoringService(send)
     this.audit = new AuditService(send)
   }
@@ -1898,6 +1903,53 @@ export class SourcesService extends Service {
    */
   validate(body: SourceLocation, options?: CallOptions): Promise<SourceCheck> {
     return this.send({ name: 'sources.validate', method: 'POST', path: '/api/sources/validate', body }, options)
+  }
+}
+
+/** Which keys do what in clients, for the caller alone. */
+export class KeymapsService extends Service {
+  /**
+   * List keymaps
+   *
+   * All of the caller's, in a fixed order. What was never changed has its default.
+   *
+   * `GET /api/keymaps`, operation listKeymaps
+   */
+  list(options?: CallOptions): Promise<Keymap[]> {
+    return this.send({ name: 'keymaps.list', method: 'GET', path: '/api/keymaps', answers: 'array' }, options)
+  }
+
+  /**
+   * Reset a keymap
+   *
+   * Gives a keymap its default key and enables it, unless another one that is enabled has that key.
+   *
+   * `POST /api/keymaps/{action}/reset`, operation resetKeymap
+   */
+  reset(action: string, options?: CallOptions): Promise<void> {
+    return this.send({ name: 'keymaps.reset', method: 'POST', path: path`/api/keymaps/${action}/reset`, answers: 'nothing' }, options)
+  }
+
+  /**
+   * Reset all keymaps
+   *
+   * Gives all of the caller's keymaps their default keys, and enables them.
+   *
+   * `POST /api/keymaps/reset`, operation resetKeymaps
+   */
+  resetAll(options?: CallOptions): Promise<void> {
+    return this.send({ name: 'keymaps.resetAll', method: 'POST', path: '/api/keymaps/reset', answers: 'nothing' }, options)
+  }
+
+  /**
+   * Change a keymap
+   *
+   * Changes the key, or whether it does anything. Of one key, one keymap at most is enabled.
+   *
+   * `PATCH /api/keymaps/{action}`, operation updateKeymap
+   */
+  update(action: string, body: KeymapPatch, options?: CallOptions): Promise<void> {
+    return this.send({ name: 'keymaps.update', method: 'PATCH', path: path`/api/keymaps/${action}`, body, answers: 'nothing' }, options)
   }
 }
 

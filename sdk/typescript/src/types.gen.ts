@@ -1339,6 +1339,32 @@ export type IdentityMoved = {
     identity: Identity;
 };
 
+export type Keymap = {
+    id: number;
+    accountId: number;
+    /**
+     * What the key does: `search`, `quick-action`, `ai-menu`, `ai-accept-tool`, `ai-command`, `snippets`,
+     * `keyboard-shortcuts`, `broadcast`, `copy`, `fullscreen` or `paste-identity-password`.
+     *
+     */
+    action: string;
+    /**
+     * The key and those held with it, as in `ctrl+shift+c`.
+     */
+    key: string;
+    enabled: boolean;
+    createdAt: Timestamp;
+    updatedAt: Timestamp;
+};
+
+export type KeymapPatch = {
+    /**
+     * Names of keys joined by `+`; kept in small letters.
+     */
+    key?: string;
+    enabled?: boolean;
+};
+
 export type TimeRange = '1h' | '6h' | '24h' | '7d';
 
 export type MonitoredTarget = {
