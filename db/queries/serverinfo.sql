@@ -1,2 +1,5 @@
 -- name: GetFirstTimeSetup :one
 select not exists (select from accounts) as pending;
+
+-- name: GetDatabaseSize :one
+select pg_database_size(current_database());

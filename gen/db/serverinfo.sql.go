@@ -9,6 +9,17 @@ import (
 	"context"
 )
 
+const getDatabaseSize = `-- name: GetDatabaseSize :one
+select pg_database_size(current_database())
+`
+
+func (q *Queries) GetDatabaseSize(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, getDatabaseSize)
+	var pg_database_size int64
+	err := row.Scan(&pg_database_size)
+	return pg_database_size, err
+}
+
 const getFirstTimeSetup = `-- name: GetFirstTimeSetup :one
 select not exists (select from accounts) as pending
 `

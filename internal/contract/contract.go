@@ -103,8 +103,8 @@ func canonical(path string) string {
 // an error without its own code. The operation is nil for requests outside of it.
 func Check(o *Operation, response *http.Response, body []byte) error {
 	var problems []error
-	// What fails on purpose says so in the contract.
-	listed := o != nil && o.Responses.Status(response.StatusCode) != nil
+	// What fails on purpose says so in the contract, or by its status that it is not there.
+	listed := o != nil && o.Responses.Status(response.StatusCode) != nil || o == nil && response.StatusCode == http.StatusNotImplemented
 	if response.StatusCode >= http.StatusInternalServerError && response.StatusCode != http.StatusServiceUnavailable && !listed {
 		problems = append(problems, errors.New("the server failed"))
 	}

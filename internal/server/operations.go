@@ -121,7 +121,8 @@ func newOperations(o Options, contract *openapi3.T) operations {
 // is missing, or that the contract does not have, keeps the server from starting.
 func socketHandlers(feed *feed.Hub) map[string]ws.Handler {
 	return map[string]ws.Handler{
-		"openStateSocket": func(_ context.Context, conn *ws.Conn, who *caller.Caller, _ ws.Parameters) { feed.Serve(conn, who) },
+		assistantSocket.id: closeAssistant,
+		"openStateSocket":  func(_ context.Context, conn *ws.Conn, who *caller.Caller, _ ws.Parameters) { feed.Serve(conn, who) },
 	}
 }
 

@@ -120,6 +120,8 @@ type server struct {
 	sockets *sockets
 	turns   turns
 	leaving atomic.Bool
+	version string
+	began   time.Time
 	// patience is how long a client may take to read a part of an answer.
 	patience time.Duration
 
@@ -151,6 +153,8 @@ func New(options Options) (*Server, error) {
 		metrics:  newMetrics(options.Pool),
 		sockets:  newSockets(),
 		turns:    newTurns(),
+		version:  options.Version,
+		began:    time.Now(),
 		patience: cmp.Or(options.WriteTimeout, feed.DefaultWriteTimeout),
 
 		sessionIdleDays: options.SessionIdleDays,
@@ -167,6 +171,7 @@ func New(options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	guarded = append(guarded, assistantSocket)
 	middlewares, err := s.middlewares(contract, guarded, limiters(options.LoginLimit, options.DeviceLimit))
 	if err != nil {
 		return nil, err
@@ -190,6 +195,7 @@ func New(options Options) (*Server, error) {
 	api.RegisterHandlersWithOptions(router, api.NewStrictHandler(all, []api.StrictMiddlewareFunc{streamLists}), api.RegisterHandlersOptions{
 		OperationMiddlewares: middlewares,
 	})
+	s.registerAbsences(router, contract)
 	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(live)); err != nil {
 		return nil, err
 	}
