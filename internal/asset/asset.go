@@ -4,11 +4,13 @@ package asset
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/http"
 	"path"
 	"strconv"
@@ -55,7 +57,7 @@ func Handler(mount, policy string, contents map[string][]byte) http.Handler {
 	files := make(map[string]file, len(contents))
 	for name, content := range contents {
 		sum := sha256.Sum256(content)
-		files[name] = file{contentType(name), hex.EncodeToString(sum[:12]), content, sync.OnceValue(func() []byte { return zip(content) })}
+		files[name] = file{ContentType(name), hex.EncodeToString(sum[:12]), content, sync.OnceValue(func() []byte { return zip(content) })}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -87,17 +89,44 @@ func (f file) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Vary", "Accept-Encoding")
 	body, etag := f.plain, f.etag
-	if AcceptsGzip(r.Header.Get("Accept-Encoding")) {
+	if Accepts(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
 		body, etag = f.gzipped(), f.etag+"-gzip"
 	}
 	h.Set("ETag", strconv.Quote(etag))
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+	Content(w, r, bytes.NewReader(body))
 }
 
-// AcceptsGzip reads an Accept-Encoding header (RFC 9110 §12.5.3). Absent means plain here: a
-// client that says nothing is seldom a browser.
-func AcceptsGzip(header string) bool {
+// Content is http.ServeContent for what has its header already, with the API's errors.
+func Content(w http.ResponseWriter, r *http.Request, content io.ReadSeeker) {
+	http.ServeContent(&shaping{ResponseWriter: w}, r, "", time.Time{}, content)
+}
+
+// shaping leaves out the words that net/http has for a failure.
+type shaping struct {
+	http.ResponseWriter
+	refused bool
+}
+
+func (s *shaping) WriteHeader(status int) {
+	if s.refused = status >= http.StatusBadRequest; s.refused {
+		s.Header().Set("Cache-Control", "no-store")
+		refuse(s.ResponseWriter, status)
+		return
+	}
+	s.ResponseWriter.WriteHeader(status)
+}
+
+func (s *shaping) Write(text []byte) (int, error) {
+	if s.refused {
+		return len(text), nil
+	}
+	return s.ResponseWriter.Write(text)
+}
+
+// Accepts looks for a coding in an Accept-Encoding header (RFC 9110 §12.5.3). Absent means plain
+// here: a client that says nothing is seldom a browser.
+func Accepts(header, wanted string) bool {
 	any := false
 	for item := range strings.SplitSeq(header, ",") {
 		coding, params, _ := strings.Cut(item, ";")
@@ -108,7 +137,7 @@ func AcceptsGzip(header string) bool {
 			accepted = err == nil && q > 0
 		}
 		switch coding {
-		case "gzip":
+		case wanted:
 			return accepted
 		case "*":
 			any = accepted
@@ -119,7 +148,7 @@ func AcceptsGzip(header string) bool {
 
 // refuse answers in the error shape of the whole API.
 func refuse(w http.ResponseWriter, status int) {
-	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = fmt.Fprintf(w, `{"code":%d,"message":%q}`+"\n", status, http.StatusText(status))
 }
@@ -136,20 +165,19 @@ func zip(plain []byte) []byte {
 	return out.Bytes()
 }
 
-// contentType does not ask package mime, whose answers depend on the machine's files.
-func contentType(name string) string {
-	switch path.Ext(name) {
-	case ".html":
-		return "text/html; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".js":
-		return "text/javascript; charset=utf-8"
-	case ".json":
-		return "application/json"
-	case ".svg":
-		return "image/svg+xml"
-	default:
-		return "text/plain; charset=utf-8"
-	}
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+	".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8", ".wasm": "application/wasm",
+	".json": "application/json", ".map": "application/json", ".webmanifest": "application/manifest+json",
+	".txt": "text/plain; charset=utf-8", ".md": "text/plain; charset=utf-8", ".xml": "text/xml; charset=utf-8",
+	".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif",
+	".webp": "image/webp", ".avif": "image/avif", ".ico": "image/x-icon",
+	".woff2": "font/woff2", ".woff": "font/woff", ".ttf": "font/ttf", ".otf": "font/otf",
+	".mp3": "audio/mpeg", ".ogg": "audio/ogg", ".wav": "audio/wav", ".mp4": "video/mp4", ".webm": "video/webm",
+}
+
+// ContentType goes by the ending of a name. It does not ask package mime, whose answers depend on
+// the machine's files.
+func ContentType(name string) string {
+	return cmp.Or(contentTypes[strings.ToLower(path.Ext(name))], "application/octet-stream")
 }

@@ -83,7 +83,7 @@ func TestNothingElseIsServed(t *testing.T) {
 	for _, path := range []string{"/page/nope.js", "/page/assets/icon.svg", "/page/../asset.go"} {
 		answer, body := do(t, http.MethodGet, path)
 		kind := answer.Header.Get("Content-Type")
-		if answer.StatusCode != http.StatusNotFound || !strings.HasPrefix(string(body), `{"code":404,`) || kind != "application/json; charset=UTF-8" {
+		if answer.StatusCode != http.StatusNotFound || !strings.HasPrefix(string(body), `{"code":404,`) || kind != "application/json; charset=utf-8" {
 			t.Errorf("%s: %d %s %s", path, answer.StatusCode, kind, body)
 		}
 	}
@@ -93,13 +93,13 @@ func TestNothingElseIsServed(t *testing.T) {
 	}
 }
 
-func TestAcceptsGzip(t *testing.T) {
+func TestAccepts(t *testing.T) {
 	t.Parallel()
 	for header, want := range map[string]bool{
 		"": false, "gzip": true, "GZIP": true, "br, gzip;q=0.5": true, "*": true,
 		"gzip;q=0": false, "gzip; q=0.0, *": false, "identity": false, "x-gzip2": false, "gzip;q=x": false,
 	} {
-		if got := AcceptsGzip(header); got != want {
+		if got := Accepts(header, "gzip"); got != want {
 			t.Errorf("%q: %v", header, got)
 		}
 	}

@@ -26,6 +26,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/vault"
+	"github.com/nexterm-go/nexterm/internal/webclient"
 )
 
 // Settings come from the environment. The tags are what `serve --help` and
@@ -36,6 +37,7 @@ type Settings struct {
 	TLSCert       string            `env:"TLS_CERT" help:"PEM file with the certificate for HTTPS and those between it and its authority, read again when it changes (default DATA_DIR/certs/cert.pem)"`
 	TLSKey        string            `env:"TLS_KEY" help:"PEM file with its private key (default DATA_DIR/certs/key.pem)"`
 	PublicURLs    []origin.Origin   `env:"PUBLIC_URLS" help:"origins that passkeys are accepted from and login providers lead back to, such as https://nexterm.example.com, separated by commas (default: the host that a request names)"`
+	WebDir        webclient.Folder  `env:"WEB_DIR" help:"folder with a built web client, which is served at / (default: none)"`
 	TrustProxy    server.ProxyTrust `env:"TRUST_PROXY" help:"whose X-Forwarded-For is believed: a number of proxies, or addresses, networks, loopback, linklocal, uniquelocal; true believes everybody (default nobody)"`
 	ShutdownDelay time.Duration     `env:"SHUTDOWN_DELAY" help:"how long a server that is told to stop serves on while /readyz says 503, for proxies to notice (default 3s with DATABASE_URL, else 0s)"`
 
@@ -164,6 +166,11 @@ func (s Settings) check() error {
 	}
 	if s.ConnectionLimit < 0 {
 		problems = append(problems, errors.New("CONNECTION_LIMIT: a number of connections cannot be negative"))
+	}
+	if s.WebDir != "" {
+		if err := s.WebDir.Check(); err != nil {
+			problems = append(problems, fmt.Errorf("WEB_DIR: %w", err))
+		}
 	}
 	if s.SourceMiB < 1 || s.SourcesMiB < 1 {
 		problems = append(problems, errors.New("SOURCE_MIB, SOURCES_MIB: at least one megabyte is needed"))

@@ -6,7 +6,9 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -26,12 +28,14 @@ import (
 	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/docs"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/feed"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/statuspage"
 	"github.com/nexterm-go/nexterm/internal/vault"
+	"github.com/nexterm-go/nexterm/internal/webclient"
 )
 
 const (
@@ -86,6 +90,8 @@ type Options struct {
 	// leads back to. With none, it is the host that a request itself names, and
 	// wherever an administrator says.
 	PublicURLs []origin.Origin
+	// Web has a client to serve wherever the server has nothing itself, unless it is empty.
+	Web webclient.Folder
 }
 
 // Server is the handler of all requests, and what runs besides them.
@@ -181,6 +187,9 @@ func New(options Options) (*Server, error) {
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = s.writeError
 	e.Pre(s.observe, aliases(contract))
+	if options.Web != "" {
+		e.Pre(serveClient(options.Web))
+	}
 	router := heads{e}
 	router.GET(healthPath, s.healthz)
 	router.GET(readyPath, s.readyz)
@@ -235,6 +244,30 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 		all[o.id] = chain
 	}
 	return all, nil
+}
+
+// serveClient serves the web client at paths that are nothing else, and outside the API. A route
+// for them would take the place of the router's answers to wrong methods.
+func serveClient(folder webclient.Folder) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			err, r := next(c), c.Request()
+			inAPI := r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/")
+			if !errors.Is(err, echo.ErrNotFound) || inAPI || r.Method != http.MethodGet && r.Method != http.MethodHead {
+				return err
+			}
+			// What a client reads slowly is a file, which costs no memory.
+			c.Response().Writer.(*hurrying).end = time.Now().Add(time.Hour)
+			err = folder.Serve(c.Response(), r)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return echo.ErrNotFound
+			case errors.Is(err, webclient.ErrAway):
+				return fail.Busy("The web client is not there. Please try again later.")
+			}
+			return err
+		}
+	}
 }
 
 func serveContract(c echo.Context) error {

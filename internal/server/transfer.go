@@ -41,7 +41,7 @@ func transfer(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		header, coding := c.Request().Header, ""
 		// The middleware takes any mention of gzip for a wish.
-		if asset.AcceptsGzip(strings.Join(header.Values(echo.HeaderAcceptEncoding), ",")) {
+		if asset.Accepts(strings.Join(header.Values(echo.HeaderAcceptEncoding), ","), "gzip") {
 			coding = "gzip"
 		}
 		header.Set(echo.HeaderAcceptEncoding, coding)
