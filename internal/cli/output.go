@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"unicode"
@@ -53,7 +55,7 @@ func (s *session) print(value any, rows [][]string) error {
 		_, err = io.WriteString(s.OutOrStdout(), escaped(string(text)))
 		return err
 	}
-	lines := table(rows, colourful(s.OutOrStdout()))
+	lines := table(rows, 0, colourful(s.OutOrStdout()))
 	_, err := io.WriteString(s.OutOrStdout(), strings.Join(lines, "\n")+"\n")
 	return err
 }
@@ -133,8 +135,9 @@ func colourful(out io.Writer) bool {
 	return terminal.Is(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-// table makes lines of rows, the cells of a column below each other.
-func table(rows [][]string, colour bool) []string {
+// table makes lines of rows, the cells of a column below each other, and cuts them at a
+// number of columns of the terminal, if that is not 0.
+func table(rows [][]string, columns int, colour bool) []string {
 	var widths []int
 	for _, row := range rows {
 		for i, cell := range row {
@@ -148,19 +151,23 @@ func table(rows [][]string, colour bool) []string {
 	lines := make([]string, len(rows))
 	for y, row := range rows {
 		var line strings.Builder
+		left := cmp.Or(columns, math.MaxInt)
 		for x, cell := range row {
-			before, after := "", ""
+			before, after, gap := "", "", ""
 			switch {
-			case !colour:
+			case !colour || left == 0:
 			case y == 0:
 				before, after = bold, plain
 			case rows[0][x] == "STATUS" && colours[cell] != "":
 				before, after = colours[cell], plain
 			}
-			line.WriteString(before + cell + after)
 			if x < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", widths[x]-terminal.Width(cell)+2))
+				gap = strings.Repeat(" ", widths[x]-terminal.Width(cell)+2)
 			}
+			line.WriteString(before + terminal.Cut(cell, left) + after)
+			left = max(left-terminal.Width(cell), 0)
+			line.WriteString(terminal.Cut(gap, left))
+			left = max(left-len(gap), 0)
 		}
 		lines[y] = line.String()
 	}
