@@ -31,6 +31,11 @@ func completeFlag(command *cobra.Command, flag string, of *reference) {
 	})
 }
 
+// completeAll is for commands that take any number of things.
+func (k kind[T]) completeAll(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return k.reference().complete(cmd, begun)
+}
+
 // complete offers what things can be called by that begins so. Without a server that
 // answers, there is nothing to offer.
 func (r *reference) complete(cmd *cobra.Command, begun string) (offers []cobra.Completion, _ cobra.ShellCompDirective) {

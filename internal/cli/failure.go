@@ -124,6 +124,8 @@ func (c credentials) advise(cmd *cobra.Command, client *nexterm.Client, err erro
 		return fmt.Errorf("%w; does NEXTERM_TOKEN still hold?", err)
 	case errors.Is(e, nexterm.ErrUnauthorized) && c.Token != "":
 		return fmt.Errorf("%w; sign in again with `nexterm login`", err)
+	case e.Message == "Forbidden":
+		return fmt.Errorf("%w: the account may not do this; an administrator can permit it", err)
 	case e.Status == 0 && (errors.Is(err, nexterm.ErrUnavailable) || errors.Is(err, nexterm.ErrUnexpected)):
 		return fmt.Errorf("%s: %w", c.URL, err)
 	case errors.Is(e, nexterm.ErrUnexpected), e.Message == noSuchPath, strings.HasPrefix(e.Message, noSuchMethod), strings.HasSuffix(e.Message, noSuchField):

@@ -77,10 +77,8 @@ func (k kind[T]) showCommand() *cobra.Command {
 func (k kind[T]) removeCommand() *cobra.Command {
 	var yes bool
 	command := &cobra.Command{
-		ValidArgsFunction: func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return k.reference().complete(cmd, begun)
-		},
-		Use: "rm " + strings.ToUpper(k.name) + "...", Short: "Delete " + k.many, Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: k.completeAll,
+		Use:               "rm " + strings.ToUpper(k.name) + "...", Short: "Delete " + k.many, Args: cobra.MinimumNArgs(1),
 		RunE: signedIn(func(s *session, args []string) error {
 			items, things, err := k.find(s, args)
 			if err != nil {

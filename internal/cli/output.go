@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"regexp"
 	"strings"
 	"unicode"
 
@@ -60,17 +62,40 @@ func (s *session) print(value any, rows [][]string) error {
 	return err
 }
 
+// printJSON prints a value on one line, or on several with an indent.
 func (s *session) printJSON(value any, indent string) error {
-	var text strings.Builder
-	out := json.NewEncoder(&text)
-	out.SetIndent("", indent)
-	out.SetEscapeHTML(false)
-	if err := out.Encode(value); err != nil {
+	encoded, err := encode(value)
+	if err != nil {
 		return err
 	}
-	_, err := io.WriteString(s.OutOrStdout(), escaped(text.String()))
+	var lines bytes.Buffer
+	if indent == "" {
+		lines.Write(encoded)
+	} else if err := json.Indent(&lines, encoded, "", indent); err != nil {
+		return err
+	}
+	lines.WriteByte('\n')
+	_, err = lines.WriteTo(s.OutOrStdout())
 	return err
 }
+
+// encode is a value's JSON as the API has it, but for characters that a terminal obeys.
+func encode(value any) ([]byte, error) {
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	out.SetEscapeHTML(false)
+	if err := out.Encode(value); err != nil {
+		return nil, err
+	}
+	return shortTime.ReplaceAllFunc(bytes.TrimSpace([]byte(escaped(text.String()))), func(member []byte) []byte {
+		whole, fraction, _ := strings.Cut(strings.TrimSuffix(string(member), `Z"`), ".")
+		return []byte(whole + "." + fraction + "000"[len(fraction):] + `Z"`)
+	}), nil
+}
+
+// shortTime is a time of the API's without the zeros at its end, which Go leaves out and
+// whoever sorts texts needs.
+var shortTime = regexp.MustCompile(`"(?:\w+At|timestamp|firstSeen|lastSeen|lastChecked|lastActivity)":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d\d?)?Z"`)
 
 // escaped is JSON or YAML of the same value without characters that a terminal obeys,
 // some of which both may have as they are.
@@ -94,12 +119,12 @@ func isHidden(r rune) bool {
 // asYAML goes by a value's JSON: what the SDK leaves out there, and how it calls
 // things, holds for YAML too.
 func asYAML(value any) (*yaml.Node, error) {
-	encoded, err := json.Marshal(value)
+	encoded, err := encode(value)
 	if err != nil {
 		return nil, err
 	}
 	var node yaml.Node
-	if err := yaml.Unmarshal([]byte(escaped(string(encoded))), &node); err != nil {
+	if err := yaml.Unmarshal(encoded, &node); err != nil {
 		return nil, err
 	}
 	block(&node)

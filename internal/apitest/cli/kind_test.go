@@ -42,7 +42,7 @@ func TestEntriesFromCreationToDeletion(t *testing.T) {
 	var shown, api any
 	u.into(&shown, "entry", "show", "prod/europe/web1")
 	s.Owner.Get("/api/entry/" + web).Want(200).Into(&api)
-	same(t, api, shown)
+	require.Equal(t, api, shown)
 	u.into(&shown, "entry", "ls")
 	s.Owner.Get("/api/entry/list").Want(200).Into(&api)
 	require.Len(t, shown, len(api.([]any)))

@@ -113,31 +113,6 @@ func (u user) into(value any, args ...string) {
 	require.NoError(u.t, json.Unmarshal([]byte(u.run(append(args, "--json")...)), value))
 }
 
-// same holds what a command prints as JSON against what the API answers, of which only
-// times may be written in another way.
-func same(t *testing.T, api, shown any) {
-	t.Helper()
-	var normal func(any) any
-	normal = func(value any) any {
-		switch value := value.(type) {
-		case map[string]any:
-			for key := range value {
-				value[key] = normal(value[key])
-			}
-		case []any:
-			for i := range value {
-				value[i] = normal(value[i])
-			}
-		case string:
-			if at, err := time.Parse(time.RFC3339, value); err == nil {
-				return at
-			}
-		}
-		return value
-	}
-	require.Equal(t, normal(api), normal(shown))
-}
-
 // screen is a terminal with a program on it.
 type screen struct {
 	*os.File
