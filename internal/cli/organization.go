@@ -67,6 +67,47 @@ func organizationCommand() *cobra.Command {
 		organizations.action("invite", "Invite an account into", func(s *session, o nexterm.Organization, args []string) error {
 			return s.client.Organizations.InviteMember(s.Context(), o.ID, nexterm.NewInvitation{Username: args[0]})
 		}, "USERNAME"),
-		remove,
+		remove, invitationsCommand(), answerCommand("accept", "Become a member of an organization that has invited you", true), answerCommand("decline", "Decline an invitation", false),
+		organizations.action("leave", "Leave", func(s *session, o nexterm.Organization, _ []string) error {
+			return s.client.Organizations.Leave(s.Context(), o.ID, map[string]any{})
+		}),
 	)
+}
+
+func invitationsCommand() *cobra.Command {
+	return printable(&cobra.Command{
+		Use: "invitations", Short: "List the invitations that you have", Args: cobra.NoArgs,
+		RunE: signedIn(func(s *session, _ []string) error {
+			invitations, err := s.client.Organizations.ListPendingInvitations(s.Context())
+			if err != nil {
+				return err
+			}
+			rows := [][]string{{"ID", "ORGANIZATION", "BY"}}
+			for _, invitation := range invitations {
+				rows = append(rows, []string{text64(invitation.ID), invitation.Organization.Name, invitation.InvitedBy.Username.Or("")})
+			}
+			return s.print(invitations, rows)
+		}),
+	})
+}
+
+func answerCommand(name, short string, accept bool) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " ORG", Short: short, Args: cobra.ExactArgs(1),
+		RunE: signedIn(func(s *session, args []string) error {
+			invitations, err := s.client.Organizations.ListPendingInvitations(s.Context())
+			if err != nil {
+				return err
+			}
+			things := make([]thing, len(invitations))
+			for i, invitation := range invitations {
+				things[i] = thing{id: invitation.ID, name: invitation.Organization.Name}
+			}
+			i, err := pick(s, "invitation", things, args[0])
+			if err != nil {
+				return err
+			}
+			return s.client.Organizations.RespondToInvitation(s.Context(), things[i].id, nexterm.InvitationAnswer{Accept: accept})
+		}),
+	}
 }
