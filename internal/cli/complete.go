@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nexterm-go/nexterm/internal/terminal"
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
 
@@ -64,7 +63,7 @@ func (r *reference) complete(cmd *cobra.Command, begun string) (offers []cobra.C
 	for i, all := range calls(things) {
 		for _, text := range all {
 			if strings.HasPrefix(text, last) && isPlain(text) {
-				offers = append(offers, cobra.CompletionWithDesc(earlier+text, terminal.Clean(things[i].describe(s))))
+				offers = append(offers, cobra.CompletionWithDesc(earlier+text, things[i].describe(s)))
 				break
 			}
 		}

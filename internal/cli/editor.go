@@ -163,8 +163,14 @@ func relabel(value *yaml.Node, labels map[int64]string) {
 
 // changes are the fields in a text that are other than before.
 func (s *session) changes(content []byte, before document, fields []field) (document, error) {
+	var node yaml.Node
 	var edited document
-	if err := yaml.Unmarshal(content, &edited); err != nil {
+	err := yaml.Unmarshal(content, &node)
+	if err == nil {
+		untimed(&node)
+		err = node.Decode(&edited)
+	}
+	if err != nil {
 		return nil, usage("%w", err)
 	}
 	for _, f := range fields {
@@ -181,8 +187,7 @@ func (s *session) changes(content []byte, before document, fields []field) (docu
 		}
 	}
 	// As JSON has it, so that both can be compared.
-	edited, err := decoded[document](edited)
-	if err != nil {
+	if edited, err = decoded[document](edited); err != nil {
 		return nil, err
 	}
 	for key, value := range edited {
@@ -196,6 +201,16 @@ func (s *session) changes(content []byte, before document, fields []field) (docu
 		}
 	}
 	return edited, nil
+}
+
+// untimed has what looks like a time be a text, as nothing that can be changed is one.
+func untimed(node *yaml.Node) {
+	if node.Tag == "!!timestamp" {
+		node.Tag = "!!str"
+	}
+	for _, child := range node.Content {
+		untimed(child)
+	}
 }
 
 // identify puts ids in the place of the names that a field has.

@@ -126,12 +126,14 @@ func (c credentials) advise(cmd *cobra.Command, client *nexterm.Client, err erro
 		return fmt.Errorf("%w; sign in again with `nexterm login`", err)
 	case e.Message == "Forbidden":
 		return fmt.Errorf("%w: the account may not do this; an administrator can permit it", err)
-	case e.Status == 0 && (errors.Is(err, nexterm.ErrUnavailable) || errors.Is(err, nexterm.ErrUnexpected)):
-		return fmt.Errorf("%s: %w", c.URL, err)
-	case errors.Is(e, nexterm.ErrUnexpected), e.Message == noSuchPath, strings.HasPrefix(e.Message, noSuchMethod), strings.HasSuffix(e.Message, noSuchField):
-		// What a server says that knows less than this command, or more.
+	case errors.Is(e, nexterm.ErrUnexpected), e.Status == 0 && errors.Is(e, nexterm.ErrUnavailable):
+		err = fmt.Errorf("%s: %w", c.URL, err)
+	}
+	// What a server says that knows less than this command, or more.
+	strange := errors.Is(e, nexterm.ErrUnexpected) || e.Message == noSuchPath || strings.HasPrefix(e.Message, noSuchMethod) || strings.HasSuffix(e.Message, noSuchField)
+	if strange {
 		if difference := versions(cmd, client); difference != "" {
-			return fmt.Errorf("%w\n%s", err, difference)
+			err = fmt.Errorf("%w\n%s", err, difference)
 		}
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nexterm-go/nexterm/internal/terminal"
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
 
@@ -28,7 +29,7 @@ func (t thing) describe(s *session) string {
 	if t.organization != 0 {
 		where += " of " + s.organizationName(t.organization)
 	}
-	return fmt.Sprintf("%s (id %d)", where, t.id)
+	return fmt.Sprintf("%s (id %d)", terminal.Clean(where), t.id)
 }
 
 // items are all things of a kind, or those of the organization that is asked for.
@@ -138,6 +139,15 @@ func pick(s *session, kind string, things []thing, called string) (int, error) {
 	for i, t := range things {
 		if notID == nil && strconv.FormatInt(t.id, 10) == called || notID != nil && (t.name == called || t.path == called) {
 			found = append(found, i)
+		}
+	}
+	if len(found) > 1 && kind != "org" { // whose own names --org has to do with
+		organization, given, err := s.organization()
+		if err != nil {
+			return 0, err
+		}
+		if given {
+			found = slices.DeleteFunc(found, func(i int) bool { return things[i].organization != organization })
 		}
 	}
 	switch {

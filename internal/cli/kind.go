@@ -95,7 +95,7 @@ func (k kind[T]) removeCommand() *cobra.Command {
 				if err := k.remove(s, item); err != nil {
 					return fmt.Errorf("%s: %w", names[i], err)
 				}
-				fmt.Fprintf(s.ErrOrStderr(), "Deleted %s %s.\n", k.name, terminal.Clean(names[i]))
+				fmt.Fprintf(s.ErrOrStderr(), "Deleted %s %s.\n", k.name, names[i])
 			}
 			return nil
 		}),

@@ -48,16 +48,17 @@ func (how signIn) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	now := credentials{URL: address}
+	anonymous, err := now.client(cmd)
+	if err != nil {
+		return err
+	}
 	if isOpen(address) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: nothing is encrypted on the way to %s: others there can read the password and the session\n", terminal.Clean(address))
 	}
-	now := credentials{URL: address}
 	client, err := how.signIn(cmd, address)
 	if err != nil {
-		if anonymous, broken := now.client(cmd); broken == nil {
-			return now.advise(cmd, anonymous, err)
-		}
-		return err
+		return now.advise(cmd, anonymous, err)
 	}
 	me, err := client.Account.Get(cmd.Context())
 	if err != nil {

@@ -56,7 +56,7 @@ func sourceCommand() *cobra.Command {
 					continue
 				}
 				if failed := s.client.Sources.Sync(s.Context(), source.ID); failed != nil {
-					err = errors.Join(err, fmt.Errorf("%s: %w", source.Name, failed))
+					err = errors.Join(err, fmt.Errorf("%s: %w", terminal.Clean(source.Name), failed))
 				}
 				if s.Context().Err() != nil {
 					break

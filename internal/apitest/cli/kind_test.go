@@ -1,3 +1,5 @@
+//go:build linux
+
 package cli_test
 
 import (
@@ -130,12 +132,12 @@ func TestSecretsAreAskedForAtATerminal(t *testing.T) {
 	s := testserver.New(t)
 	u := as(t, s, s.Owner)
 	asked := u.terminal("identity", "create", "root", "--username", "root")
-	asked.await("Password: ", "s3cret\n")
+	asked.awaitSecret("Password: ", "s3cret\n")
 	shown, status := asked.end()
 	require.Zero(t, status, shown)
 	require.Equal(t, "Password: \r\n1\r\n", shown)
 	changed := u.terminal("identity", "edit", "root", "--password-stdin")
-	changed.await("Password: ", "other\n")
+	changed.awaitSecret("Password: ", "other\n")
 	shown, status = changed.end()
 	require.Zero(t, status, shown)
 
@@ -146,7 +148,7 @@ func TestSecretsAreAskedForAtATerminal(t *testing.T) {
 	key := filepath.Join(u.home, "key")
 	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(block), 0o600))
 	withKey := u.terminal("identity", "create", "deploy", "--key-file", key, "--username", "deploy")
-	withKey.await("Passphrase of the key: ", "phrase\n")
+	withKey.awaitSecret("Passphrase of the key: ", "phrase\n")
 	shown, status = withKey.end()
 	require.Zero(t, status, shown)
 	require.Contains(t, u.run("identity", "show", "deploy"), "type: ssh\n")
@@ -211,6 +213,26 @@ func TestDeletionAsksAtATerminal(t *testing.T) {
 	require.Zero(t, s.Count(t, "tags"))
 }
 
+// --org decides between things of one name, and shuts out none that only the name says.
+func TestNamesOfSeveralOwners(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	u := as(t, s, s.Owner)
+	mine := id(u.run("folder", "create", "prod"))
+	ours := id(u.run("folder", "create", "prod", "--org", "1"))
+	u.refused(2, `--folder: folder "prod" could be prod (id `+mine+`), prod of owner's organization (id `+ours+`): say which one by its id`, "entry", "create", "web", "--folder", "prod")
+	u.run("entry", "create", "web", "--folder", "prod", "--org", "1")
+	require.Contains(t, u.run("entry", "show", "web"), "folderId: "+ours+"\n")
+	require.Equal(t, 0, u.pipe("x", "identity", "create", "personal root", "--username", "root", "--password-stdin").status)
+	u.run("entry", "edit", "web", "--identities", "personal root", "--org", "1")
+
+	evil := s.Colleague.Put("/api/folder", map[string]any{"name": "prod", "organizationId": s.Organization}).Want(200).ID()
+	s.Exec(t, `update organizations set name = e'x\nnexterm: all is well'`)
+	o := u.pipe("", "folder", "show", "prod")
+	require.Equal(t, 1, strings.Count(o.err, "\n"), o.err)
+	require.Contains(t, o.err, fmt.Sprintf("prod of x�nexterm: all is well (id %d)", evil))
+}
+
 // A thing whose name is the id of another one is never taken for it.
 func TestNamesThatLookLikeIds(t *testing.T) {
 	t.Parallel()
@@ -251,6 +273,8 @@ func TestEditInAnEditor(t *testing.T) {
 	require.Contains(t, shown, "ip: 192.0.2.8\n")
 	require.Contains(t, shown, "folderId: null\n")
 	require.Equal(t, 1, s.Count(t, "audit_logs where action = 'entry.update'"), "and nothing else is written")
+	require.Equal(t, outcome{}, edit(`sed -i 's/icon: server/icon: 2026-01-02/' "$1"`, "entry", "web2"))
+	require.Contains(t, u.run("entry", "show", "web2"), `icon: "2026-01-02"`)
 
 	// What is wrong is said in the text, which is kept.
 	for script, message := range map[string]string{

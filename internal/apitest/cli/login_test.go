@@ -1,3 +1,5 @@
+//go:build linux
+
 package cli_test
 
 import (
@@ -30,8 +32,8 @@ func TestSignInWithPasswordAndCode(t *testing.T) {
 
 	u := nobody(t)
 	screen := u.terminal("login", s.URL, "-u", "owner")
-	screen.await("Password: ", testserver.Password+"\n")
-	screen.await("Code: ", now+"\n")
+	screen.awaitSecret("Password: ", testserver.Password+"\n")
+	screen.awaitSecret("Code: ", now+"\n")
 	shown, status := screen.end()
 	require.Zero(t, status, shown)
 	require.Equal(t, fmt.Sprintf("Password: \r\nCode: \r\nSigned in to %s as owner.\r\n", s.URL), shown)
@@ -85,7 +87,7 @@ func TestSignInByApproval(t *testing.T) {
 func TestInterruptedSignInGivesTheTerminalBack(t *testing.T) {
 	t.Parallel()
 	screen := nobody(t).terminal("login", "http://127.0.0.1:1", "-u", "owner")
-	screen.await("Password: ", "half\x03")
+	screen.awaitSecret("Password: ", "half\x03")
 	shown, status := screen.end()
 	require.Equal(t, 130, status)
 	require.Equal(t, "Password: \r\nnexterm: interrupted\r\n", strings.ReplaceAll(shown, "^C", ""))
@@ -146,6 +148,13 @@ func TestWhatDoesNotFitIsSaid(t *testing.T) {
 	signed.refused(3, "The provided token is not valid; sign in again with `nexterm login`", "entry", "ls")
 	require.Zero(t, signed.pipe("", "logout").status)
 
+	// A server that is away has the session be forgotten here all the same.
+	away := nobody(t)
+	require.NoError(t, os.MkdirAll(filepath.Dir(away.credentials()), 0o700))
+	require.NoError(t, os.WriteFile(away.credentials(), []byte(`{"url":"http://127.0.0.1:1","token":"token"}`), 0o600))
+	away.refused(6, "the session is forgotten here, and goes on at the server: the server does not answer: dial tcp 127.0.0.1:1: connect: connection refused", "logout")
+	require.NoFileExists(t, away.credentials())
+
 	other := nobody(t).with(asNexterm + "=0.7.3")
 	said := other.pipe(testserver.Password, "login", s.URL, "-u", "owner", "--password-stdin")
 	require.Equal(t, "warning: The server is of version 0.0.0-test and this command of 0.7.3: what only one of them knows does not work until the older one is updated.\n"+
@@ -175,10 +184,11 @@ func TestWhatIsNoServerIsSaid(t *testing.T) {
 	}))
 	t.Cleanup(page.Close)
 	u := nobody(t).with("NEXTERM_TOKEN=token")
-	u.with("NEXTERM_URL="+page.URL).refused(1, "the answer is text/html, not JSON; is this the address of a nexterm server?", "entry", "ls")
+	u.with("NEXTERM_URL="+page.URL).refused(1, page.URL+": the answer is text/html, not JSON; is this the address of a nexterm server?", "entry", "ls")
 	u.with("NEXTERM_URL="+page.URL+"/old").refused(4, "There is nothing at this path\nThe server is of version 0.9.1�[2J and this command of 0.0.0-test: what only one of them knows does not work until the older one is updated.", "entry", "ls")
 	u.with("NEXTERM_URL="+page.URL+"/broken").refused(1, "Something�]0;evil� went wrong (request 0123)", "entry", "ls")
-	u.refused(1, "the answer is text/html, not JSON; is this the address of a nexterm server?", "login", page.URL)
+	u.refused(1, page.URL+": the answer is text/html, not JSON; is this the address of a nexterm server?", "login", page.URL)
+	u.refused(2, "the address of the server has more to it than scheme, host and path", "login", "http://ada:secret@192.0.2.1")
 	o := u.pipe("x", "login", "http://192.0.2.1:1/\x1b", "-u", "owner", "--password-stdin")
 	require.Equal(t, 2, o.status)
 	require.NotContains(t, o.err, "\x1b")
@@ -193,6 +203,21 @@ func TestOpenConnectionsAreWarnedOf(t *testing.T) {
 		o := u.pipe("x", "login", address, "-u", "owner", "--password-stdin")
 		require.Equal(t, 6, o.status, o.err)
 		require.Equal(t, warned, strings.HasPrefix(o.err, "warning: nothing is encrypted on the way to "+address), o.err)
+	}
+}
+
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = full.Close() })
+	for _, format := range []string{"--json", "--yaml", "--json=false"} {
+		program := as(t, s, s.Owner).program("org", "ls", format)
+		var errs strings.Builder
+		program.Stdout, program.Stderr = full, &errs
+		require.Error(t, program.Run())
+		require.Equal(t, "nexterm: write /dev/stdout: no space left on device\n", errs.String())
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package cli_test tests the client's commands as people and scripts use them: the
 // program itself, against a server, at a terminal where it has one.
 package cli_test
@@ -18,6 +20,7 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/nexterm-go/nexterm/internal/command"
 	"github.com/nexterm-go/nexterm/internal/testserver"
@@ -160,6 +163,23 @@ func (s *screen) await(text, answer string) {
 		_, err := io.WriteString(s, answer)
 		require.NoError(s.t, err)
 	}
+}
+
+// awaitSecret is await for what is not shown while it is typed.
+func (s *screen) awaitSecret(prompt, answer string) {
+	s.t.Helper()
+	s.await(prompt, "")
+	conn, err := s.SyscallConn()
+	require.NoError(s.t, err)
+	require.Eventually(s.t, func() bool {
+		silent := false
+		require.NoError(s.t, conn.Control(func(terminal uintptr) {
+			state, err := unix.IoctlGetTermios(int(terminal), unix.TCGETS)
+			silent = err == nil && state.Lflag&unix.ECHO == 0
+		}))
+		return silent
+	}, patience, time.Millisecond)
+	s.await(prompt, answer)
 }
 
 // end waits for the program and returns all that was shown, and the exit status.
