@@ -14,8 +14,8 @@ import (
 )
 
 // credentials is how to get to a server. They lie in a file that only its owner may
-// read; NEXTERM_URL and NEXTERM_TOKEN go before it, both together, so that a token is
-// never sent to the server of another.
+// read; NEXTERM_URL and NEXTERM_TOKEN go before it. No token is ever sent to the server
+// of another.
 type credentials struct {
 	URL   string `json:"url"`
 	Token string `json:"token"`
@@ -35,14 +35,18 @@ func userAgent(cmd *cobra.Command) nexterm.Option {
 }
 
 func readCredentials(cmd *cobra.Command) (credentials, error) {
-	c := credentials{URL: os.Getenv("NEXTERM_URL"), Token: os.Getenv("NEXTERM_TOKEN"), fromEnvironment: true}
-	switch {
-	case c.URL != "" && c.Token != "":
-		return c, nil
-	case c.URL != "" || c.Token != "":
-		return c, usage("NEXTERM_URL and NEXTERM_TOKEN belong together: one of them is not set")
+	address, token := os.Getenv("NEXTERM_URL"), os.Getenv("NEXTERM_TOKEN")
+	if token != "" && address == "" {
+		return credentials{}, usage("NEXTERM_TOKEN is set, and NEXTERM_URL is not, which says whose it is")
 	}
-	return readFile(cmd)
+	if token != "" {
+		return credentials{URL: address, Token: token, fromEnvironment: true}, nil
+	}
+	c, err := readFile(cmd)
+	if err == nil && address != "" && address != c.URL {
+		return c, usage("NEXTERM_URL is %s, and the session is of %s: run `nexterm login`, or set NEXTERM_TOKEN", address, c.URL)
+	}
+	return c, err
 }
 
 // readFile reads the credentials of the last sign-in.

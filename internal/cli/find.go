@@ -57,7 +57,7 @@ func (k kind[T]) items(s *session) ([]T, []thing, error) {
 // find finds the things that arguments name.
 func (k kind[T]) find(s *session, args []string) (found []T, as []thing, err error) {
 	if len(args) == 1 && k.get != nil {
-		if id, err := strconv.ParseInt(args[0], 10, 64); err == nil {
+		if id, is := asID(args[0]); is {
 			item, err := k.get(s, id)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s %d: %w", k.name, id, err)
@@ -122,7 +122,7 @@ func calls(things []thing) [][]string {
 	all := make([][]string, len(things))
 	for i, t := range things {
 		for _, text := range []string{t.name, t.path} {
-			if _, notID := strconv.ParseUint(text, 10, 64); text != "" && notID != nil && count[text] == 1 && !slices.Contains(all[i], text) {
+			if _, is := asID(text); text != "" && !is && count[text] == 1 && !slices.Contains(all[i], text) {
 				all[i] = append(all[i], text)
 			}
 		}
@@ -131,13 +131,19 @@ func calls(things []thing) [][]string {
 	return all
 }
 
-// pick finds the only thing that is called so. Digits are always an id: otherwise
+// asID says whether a text is an id, as ids are written. It is never a name then:
 // whoever may name things could have one taken for another whose id it is called by.
+func asID(text string) (int64, bool) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	return id, err == nil && id > 0 && strconv.FormatInt(id, 10) == text
+}
+
+// pick finds the only thing that is called so.
 func pick(s *session, kind string, things []thing, called string) (int, error) {
-	_, notID := strconv.ParseUint(called, 10, 64)
+	id, isID := asID(called)
 	var found []int
 	for i, t := range things {
-		if notID == nil && strconv.FormatInt(t.id, 10) == called || notID != nil && (t.name == called || t.path == called) {
+		if isID && t.id == id || !isID && (t.name == called || t.path == called) {
 			found = append(found, i)
 		}
 	}

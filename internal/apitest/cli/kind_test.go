@@ -243,6 +243,9 @@ func TestNamesThatLookLikeIds(t *testing.T) {
 	u := as(t, s, s.Owner)
 	require.Contains(t, u.run("entry", "show", fmt.Sprint(mine)), "name: mine\n")
 	u.refused(4, "entry 4711: Entry not found", "entry", "rm", "4711", "-y")
+	for _, name := range []string{"+1", "01", "-1", "0x1", "1 "} {
+		u.refused(4, fmt.Sprintf("entry %q: not found", name), "entry", "show", "--", name)
+	}
 	u.refused(4, `entry "4711": not found`, "entry", "rm", "4711", "mine", "-y")
 	require.Equal(t, 3, s.Count(t, "entries"))
 }

@@ -132,7 +132,8 @@ func TestWhatDoesNotFitIsSaid(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	u := as(t, s, s.Owner)
-	u.with("NEXTERM_TOKEN=").refused(2, "NEXTERM_URL and NEXTERM_TOKEN belong together: one of them is not set", "entry", "ls")
+	u.with("NEXTERM_TOKEN=").refused(3, "not signed in: run `nexterm login URL`, or set NEXTERM_URL and NEXTERM_TOKEN", "entry", "ls")
+	u.with("NEXTERM_URL=").refused(2, "NEXTERM_TOKEN is set, and NEXTERM_URL is not, which says whose it is", "entry", "ls")
 	u.with("NEXTERM_TOKEN=gone").refused(3, "The provided token is not valid; does NEXTERM_TOKEN still hold?", "entry", "ls")
 	u.with("NEXTERM_URL=ftp://host").refused(2, `the address of the server, "ftp://host", is not like https://nexterm.example.com`, "entry", "ls")
 	u.refused(2, "--json and --yaml exclude each other", "entry", "ls", "--json", "--yaml")
@@ -144,6 +145,8 @@ func TestWhatDoesNotFitIsSaid(t *testing.T) {
 	// A session that has expired.
 	signed := nobody(t)
 	require.Zero(t, signed.pipe(testserver.Password, "login", s.URL, "-u", "owner", "--password-stdin").status)
+	signed.with("NEXTERM_URL="+s.URL).run("entry", "ls")
+	signed.with("NEXTERM_URL=https://192.0.2.1").refused(2, "NEXTERM_URL is https://192.0.2.1, and the session is of "+s.URL+": run `nexterm login`, or set NEXTERM_TOKEN", "entry", "ls")
 	s.Exec(t, `delete from sessions where user_agent like 'nexterm-cli/%'`)
 	signed.refused(3, "The provided token is not valid; sign in again with `nexterm login`", "entry", "ls")
 	require.Zero(t, signed.pipe("", "logout").status)
