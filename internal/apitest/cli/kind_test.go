@@ -96,7 +96,13 @@ func TestLibraryIdentitiesAndOrganizations(t *testing.T) {
 	require.Contains(t, u.run("snippet", "ls"), "disk                         df -h …\n")
 	u.run("snippet", "edit", "disk", "--name", "disks")
 	u.run("snippet", "rm", "disks", "-y")
+	editor := filepath.Join(u.home, "editor")
+	require.NoError(t, os.WriteFile(editor, []byte("#!/bin/sh\nsed -i 's/^    uptime/    uptime -p\\n    date/' \"$1\"\n"), 0o700))
+	require.Equal(t, outcome{}, u.with("EDITOR="+editor).pipe("", "script", "edit", "backup"))
+	require.Contains(t, u.run("script", "show", "backup"), "content: |\n    uptime -p\n    date\n")
 	u.run("script", "rm", "backup", "-y")
+	u.run("tag", "create", "twice", "--color", "#fff")
+	u.refused(5, "A tag with this name already exists", "tag", "create", "twice", "--color", "#fff")
 	require.Zero(t, s.Count(t, "scripts")+s.Count(t, "snippets"))
 
 	o := u.pipe("geheim\nmore", "identity", "create", "database", "--username", "postgres", "--password-stdin")
