@@ -60,12 +60,15 @@ var rules = map[string]rule{
 	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
 	"internal/ws":       {may: []string{"internal/caller"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
-	"internal/cli":      {may: []string{"internal/terminal", "sdk/go"}},
+	"internal/cli":      {may: []string{"internal/importing", "internal/terminal", "sdk/go"}},
 	"internal/terminal": {},
 	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/signin", "internal/username", "internal/vault"}},
 	"internal/rekey":    {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/vault"}},
 	"internal/postgres": {},
 	"internal/contract": {may: []string{"gen"}, privileges: []string{"net/http"}},
+
+	// Ciphers of the programs whose files it reads.
+	"internal/importing": {may: []string{"sdk/go"}, privileges: []string{"cryptography"}},
 
 	// Pages, and how what is in the binary is served.
 	"internal/docs":       {may: []string{"internal/asset"}, privileges: []string{"net/http"}},
