@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nexterm-go/nexterm/internal/importing"
+	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
 
 func importCommand() *cobra.Command {
@@ -23,19 +24,19 @@ func importCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	command.PersistentFlags().Bool("dry-run", false, "say what would be done, and do nothing")
-	command.AddCommand(importSSHConfig())
+	command.AddCommand(importSSHConfig(), importCSV(), importPuTTY(), importMRemoteNG())
 	return command
 }
 
 // importer is a command that makes rows of a file and brings them to the server.
-func importer(command *cobra.Command, read func(cmd *cobra.Command, name string) ([]*importing.Row, error)) *cobra.Command {
+func importer(command *cobra.Command, read func(s *session, name string) ([]*importing.Row, error)) *cobra.Command {
 	command.Args = cobra.ExactArgs(1)
 	flags := command.Flags()
 	flags.String("org", "", "the `organization`, by name or id, that owns what is made; you do without it")
 	completeFlag(command, "org", organizationReference)
 	folder := flags.String("folder", "", "the folder for it, such as prod/eu, which is made if need be")
 	command.RunE = signedIn(func(s *session, args []string) error {
-		rows, err := read(s.Command, args[0])
+		rows, err := read(s, args[0])
 		if err != nil {
 			return err
 		}
@@ -50,6 +51,9 @@ func importer(command *cobra.Command, read func(cmd *cobra.Command, name string)
 			return err
 		}
 		results, failure := importing.Bring(s.Context(), s.client, rows, to)
+		if results == nil {
+			return failure
+		}
 		return errors.Join(s.printResults(results, to.DryRun), failure)
 	})
 	return printable(command)
@@ -95,24 +99,87 @@ func openFile(cmd *cobra.Command, name string) (io.ReadCloser, error) {
 	return os.Open(name)
 }
 
-func importSSHConfig() *cobra.Command {
-	command := &cobra.Command{
-		Use:   "ssh-config FILE",
-		Short: "Import the hosts of an OpenSSH client configuration",
-		Example: "  nexterm import ssh-config ~/.ssh/config --dry-run\n" +
-			"  nexterm import ssh-config ~/.ssh/config --folder prod --read-keys",
-	}
-	readKeys := command.Flags().Bool("read-keys", false, "read the private keys that IdentityFile names, and send them to the server")
-	return importer(command, func(cmd *cobra.Command, name string) ([]*importing.Row, error) {
-		file, err := openFile(cmd, name)
+// fileImporter is importer for a parser of one file.
+func fileImporter(command *cobra.Command, parse func(s *session, name string, from io.Reader) ([]*importing.Row, error)) *cobra.Command {
+	return importer(command, func(s *session, name string) ([]*importing.Row, error) {
+		file, err := openFile(s.Command, name)
 		if err != nil {
 			return nil, err
 		}
 		defer file.Close()
-		rows, err := importing.SSHConfig(name, file, true)
+		return parse(s, name, file)
+	})
+}
+
+// keyImporter is fileImporter for files that name private keys.
+func keyImporter(command *cobra.Command, parse func(name string, from io.Reader) ([]*importing.Row, error)) *cobra.Command {
+	readKeys := command.Flags().Bool("read-keys", false, "read the private keys that the file names, and send them to the server")
+	return fileImporter(command, func(_ *session, name string, from io.Reader) ([]*importing.Row, error) {
+		rows, err := parse(name, from)
 		if err == nil && *readKeys {
 			importing.ReadKeys(rows)
 		}
 		return rows, err
 	})
+}
+
+func importSSHConfig() *cobra.Command {
+	return keyImporter(&cobra.Command{
+		Use:   "ssh-config FILE",
+		Short: "Import the hosts of an OpenSSH client configuration",
+		Example: "  nexterm import ssh-config ~/.ssh/config --dry-run\n" +
+			"  nexterm import ssh-config ~/.ssh/config --folder prod --read-keys",
+	}, func(name string, from io.Reader) ([]*importing.Row, error) {
+		return importing.SSHConfig(name, from, true)
+	})
+}
+
+func importCSV() *cobra.Command {
+	return keyImporter(&cobra.Command{
+		Use:   "csv FILE",
+		Short: "Import the servers of a table",
+		Long: "Import the servers of a CSV file in UTF-8, which commas, semicolons or tabs divide. Its first line names the columns, in any order:\n  " +
+			strings.Join(importing.Columns, ", ") + ".\nName and host are needed; a folder is like prod/eu, and jump hosts are names of the file, like outer > inner.",
+		Example: "  nexterm import csv servers.csv --dry-run",
+	}, importing.CSV)
+}
+
+func importPuTTY() *cobra.Command {
+	return importer(&cobra.Command{
+		Use:   "putty PATH",
+		Short: "Import the sessions of PuTTY",
+		Long:  "Import the sessions of PuTTY: on Windows from a registry export, elsewhere from the directory in which they lie.",
+		Example: "  reg export HKCU\\Software\\SimonTatham\\PuTTY\\Sessions putty.reg\n" +
+			"  nexterm import putty putty.reg\n" +
+			"  nexterm import putty ~/.putty/sessions",
+	}, func(_ *session, path string) ([]*importing.Row, error) { return importing.PuTTY(path) })
+}
+
+func importMRemoteNG() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "mremoteng FILE",
+		Short: "Import the connections of mRemoteNG",
+		Long: "Import the connections of mRemoteNG from its confCons.xml, with their passwords. If the file has a password of its own, " +
+			"it is asked for, or read from --password-file.",
+		Example: "  nexterm import mremoteng confCons.xml --password-file master",
+	}
+	passwordFile := command.Flags().String("password-file", "", "the file with the password of confCons.xml")
+	return fileImporter(command, func(s *session, name string, from io.Reader) ([]*importing.Row, error) {
+		return importing.MRemoteNG(name, from, func() (nexterm.Secret, error) {
+			if *passwordFile != "" {
+				return s.secretFile(*passwordFile)
+			}
+			password, err := s.secret("Password of " + name + ": ")
+			if errors.Is(err, io.EOF) {
+				err = usage("it has a password of its own: name a file with it by --password-file")
+			}
+			return nexterm.Secret(password), err
+		})
+	})
+}
+
+// secretFile reads a file that has a secret in it, in one line.
+func (s *session) secretFile(name string) (nexterm.Secret, error) {
+	content, err := s.content(name)
+	return nexterm.Secret(strings.TrimRight(content, "\r\n")), err
 }

@@ -4,6 +4,7 @@
 package importing
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -137,24 +138,43 @@ func unprintable(text string) bool {
 // ErrTooLarge is a file with more to it than a server could take.
 var ErrTooLarge = errors.New("the file is too large to be one of this kind")
 
+// maxItem is the longest part that a parser has to keep whole.
+const maxItem = 1 << 20
+
 // bounded reads no more than maxFile bytes, and fails at the next one.
-func bounded(from io.Reader) io.Reader { return &limit{from, maxFile} }
+func bounded(from io.Reader) *limit { return &limit{from: from, left: maxFile, item: maxFile} }
 
 type limit struct {
-	from io.Reader
-	left int64
+	from       io.Reader
+	left, item int64
 }
 
+// next begins a part that is kept whole: a record or an element.
+func (l *limit) next() { l.item = maxItem }
+
 func (l *limit) Read(p []byte) (int, error) {
-	if l.left == 0 {
+	most := min(l.left, l.item)
+	if most == 0 {
 		if n, err := io.ReadFull(l.from, p[:1]); n == 0 {
 			return 0, err
 		}
+		if l.left > 0 {
+			return 0, fmt.Errorf("%w: a part of it has more than %d MiB", ErrTooLarge, maxItem>>20)
+		}
 		return 0, fmt.Errorf("%w: it has more than %d MiB", ErrTooLarge, maxFile>>20)
 	}
-	n, err := l.from.Read(p[:min(int64(len(p)), l.left)])
+	n, err := l.from.Read(p[:min(int64(len(p)), most)])
 	l.left -= int64(n)
+	l.item -= int64(n)
 	return n, err
+}
+
+// lineError says of a line that is too long what it is.
+func lineError(err error) error {
+	if errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("%w: a line of it is too long", ErrTooLarge)
+	}
+	return err
 }
 
 // tooMany is the failure of a parser that has read more rows than an owner can have.

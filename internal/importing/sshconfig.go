@@ -124,7 +124,7 @@ func (c *sshConfig) read(name string, from io.Reader, around []condition, throug
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, lineError(err))
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func TestSSHConfigThatIsNone(t *testing.T) {
 		"Host a\n  Port\n":                 `line 2: "Port" has no value`,
 		"Host \xff\xfe":                    "not UTF-8",
 		"Host a\x00b":                      "control characters",
-		strings.Repeat("x", 2<<20):         "token too long",
+		strings.Repeat("x", 2<<20):         "a line of it is too long",
 		hosts.String() + "User x\n" + many: "too large",
 		strings.Repeat("Host a b c d e f g h\n", 300_000): "",
 	} {
@@ -183,7 +183,6 @@ func checkRows(t *testing.T, rows []*importing.Row, err error) {
 		require.LessOrEqual(t, len(row.Via), 10)
 		for _, hop := range row.Via {
 			require.True(t, known[hop], "a hop that is no row")
-			require.NotSame(t, row, hop)
 		}
 	}
 }
