@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,7 @@ func importCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	command.PersistentFlags().Bool("dry-run", false, "say what would be done, and do nothing")
-	command.AddCommand(importSSHConfig(), importCSV(), importPuTTY(), importMRemoteNG())
+	command.AddCommand(importSSHConfig(), importCSV(), importPuTTY(), importMRemoteNG(), importNexterm())
 	return command
 }
 
@@ -61,14 +62,21 @@ func importer(command *cobra.Command, read func(s *session, name string) ([]*imp
 
 // printResults prints what has become of each row, and fails if any has.
 func (s *session) printResults(results []importing.Result, dry bool) error {
-	table, counts := [][]string{{"LINE", "FOLDER", "NAME", "RESULT"}}, map[string]int{}
+	head, row := []string{"LINE", "FOLDER", "NAME", "RESULT"}, func(r importing.Result) []string { return []string{strconv.Itoa(r.Line), r.Folder, r.Name} }
+	if len(results) > 0 && results[0].File == "" {
+		head = []string{"KIND", "OWNER", "FOLDER", "NAME", "RESULT"}
+		row = func(r importing.Result) []string {
+			return []string{cmp.Or(string(r.Kind), "entry"), r.Owner, r.Folder, r.Name}
+		}
+	}
+	table, counts := [][]string{head}, map[string]int{}
 	for _, r := range results {
 		counts[r.Status]++
 		text := r.Status
 		if r.Reason != "" {
 			text += ": " + r.Reason
 		}
-		table = append(table, []string{strconv.Itoa(r.Line), r.Folder, r.Name, text})
+		table = append(table, append(row(r), text))
 	}
 	if err := s.print(results, table); err != nil {
 		return err

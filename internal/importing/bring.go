@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
@@ -32,7 +31,9 @@ const (
 
 // Result is what has become of a row.
 type Result struct {
-	File    string `json:"file"`
+	Kind    Kind   `json:"kind,omitempty"`
+	Owner   string `json:"owner,omitempty"`
+	File    string `json:"file,omitempty"`
 	Line    int    `json:"line,omitempty"`
 	Name    string `json:"name"`
 	Folder  string `json:"folder"`
@@ -43,17 +44,20 @@ type Result struct {
 
 // Bring makes entries of the rows that are not there yet, with their folders and
 // identities, and says of each row in their order what has become of it. A row is
-// there if its owner has an entry of its folder, name, protocol, host and port. An
-// error is one that concerns all that follow; the results until then come with it,
-// and the next run makes the rest.
+// there if its owner has an entry of its folder, name, protocol, host and port; to a
+// dry run without a client nothing is there. An error is one that concerns all that
+// follow; the results until then come with it, and the next run makes the rest.
 //
 // The API's import of SSH configurations would take less requests. But it wants a
 // folder, knows one protocol, passes over a name that the folder has for another host,
 // and has the audit log say that all of it came from an SSH configuration.
 func Bring(ctx context.Context, client *nexterm.Client, rows []*Row, to Destination) ([]Result, error) {
 	b := &bringing{client: client, to: to, rows: make(map[*Row]*Result, len(rows))}
-	if err := b.look(ctx); err != nil {
-		return nil, err
+	b.folders, b.entries, b.identities = map[folderKey]made{}, map[entryKey]int64{}, map[identityKey]made{}
+	if client != nil {
+		if err := b.look(ctx); err != nil {
+			return nil, err
+		}
 	}
 	b.nameLogins(rows)
 	var failure error
@@ -114,7 +118,6 @@ func (b *bringing) look(ctx context.Context) error {
 		return err
 	}
 	owned := func(organization nexterm.Optional[int64]) bool { return organization.Or(0) == b.to.Organization }
-	b.folders, b.entries, b.identities = map[folderKey]made{}, map[entryKey]int64{}, map[identityKey]made{}
 	for _, f := range folders {
 		// An integration's folders take nothing from others.
 		if key := (folderKey{f.ParentID.Or(0), f.Name}); owned(f.OrganizationID) && f.Type.Or("") == "" && b.folders[key].id == 0 {
@@ -166,13 +169,13 @@ func (b *bringing) row(ctx context.Context, row *Row) (int64, error) {
 	if result := b.rows[row]; result != nil {
 		return result.EntryID, nil
 	}
-	result := &Result{File: row.File, Line: row.Line, Name: visible(row.Name), Folder: visible(strings.Join(b.path(row), "/"))}
+	result := &Result{Kind: row.Kind, File: row.File, Line: row.Line, Name: visible(row.Name), Folder: visible(strings.Join(b.path(row), "/"))}
 	b.rows[row] = result
 	if row.Skip != "" {
 		result.Status, result.Reason = Skipped, row.Skip
 		return 0, nil
 	}
-	status, id, err := b.entry(ctx, row)
+	status, id, err := b.thing(ctx, row)
 	if err != nil {
 		if hopeless(err) {
 			return 0, err
@@ -200,6 +203,28 @@ func visible(text string) string {
 // path is the folder of a row, with that around it.
 func (b *bringing) path(row *Row) []string {
 	return append(b.to.Folder[:len(b.to.Folder):len(b.to.Folder)], row.Folder...)
+}
+
+// thing makes what a row is.
+func (b *bringing) thing(ctx context.Context, row *Row) (status string, id int64, err error) {
+	if row.Kind == "" {
+		return b.entry(ctx, row)
+	}
+	before := len(b.folders) + len(b.identities)
+	if row.Kind == KindFolder {
+		_, err = b.folder(ctx, b.path(row))
+	} else {
+		_, err = b.identity(ctx, row.Logins[0])
+	}
+	switch {
+	case err != nil:
+		return "", 0, err
+	case len(b.folders)+len(b.identities) == before:
+		return Exists, 0, nil
+	case b.to.DryRun:
+		return Create, 0, nil
+	}
+	return Created, 0, nil
 }
 
 func (b *bringing) entry(ctx context.Context, row *Row) (status string, id int64, err error) {
@@ -250,92 +275,4 @@ func (b *bringing) entry(ctx context.Context, row *Row) (status string, id int64
 	}
 	b.entries[key] = created.ID
 	return Created, created.ID, nil
-}
-
-// folder finds or makes a folder, and remembers it if it cannot be made.
-func (b *bringing) folder(ctx context.Context, path []string) (parent int64, err error) {
-	for _, name := range path {
-		if _, known := b.folders[folderKey{parent, name}]; !known && utf8.RuneCountInString(name) < 3 {
-			// Other programs have shorter names than a new folder can have.
-			name += " folder"
-		}
-		key := folderKey{parent, name}
-		if _, known := b.folders[key]; !known {
-			id, err := b.makeFolder(ctx, nexterm.NewFolder{Name: name, ParentID: parent, OrganizationID: b.to.Organization})
-			if hopeless(err) {
-				return 0, err
-			}
-			b.folders[key] = made{id, err}
-		}
-		if err := b.folders[key].err; err != nil {
-			return 0, fmt.Errorf("the folder %q: %s", name, reason(err))
-		}
-		parent = b.folders[key].id
-	}
-	return parent, nil
-}
-
-func (b *bringing) makeFolder(ctx context.Context, folder nexterm.NewFolder) (int64, error) {
-	if b.to.DryRun {
-		return b.fake(), nil
-	}
-	created, err := b.client.Folders.Create(ctx, folder)
-	if err != nil {
-		return 0, err
-	}
-	return created.ID, nil
-}
-
-// identity finds or makes the identity of a login. What is there keeps its secrets.
-func (b *bringing) identity(ctx context.Context, login Login) (int64, error) {
-	name := b.labels[login]
-	key := identityKey{name, login.Username}
-	if _, known := b.identities[key]; !known {
-		id, err := b.makeIdentity(ctx, nexterm.NewIdentity{
-			Name: name, Type: login.identityType(), Username: login.Username, OrganizationID: b.to.Organization,
-			Password: login.Password, SSHKey: login.Key, Passphrase: login.Passphrase,
-		})
-		if hopeless(err) {
-			return 0, err
-		}
-		b.identities[key] = made{id, err}
-	}
-	if err := b.identities[key].err; err != nil {
-		return 0, fmt.Errorf("the identity %q: %s", name, reason(err))
-	}
-	return b.identities[key].id, nil
-}
-
-func (b *bringing) makeIdentity(ctx context.Context, identity nexterm.NewIdentity) (int64, error) {
-	if b.to.DryRun {
-		return b.fake(), nil
-	}
-	created, err := b.client.Identities.Create(ctx, identity)
-	if err != nil {
-		return 0, err
-	}
-	return created.ID, nil
-}
-
-// fake is an id in a dry run, which no server gives out.
-func (b *bringing) fake() int64 { b.fakes--; return b.fakes }
-
-// hopeless failures would meet every following row too.
-func hopeless(err error) bool {
-	for _, kind := range []error{
-		context.Canceled, context.DeadlineExceeded, nexterm.ErrUnauthorized, nexterm.ErrTooManyRequests, nexterm.ErrUnavailable, nexterm.ErrUnexpected,
-	} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
-}
-
-// reason is a failure in the server's own words.
-func reason(err error) string {
-	if failure, is := errors.AsType[*nexterm.Error](err); is && failure.Message != "" {
-		return failure.Message
-	}
-	return err.Error()
 }

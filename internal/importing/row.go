@@ -22,12 +22,28 @@ const (
 	maxRows = 20_000
 )
 
+// Kind is what becomes of a row.
+type Kind string
+
+// Kinds of rows; a server has none. The others come with the original's database.
+const (
+	KindFolder       Kind = "folder"
+	KindIdentity     Kind = "identity"
+	KindScript       Kind = "script"
+	KindSnippet      Kind = "snippet"
+	KindAccount      Kind = "account"
+	KindOrganization Kind = "organization"
+	KindMember       Kind = "member"
+)
+
 // Row is one server of a foreign file.
 type Row struct {
 	// File and Line are where it stands; a line of 0 is not known.
 	File string
 	Line int
 
+	// Kind is what the row is, if it is no server.
+	Kind   Kind
 	Name   string
 	Folder []string
 	Icon   string

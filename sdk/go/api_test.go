@@ -64,6 +64,18 @@ func TestLoginWithTOTP(t *testing.T) {
 	}
 }
 
+func TestAs(t *testing.T) {
+	t.Parallel()
+	one, two := account(t, "one"), account(t, "two")
+	name := must[*nexterm.Me](t)(two.Account.Get(t.Context())).Username
+	if as := must[*nexterm.Me](t)(one.As(two.Token()).Account.Get(t.Context())).Username; as != name {
+		t.Errorf("the other client is %s", as)
+	}
+	if still := must[*nexterm.Me](t)(one.Account.Get(t.Context())).Username; still == name {
+		t.Error("the client itself is another one now")
+	}
+}
+
 func TestLoginWithDevice(t *testing.T) {
 	t.Parallel()
 	approver := signIn(t)

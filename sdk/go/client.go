@@ -89,5 +89,13 @@ func New(address string, options ...Option) (*Client, error) {
 // it is not signed in.
 func (c *Client) Token() Secret { return c.authorize() }
 
+// As is a client of the same server with another token, such as an [Impersonation]'s.
+func (c *Client) As(token Secret) *Client {
+	other := *c
+	other.authorize = func() Secret { return token }
+	other.Services = newServices(&other)
+	return &other
+}
+
 // String says which server it is.
 func (c *Client) String() string { return "nexterm client of " + c.base.String() }
