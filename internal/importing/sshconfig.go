@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// maxIncludes is how deep files include each other, as in OpenSSH.
-	maxIncludes = 16
+	// maxIncludes is how deep files include each other, as in OpenSSH, and maxFiles how
+	// many are read in all.
+	maxIncludes, maxFiles = 16, 1000
 	// maxDirectives bounds what all files say together.
 	maxDirectives = 200_000
 	// maxNames and maxSteps bound the work of matching hosts and patterns: names against patterns
@@ -63,9 +64,9 @@ type sshConfig struct {
 	directives []directive
 	rows       []*Row
 	hosts      map[string]*Row
-	// blocks counts Host and Match lines, names the patterns without wildcards, wild the
+	// files counts those that are read, blocks Host and Match lines, names the patterns without wildcards, wild the
 	// characters of the others.
-	blocks, names, wild int
+	files, blocks, names, wild int
 }
 
 // directive is a line, which is for the hosts that match all conditions: those of the
@@ -86,6 +87,9 @@ type condition []string
 func (c *sshConfig) read(name string, from io.Reader, around []condition, through []string) error {
 	if len(through) >= maxIncludes || slices.Contains(through, name) {
 		return fmt.Errorf("%s includes itself, or is included %d files deep", name, len(through))
+	}
+	if c.files++; c.files > maxFiles {
+		return fmt.Errorf("%w: it includes more than %d files", ErrTooLarge, maxFiles)
 	}
 	through = append(through[:len(through):len(through)], name)
 	lines := bufio.NewScanner(bounded(from))
@@ -115,7 +119,7 @@ func (c *sshConfig) read(name string, from io.Reader, around []condition, throug
 			}
 		default:
 			if len(d.arguments) == 0 {
-				return fmt.Errorf("%s, line %d: %.50q has no value", name, number, d.key)
+				return fmt.Errorf("%s, line %d: a setting has no value", name, number)
 			}
 			c.directives = append(c.directives, d)
 		}

@@ -92,7 +92,7 @@ func TestSSHConfigWays(t *testing.T) {
 	require.Equal(t, "2001:db8::2", hosts["root@[2001:db8::2]:2022"].Config.IP)
 
 	require.Contains(t, hosts["circle-a"].Skip, "back to itself")
-	require.Equal(t, "left out: ProxyCommand, SetEnv", hosts["commanded"].Note)
+	require.Equal(t, "settings left out: 2, such as commands and environments", hosts["commanded"].Note)
 	require.NotContains(t, fmt.Sprintf("%+v", hosts["commanded"]), "canary")
 	require.Equal(t, "yes", hosts["circle-a"].Config.Extra["Compression"])
 	require.Equal(t, filepath.Join("testdata", "ssh", "conf.d", "10-office.conf"), filepath.Clean(hosts["printer"].File))
@@ -111,19 +111,26 @@ func TestSSHConfigThatIsNone(t *testing.T) {
 	dir := t.TempDir()
 	circle := filepath.Join(dir, "circle")
 	require.NoError(t, os.WriteFile(circle, []byte("Include circle\n"), 0o600))
-	many := "Host " + strings.Repeat("a* ", 10_000) + "\n" + strings.Repeat("Host "+strings.Repeat("x", 200)+"%d\n", 1)
+	many := filepath.Join(dir, "many")
+	for i := range 5 {
+		name := fmt.Sprint(many, i)
+		require.NoError(t, os.WriteFile(name, []byte(strings.Repeat(fmt.Sprintf("Include %s%d\n", many, i+1), 10)), 0o600))
+	}
+	many += "0"
+	patterns := "Host " + strings.Repeat("a* ", 10_000) + "\n" + strings.Repeat("Host "+strings.Repeat("x", 200)+"%d\n", 1)
 	var hosts strings.Builder
 	for i := range 20_000 {
 		fmt.Fprintf(&hosts, "Host h%d%s\n", i, strings.Repeat("a", 40))
 	}
 	for content, wrong := range map[string]string{
-		"Include " + circle:                "includes itself",
-		"Host \"web\n":                     "line 1: a quote is not closed",
-		"Host a\n  Port\n":                 `line 2: "Port" has no value`,
-		"Host \xff\xfe":                    "not UTF-8",
-		"Host a\x00b":                      "control characters",
-		strings.Repeat("x", 2<<20):         "a line of it is too long",
-		hosts.String() + "User x\n" + many: "too large",
+		"Include " + many + " " + many:                    "includes more than 1000 files",
+		"Include " + circle:                               "includes itself",
+		"Host \"web\n":                                    "line 1: a quote is not closed",
+		"Host a\n  Port\n":                                `line 2: a setting has no value`,
+		"Host \xff\xfe":                                   "not UTF-8",
+		"Host a\x00b":                                     "control characters",
+		strings.Repeat("x", 2<<20):                        "a line of it is too long",
+		hosts.String() + "User x\n" + patterns:            "too large",
 		strings.Repeat("Host a b c d e f g h\n", 300_000): "",
 	} {
 		rows, err := importing.SSHConfig(filepath.Join(dir, "config"), strings.NewReader(content), true)

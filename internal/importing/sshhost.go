@@ -49,14 +49,22 @@ func wildcard(pattern, text string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// secretive settings may have secrets in them, and none belongs into a configuration
-// that others read.
-var secretive = []string{"setenv", "sendenv", "proxycommand", "localcommand", "remotecommand", "knownhostscommand"}
+// kept are the settings that an entry's configuration keeps, as the web client's import
+// does. Others may have secrets in them, as SetEnv has, or are none, but the lines of
+// whatever file a foreign configuration includes.
+var kept = strings.Fields(`addkeystoagent addressfamily batchmode bindaddress bindinterface canonicaldomains canonicalizehostname
+	casignaturealgorithms checkhostip ciphers compression connectionattempts connecttimeout controlmaster controlpath controlpersist
+	dynamicforward escapechar exitonforwardfailure forwardagent forwardx11 forwardx11timeout forwardx11trusted gatewayports
+	gssapiauthentication gssapidelegatecredentials hashknownhosts hostbasedauthentication hostkeyalgorithms hostkeyalias identitiesonly
+	ipqos kbdinteractiveauthentication kexalgorithms localforward loglevel macs nohostauthenticationforlocalhost numberofpasswordprompts
+	passwordauthentication permitlocalcommand preferredauthentications pubkeyacceptedalgorithms pubkeyauthentication rekeylimit
+	remoteforward requesttty requiredrsasize serveralivecountmax serveraliveinterval sessiontype stricthostkeychecking tcpkeepalive
+	updatehostkeys userknownhostsfile verifyhostkeydns visualhostkey`)
 
 // resolve fills a row with what the configuration says of a host, the first word on
 // each matter, and returns its jump hosts.
 func (c *sshConfig) resolve(row *Row, host string) (jumps []string) {
-	first, spelled, keys, left := map[string]string{}, []string{}, []string{}, []string{}
+	first, spelled, keys := map[string]string{}, []string{}, []string{}
 	asked, matched := 0, false
 	for _, d := range c.directives {
 		if d.block != asked {
@@ -97,13 +105,12 @@ func (c *sshConfig) resolve(row *Row, host string) (jumps []string) {
 	if len(row.Logins) == 0 && first["user"] != "" {
 		row.Logins = []Login{{Username: first["user"]}}
 	}
+	left := 0
 	for _, option := range spelled {
 		switch key := strings.ToLower(option); {
-		case slices.Contains([]string{"hostname", "port", "user", "proxyjump", "ip", "protocol", "notes"}, key):
-		case slices.Contains(secretive, key):
-			if first[key] != "none" {
-				left = append(left, option)
-			}
+		case slices.Contains([]string{"hostname", "port", "user", "proxyjump"}, key) || first[key] == "none":
+		case !slices.Contains(kept, key):
+			left++
 		default:
 			if row.Config.Extra == nil {
 				row.Config.Extra = map[string]any{}
@@ -111,8 +118,8 @@ func (c *sshConfig) resolve(row *Row, host string) (jumps []string) {
 			row.Config.Extra[option] = first[key]
 		}
 	}
-	if len(left) > 0 {
-		row.Note = "left out: " + strings.Join(left, ", ")
+	if left > 0 {
+		row.Note = fmt.Sprintf("settings left out: %d, such as commands and environments", left)
 	}
 	if jump := first["proxyjump"]; jump != "" && !strings.EqualFold(jump, "none") {
 		jumps = strings.Split(tokens.Replace(jump), ",")
