@@ -171,7 +171,7 @@ func (m *mremoteng) nodes(decoder *xml.Decoder, rooted bool) error {
 				line = 0
 			}
 			if err := m.connection(line, n, around[1:len(around)-1]); err != nil {
-				return m.fail(decoder, err)
+				return err
 			}
 		case xml.EndElement:
 			if around = around[:len(around)-1]; len(around) == 0 {
@@ -234,7 +234,7 @@ func (m *mremoteng) connection(line int, n node, folders []node) error {
 		password, err := m.seal.open(n["Password"])
 		switch {
 		case errors.Is(err, errEffort):
-			return err
+			return fmt.Errorf("%s: %w", m.name, err)
 		case err != nil:
 			row.note("its password is left out: it cannot be decrypted")
 		default:

@@ -73,6 +73,8 @@ func PuTTYRegistry(name string, from io.Reader) ([]*Row, error) {
 	return puttyRows(sessions), nil
 }
 
+var registryEscapes = strings.NewReplacer(`\\`, `\`, `\"`, `"`)
+
 // registryValue is a text or a number; other kinds do not matter here.
 func registryValue(value string) string {
 	if number, found := strings.CutPrefix(value, "dword:"); found {
@@ -84,7 +86,7 @@ func registryValue(value string) string {
 	if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {
 		return ""
 	}
-	return strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(value[1 : len(value)-1])
+	return registryEscapes.Replace(value[1 : len(value)-1])
 }
 
 // PuTTYSessions reads the sessions of a directory such as ~/.putty/sessions, in which

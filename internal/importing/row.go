@@ -18,7 +18,7 @@ import (
 const (
 	// maxFile bounds what is read of a file, and so the memory that a hostile one takes.
 	maxFile = 32 << 20
-	// maxRows is as many entries as an owner can have.
+	// maxRows is as many entries as an owner has at most, by default.
 	maxRows = 20_000
 )
 
@@ -196,7 +196,7 @@ func lineError(err error) error {
 // tooMany is the failure of a parser that has read more rows than an owner can have.
 func tooMany(rows []*Row) error {
 	if len(rows) > maxRows {
-		return fmt.Errorf("%w: it has more than %d servers", ErrTooLarge, maxRows)
+		return fmt.Errorf("%s: %w: it has more than %d servers", rows[0].File, ErrTooLarge, maxRows)
 	}
 	return nil
 }

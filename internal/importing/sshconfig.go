@@ -35,15 +35,12 @@ func SSHConfig(name string, from io.Reader, include bool) ([]*Row, error) {
 		return nil, err
 	}
 	aliases := c.rows
-	if err := tooMany(aliases); err != nil {
-		return nil, err
-	}
 	letters := 0
 	for _, row := range aliases {
 		letters += len(row.Name)
 	}
 	if len(aliases)*max(c.names, len(c.directives)) > maxNames || letters*c.wild > maxSteps {
-		return nil, fmt.Errorf("%w: %d hosts and %d settings", ErrTooLarge, len(aliases), len(c.directives))
+		return nil, fmt.Errorf("%s: %w: %d hosts and %d settings", name, ErrTooLarge, len(aliases), len(c.directives))
 	}
 	jumps := map[*Row][]string{}
 	for _, row := range aliases {
@@ -105,12 +102,15 @@ func (c *sshConfig) read(name string, from io.Reader, around []condition, throug
 		}
 		d := directive{file: name, line: number, key: words[0], arguments: words[1:], conditions: conditions, block: block}
 		if len(c.directives) >= maxDirectives {
-			return fmt.Errorf("%w: it has more than %d settings", ErrTooLarge, maxDirectives)
+			return fmt.Errorf("%s: %w: it has more than %d settings", name, ErrTooLarge, maxDirectives)
 		}
 		switch strings.ToLower(d.key) {
 		case "host":
 			conditions, block = append(around[:len(around):len(around)], condition(d.arguments)), c.nextBlock()
 			c.aliases(d, conditions)
+			if err := tooMany(c.rows); err != nil {
+				return err
+			}
 		case "match":
 			conditions, block = append(around[:len(around):len(around)], c.match(d)), c.nextBlock()
 		case "include":
