@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,7 +64,8 @@ func importer(command *cobra.Command, read func(s *session, name string) ([]*imp
 
 // printResults prints what has become of each row, and fails if any has.
 func (s *session) printResults(results []importing.Result, dry bool) error {
-	head, row := []string{"LINE", "FOLDER", "NAME", "RESULT"}, func(r importing.Result) []string { return []string{strconv.Itoa(r.Line), r.Folder, r.Name} }
+	several := slices.ContainsFunc(results, func(r importing.Result) bool { return r.File != results[0].File })
+	head, row := []string{"LINE", "FOLDER", "NAME", "RESULT"}, func(r importing.Result) []string { return []string{where(r, several), r.Folder, r.Name} }
 	if len(results) > 0 && results[0].File == "" {
 		head = []string{"KIND", "OWNER", "FOLDER", "NAME", "RESULT"}
 		row = func(r importing.Result) []string {
@@ -90,6 +93,18 @@ func (s *session) printResults(results []importing.Result, dry bool) error {
 		return fmt.Errorf("%d of %d could not be imported", failed, len(results))
 	}
 	return nil
+}
+
+// where a row stands, in one of several files or in the only one.
+func where(r importing.Result, several bool) string {
+	var parts []string
+	if several {
+		parts = append(parts, filepath.Base(r.File))
+	}
+	if r.Line > 0 {
+		parts = append(parts, strconv.Itoa(r.Line))
+	}
+	return strings.Join(parts, ":")
 }
 
 // openFile opens a file to read, which a directory is not, or the standard input for "-".

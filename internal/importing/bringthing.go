@@ -11,6 +11,9 @@ import (
 
 // folder finds or makes a folder, and remembers it if it cannot be made.
 func (b *bringing) folder(ctx context.Context, path []string) (parent int64, err error) {
+	if len(path) > maxContainers {
+		return 0, fmt.Errorf("its folders nest deeper than %d", maxContainers)
+	}
 	for _, name := range path {
 		if _, known := b.folders[folderKey{parent, name}]; !known && utf8.RuneCountInString(name) < 3 {
 			// Other programs have shorter names than a new folder can have.

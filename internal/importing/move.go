@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -109,14 +110,20 @@ func (m *moving) bringAccounts(ctx context.Context, original *Original) error {
 	return nil
 }
 
+// usernames are those that the server takes; asking it would cost a password.
+var usernames = regexp.MustCompile(`^[a-zA-Z0-9]{3,15}$`)
+
 func (m *moving) makeAccount(ctx context.Context, account OriginalAccount, moved *movedAccount) error {
+	if !usernames.MatchString(account.Username) {
+		return errors.New("names of accounts are 3 to 15 letters and digits here")
+	}
 	if m.DryRun {
 		return nil
 	}
 	password := nexterm.Secret(rand.Text())
 	if m.Password != nil {
 		// Before the account is made: a password that opens nothing is better than none for one.
-		if err := m.Password(visible(account.Username), password); err != nil {
+		if err := m.Password(account.Username, password); err != nil {
 			return fmt.Errorf("%w: %w", errPassword, err)
 		}
 	}

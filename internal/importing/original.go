@@ -181,14 +181,15 @@ func (r *originalReader) readFolders() error {
 // place is whose a folder is, and its path. Folders of one owner in those of another,
 // or in themselves, are at the top.
 func (r *originalReader) place(id int64) (owner Owner, path []string, managed bool) {
-	for depth := 0; depth <= maxContainers; depth++ {
-		folder := r.folders[id]
-		if folder == nil || owner != (Owner{}) && folder.owner != (Owner{}) && folder.owner != owner {
+	seen := map[int64]bool{}
+	for folder := r.folders[id]; folder != nil && !seen[id] && len(path) <= maxContainers; folder = r.folders[id] {
+		if owner != (Owner{}) && folder.owner != (Owner{}) && folder.owner != owner {
 			break
 		}
 		if owner == (Owner{}) {
 			owner = folder.owner
 		}
+		seen[id] = true
 		path, managed, id = append(path, folder.name), managed || folder.managed, folder.parent
 	}
 	slices.Reverse(path)

@@ -64,7 +64,8 @@ func TestReadOriginal(t *testing.T) {
 	require.Equal(t, "an integration makes it", rows["folder Cluster"].Skip)
 	require.Equal(t, 16, rows[" screen"].Config.ColorDepth)
 	require.Equal(t, "it belongs to nobody", rows[" nobody"].Skip)
-	require.Equal(t, "unreadable", rows[" broken"].Config.Protocol)
+	require.Equal(t, "its configuration cannot be read", rows[" broken"].Skip)
+	require.Equal(t, []string{"itself"}, rows["folder itself"].Folder)
 	require.Equal(t, []string{"empty"}, rows[" by folder"].Folder)
 	require.Equal(t, `its "password" cannot be decrypted`, rows["identity x"].Note)
 	require.Equal(t, []string{

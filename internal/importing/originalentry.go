@@ -26,10 +26,8 @@ func (r *originalReader) readEntries() error {
 	columns := []string{"id", "name", "icon", "type", "accountId", "organizationId", "folderId", "integrationId", "config"}
 	err = r.each("entries", columns, func(row record) error {
 		var config map[string]any
-		if text := row.texts["config"]; text != "" && json.Unmarshal([]byte(text), &config) != nil {
-			config = map[string]any{"protocol": "unreadable"}
-		}
-		r.entry(row, row.texts["type"], config, links[row.numbers["id"]])
+		err := json.Unmarshal([]byte(cmp.Or(row.texts["config"], "{}")), &config)
+		r.entry(row, row.texts["type"], config, links[row.numbers["id"]], err)
 		return nil
 	})
 	r.connect()
@@ -43,11 +41,9 @@ func (r *originalReader) readServers() error {
 		config := map[string]any{"protocol": row.texts["protocol"], "ip": row.texts["ip"], "port": row.texts["port"], "monitoringEnabled": row.numbers["monitoringEnabled"] != 0}
 		var further map[string]any
 		var identities []any
-		if json.Unmarshal([]byte(cmp.Or(row.texts["config"], "{}")), &further) != nil || json.Unmarshal([]byte(cmp.Or(row.texts["identities"], "[]")), &identities) != nil {
-			config["protocol"] = "unreadable"
-		}
+		err := cmp.Or(json.Unmarshal([]byte(cmp.Or(row.texts["config"], "{}")), &further), json.Unmarshal([]byte(cmp.Or(row.texts["identities"], "[]")), &identities))
 		maps.Copy(config, further)
-		r.entry(row, "server", config, integers(identities))
+		r.entry(row, "server", config, integers(identities), err)
 		return nil
 	})
 	r.connect()
@@ -70,7 +66,7 @@ func (r *originalReader) connect() {
 }
 
 // entry makes the row of an entry, or of what older versions have for one.
-func (r *originalReader) entry(from record, kind string, config map[string]any, identities []int64) {
+func (r *originalReader) entry(from record, kind string, config map[string]any, identities []int64, unreadable error) {
 	row := &Row{File: r.name, Name: from.texts["name"], Icon: from.texts["icon"]}
 	owner, path, _ := r.place(from.numbers["folderId"])
 	if own := ownerOf(from); own != (Owner{}) && own != owner {
@@ -87,7 +83,7 @@ func (r *originalReader) entry(from record, kind string, config map[string]any, 
 	if hops := integers(config["jumpHosts"]); len(hops) > 0 {
 		r.via[row] = hops
 	}
-	if err := readConfig(&row.Config, config); err != nil {
+	if err := cmp.Or(unreadable, readConfig(&row.Config, config)); err != nil {
 		row.Skip = cmp.Or(row.Skip, "its configuration cannot be read")
 	}
 	for _, id := range identities {

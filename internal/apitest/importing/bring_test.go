@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,9 +97,10 @@ func TestBringTellsWhatIsRefused(t *testing.T) {
 	}
 	rows[5].Config.MACAddress = "canary"
 	far.Via = []*importing.Row{rows[5]}
+	deep := server("deep", "d.example.com", strings.Split(strings.Repeat("deep ", 32)+"er", " ")...)
 	one, two := server("one", "1.example.com"), server("two", "2.example.com")
 	one.Via, two.Via = []*importing.Row{two}, []*importing.Row{one}
-	rows = append(rows, one, two)
+	rows = append(rows, one, two, deep)
 	done, err := importing.Bring(t.Context(), sdk(t, s, s.Owner), rows, importing.Destination{})
 	require.NoError(t, err)
 	var told []string
@@ -109,13 +111,13 @@ func TestBringTellsWhatIsRefused(t *testing.T) {
 		"failed it has no name", "failed the name has control characters or is not UTF-8", `failed "a b" is no host`, "failed it has no host",
 		`failed the folder name "000000000000000000000000000000000000000000000000000000000001" is empty or longer than 50 characters`,
 		told[5], "created ", `failed its jump host "mac" is ` + "failed: " + done[5].Reason, "skipped it is a printer",
-		"created ", "created ", "exists ", told[12], told[13],
+		"created ", "created ", "exists ", told[12], told[13], "failed its folders nest deeper than 32",
 	}, told)
 	require.Contains(t, told[5], "failed config.macAddress")
 	require.Contains(t, told[12], "lead back to itself")
 	require.Equal(t, "bell\uFFFD", done[1].Name)
 	require.Equal(t, "db", done[6].Folder)
-	require.Equal(t, 1, s.Count(t, "folders where name = 'db folder'"))
+	require.Equal(t, 1, s.Count(t, "folders"))
 }
 
 // stopping ends the context after a number of changes.
