@@ -17,7 +17,7 @@ func AddTo(root *cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: group, Title: "Work with a server:"})
 	for _, command := range []*cobra.Command{
 		loginCommand(), logoutCommand(), entryCommand(), folders.command(), identityCommand(),
-		scripts.command(), snippets.command(), tags.command(), organizationCommand(), sourceCommand(), monitorCommand(), auditCommand(), importCommand(),
+		scripts.command(), snippets.command(), tags.command(), organizationCommand(), sourceCommand(), monitorCommand(), auditCommand(), importCommand(), applyCommand(), exportCommand(),
 	} {
 		command.GroupID = group
 		root.AddCommand(command)

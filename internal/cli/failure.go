@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nexterm-go/nexterm/internal/manifest"
 	"github.com/nexterm-go/nexterm/internal/terminal"
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
@@ -22,6 +23,7 @@ const exitCodes = `The exit status of a command says why it has failed:
   4    there is no such thing
   5    it conflicts with what there is, or there would be too much of it
   6    the server is away or wants fewer requests: worth another try, later
+  7    apply: the server differs from the file, and was left so
   130  interrupted`
 
 // errUsage is what is wrong with how a command was called.
@@ -36,7 +38,7 @@ var exitStatuses = []struct {
 	kind   error
 	status int
 }{
-	{context.Canceled, 130},
+	{context.Canceled, 130}, {manifest.ErrDrift, 7},
 	{errUsage, 2}, {nexterm.ErrBadRequest, 2},
 	{errSignedOut, 3}, {nexterm.ErrUnauthorized, 3}, {nexterm.ErrForbidden, 3},
 	{nexterm.ErrNotFound, 4}, {nexterm.ErrConflict, 5},

@@ -1,0 +1,87 @@
+package manifest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	nexterm "github.com/nexterm-go/nexterm/sdk/go"
+)
+
+// Apply makes the changes, a few at a time, and tells how many are done. After a failure
+// it begins nothing new. Whatever ends it, a new plan has what is left.
+func (p *Plan) Apply(ctx context.Context, progress func(done int)) error {
+	for _, c := range p.changes {
+		c.done = make(chan struct{})
+	}
+	r := &run{progress: progress}
+	for at := founding; at <= granting; at++ {
+		var work sync.WaitGroup
+		turns := make(chan struct{}, atOnce)
+		for _, c := range p.changes {
+			if c.phase == at {
+				work.Go(func() { r.make(ctx, c, turns) })
+			}
+		}
+		work.Wait()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted after %d of %d changes; run it again for the rest: %w", r.made.Load(), len(p.changes), ctx.Err())
+	case len(r.failures) > 0:
+		return fmt.Errorf("%d of %d changes are made; run it again for the rest: %w", r.made.Load(), len(p.changes), errors.Join(r.failures...))
+	}
+	return nil
+}
+
+// run is one going over a plan.
+type run struct {
+	progress func(done int)
+	made     atomic.Int64
+	mu       sync.Mutex
+	failures []error
+}
+
+// make waits for what the change needs, and for its turn.
+func (r *run) make(ctx context.Context, c *change, turns chan struct{}) {
+	defer close(c.done)
+	c.failed = true
+	for _, other := range c.after {
+		if <-other.done; other.failed {
+			return
+		}
+	}
+	turns <- struct{}{}
+	defer func() { <-turns }()
+	r.mu.Lock()
+	over := len(r.failures) > 0
+	r.mu.Unlock()
+	if over || ctx.Err() != nil {
+		return
+	}
+	err := c.run(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.failures = append(r.failures, fmt.Errorf("%s: %s %s: %w", show(c.place.name), c.kind, show(c.name), told(err)))
+		return
+	}
+	c.failed = false
+	r.progress(int(r.made.Add(1)))
+}
+
+// told is what the server says of a failure, of whose kind it stays.
+func told(err error) error {
+	var failure *nexterm.Error
+	if errors.As(err, &failure) && failure.Status != 0 && failure.Status < 500 {
+		return refusal{failure}
+	}
+	return err
+}
+
+type refusal struct{ failure *nexterm.Error }
+
+func (r refusal) Error() string { return show(r.failure.Message) }
+func (r refusal) Unwrap() error { return r.failure }
