@@ -59,7 +59,7 @@ func (e *plannedEntry) summary() (fields []field) {
 		if port, given := e.it.Config["port"]; given {
 			address += fmt.Sprintf(":%v", port)
 		}
-		fields = append(fields, field{protocol, "", address})
+		fields = append(fields, field{"to", "", strings.TrimSpace(protocol + " " + address)})
 	}
 	for _, list := range []struct {
 		name  string

@@ -106,6 +106,7 @@ func (p *planner) lead(e *plannedEntry) {
 		case hop == nil:
 		case hop == e.handle:
 			p.add(e.line, "entry %s: it cannot be its own jump host", e.path())
+			continue
 		case !hop.ssh:
 			p.add(e.line, "entry %s: the jump host %s is no SSH entry", e.path(), r)
 		}

@@ -1,15 +1,11 @@
 package manifest
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-
-	"go.yaml.in/yaml/v3"
 
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
@@ -27,18 +23,7 @@ func Export(ctx context.Context, client *nexterm.Client) ([]byte, error) {
 	if len(e.problems.All) > 0 {
 		return nil, &Unexportable{e.problems.All}
 	}
-	var node yaml.Node
-	if err := node.Encode(f); err != nil {
-		return nil, err
-	}
-	restyle(&node)
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(&node); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), encoder.Close()
+	return f.encode()
 }
 
 // Unexportable is that a server has what a file cannot name.
@@ -231,35 +216,4 @@ func (e *exporter) entry(o *owned, from entry, written spellings) Entry {
 		out.Config["jumpHosts"] = hops
 	}
 	return out
-}
-
-// restyle writes texts of several lines as such where they can be read back so, and
-// escapes what is not to be seen.
-func restyle(node *yaml.Node) {
-	for _, child := range node.Content {
-		restyle(child)
-	}
-	if node.Kind != yaml.ScalarNode || node.Tag != "!!str" {
-		return
-	}
-	plain := !strings.ContainsFunc(node.Value, func(r rune) bool { return r != '\n' && (!unicode.IsPrint(r) && r != '\t' || r == '\uFEFF') })
-	switch {
-	case !plain, strings.Contains(node.Value, "\n") && !readable(node.Value):
-		node.Style = yaml.DoubleQuotedStyle
-	case strings.Contains(node.Value, "\n"):
-		node.Style = yaml.LiteralStyle
-	}
-}
-
-// readable texts come back as they are from literal style, whatever the reader.
-func readable(text string) bool {
-	if strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\n") || strings.HasPrefix(text, "\t") || strings.HasSuffix(text, "\n\n") {
-		return false
-	}
-	for line := range strings.SplitSeq(text, "\n") {
-		if line != strings.TrimRight(line, " \t") {
-			return false
-		}
-	}
-	return true
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/nexterm-go/nexterm/internal/username"
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
@@ -32,8 +31,13 @@ func (p *planner) planGroups() {
 			add(change{sign: '-', kind: "group", name: g.Name, run: func(ctx context.Context) error { return p.client.Groups.Delete(ctx, g.ID) }})
 		}
 	}
+	var before, after []string
+	for _, g := range p.state.groups {
+		if keep[g.Name] && !g.IsSystem {
+			before = append(before, g.Name)
+		}
+	}
 	order := []*handle{}
-	places := []int{}
 	for _, i := range p.file.Groups {
 		h := &handle{}
 		found := stored[i.it.Name]
@@ -53,20 +57,18 @@ func (p *planner) planGroups() {
 			continue
 		case len(found) == 1:
 			h.id = found[0].ID
-			places = append(places, found[0].SortOrder)
 			p.updateGroup(h, i, found[0], add)
 		default:
 			p.createGroup(h, i, add)
 		}
-		order = append(order, h)
+		order, after = append(order, h), append(after, i.it.Name)
 	}
-	// New ones come last, so only those that are there already can be out of order, or be
-	// overtaken by none.
-	if slices.IsSorted(places) && !p.newBeforeOld(stored) {
+	// New ones come last.
+	if len(before) <= len(after) && slices.Equal(before, after[:len(before)]) {
 		return
 	}
 	add(change{
-		sign: '~', kind: "order", name: "of priority", fields: []field{{"groups", "", p.groupNames()}},
+		sign: '~', kind: "order", name: "of priority", fields: []field{{"groups", text(before), text(after)}},
 		run: func(ctx context.Context) error {
 			var body nexterm.GroupOrder
 			for _, h := range order {
@@ -76,27 +78,6 @@ func (p *planner) planGroups() {
 			return err
 		},
 	})
-}
-
-func (p *planner) groupNames() string {
-	var all []string
-	for _, g := range p.file.Groups {
-		all = append(all, g.it.Name)
-	}
-	return strings.Join(all, ", ")
-}
-
-// newBeforeOld reports whether the file has a new group before one that is there.
-func (p *planner) newBeforeOld(stored map[string][]nexterm.GroupDetails) bool {
-	isNew := false
-	for _, g := range p.file.Groups {
-		found := stored[g.it.Name]
-		if isNew && len(found) > 0 && !found[0].IsSystem {
-			return true
-		}
-		isNew = isNew || len(found) == 0
-	}
-	return false
 }
 
 func (p *planner) createGroup(h *handle, i item[Group], add func(change)) {

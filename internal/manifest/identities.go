@@ -86,7 +86,7 @@ func (p *planner) openSecrets(i item[Identity], password, key, passphrase *nexte
 	for _, s := range i.it.secrets() {
 		content, err := p.open(s)
 		if err != nil {
-			p.add(i.line, "identity %s: "+s.kind+" "+s.String()+" %s", i.it.Name, err.Error())
+			p.add(i.line, "identity %s: %s %s %s", i.it.Name, s.kind, s.Secret, err.Error())
 			continue
 		}
 		*into[s.kind] = nexterm.Secret(content)

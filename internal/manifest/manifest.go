@@ -126,8 +126,6 @@ func (i *item[T]) UnmarshalYAML(node *yaml.Node) error {
 	return node.Decode(&i.it)
 }
 
-func (i item[T]) MarshalYAML() (any, error) { return i.it, nil }
-
 // reference names something: of the same owner, or of another.
 type reference struct {
 	Name string `yaml:"name"`
@@ -144,14 +142,6 @@ func (r *reference) UnmarshalYAML(node *yaml.Node) error {
 	type plain reference
 	r.elsewhere = true
 	return node.Decode((*plain)(r))
-}
-
-func (r reference) MarshalYAML() (any, error) {
-	if !r.elsewhere {
-		return r.Name, nil
-	}
-	type plain reference
-	return plain(r), nil
 }
 
 func (r reference) String() string {

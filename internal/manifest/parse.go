@@ -16,6 +16,11 @@ const (
 	MaxBytes = 16 << 20
 	// maxDepth is more than the deepest configuration needs.
 	maxDepth = 48
+	// maxKeys is more than anything has, because looking for keys takes its time.
+	maxKeys = 1000
+	// maxItems and maxNodes are more than what the server lets one owner have, and all.
+	maxItems = 50_000
+	maxNodes = 1_000_000
 )
 
 // Document is a file that has been read, with its problems so far. It is planned with
@@ -23,6 +28,8 @@ const (
 type Document struct {
 	file     File
 	problems Problems
+	// nodes is how many there are in the file.
+	nodes int
 }
 
 // Parse reads a file. It fails where there is nothing to go on with.
@@ -94,6 +101,10 @@ func (d *Document) syntax(err error) {
 // walk refuses what makes a file mean other than what stands in it.
 func (d *Document) walk(node *yaml.Node, level int) {
 	p := &d.problems
+	if d.nodes++; d.nodes > maxNodes || len(node.Content) > maxItems && node.Kind == yaml.SequenceNode {
+		p.add(node.Line, "more than anybody can have")
+		return
+	}
 	if level > maxDepth {
 		p.add(node.Line, "nested more than %d levels deep", maxDepth)
 		return
@@ -122,6 +133,10 @@ func (d *Document) walk(node *yaml.Node, level int) {
 			p.add(node.Line, "%s is no number that can be kept", node.Value)
 		}
 	case yaml.MappingNode:
+		if len(node.Content)/2 > maxKeys {
+			p.add(node.Line, "more than %d keys in one place", maxKeys)
+			return
+		}
 		lines := map[string]int{}
 		for i := 0; i < len(node.Content); i += 2 {
 			key := node.Content[i]

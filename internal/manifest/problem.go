@@ -25,8 +25,11 @@ type Problems struct {
 	All  []Problem
 }
 
-// shown is how many problems are printed.
-const shown = 100
+// shown is how many problems are printed, and most how many are looked for.
+const (
+	shown = 100
+	most  = 1000
+)
 
 func (p *Problems) Error() string {
 	var text strings.Builder
@@ -59,9 +62,8 @@ func (p *Problems) add(line int, format string, args ...any) {
 			args[i] = show(arg.String())
 		}
 	}
-	problem := Problem{line, fmt.Sprintf(format, args...)}
-	if !slices.Contains(p.All, problem) {
-		p.All = append(p.All, problem)
+	if len(p.All) < most {
+		p.All = append(p.All, Problem{line, fmt.Sprintf(format, args...)})
 	}
 }
 
@@ -70,7 +72,8 @@ func (p *Problems) err() error {
 	if len(p.All) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p.All, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(p.All, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Text, b.Text)) })
+	p.All = slices.Compact(p.All)
 	return p
 }
 

@@ -62,13 +62,13 @@ func (d *Document) validate(root *yaml.Node) {
 // tell adds what an error of the schema says, and those that it consists of. The
 // text of a secret is in none of them.
 func (d *Document) tell(root *yaml.Node, invalid *jsonschema.ValidationError) {
+	p, place := &d.problems, invalid.InstanceLocation
 	for _, cause := range invalid.Causes {
 		d.tell(root, cause)
 	}
-	if len(invalid.Causes) > 0 {
+	if len(invalid.Causes) > 0 || len(p.All) >= most {
 		return
 	}
-	p, place := &d.problems, invalid.InstanceLocation
 	node, last := at(root, place), ""
 	if len(place) > 0 {
 		last = place[len(place)-1]
@@ -76,14 +76,10 @@ func (d *Document) tell(root *yaml.Node, invalid *jsonschema.ValidationError) {
 	name := called(place)
 	switch k := invalid.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
-		for _, key := range k.Properties {
-			line := node.Line
-			for i := 0; i < len(node.Content); i += 2 {
-				if node.Content[i].Value == key {
-					line = node.Content[i].Line
-				}
+		for i := 0; i < len(node.Content); i += 2 {
+			if key := node.Content[i]; slices.Contains(k.Properties[:min(most, len(k.Properties))], key.Value) {
+				p.add(key.Line, "unknown key %s", key.Value)
 			}
-			p.add(line, "unknown key %s", key)
 		}
 	case *kind.Required:
 		p.add(node.Line, "%s: missing", strings.Join(k.Missing, ", "))
@@ -97,6 +93,8 @@ func (d *Document) tell(root *yaml.Node, invalid *jsonschema.ValidationError) {
 		p.add(node.Line, "%s: has to be of type %s", name, strings.Join(k.Want, " or "))
 	case *kind.MinProperties, *kind.MaxProperties:
 		p.add(node.Line, "%s: write where it is in one way: {file: PATH}, {env: NAME} or {stdin: true}", name)
+	case *kind.Pattern:
+		p.add(node.Line, "%s: %s has not the form that it has to have", name, node.Value)
 	default:
 		p.add(node.Line, "%s: %s", name, fmt.Sprint(invalid.ErrorKind.LocalizedString(english)))
 	}

@@ -3,11 +3,8 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"maps"
 	"math"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -152,41 +149,4 @@ func depth(value any) int {
 		return 0
 	}
 	return deepest + 1
-}
-
-// MarshalYAML writes numbers as such.
-func (v values) MarshalYAML() (any, error) { return nodeOf(map[string]any(v)) }
-
-func nodeOf(value any) (*yaml.Node, error) {
-	node := &yaml.Node{}
-	switch value := value.(type) {
-	case json.Number:
-		node.Kind, node.Tag, node.Value = yaml.ScalarNode, "!!int", string(value)
-		if strings.Contains(node.Value, ".") {
-			node.Tag = "!!float"
-		}
-		return node, nil
-	case []any:
-		node.Kind = yaml.SequenceNode
-		for _, child := range value {
-			inner, err := nodeOf(child)
-			if err != nil {
-				return nil, err
-			}
-			node.Content = append(node.Content, inner)
-		}
-		return node, nil
-	case map[string]any:
-		node.Kind = yaml.MappingNode
-		for _, key := range slices.Sorted(maps.Keys(value)) {
-			name := &yaml.Node{}
-			inner, err := nodeOf(value[key])
-			if err := errors.Join(err, name.Encode(key)); err != nil {
-				return nil, err
-			}
-			node.Content = append(node.Content, name, inner)
-		}
-		return node, nil
-	}
-	return node, node.Encode(value)
 }

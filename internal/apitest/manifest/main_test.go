@@ -4,17 +4,28 @@ package manifest_test
 import (
 	"bytes"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/command"
 	"github.com/nexterm-go/nexterm/internal/manifest"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
 
-func TestMain(m *testing.M) { testserver.Main(m) }
+// asNexterm makes this program the command.
+const asNexterm = "MANIFEST_TEST_AS_NEXTERM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asNexterm) != "" {
+		command.Execute("0.0.0-test")
+		return
+	}
+	testserver.Main(m)
+}
 
 // counting counts the writes and the reads of a client, and calls a hook before each write.
 type counting struct {
