@@ -47,7 +47,7 @@ func main() {
 	var p plan
 	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
-	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys) or looking after hosts (monitoring)")
+	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys), a file of entries (apply) or looking after hosts (monitoring)")
 	scale := flag.Bool("scale", false, "measure an account in a full database beside an empty one instead")
 	flag.Parse()
 	err := run(ctx, p, *scale)
@@ -95,6 +95,13 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 		}
 		return err
 	}
+	if p.only == applyOnly {
+		a, err := measureApply(ctx, binary, filepath.Join(dir, "apply"))
+		if err == nil {
+			a.printGoals(os.Stdout)
+		}
+		return err
+	}
 	if p.only == monitoringOnly {
 		return measureMonitoring(ctx, p, binary, dir)
 	}
@@ -122,12 +129,18 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 	if err != nil {
 		return err
 	}
+	fmt.Println("measuring apply")
+	file, err := measureApply(ctx, binary, filepath.Join(dir, "apply"))
+	if err != nil {
+		return err
+	}
 	printTable(os.Stdout, cells)
 	printGoals(os.Stdout, cells, first, existing, memory)
 	printImportGoal(os.Stdout, statements)
 	signing.printGoals(os.Stdout)
 	open.printGoals(os.Stdout)
 	rotated.printGoals(os.Stdout)
+	file.printGoals(os.Stdout)
 	return measureMonitoring(ctx, p, binary, dir)
 }
 
