@@ -71,10 +71,14 @@ func measureApply(ctx context.Context, binary, dataDir string) (a application, e
 	if err := pool.QueryRow(ctx, newest).Scan(&before); err != nil {
 		return a, err
 	}
-	printed := ""
-	if a.again, printed, err = run(); err != nil || printed != nothingToChange {
-		return a, fmt.Errorf("apply again: %w, it prints %q", err, printed)
+	took, printed, err := run()
+	if err == nil && printed != nothingToChange {
+		err = fmt.Errorf("it prints %q", printed)
 	}
+	if err != nil {
+		return a, fmt.Errorf("apply again: %w", err)
+	}
+	a.again = took
 	err = pool.QueryRow(ctx, newest).Scan(&a.events)
 	a.events -= before
 	return a, err

@@ -162,3 +162,22 @@ func TestOfTwoRunsAtOnceOneIsRefused(t *testing.T) {
 	assert.Equal(t, 0, status)
 	assert.Equal(t, "Nothing to change.\n", out)
 }
+
+// The documentation's example works as it stands there.
+func TestTheExampleOfTheDocumentation(t *testing.T) {
+	s := testserver.New(t)
+	text, err := os.ReadFile("../../../docs/apply.md")
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	t.Setenv("ROOT_PASSWORD", "hunter2")
+	folder := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "keys"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "keys", "deploy"), []byte("a key"), 0o600))
+	client, _ := as(t, s, s.Owner)
+	apply(t, client, example, manifest.Options{Folder: folder})
+	unchanged(t, client, example, manifest.Options{Folder: folder, Prune: true})
+	exported, err := manifest.Export(t.Context(), client)
+	require.NoError(t, err)
+	assert.Contains(t, string(exported), "env: NEXTERM_ANALYTICAL_ENGINES_DEPLOY_KEY_KEY")
+}
