@@ -1,13 +1,13 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -71,8 +71,45 @@ func readManifest(cmd *cobra.Command, file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(in, manifest.MaxBytes+1))
 }
 
-// apply plans, shows, asks and does it; and looks whether that was all.
+// apply plans, shows, asks and does it; and looks whether that was all. Only who does
+// it keeps others away.
 func (s *session) apply(document *manifest.Document, options manifest.Options, yes bool) error {
+	if yes {
+		return s.carryOut(document, options, "")
+	}
+	plan, err := s.show(document, options)
+	if err != nil || plan == "" {
+		return err
+	}
+	if !terminal.Is(s.InOrStdin()) || !terminal.Is(s.OutOrStdout()) {
+		return manifest.ErrDrift
+	}
+	agreed, err := terminal.Confirm(s.Context(), s.ErrOrStderr(), "Do this?")
+	if err == nil && !agreed {
+		err = manifest.ErrDrift
+	}
+	if err != nil {
+		return err
+	}
+	return s.carryOut(document, options, plan)
+}
+
+// show prints a plan and returns it as text, empty if there is nothing to do.
+func (s *session) show(document *manifest.Document, options manifest.Options) (string, error) {
+	plan, err := document.Plan(s.Context(), s.client, options)
+	if err != nil {
+		return "", err
+	}
+	if err := plan.Print(s.OutOrStdout(), colourful(s.OutOrStdout())); err != nil || plan.Empty() {
+		return "", err
+	}
+	var text strings.Builder
+	err = plan.Print(&text, false)
+	return text.String(), err
+}
+
+// carryOut does what is agreed to, or whatever differs if nobody was asked.
+func (s *session) carryOut(document *manifest.Document, options manifest.Options, agreed string) error {
 	ctx := s.Context()
 	release, err := manifest.Lock(ctx, s.client)
 	if err != nil {
@@ -83,12 +120,18 @@ func (s *session) apply(document *manifest.Document, options manifest.Options, y
 	if err != nil {
 		return err
 	}
-	if err := plan.Print(s.OutOrStdout(), colourful(s.OutOrStdout())); err != nil || plan.Empty() {
-		return err
-	}
-	if !yes {
-		if plan, err = s.confirm(document, options, plan); err != nil {
+	if agreed == "" {
+		if err := plan.Print(s.OutOrStdout(), colourful(s.OutOrStdout())); err != nil || plan.Empty() {
 			return err
+		}
+	} else {
+		// The answer may have taken long.
+		var now strings.Builder
+		if err := plan.Print(&now, false); err != nil {
+			return err
+		}
+		if now.String() != agreed {
+			return errors.New("the server has changed since it was shown, and nothing was done: run it again")
 		}
 	}
 	bar, all := terminal.Progress(s.ErrOrStderr()), int64(plan.Size())
@@ -98,43 +141,25 @@ func (s *session) apply(document *manifest.Document, options manifest.Options, y
 		}
 		return err
 	}
-	// Somebody else may have been at work too.
-	left, err := document.Plan(ctx, s.client, manifest.Options{Prune: options.Prune, Folder: options.Folder, Stdin: options.Stdin})
-	if err != nil {
-		return fmt.Errorf("all changes are made, but somebody else seems to make some too: %w", err)
-	}
-	if !left.Empty() {
+	return s.verify(document, options)
+}
+
+// verify looks at the server once more: somebody else may have been at work too.
+func (s *session) verify(document *manifest.Document, options manifest.Options) error {
+	options.Secrets = false
+	left, err := document.Plan(s.Context(), s.client, options)
+	var problems *manifest.Problems
+	switch {
+	case errors.As(err, &problems):
+		return fmt.Errorf("all changes are made, but somebody else has made some as well:%s\n%w", problems.Lines(), manifest.ErrDrift)
+	case err != nil:
+		return fmt.Errorf("all changes are made; whether they are all that is needed is not known: %w", err)
+	case !left.Empty():
 		fmt.Fprintln(s.ErrOrStderr(), "All changes are made, but the server differs from the file again:")
-		return errors.Join(left.Print(s.ErrOrStderr(), colourful(s.ErrOrStderr())), manifest.ErrDrift)
+		return errors.Join(left.Print(s.ErrOrStderr(), false), manifest.ErrDrift)
 	}
 	fmt.Fprintln(s.ErrOrStderr(), "Done.")
 	return nil
-}
-
-// confirm asks, and plans again after the answer, which may have taken long.
-func (s *session) confirm(document *manifest.Document, options manifest.Options, plan *manifest.Plan) (*manifest.Plan, error) {
-	if !terminal.Is(s.InOrStdin()) || !terminal.Is(s.OutOrStdout()) {
-		return nil, manifest.ErrDrift
-	}
-	agreed, err := terminal.Confirm(s.Context(), s.ErrOrStderr(), "Do this?")
-	if err != nil {
-		return nil, err
-	}
-	if !agreed {
-		return nil, manifest.ErrDrift
-	}
-	again, err := document.Plan(s.Context(), s.client, options)
-	if err != nil {
-		return nil, err
-	}
-	var before, now bytes.Buffer
-	if err := errors.Join(plan.Print(&before, false), again.Print(&now, false)); err != nil {
-		return nil, err
-	}
-	if before.String() != now.String() {
-		return nil, errors.New("the server has changed since it was shown, and nothing was done: run it again")
-	}
-	return again, nil
 }
 
 func exportCommand() *cobra.Command {

@@ -23,7 +23,7 @@ const exitCodes = `The exit status of a command says why it has failed:
   4    there is no such thing
   5    it conflicts with what there is, or there would be too much of it
   6    the server is away or wants fewer requests: worth another try, later
-  7    apply: the server differs from the file, and was left so
+  7    apply: the server differs from the file in the end
   130  interrupted`
 
 // errUsage is what is wrong with how a command was called.

@@ -154,5 +154,5 @@ func (r reference) String() string {
 	return r.Organization + ": " + r.Name
 }
 
-// ErrDrift is that the server is not what the file says, and was left so.
-var ErrDrift = errors.New("the server differs from the file, and nothing was changed")
+// ErrDrift is that the server is not what the file says, in the end.
+var ErrDrift = errors.New("the server differs from the file")

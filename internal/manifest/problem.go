@@ -32,8 +32,12 @@ const (
 )
 
 func (p *Problems) Error() string {
+	return fmt.Sprintf("%s cannot be applied, and nothing was:%s", show(p.File), p.Lines())
+}
+
+// Lines are the problems, each on a line of its own that begins with the end of the last.
+func (p *Problems) Lines() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s cannot be applied, and nothing was:", show(p.File))
 	for i, problem := range p.All {
 		if i == shown {
 			fmt.Fprintf(&text, "\n  and %d more", len(p.All)-shown)

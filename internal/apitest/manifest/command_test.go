@@ -19,6 +19,7 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/manifest"
 	"github.com/nexterm-go/nexterm/internal/testserver"
+	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
 
 // machine is where commands run: a folder with a file, a home and a server.
@@ -64,7 +65,7 @@ func TestTheCommandShowsAppliesAndExports(t *testing.T) {
 	out, failure, status := m.run(t, "hunter2\n", "apply", "-f", "team.yaml")
 	assert.Equal(t, 7, status, "what differs has a status of its own")
 	assert.Contains(t, out, "+ entry web: to ssh, as Login")
-	assert.Contains(t, failure, "the server differs from the file, and nothing was changed")
+	assert.Contains(t, failure, "the server differs from the file")
 	_, failure, status = m.run(t, "", "apply", "-f", "team.yaml", "--yes")
 	assert.Equal(t, 2, status)
 	assert.Contains(t, failure, "line 3: identity Login: password (secret, of standard input) is empty")
@@ -151,7 +152,9 @@ func TestOfTwoRunsAtOnceOneIsRefused(t *testing.T) {
 	_, failure, status := m.run(t, "", "apply", "-f", "team.yaml", "--yes")
 	assert.Equal(t, 5, status)
 	assert.Contains(t, failure, "another run for this server and account is at work on this machine")
-	// Another account's is not kept away.
+	// Who only looks is not kept away, nor is another account.
+	_, _, status = m.run(t, "", "apply", "-f", "team.yaml")
+	assert.Equal(t, 7, status)
 	other := newMachine(t, address, s.Stranger, "version: 1\n")
 	other.home = m.home
 	_, failure, status = other.run(t, "", "apply", "-f", "team.yaml", "--yes")
@@ -161,6 +164,22 @@ func TestOfTwoRunsAtOnceOneIsRefused(t *testing.T) {
 	out, _, status := m.run(t, "", "apply", "-f", "team.yaml")
 	assert.Equal(t, 0, status)
 	assert.Equal(t, "Nothing to change.\n", out)
+}
+
+// Runs on two machines are not kept apart, so each looks at the end.
+func TestWhatAnotherMachineDoesMeanwhileIsTold(t *testing.T) {
+	s := testserver.New(t)
+	client, _ := as(t, s, s.Owner)
+	address := proxy(t, s, func(write int64) {
+		if write == 2 { // as the file says, a second time
+			_, err := client.Folders.Create(t.Context(), nexterm.NewFolder{Name: "one"})
+			assert.NoError(t, err)
+		}
+	})
+	m := newMachine(t, address, s.Owner, "version: 1\npersonal: {folders: [one, two]}\n")
+	_, failure, status := m.run(t, "", "apply", "-f", "team.yaml", "--yes")
+	assert.Equal(t, 7, status)
+	assert.Contains(t, failure, "all changes are made, but somebody else has made some as well:\n  line 2: folder one: the server has several of this name\nthe server differs from the file")
 }
 
 // The documentation's example works as it stands there.

@@ -1,7 +1,6 @@
 package manifest_test
 
 import (
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -42,7 +41,7 @@ func (term *terminal) until(t *testing.T, text string) string {
 	for !strings.Contains(term.seen.String(), text) {
 		n, err := term.Read(buffer)
 		term.seen.Write(buffer[:n])
-		if err == io.EOF || err != nil && n == 0 {
+		if err != nil && n == 0 {
 			require.FailNow(t, "it has ended", "before %q: %s", text, term.seen.String())
 		}
 	}
@@ -57,7 +56,7 @@ func TestOnATerminalItAsksAndDrawsABar(t *testing.T) {
 	assert.Contains(t, shown, "\x1b[32m+\x1b[0m folder one")
 	_, err := term.WriteString("no\n")
 	require.NoError(t, err)
-	term.until(t, "nothing was changed")
+	term.until(t, "the server differs from the file")
 	assert.Equal(t, 7, wait())
 
 	term, wait = m.terminal(t, "apply", "-f", "team.yaml")
@@ -76,6 +75,6 @@ func TestOnATerminalItAsksAndDrawsABar(t *testing.T) {
 	_, err = term.WriteString("yes\n")
 	require.NoError(t, err)
 	shown = term.until(t, "Done.")
-	assert.Contains(t, shown, "[##############################] 2/2")
+	assert.Contains(t, shown, "] 2 of 2")
 	assert.Equal(t, 0, wait())
 }
