@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,11 +48,12 @@ func TestAServerSaysWhatItCannotStartWith(t *testing.T) {
 	dir := dataDir(t)
 	for settings, message := range map[string]string{
 		// Everything at once, before anything starts.
-		fmt.Sprint("ENCRYPTION_KEY=short HTTPS_PORT=1 LOGIN_LIMIT=x DATABASE_PASSWORD_FILE=/missing LOG_LEVEL=loud SERVER_PORT=", port): `LOGIN_LIMIT: "x" is no whole number
+		fmt.Sprint("ENCRYPTION_KEY=short HTTPS_PORT=1 LOGIN_LIMIT=x DATABASE_PASSWORD_FILE=/missing LOG_LEVEL=loud WEB_DIR=/missing SERVER_PORT=", port): `LOGIN_LIMIT: "x" is no whole number
 LOG_LEVEL: "loud" is neither debug, info, warn nor error
 DATABASE_PASSWORD_FILE: open /missing: no such file or directory
 ENCRYPTION_KEY: the encryption key must be 64 hexadecimal characters, such as ` + "`openssl rand -hex 32`" + ` prints
 HTTPS_PORT: open ` + dir + `/certs/cert.pem: no such file or directory
+WEB_DIR: open /missing: no such file or directory
 SERVER_PORT: listen tcp :` + fmt.Sprint(port) + `: bind: address already in use`,
 		"DATABASE_URL=postgres://u:secret@h:x ENCRYPTION_KEY=" + someKey: "DATABASE_URL: cannot parse `postgres://u:xxxxx@h:x`: invalid port",
 		"ENCRYPTION_KEY_FILE=/missing":                                   "read the encryption key: open /missing: no such file or directory",
@@ -68,6 +70,20 @@ SERVER_PORT: listen tcp :` + fmt.Sprint(port) + `: bind: address already in use`
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestAWebClientIsServed(t *testing.T) {
+	t.Parallel()
+	command, dir := nexterm(t, testdb.URL(t), "serve"), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("client"), 0o600))
+	command.Env = append(command.Env, "WEB_DIR="+dir)
+	url, _ := ready(t, command)
+	answer, err := http.Get(url + "/servers")
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Equal(t, "client", string(page))
 }
 
 // A start says first where everything is, in case it is not where somebody looks.

@@ -235,6 +235,11 @@ func (s Settings) checkServe(ctx context.Context) error {
 			problems = append(problems, fmt.Errorf("HTTPS_PORT: %w", err))
 		}
 	}
+	if s.WebDir != "" {
+		if err := s.WebDir.Check(); err != nil {
+			problems = append(problems, fmt.Errorf("WEB_DIR: %w", err))
+		}
+	}
 	for name, port := range s.ports() {
 		if port <= 0 || port > 65535 {
 			continue
