@@ -95,6 +95,16 @@ begin
 end
 $$;
 
+-- Whether an organization keeps the actions that a switch covers. Recordings are found
+-- by their rows, so those are kept while it records.
+create function is_audited(settings jsonb, switch text) returns boolean
+    language sql immutable as
+$$
+select coalesce(settings -> switch <> 'false', true)
+           or switch in ('enableServerConnectionAudit', 'enableScriptExecutionAudit')
+                  and coalesce(settings -> 'enableSessionRecording' = 'true', false)
+$$;
+
 -- How many rows the planner expects of two trails, without reading them.
 create function estimate_audit_logs(actor bigint, personal boolean, audited bigint[], since timestamptz, until timestamptz,
                                     action text, category text, resource text) returns bigint
@@ -118,6 +128,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
+drop function is_audited;
 drop function estimate_audit_logs;
 drop function drop_partitions;
 drop function make_partitions;

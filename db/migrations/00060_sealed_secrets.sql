@@ -13,7 +13,11 @@ from auth_providers
 where client_secret is not null
 union all
 select 'oidc_logins', provider_id, encode(state_hash, 'hex'), '{}'::text[], key_id, code_verifier
-from oidc_logins;
+from oidc_logins
+union all
+select 'connections', number, 'share-key', '{}'::text[], key_id, share_key
+from connections
+where share_key is not null;
 
 -- How many servers work with each revision of the keyset: each holds a lock that is
 -- called like it.

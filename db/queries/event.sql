@@ -15,6 +15,8 @@ with given as materialized (
            array(select jsonb_array_elements_text(e.event -> 'accounts')::bigint)                        as accounts,
            array(select jsonb_array_elements_text(e.event -> 'accountLists'))                            as account_lists,
            array(select jsonb_array_elements_text(e.event -> 'endedSessions')::bigint)                   as ended_sessions,
+           (e.event ->> 'auditId')::bigint                                                               as audit_id,
+           e.event ->> 'reason'                                                                          as reason,
            (e.event -> 'audited')::boolean                                                               as audited,
            e.event ->> 'switch'                                                                          as switch
     from jsonb_array_elements(@events::jsonb) with ordinality as e (event, place)),
@@ -27,17 +29,18 @@ with given as materialized (
              from given g
              order by g.place)
 insert
-into audit_logs (actor, account_id, impersonator_id, organization_id, subject_id, action, resource, resource_id, details,
-                 ip_address, user_agent)
-select @actor::text, sqlc.narg(account_id)::bigint, sqlc.narg(impersonator_id)::bigint,
+into audit_logs (id, actor, account_id, impersonator_id, organization_id, subject_id, action, resource, resource_id, details,
+                 reason, ip_address, user_agent)
+    overriding system value
+select coalesce(g.audit_id, nextval('audit_logs_id_seq')), @actor::text, sqlc.narg(account_id)::bigint, sqlc.narg(impersonator_id)::bigint,
        case when g.scope < 0 then -g.scope end, case when g.scope >= 0 then g.scope end,
-       g.action, g.resource, g.resource_id, g.details, sqlc.narg(ip_address)::text, sqlc.narg(user_agent)::text
+       g.action, g.resource, g.resource_id, g.details, g.reason, sqlc.narg(ip_address)::text, sqlc.narg(user_agent)::text
 from given g
 where g.audited
   and not exists (select
                   from organizations o
                   where o.id = -g.scope
-                    and o.audit_settings -> g.switch = 'false')
+                    and not is_audited(o.audit_settings, g.switch))
 order by g.place;
 
 -- name: GetEventsHorizon :one

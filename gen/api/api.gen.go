@@ -18,6 +18,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/oapi-codegen/nullable"
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AuditLogActor.
@@ -140,6 +141,30 @@ func (e DevicePollStatus) Valid() bool {
 	case DevicePollStatusInvalid:
 		return true
 	case DevicePollStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DirectIdentityType.
+const (
+	DirectIdentityTypeBoth         DirectIdentityType = "both"
+	DirectIdentityTypePassword     DirectIdentityType = "password"
+	DirectIdentityTypePasswordOnly DirectIdentityType = "password-only"
+	DirectIdentityTypeSSH          DirectIdentityType = "ssh"
+)
+
+// Valid indicates whether the value is a known member of the DirectIdentityType enum.
+func (e DirectIdentityType) Valid() bool {
+	switch e {
+	case DirectIdentityTypeBoth:
+		return true
+	case DirectIdentityTypePassword:
+		return true
+	case DirectIdentityTypePasswordOnly:
+		return true
+	case DirectIdentityTypeSSH:
 		return true
 	default:
 		return false
@@ -341,6 +366,27 @@ func (e ImportResultStatus) Valid() bool {
 	}
 }
 
+// Defines values for LiveConnectionStatus.
+const (
+	LiveConnectionStatusActive     LiveConnectionStatus = "active"
+	LiveConnectionStatusConnecting LiveConnectionStatus = "connecting"
+	LiveConnectionStatusFailed     LiveConnectionStatus = "failed"
+)
+
+// Valid indicates whether the value is a known member of the LiveConnectionStatus enum.
+func (e LiveConnectionStatus) Valid() bool {
+	switch e {
+	case LiveConnectionStatusActive:
+		return true
+	case LiveConnectionStatusConnecting:
+		return true
+	case LiveConnectionStatusFailed:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeRole.
 const (
 	MeRoleAdmin MeRole = "admin"
@@ -452,6 +498,24 @@ func (e MonitoringSampleStatus) Valid() bool {
 	}
 }
 
+// Defines values for NewConnectionType.
+const (
+	NewConnectionTypeSftp     NewConnectionType = "sftp"
+	NewConnectionTypeTerminal NewConnectionType = "terminal"
+)
+
+// Valid indicates whether the value is a known member of the NewConnectionType enum.
+func (e NewConnectionType) Valid() bool {
+	switch e {
+	case NewConnectionTypeSftp:
+		return true
+	case NewConnectionTypeTerminal:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NewEntryRenderer.
 const (
 	NewEntryRendererGuac     NewEntryRenderer = "guac"
@@ -500,6 +564,27 @@ func (e OrganizationRole) Valid() bool {
 	case OrganizationRoleMember:
 		return true
 	case OrganizationRoleOwner:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ParticipantKind.
+const (
+	ParticipantKindLink         ParticipantKind = "link"
+	ParticipantKindOrganization ParticipantKind = "organization"
+	ParticipantKindOwner        ParticipantKind = "owner"
+)
+
+// Valid indicates whether the value is a known member of the ParticipantKind enum.
+func (e ParticipantKind) Valid() bool {
+	switch e {
+	case ParticipantKindLink:
+		return true
+	case ParticipantKindOrganization:
+		return true
+	case ParticipantKindOwner:
 		return true
 	default:
 		return false
@@ -1234,6 +1319,68 @@ type Connection struct {
 // ConnectionConnectionType defines model for Connection.ConnectionType.
 type ConnectionConnectionType string
 
+// ConnectionConfiguration Example: {"identityId":3,"renderer":"terminal","scriptId":null,"startPath":null,"type":null}
+type ConnectionConfiguration struct {
+	IdentityID *int64  `json:"identityId"`
+	Renderer   *string `json:"renderer"`
+	ScriptID   *int64  `json:"scriptId"`
+	StartPath  *string `json:"startPath"`
+	Type       *string `json:"type"`
+}
+
+// ConnectionServer Example: {"icon":"server","id":7,"name":"web1","protocol":"ssh","renderer":"terminal","type":"server"}
+type ConnectionServer struct {
+	Icon *string `json:"icon"`
+
+	// ID The entry.
+	ID       int64   `json:"id"`
+	Name     string  `json:"name"`
+	Protocol *string `json:"protocol"`
+	Renderer string  `json:"renderer"`
+	Type     string  `json:"type"`
+}
+
+// ConnectionShare Example: {"shareId":"Zm9vYmFyYmF6cXV4cXV1eA","writable":false}
+type ConnectionShare struct {
+	// ShareID The key of the link. Whoever has it needs nothing else.
+	ShareID  string `json:"shareId"`
+	Writable bool   `json:"writable"`
+}
+
+// ConnectionTab Example: {"browserId":"b1946a","tabId":"5f0c2b"}
+type ConnectionTab struct {
+	// BrowserID The browser that shows it from now on; null keeps what is known.
+	BrowserID *string `json:"browserId,omitempty"`
+
+	// TabID The tab that shows it from now on; null keeps what is known.
+	TabID *string `json:"tabId,omitempty"`
+}
+
+// ConnectionWindow Example: {"id":"3f2b8c1e-5a7d-4e0f-9b6a-1c2d3e4f5a6b","identity":3,"isHibernated":false,"lastActivity":"2026-01-31T12:00:00.000Z","organizationId":null,"organizationName":null,"server":{"icon":"server","id":7,"name":"web1","protocol":"ssh","renderer":"terminal","type":"server"},"shareId":null,"shareWritable":false}
+type ConnectionWindow struct {
+	ID           openapi_types.UUID `json:"id"`
+	Identity     *int64             `json:"identity"`
+	IsHibernated bool               `json:"isHibernated"`
+
+	// LastActivity ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	LastActivity     Timestamp `json:"lastActivity"`
+	OrganizationID   *int64    `json:"organizationId"`
+	OrganizationName *string   `json:"organizationName"`
+
+	// ScriptID Absent without a script.
+	ScriptID *int64 `json:"scriptId,omitempty"`
+
+	// Server Example: {"icon":"server","id":7,"name":"web1","protocol":"ssh","renderer":"terminal","type":"server"}
+	Server        ConnectionServer `json:"server"`
+	ShareID       *string          `json:"shareId"`
+	ShareWritable bool             `json:"shareWritable"`
+
+	// Type Absent where the request said none.
+	Type *string `json:"type,omitempty"`
+}
+
 // DeviceAuthorized Example: {"deviceInfo":{"clientType":"connector","ipAddress":"192.0.2.10","userAgent":"NextermConnector/1.0"},"message":"Device authorized successfully"}
 type DeviceAuthorized struct {
 	// DeviceInfo Example: {"clientType":"connector","ipAddress":"192.0.2.10","userAgent":"NextermConnector/1.0"}
@@ -1312,6 +1459,20 @@ type DevicePollRequest struct {
 	// Token The secret that came with the code.
 	Token string `json:"token"`
 }
+
+// DirectIdentity A login for this connection alone. It is not stored, and never shown again.
+//
+// Example: {"password":"correct horse battery staple","type":"password","username":"root"}
+type DirectIdentity struct {
+	Passphrase *string            `json:"passphrase,omitempty"`
+	Password   *string            `json:"password,omitempty"`
+	SSHKey     *string            `json:"sshKey,omitempty"`
+	Type       DirectIdentityType `json:"type"`
+	Username   *string            `json:"username,omitempty"`
+}
+
+// DirectIdentityType defines model for DirectIdentity.Type.
+type DirectIdentityType string
 
 // Disk Example: {"model":"QEMU HARDDISK","name":"sda","partitions":[],"rotational":true,"serial":null,"size":53687091200}
 type Disk struct {
@@ -1908,6 +2069,42 @@ type Limits struct {
 	StateSockets int64 `json:"stateSockets"`
 }
 
+// LiveConnection Example: {"configuration":{"identityId":3,"renderer":"terminal","scriptId":null,"startPath":null,"type":null},"createdAt":"2026-01-31T12:00:00.000Z","entryId":7,"isHibernated":false,"lastActivity":"2026-01-31T12:00:00.000Z","organizationId":null,"organizationName":null,"osName":null,"participants":[],"sessionId":"3f2b8c1e-5a7d-4e0f-9b6a-1c2d3e4f5a6b","sftpPath":null,"shareId":null,"shareWritable":false,"status":"active"}
+type LiveConnection struct {
+	// Configuration Example: {"identityId":3,"renderer":"terminal","scriptId":null,"startPath":null,"type":null}
+	Configuration ConnectionConfiguration `json:"configuration"`
+
+	// CreatedAt ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	CreatedAt    Timestamp `json:"createdAt"`
+	EntryID      int64     `json:"entryId"`
+	IsHibernated bool      `json:"isHibernated"`
+
+	// LastActivity ISO 8601 in UTC with milliseconds.
+	//
+	// Example: 2026-01-31T12:00:00.000Z
+	LastActivity     Timestamp `json:"lastActivity"`
+	OrganizationID   *int64    `json:"organizationId"`
+	OrganizationName *string   `json:"organizationName"`
+
+	// OsName As monitoring has last seen it.
+	OsName       *string            `json:"osName"`
+	Participants []Participant      `json:"participants"`
+	SessionID    openapi_types.UUID `json:"sessionId"`
+
+	// SftpPath The folder that was last shown.
+	SftpPath *string `json:"sftpPath"`
+
+	// ShareID The key of its link, if it is shared by one.
+	ShareID       *string              `json:"shareId"`
+	ShareWritable bool                 `json:"shareWritable"`
+	Status        LiveConnectionStatus `json:"status"`
+}
+
+// LiveConnectionStatus defines model for LiveConnection.Status.
+type LiveConnectionStatus string
+
 // Login Example: {"message":"Your session got successfully created","token":"6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d2a6f1ed002ab5595859014ebf0951522d9b3f0e6f0f3f7b6d","totpRequired":false}
 type Login struct {
 	Message string `json:"message"`
@@ -2233,6 +2430,45 @@ type NewAPIKey struct {
 	Name string `json:"name"`
 }
 
+// NewConnection Example: {"browserId":"b1946a","connectionReason":null,"entryId":7,"identityId":3,"tabId":"5f0c2b","type":null}
+type NewConnection struct {
+	// BrowserID What the client calls the browser.
+	BrowserID *string `json:"browserId,omitempty"`
+
+	// ConnectionReason Why; organizations may demand it. Blanks are none.
+	ConnectionReason *string `json:"connectionReason,omitempty"`
+
+	// DirectIdentity A login for this connection alone. It is not stored, and never shown again.
+	//
+	// Example: {"password":"correct horse battery staple","type":"password","username":"root"}
+	DirectIdentity *DirectIdentity `json:"directIdentity,omitempty"`
+	EntryID        int64           `json:"entryId"`
+
+	// IdentityID The identity to log in with. It need not be linked to the entry.
+	IdentityID *int64 `json:"identityId,omitempty"`
+
+	// ScriptID A script to run.
+	ScriptID *int64 `json:"scriptId,omitempty"`
+
+	// StartPath The folder to begin in.
+	StartPath *string `json:"startPath,omitempty"`
+
+	// TabID What the client calls the tab.
+	TabID *string `json:"tabId,omitempty"`
+
+	// Type What to open; null or absent goes by the entry's protocol.
+	Type *NewConnectionType `json:"type,omitempty"`
+}
+
+// NewConnectionType What to open; null or absent goes by the entry's protocol.
+type NewConnectionType string
+
+// NewConnectionResult Example: {"sessionId":"3f2b8c1e-5a7d-4e0f-9b6a-1c2d3e4f5a6b"}
+type NewConnectionResult struct {
+	// SessionID The connection's id.
+	SessionID openapi_types.UUID `json:"sessionId"`
+}
+
 // NewDeviceCode Example: {"clientType":"connector"}
 type NewDeviceCode struct {
 	ClientType DeviceClientType `json:"clientType"`
@@ -2552,6 +2788,25 @@ type OrganizationSessionSettings struct {
 	EnableLiveSessionSharing bool `json:"enableLiveSessionSharing"`
 }
 
+// Participant Whoever has the connection open. The sockets of one account are one participant.
+//
+// Example: {"accountId":7,"avatarHash":null,"firstName":"Ada","kind":"owner","lastName":"Lovelace","typing":false,"username":"ada","viewerId":"7d9b2c4e-1f3a-4b5c-8d6e-9f0a1b2c3d4e","writable":true}
+type Participant struct {
+	// AccountID Null for those who have come by a link.
+	AccountID  *int64             `json:"accountId"`
+	AvatarHash *string            `json:"avatarHash"`
+	FirstName  *string            `json:"firstName"`
+	Kind       ParticipantKind    `json:"kind"`
+	LastName   *string            `json:"lastName"`
+	Typing     bool               `json:"typing"`
+	Username   *string            `json:"username"`
+	ViewerID   openapi_types.UUID `json:"viewerId"`
+	Writable   bool               `json:"writable"`
+}
+
+// ParticipantKind defines model for Participant.Kind.
+type ParticipantKind string
+
 // Passkey Example: {"createdAt":"2026-01-31T12:00:00.000Z","id":5,"name":"Laptop"}
 type Passkey struct {
 	// CreatedAt ISO 8601 in UTC with milliseconds.
@@ -2762,6 +3017,12 @@ type PasskeyUser struct {
 	// ID Bytes in base64url (RFC 4648, section 5) without padding.
 	ID   Base64URL `json:"id"`
 	Name string    `json:"name"`
+}
+
+// PastedIdentity Example: {"identityId":3}
+type PastedIdentity struct {
+	// IdentityID The identity; null or absent is the connection's own.
+	IdentityID *int64 `json:"identityId,omitempty"`
 }
 
 // PermissionCatalog The permissions of one scope, in display order.
@@ -3090,6 +3351,31 @@ type SessionSyncChange struct {
 	SessionSync SessionSync `json:"sessionSync"`
 }
 
+// SharedConnection Example: {"id":"3f2b8c1e-5a7d-4e0f-9b6a-1c2d3e4f5a6b","organizationId":null,"organizationName":null,"server":{"icon":"server","id":7,"name":"web1","protocol":"ssh","renderer":"terminal","type":"server"},"writable":false}
+type SharedConnection struct {
+	// FontFamily The owner's, absent where it has set none.
+	FontFamily *string `json:"fontFamily,omitempty"`
+
+	// FontSize The owner's, absent where it has set none.
+	FontSize         *float64           `json:"fontSize,omitempty"`
+	ID               openapi_types.UUID `json:"id"`
+	OrganizationID   *int64             `json:"organizationId"`
+	OrganizationName *string            `json:"organizationName"`
+
+	// Server Example: {"icon":"server","id":7,"name":"web1","protocol":"ssh","renderer":"terminal","type":"server"}
+	Server ConnectionServer `json:"server"`
+
+	// Type Absent where the request said none.
+	Type     *string `json:"type,omitempty"`
+	Writable bool    `json:"writable"`
+}
+
+// SharedRight Example: {"writable":false}
+type SharedRight struct {
+	// Writable Whether others may type.
+	Writable *bool `json:"writable,omitempty"`
+}
+
 // Snippet Example: {"accountId":7,"command":"df -h","description":"All mounted file systems","id":3,"name":"Free space","organizationId":2,"osFilter":["Debian","Ubuntu"],"sortOrder":0,"sourceId":null}
 type Snippet struct {
 	// AccountID The owner, or who created it in the organization; null when that account is gone, and for a snippet of a source.
@@ -3368,6 +3654,9 @@ type Version struct {
 	Version string `json:"version"`
 }
 
+// ConnectionID defines model for ConnectionId.
+type ConnectionID = openapi_types.UUID
+
 // EntryID defines model for EntryId.
 type EntryID = int64
 
@@ -3478,6 +3767,15 @@ type FinishOidcLoginParams struct {
 
 	// Browser What beginning the sign-in has set in the browser.
 	Browser *string `form:"__Host-nexterm-login,omitempty" json:"__Host-nexterm-login,omitempty"`
+}
+
+// ListConnectionsParams defines parameters for ListConnections.
+type ListConnectionsParams struct {
+	// TabID What the client calls the tab that asks.
+	TabID *string `form:"tabId,omitempty" json:"tabId,omitempty"`
+
+	// BrowserID What the client calls the browser that asks.
+	BrowserID *string `form:"browserId,omitempty" json:"browserId,omitempty"`
 }
 
 // ListRecentEntriesParams defines parameters for ListRecentEntries.
@@ -3632,6 +3930,24 @@ type CreateOidcProviderJSONRequestBody = NewOidcProvider
 
 // UpdateOidcProviderJSONRequestBody defines body for UpdateOidcProvider for application/json ContentType.
 type UpdateOidcProviderJSONRequestBody = OidcProviderPatch
+
+// CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
+type CreateConnectionJSONRequestBody = NewConnection
+
+// DuplicateConnectionJSONRequestBody defines body for DuplicateConnection for application/json ContentType.
+type DuplicateConnectionJSONRequestBody = ConnectionTab
+
+// PasteConnectionPasswordJSONRequestBody defines body for PasteConnectionPassword for application/json ContentType.
+type PasteConnectionPasswordJSONRequestBody = PastedIdentity
+
+// ResumeConnectionJSONRequestBody defines body for ResumeConnection for application/json ContentType.
+type ResumeConnectionJSONRequestBody = ConnectionTab
+
+// UpdateConnectionShareJSONRequestBody defines body for UpdateConnectionShare for application/json ContentType.
+type UpdateConnectionShareJSONRequestBody = SharedRight
+
+// ShareConnectionJSONRequestBody defines body for ShareConnection for application/json ContentType.
+type ShareConnectionJSONRequestBody = SharedRight
 
 // CreateEntryJSONRequestBody defines body for CreateEntry for application/json ContentType.
 type CreateEntryJSONRequestBody = NewEntry
@@ -3943,6 +4259,39 @@ type ServerInterface interface {
 	// UpdateOidcProvider Change a provider
 	// (PATCH /api/auth/providers/admin/oidc/{id})
 	UpdateOidcProvider(ctx echo.Context, id ProviderID) error
+	// ListConnections List the connections of the caller
+	// (GET /api/connections)
+	ListConnections(ctx echo.Context, params ListConnectionsParams) error
+	// CreateConnection Open a connection
+	// (POST /api/connections)
+	CreateConnection(ctx echo.Context) error
+	// DeleteConnection End a connection
+	// (DELETE /api/connections/{id})
+	DeleteConnection(ctx echo.Context, id ConnectionID) error
+	// GetConnection Read a connection
+	// (GET /api/connections/{id})
+	GetConnection(ctx echo.Context, id ConnectionID) error
+	// DuplicateConnection Open a connection like another one
+	// (POST /api/connections/{id}/duplicate)
+	DuplicateConnection(ctx echo.Context, id ConnectionID) error
+	// HibernateConnection Hibernate a connection
+	// (POST /api/connections/{id}/hibernate)
+	HibernateConnection(ctx echo.Context, id ConnectionID) error
+	// PasteConnectionPassword Type a stored password
+	// (POST /api/connections/{id}/paste-password)
+	PasteConnectionPassword(ctx echo.Context, id ConnectionID) error
+	// ResumeConnection Resume a connection
+	// (POST /api/connections/{id}/resume)
+	ResumeConnection(ctx echo.Context, id ConnectionID) error
+	// UnshareConnection Stop sharing by link
+	// (DELETE /api/connections/{id}/share)
+	UnshareConnection(ctx echo.Context, id ConnectionID) error
+	// UpdateConnectionShare Change what a link allows
+	// (PATCH /api/connections/{id}/share)
+	UpdateConnectionShare(ctx echo.Context, id ConnectionID) error
+	// ShareConnection Share a connection by link
+	// (POST /api/connections/{id}/share)
+	ShareConnection(ctx echo.Context, id ConnectionID) error
 	// ListEntryTree List entries as a tree
 	// (GET /api/entries/list)
 	ListEntryTree(ctx echo.Context) error
@@ -4174,6 +4523,9 @@ type ServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx echo.Context, id int64) error
+	// GetSharedConnection Read a connection that is shared by link
+	// (GET /api/share/{shareId})
+	GetSharedConnection(ctx echo.Context, shareID string) error
 	// CreateSnippet Create a snippet
 	// (PUT /api/snippet)
 	CreateSnippet(ctx echo.Context) error
@@ -4815,6 +5167,184 @@ func (w *ServerInterfaceWrapper) UpdateOidcProvider(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateOidcProvider(ctx, id)
+	return err
+}
+
+// ListConnections converts echo context to params.
+func (w *ServerInterfaceWrapper) ListConnections(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListConnectionsParams
+	// ------------- Optional query parameter "tabId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "tabId", ctx.QueryParams(), &params.TabID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter tabId: %s", err))
+	}
+
+	// ------------- Optional query parameter "browserId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "browserId", ctx.QueryParams(), &params.BrowserID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter browserId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListConnections(ctx, params)
+	return err
+}
+
+// CreateConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateConnection(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateConnection(ctx)
+	return err
+}
+
+// DeleteConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteConnection(ctx, id)
+	return err
+}
+
+// GetConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) GetConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetConnection(ctx, id)
+	return err
+}
+
+// DuplicateConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) DuplicateConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DuplicateConnection(ctx, id)
+	return err
+}
+
+// HibernateConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) HibernateConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.HibernateConnection(ctx, id)
+	return err
+}
+
+// PasteConnectionPassword converts echo context to params.
+func (w *ServerInterfaceWrapper) PasteConnectionPassword(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PasteConnectionPassword(ctx, id)
+	return err
+}
+
+// ResumeConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeConnection(ctx, id)
+	return err
+}
+
+// UnshareConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) UnshareConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UnshareConnection(ctx, id)
+	return err
+}
+
+// UpdateConnectionShare converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateConnectionShare(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateConnectionShare(ctx, id)
+	return err
+}
+
+// ShareConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) ShareConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ConnectionID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ShareConnection(ctx, id)
 	return err
 }
 
@@ -5953,6 +6483,22 @@ func (w *ServerInterfaceWrapper) DeleteSession(ctx echo.Context) error {
 	return err
 }
 
+// GetSharedConnection converts echo context to params.
+func (w *ServerInterfaceWrapper) GetSharedConnection(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "shareId" -------------
+	var shareID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "shareId", ctx.Param("shareId"), &shareID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter shareId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetSharedConnection(ctx, shareID)
+	return err
+}
+
 // CreateSnippet converts echo context to params.
 func (w *ServerInterfaceWrapper) CreateSnippet(ctx echo.Context) error {
 	var err error
@@ -6472,6 +7018,17 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/auth/providers/admin/oidc/:id", wrapper.DeleteOidcProvider, options.OperationMiddlewares["deleteOidcProvider"]...)
 	router.GET(options.BaseURL+"/api/auth/providers/admin/oidc/:id", wrapper.GetOidcProvider, options.OperationMiddlewares["getOidcProvider"]...)
 	router.PATCH(options.BaseURL+"/api/auth/providers/admin/oidc/:id", wrapper.UpdateOidcProvider, options.OperationMiddlewares["updateOidcProvider"]...)
+	router.GET(options.BaseURL+"/api/connections", wrapper.ListConnections, options.OperationMiddlewares["listConnections"]...)
+	router.POST(options.BaseURL+"/api/connections", wrapper.CreateConnection, options.OperationMiddlewares["createConnection"]...)
+	router.DELETE(options.BaseURL+"/api/connections/:id", wrapper.DeleteConnection, options.OperationMiddlewares["deleteConnection"]...)
+	router.GET(options.BaseURL+"/api/connections/:id", wrapper.GetConnection, options.OperationMiddlewares["getConnection"]...)
+	router.POST(options.BaseURL+"/api/connections/:id/duplicate", wrapper.DuplicateConnection, options.OperationMiddlewares["duplicateConnection"]...)
+	router.POST(options.BaseURL+"/api/connections/:id/hibernate", wrapper.HibernateConnection, options.OperationMiddlewares["hibernateConnection"]...)
+	router.POST(options.BaseURL+"/api/connections/:id/paste-password", wrapper.PasteConnectionPassword, options.OperationMiddlewares["pasteConnectionPassword"]...)
+	router.POST(options.BaseURL+"/api/connections/:id/resume", wrapper.ResumeConnection, options.OperationMiddlewares["resumeConnection"]...)
+	router.DELETE(options.BaseURL+"/api/connections/:id/share", wrapper.UnshareConnection, options.OperationMiddlewares["unshareConnection"]...)
+	router.PATCH(options.BaseURL+"/api/connections/:id/share", wrapper.UpdateConnectionShare, options.OperationMiddlewares["updateConnectionShare"]...)
+	router.POST(options.BaseURL+"/api/connections/:id/share", wrapper.ShareConnection, options.OperationMiddlewares["shareConnection"]...)
 	router.GET(options.BaseURL+"/api/entries/list", wrapper.ListEntryTree, options.OperationMiddlewares["listEntryTree"]...)
 	router.PUT(options.BaseURL+"/api/entry", wrapper.CreateEntry, options.OperationMiddlewares["createEntry"]...)
 	router.DELETE(options.BaseURL+"/api/entry/:entryId", wrapper.DeleteEntry, options.OperationMiddlewares["deleteEntry"]...)
@@ -6549,6 +7106,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/session", wrapper.DeleteSessions, options.OperationMiddlewares["deleteSessions"]...)
 	router.DELETE(options.BaseURL+"/api/session/:id", wrapper.DeleteSession, options.OperationMiddlewares["deleteSession"]...)
 	router.GET(options.BaseURL+"/api/session/list", wrapper.ListSessions, options.OperationMiddlewares["listSessions"]...)
+	router.GET(options.BaseURL+"/api/share/:shareId", wrapper.GetSharedConnection, options.OperationMiddlewares["getSharedConnection"]...)
 	router.PUT(options.BaseURL+"/api/snippet", wrapper.CreateSnippet, options.OperationMiddlewares["createSnippet"]...)
 	router.DELETE(options.BaseURL+"/api/snippet/:snippetId", wrapper.DeleteSnippet, options.OperationMiddlewares["deleteSnippet"]...)
 	router.GET(options.BaseURL+"/api/snippet/:snippetId", wrapper.GetSnippet, options.OperationMiddlewares["getSnippet"]...)
@@ -7540,6 +8098,253 @@ type UpdateOidcProviderResponseObject interface {
 type UpdateOidcProvider200JSONResponse AuthProviderSettings
 
 func (response UpdateOidcProvider200JSONResponse) VisitUpdateOidcProviderResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConnectionsRequestObject struct {
+	Params ListConnectionsParams
+}
+
+type ListConnectionsResponseObject interface {
+	VisitListConnectionsResponse(w http.ResponseWriter) error
+}
+
+type ListConnections200JSONResponse []LiveConnection
+
+func (response ListConnections200JSONResponse) VisitListConnectionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateConnectionRequestObject struct {
+	Body *CreateConnectionJSONRequestBody
+}
+
+type CreateConnectionResponseObject interface {
+	VisitCreateConnectionResponse(w http.ResponseWriter) error
+}
+
+type CreateConnection201JSONResponse NewConnectionResult
+
+func (response CreateConnection201JSONResponse) VisitCreateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteConnectionRequestObject struct {
+	ID ConnectionID `json:"id"`
+}
+
+type DeleteConnectionResponseObject interface {
+	VisitDeleteConnectionResponse(w http.ResponseWriter) error
+}
+
+type DeleteConnection200JSONResponse Message
+
+func (response DeleteConnection200JSONResponse) VisitDeleteConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConnectionRequestObject struct {
+	ID ConnectionID `json:"id"`
+}
+
+type GetConnectionResponseObject interface {
+	VisitGetConnectionResponse(w http.ResponseWriter) error
+}
+
+type GetConnection200JSONResponse ConnectionWindow
+
+func (response GetConnection200JSONResponse) VisitGetConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DuplicateConnectionRequestObject struct {
+	ID   ConnectionID `json:"id"`
+	Body *DuplicateConnectionJSONRequestBody
+}
+
+type DuplicateConnectionResponseObject interface {
+	VisitDuplicateConnectionResponse(w http.ResponseWriter) error
+}
+
+type DuplicateConnection201JSONResponse NewConnectionResult
+
+func (response DuplicateConnection201JSONResponse) VisitDuplicateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HibernateConnectionRequestObject struct {
+	ID ConnectionID `json:"id"`
+}
+
+type HibernateConnectionResponseObject interface {
+	VisitHibernateConnectionResponse(w http.ResponseWriter) error
+}
+
+type HibernateConnection200JSONResponse Message
+
+func (response HibernateConnection200JSONResponse) VisitHibernateConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PasteConnectionPasswordRequestObject struct {
+	ID   ConnectionID `json:"id"`
+	Body *PasteConnectionPasswordJSONRequestBody
+}
+
+type PasteConnectionPasswordResponseObject interface {
+	VisitPasteConnectionPasswordResponse(w http.ResponseWriter) error
+}
+
+type PasteConnectionPassword200JSONResponse Message
+
+func (response PasteConnectionPassword200JSONResponse) VisitPasteConnectionPasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeConnectionRequestObject struct {
+	ID   ConnectionID `json:"id"`
+	Body *ResumeConnectionJSONRequestBody
+}
+
+type ResumeConnectionResponseObject interface {
+	VisitResumeConnectionResponse(w http.ResponseWriter) error
+}
+
+type ResumeConnection200JSONResponse Message
+
+func (response ResumeConnection200JSONResponse) VisitResumeConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UnshareConnectionRequestObject struct {
+	ID ConnectionID `json:"id"`
+}
+
+type UnshareConnectionResponseObject interface {
+	VisitUnshareConnectionResponse(w http.ResponseWriter) error
+}
+
+type UnshareConnection200JSONResponse Message
+
+func (response UnshareConnection200JSONResponse) VisitUnshareConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateConnectionShareRequestObject struct {
+	ID   ConnectionID `json:"id"`
+	Body *UpdateConnectionShareJSONRequestBody
+}
+
+type UpdateConnectionShareResponseObject interface {
+	VisitUpdateConnectionShareResponse(w http.ResponseWriter) error
+}
+
+type UpdateConnectionShare200JSONResponse SharedRight
+
+func (response UpdateConnectionShare200JSONResponse) VisitUpdateConnectionShareResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShareConnectionRequestObject struct {
+	ID   ConnectionID `json:"id"`
+	Body *ShareConnectionJSONRequestBody
+}
+
+type ShareConnectionResponseObject interface {
+	VisitShareConnectionResponse(w http.ResponseWriter) error
+}
+
+type ShareConnection200JSONResponse ConnectionShare
+
+func (response ShareConnection200JSONResponse) VisitShareConnectionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -9291,6 +10096,28 @@ func (response DeleteSession200JSONResponse) VisitDeleteSessionResponse(w http.R
 	return err
 }
 
+type GetSharedConnectionRequestObject struct {
+	ShareID string `json:"shareId"`
+}
+
+type GetSharedConnectionResponseObject interface {
+	VisitGetSharedConnectionResponse(w http.ResponseWriter) error
+}
+
+type GetSharedConnection200JSONResponse SharedConnection
+
+func (response GetSharedConnection200JSONResponse) VisitGetSharedConnectionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CreateSnippetRequestObject struct {
 	Body *CreateSnippetJSONRequestBody
 }
@@ -10019,6 +10846,39 @@ type StrictServerInterface interface {
 	// UpdateOidcProvider Change a provider
 	// (PATCH /api/auth/providers/admin/oidc/{id})
 	UpdateOidcProvider(ctx context.Context, request UpdateOidcProviderRequestObject) (UpdateOidcProviderResponseObject, error)
+	// ListConnections List the connections of the caller
+	// (GET /api/connections)
+	ListConnections(ctx context.Context, request ListConnectionsRequestObject) (ListConnectionsResponseObject, error)
+	// CreateConnection Open a connection
+	// (POST /api/connections)
+	CreateConnection(ctx context.Context, request CreateConnectionRequestObject) (CreateConnectionResponseObject, error)
+	// DeleteConnection End a connection
+	// (DELETE /api/connections/{id})
+	DeleteConnection(ctx context.Context, request DeleteConnectionRequestObject) (DeleteConnectionResponseObject, error)
+	// GetConnection Read a connection
+	// (GET /api/connections/{id})
+	GetConnection(ctx context.Context, request GetConnectionRequestObject) (GetConnectionResponseObject, error)
+	// DuplicateConnection Open a connection like another one
+	// (POST /api/connections/{id}/duplicate)
+	DuplicateConnection(ctx context.Context, request DuplicateConnectionRequestObject) (DuplicateConnectionResponseObject, error)
+	// HibernateConnection Hibernate a connection
+	// (POST /api/connections/{id}/hibernate)
+	HibernateConnection(ctx context.Context, request HibernateConnectionRequestObject) (HibernateConnectionResponseObject, error)
+	// PasteConnectionPassword Type a stored password
+	// (POST /api/connections/{id}/paste-password)
+	PasteConnectionPassword(ctx context.Context, request PasteConnectionPasswordRequestObject) (PasteConnectionPasswordResponseObject, error)
+	// ResumeConnection Resume a connection
+	// (POST /api/connections/{id}/resume)
+	ResumeConnection(ctx context.Context, request ResumeConnectionRequestObject) (ResumeConnectionResponseObject, error)
+	// UnshareConnection Stop sharing by link
+	// (DELETE /api/connections/{id}/share)
+	UnshareConnection(ctx context.Context, request UnshareConnectionRequestObject) (UnshareConnectionResponseObject, error)
+	// UpdateConnectionShare Change what a link allows
+	// (PATCH /api/connections/{id}/share)
+	UpdateConnectionShare(ctx context.Context, request UpdateConnectionShareRequestObject) (UpdateConnectionShareResponseObject, error)
+	// ShareConnection Share a connection by link
+	// (POST /api/connections/{id}/share)
+	ShareConnection(ctx context.Context, request ShareConnectionRequestObject) (ShareConnectionResponseObject, error)
 	// ListEntryTree List entries as a tree
 	// (GET /api/entries/list)
 	ListEntryTree(ctx context.Context, request ListEntryTreeRequestObject) (ListEntryTreeResponseObject, error)
@@ -10250,6 +11110,9 @@ type StrictServerInterface interface {
 	// DeleteSession Revoke a login session
 	// (DELETE /api/session/{id})
 	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
+	// GetSharedConnection Read a connection that is shared by link
+	// (GET /api/share/{shareId})
+	GetSharedConnection(ctx context.Context, request GetSharedConnectionRequestObject) (GetSharedConnectionResponseObject, error)
 	// CreateSnippet Create a snippet
 	// (PUT /api/snippet)
 	CreateSnippet(ctx context.Context, request CreateSnippetRequestObject) (CreateSnippetResponseObject, error)
@@ -11842,6 +12705,432 @@ func (sh *strictHandler) UpdateOidcProvider(ctx echo.Context, id ProviderID) err
 		return err
 	} else if validResponse, ok := response.(UpdateOidcProviderResponseObject); ok {
 		return validResponse.VisitUpdateOidcProviderResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListConnections operation middleware
+func (sh *strictHandler) ListConnections(ctx echo.Context, params ListConnectionsParams) error {
+	var request ListConnectionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConnections(ctx.Request().Context(), request.(ListConnectionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConnections")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListConnectionsResponseObject); ok {
+		return validResponse.VisitListConnectionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateConnection operation middleware
+func (sh *strictHandler) CreateConnection(ctx echo.Context) error {
+	var request CreateConnectionRequestObject
+
+	var body CreateConnectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateConnection(ctx.Request().Context(), request.(CreateConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateConnectionResponseObject); ok {
+		return validResponse.VisitCreateConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteConnection operation middleware
+func (sh *strictHandler) DeleteConnection(ctx echo.Context, id ConnectionID) error {
+	var request DeleteConnectionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteConnection(ctx.Request().Context(), request.(DeleteConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteConnectionResponseObject); ok {
+		return validResponse.VisitDeleteConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetConnection operation middleware
+func (sh *strictHandler) GetConnection(ctx echo.Context, id ConnectionID) error {
+	var request GetConnectionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConnection(ctx.Request().Context(), request.(GetConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetConnectionResponseObject); ok {
+		return validResponse.VisitGetConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DuplicateConnection operation middleware
+func (sh *strictHandler) DuplicateConnection(ctx echo.Context, id ConnectionID) error {
+	var request DuplicateConnectionRequestObject
+
+	request.ID = id
+
+	var body DuplicateConnectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DuplicateConnection(ctx.Request().Context(), request.(DuplicateConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DuplicateConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DuplicateConnectionResponseObject); ok {
+		return validResponse.VisitDuplicateConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// HibernateConnection operation middleware
+func (sh *strictHandler) HibernateConnection(ctx echo.Context, id ConnectionID) error {
+	var request HibernateConnectionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HibernateConnection(ctx.Request().Context(), request.(HibernateConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HibernateConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(HibernateConnectionResponseObject); ok {
+		return validResponse.VisitHibernateConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PasteConnectionPassword operation middleware
+func (sh *strictHandler) PasteConnectionPassword(ctx echo.Context, id ConnectionID) error {
+	var request PasteConnectionPasswordRequestObject
+
+	request.ID = id
+
+	var body PasteConnectionPasswordJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PasteConnectionPassword(ctx.Request().Context(), request.(PasteConnectionPasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PasteConnectionPassword")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PasteConnectionPasswordResponseObject); ok {
+		return validResponse.VisitPasteConnectionPasswordResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeConnection operation middleware
+func (sh *strictHandler) ResumeConnection(ctx echo.Context, id ConnectionID) error {
+	var request ResumeConnectionRequestObject
+
+	request.ID = id
+
+	var body ResumeConnectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeConnection(ctx.Request().Context(), request.(ResumeConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeConnectionResponseObject); ok {
+		return validResponse.VisitResumeConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UnshareConnection operation middleware
+func (sh *strictHandler) UnshareConnection(ctx echo.Context, id ConnectionID) error {
+	var request UnshareConnectionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UnshareConnection(ctx.Request().Context(), request.(UnshareConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UnshareConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UnshareConnectionResponseObject); ok {
+		return validResponse.VisitUnshareConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateConnectionShare operation middleware
+func (sh *strictHandler) UpdateConnectionShare(ctx echo.Context, id ConnectionID) error {
+	var request UpdateConnectionShareRequestObject
+
+	request.ID = id
+
+	var body UpdateConnectionShareJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateConnectionShare(ctx.Request().Context(), request.(UpdateConnectionShareRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateConnectionShare")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateConnectionShareResponseObject); ok {
+		return validResponse.VisitUpdateConnectionShareResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ShareConnection operation middleware
+func (sh *strictHandler) ShareConnection(ctx echo.Context, id ConnectionID) error {
+	var request ShareConnectionRequestObject
+
+	request.ID = id
+
+	var body ShareConnectionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ShareConnection(ctx.Request().Context(), request.(ShareConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShareConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ShareConnectionResponseObject); ok {
+		return validResponse.VisitShareConnectionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14415,6 +15704,31 @@ func (sh *strictHandler) DeleteSession(ctx echo.Context, id int64) error {
 		return err
 	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
 		return validResponse.VisitDeleteSessionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetSharedConnection operation middleware
+func (sh *strictHandler) GetSharedConnection(ctx echo.Context, shareID string) error {
+	var request GetSharedConnectionRequestObject
+
+	request.ShareID = shareID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetSharedConnection(ctx.Request().Context(), request.(GetSharedConnectionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetSharedConnection")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetSharedConnectionResponseObject); ok {
+		return validResponse.VisitGetSharedConnectionResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

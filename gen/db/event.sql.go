@@ -95,6 +95,8 @@ with given as materialized (
            array(select jsonb_array_elements_text(e.event -> 'accounts')::bigint)                        as accounts,
            array(select jsonb_array_elements_text(e.event -> 'accountLists'))                            as account_lists,
            array(select jsonb_array_elements_text(e.event -> 'endedSessions')::bigint)                   as ended_sessions,
+           (e.event ->> 'auditId')::bigint                                                               as audit_id,
+           e.event ->> 'reason'                                                                          as reason,
            (e.event -> 'audited')::boolean                                                               as audited,
            e.event ->> 'switch'                                                                          as switch
     from jsonb_array_elements($6::jsonb) with ordinality as e (event, place)),
@@ -107,17 +109,18 @@ with given as materialized (
              from given g
              order by g.place)
 insert
-into audit_logs (actor, account_id, impersonator_id, organization_id, subject_id, action, resource, resource_id, details,
-                 ip_address, user_agent)
-select $1::text, $2::bigint, $3::bigint,
+into audit_logs (id, actor, account_id, impersonator_id, organization_id, subject_id, action, resource, resource_id, details,
+                 reason, ip_address, user_agent)
+    overriding system value
+select coalesce(g.audit_id, nextval('audit_logs_id_seq')), $1::text, $2::bigint, $3::bigint,
        case when g.scope < 0 then -g.scope end, case when g.scope >= 0 then g.scope end,
-       g.action, g.resource, g.resource_id, g.details, $4::text, $5::text
+       g.action, g.resource, g.resource_id, g.details, g.reason, $4::text, $5::text
 from given g
 where g.audited
   and not exists (select
                   from organizations o
                   where o.id = -g.scope
-                    and o.audit_settings -> g.switch = 'false')
+                    and not is_audited(o.audit_settings, g.switch))
 order by g.place
 `
 

@@ -334,6 +334,11 @@ with given as (
     from oidc_logins l
              join given g on g.place = 'oidc_logins' and l.state_hash = decode(g.kind, 'hex') and g.before = l.code_verifier
     for no key update of l skip locked),
+     held_connections as materialized (
+    select c.id, g.ciphertext
+    from connections c
+             join given g on g.place = 'connections' and g.id = c.number and g.before = c.share_key
+    for no key update of c skip locked),
      sealed_credentials as (
     update credentials c
     set key_id = $1, ciphertext = h.ciphertext
@@ -348,7 +353,12 @@ with given as (
     update auth_providers p
     set key_id = $1, client_secret = h.ciphertext
     from held_providers h
-    where p.id = h.id)
+    where p.id = h.id),
+     sealed_connections as (
+    update connections c
+    set key_id = $1, share_key = h.ciphertext
+    from held_connections h
+    where c.id = h.id)
 update oidc_logins l
 set key_id = $1, code_verifier = h.ciphertext
 from held_logins h

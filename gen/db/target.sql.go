@@ -9,6 +9,127 @@ import (
 	"context"
 )
 
+const listLogins = `-- name: ListLogins :many
+with target as materialized (
+    select t.id, t.scope, t.account_id, t.organization_id, t.config
+    from entries t
+    where t.id = $3::bigint
+      and t.scope = any($1::bigint[])),
+     way as (
+         select t.id as target_id, t.scope, t.account_id, t.organization_id, h.place,
+                e.id, e.name, e.type, e.protocol, e.host, e.port, e.engine,
+                array_agg(e.scope) over way as owners,
+                array_agg(e.address) over (way rows between unbounded preceding and 1 preceding)
+                    || concat_ws(' ', e.protocol, e.address) as route
+         from target t
+                  cross join lateral (
+             select j.place, j.id::bigint as entry_id
+             from jsonb_array_elements_text(coalesce(t.config -> 'jumpHosts', '[]')) with ordinality as j (id, place)
+             union all
+             select null, t.id) h
+                  left join lateral (
+             select s.id, s.scope, s.name, s.type, s.config ->> 'protocol' as protocol, s.config ->> 'ip' as host,
+                    port(s.config) as port, address(s.config) as address, s.config -> 'engineId' as engine
+             from entries s
+             where s.id = h.entry_id
+               and s.scope = any($1::bigint[])
+             limit 1) e on true
+         window way as (order by h.place))
+select w.target_id, w.scope, coalesce(w.place, 0)::integer as hop,
+       coalesce(w.id, 0)::bigint                           as entry_id,
+       coalesce(w.name, '')::text                          as name,
+       coalesce(w.type, '')::text                          as type,
+       coalesce(w.protocol, '')::text                      as protocol,
+       coalesce(w.host, '')::text                          as host,
+       coalesce(w.port, 0)::integer                        as port,
+       coalesce(w.engine not in ('1', '"1"', '""'), false)::boolean as other_engine,
+       (login.id is not null
+           or exists (select from entries_identities l where l.entry_id = w.id))::boolean as linked,
+       coalesce(login.id, 0)::bigint                       as identity_id,
+       coalesce(login.username, '')::text                  as username,
+       (select c.ciphertext from credentials c where c.identity_id = login.id and c.kind = 'password') as password,
+       (select c.ciphertext from credentials c where c.identity_id = login.id and c.kind = 'ssh-key') as private_key,
+       (select c.ciphertext from credentials c where c.identity_id = login.id and c.kind = 'passphrase') as passphrase
+from way w
+         left join lateral (
+    select i.id, i.username
+    from identities i
+             left join entries_identities l on l.identity_id = i.id and l.entry_id = w.id
+    where i.scope = any($1::bigint[])
+      and case
+              when w.place is null and $2::bigint is not null then i.id = $2
+              else l.entry_id is not null and (w.owners <@ array [i.scope, w.account_id] or l.route = w.route) end
+    order by l.position, l.identity_id
+    limit 1) login on true
+order by w.place
+`
+
+type ListLoginsParams struct {
+	Reach      []int64
+	IdentityID *int64
+	ID         int64
+}
+
+type ListLoginsRow struct {
+	TargetID    int64
+	Scope       int64
+	Hop         int32
+	EntryID     int64
+	Name        string
+	Type        string
+	Protocol    string
+	Host        string
+	Port        int32
+	OtherEngine bool
+	Linked      bool
+	IdentityID  int64
+	Username    string
+	Password    []byte
+	PrivateKey  []byte
+	Passphrase  []byte
+}
+
+// The way to one entry for a person who connects: its hops in order, then itself, as
+// hop 0. What the person cannot read as a hop is not there. The logins are as in
+// ListTargets, but the person's own; the entry's is the identity that is named, if
+// one is.
+func (q *Queries) ListLogins(ctx context.Context, arg ListLoginsParams) ([]ListLoginsRow, error) {
+	rows, err := q.db.Query(ctx, listLogins, arg.Reach, arg.IdentityID, arg.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListLoginsRow{}
+	for rows.Next() {
+		var i ListLoginsRow
+		if err := rows.Scan(
+			&i.TargetID,
+			&i.Scope,
+			&i.Hop,
+			&i.EntryID,
+			&i.Name,
+			&i.Type,
+			&i.Protocol,
+			&i.Host,
+			&i.Port,
+			&i.OtherEngine,
+			&i.Linked,
+			&i.IdentityID,
+			&i.Username,
+			&i.Password,
+			&i.PrivateKey,
+			&i.Passphrase,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listTargets = `-- name: ListTargets :many
 with targets as materialized (
     select t.id, t.scope, t.account_id, t.organization_id, t.config,

@@ -21,6 +21,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/probe"
 	"github.com/nexterm-go/nexterm/internal/server"
@@ -38,9 +39,16 @@ const (
 	flushTime = 5 * time.Second
 )
 
+// What live connections are bounded by unless somebody says otherwise.
+const (
+	DefaultMaxConnections = 500
+	DefaultIdleTime       = 6 * time.Hour
+	DefaultHibernatedTime = 7 * 24 * time.Hour
+)
+
 // Options are what a server is put together from.
 type Options struct {
-	// Events, Changes, Syncer and Jobs are New's own, whatever they say here. So is Outbound
+	// Events, Changes, Syncer, Jobs and Live are New's own, whatever they say here. So is Outbound
 	// where there is none; it reaches public addresses only.
 	server.Options
 	// Direct leads to the database past a pooler that may give each transaction
@@ -70,6 +78,7 @@ type App struct {
 
 	changes    *change.Changes
 	prober     *probe.Prober
+	live       *live.Registry
 	vault      *vault.Vault
 	log        *slog.Logger
 	direct     *pgxpool.Pool
@@ -91,8 +100,16 @@ func New(o Options) (*App, error) {
 	queries := db.New(o.Pool)
 	o.Syncer = contentsource.NewSyncer(queries, o.Changes, patient(o.Direct), o.Outbound, o.Log,
 		contentsource.Limits{Source: o.SourceBytes, All: o.SourcesBytes})
-	prober := probe.New(queries, o.Changes, o.Vault, &ssh.Dialer{Deny: o.Deny, Legacy: o.OldSSH},
-		hostkey.NewStore(queries, o.Changes, cmp.Or(o.HostKeys, hostkey.AcceptNew), o.Log), o.Log)
+	dialer := &ssh.Dialer{Deny: o.Deny, Legacy: o.OldSSH}
+	hostKeys := hostkey.NewStore(queries, o.Changes, cmp.Or(o.HostKeys, hostkey.AcceptNew), o.Log)
+	prober := probe.New(queries, o.Changes, o.Vault, dialer, hostKeys, o.Log)
+	o.Live = live.New(live.Options{
+		Queries: queries, Changes: o.Changes, Vault: o.Vault, Events: o.Events, Dialer: dialer, HostKeys: hostKeys, Log: o.Log,
+		Most: cmp.Or(o.Connections.Most, DefaultMaxConnections), URL: o.Connections.NodeURL,
+		IdleTime:        cmp.Or(o.Connections.IdleTime, DefaultIdleTime),
+		HibernatedTime:  cmp.Or(o.Connections.HibernatedTime, DefaultHibernatedTime),
+		SessionIdleDays: o.SessionIdleDays, PingInterval: o.PingInterval, WriteTimeout: o.WriteTimeout,
+	})
 	o.Collectors = prober.Collectors()
 	var err error
 	o.Jobs, err = job.New(o.Direct, o.Log, o.JobDelay,
@@ -107,7 +124,7 @@ func New(o Options) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, prober: prober, vault: o.Vault, log: o.Log, direct: o.Direct, insertOnly: o.InsertOnly}, nil
+	return &App{Server: handler, Events: o.Events, Jobs: o.Jobs, changes: o.Changes, prober: prober, live: o.Live, vault: o.Vault, log: o.Log, direct: o.Direct, insertOnly: o.InsertOnly}, nil
 }
 
 // Run does what goes on besides requests while serve answers them. The end of the
@@ -130,6 +147,7 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 	var background sync.WaitGroup
 	background.Go(func() { a.Events.Run(running, a.direct) })
 	background.Go(func() { a.Server.Run(running) })
+	background.Go(func() { a.live.Run(running) })
 	background.Go(func() {
 		config := a.direct.Config().ConnConfig
 		config.Tracer = nil // it looks every few seconds, for nobody's request

@@ -51,7 +51,7 @@ var rules = map[string]rule{
 	"openapi/sdk/...":   {may: []string{"openapi/sdk"}},
 	"tools/...":         {},
 	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/cli", "internal/contract", "internal/event", "internal/hostkey", "internal/recovery", "internal/rekey", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/terminal", "internal/vault", "internal/webclient"}, privileges: []string{"net/http", pool}},
-	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/hostkey", "internal/job", "internal/outbound", "internal/probe", "internal/server", "internal/ssh", "internal/contentsource", "internal/sweep", "internal/telemetry", "internal/vault"}, privileges: []string{pool}},
+	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/hostkey", "internal/job", "internal/live", "internal/outbound", "internal/probe", "internal/server", "internal/ssh", "internal/contentsource", "internal/sweep", "internal/telemetry", "internal/vault"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/vault":    {may: []string{"gen/db", "internal/fail", "internal/turn"}, privileges: []string{"cryptography"}},
 	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
@@ -88,6 +88,8 @@ var rules = map[string]rule{
 	"internal/ssh":    {may: []string{"internal/outbound", "internal/vault"}},
 	"internal/target": {may: []string{"gen/db", "internal/caller", "internal/ssh", "internal/vault"}},
 	"internal/login":  {may: []string{"internal/ssh"}},
+	"internal/screen": {may: []string{"internal/ssh"}},
+	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/screen", "internal/ssh", "internal/target", "internal/turn", "internal/vault", "internal/ws"}},
 	"internal/linux":  {},
 
 	// What all ways to sign in share.
@@ -113,6 +115,7 @@ var rules = map[string]rule{
 	"internal/entry":        {tag: true, may: []string{"internal/ratelimit", "internal/tree"}},
 	"internal/folder":       {tag: true, may: []string{"internal/tree"}},
 	"internal/apikey":       {tag: true},
+	"internal/connection":   {tag: true, may: []string{"internal/live"}},
 	"internal/device":       {tag: true},
 	"internal/identity":     {tag: true},
 	"internal/organization": {tag: true, may: []string{"internal/audit"}},

@@ -96,7 +96,9 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		Options: server.Options{
 			Pool: database.pool, Vault: keys, Outbound: outbound.New(settings.AllowOutbound), Log: log, Version: version,
 			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
-			PublicURLs: settings.PublicURLs, Web: settings.WebDir, SessionIdleDays: settings.SessionIdleDays, Limits: settings.limits(),
+			PublicURLs: settings.PublicURLs, Web: settings.WebDir, SessionIdleDays: settings.SessionIdleDays,
+			Connections: server.Connections{Most: settings.MaxConnections, IdleTime: settings.IdleTimeout, HibernatedTime: settings.HibernatedTimeout, NodeURL: settings.NodeURL},
+			Limits:      settings.limits(),
 			SourceBytes: settings.SourceMiB << 20, SourcesBytes: settings.SourcesMiB << 20,
 		},
 		Direct:             database.direct,

@@ -54,10 +54,14 @@ type Settings struct {
 	DeviceLimit     int   `env:"DEVICE_LIMIT" envDefault:"10" help:"device codes that one network gets in an hour without signing in"`
 	SessionIdleDays int32 `env:"SESSION_IDLE_DAYS" envDefault:"0" help:"days without use after which a sign-in ends, 0 for never"`
 
-	HostKeys      hostkey.Policy    `group:"Hosts and other servers" env:"HOST_KEYS" envDefault:"accept-new" help:"what becomes of host keys that are not known: accept-new remembers them, ask asks people in terminals and refuses them elsewhere, strict trusts only those that people have entered or accepted; a key that has changed is always refused"`
-	ConnectDeny   outbound.Networks `env:"CONNECT_DENY" envDefault:"169.254.0.0/16,fe80::/10" help:"addresses and networks in which no entry is reached, separated by commas; what names resolve to is checked as it is dialled. In link-local ones clouds keep their credentials"`
-	SSHLegacy     bool              `env:"SSH_LEGACY" envDefault:"false" help:"true to speak SSH with old devices, by algorithms that are not safe any more"`
-	AllowOutbound outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas (default none)"`
+	HostKeys          hostkey.Policy    `group:"Hosts and other servers" env:"HOST_KEYS" envDefault:"accept-new" help:"what becomes of host keys that are not known: accept-new remembers them, ask asks people in terminals and refuses them elsewhere, strict trusts only those that people have entered or accepted; a key that has changed is always refused"`
+	ConnectDeny       outbound.Networks `env:"CONNECT_DENY" envDefault:"169.254.0.0/16,fe80::/10" help:"addresses and networks in which no entry is reached, separated by commas; what names resolve to is checked as it is dialled. In link-local ones clouds keep their credentials"`
+	SSHLegacy         bool              `env:"SSH_LEGACY" envDefault:"false" help:"true to speak SSH with old devices, by algorithms that are not safe any more"`
+	AllowOutbound     outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas (default none)"`
+	MaxConnections    int               `env:"MAX_CONNECTIONS" envDefault:"500" help:"live connections of this server at a time"`
+	IdleTimeout       time.Duration     `env:"CONNECTION_IDLE_TIMEOUT" envDefault:"6h" help:"how long a live connection goes on that nobody uses"`
+	HibernatedTimeout time.Duration     `env:"HIBERNATED_TIMEOUT" envDefault:"168h" help:"how long a hibernated connection goes on that nobody uses"`
+	NodeURL           string            `env:"NODE_URL" help:"where the other servers of the database reach this one, such as http://10.0.0.5:6989, to pass on what belongs to a live connection of this one; over a private network or https, because it carries tokens"`
 
 	ConnectionLimit    int   `group:"Limits" env:"CONNECTION_LIMIT" envDefault:"256" help:"connections that one network has at a time, except for trusted proxies; 0 for no limit"`
 	QuotaEntries       int64 `env:"QUOTA_ENTRIES" envDefault:"20000" help:"entries of one account or organization; GET /api/service/limits tells all of these"`

@@ -73,22 +73,13 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 	setenv(t, map[string]string{
 		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "SHUTDOWN_DELAY": "3", "LOG_FORMAT": "xml", "HOST_KEYS": "never",
 		"DATABASE_POOLER": "statement", "DATABASE_DIRECT_URL": "postgres://u@h:x/d",
-<<<<<<< HEAD
 		"SESSION_IDLE_DAYS": "-1", "TLS_CERT": "cert.pem",
-=======
-		"SESSION_IDLE_DAYS": "-1", "WEB_DIR": "/nonexistent/client",
->>>>>>> df0340f (Serve a web client from a folder)
 		"ENCRYPTION_KEY": someKey, "ENCRYPTION_KEY_FILE": "key",
 	})
 	_, err := readSettings()
 	require.Error(t, err)
 	for _, part := range []string{
-<<<<<<< HEAD
 		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, "TLS_CERT, TLS_KEY: set both, or neither", `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS",
-=======
-		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS",
-		"WEB_DIR: open /nonexistent/client: no such file or directory",
->>>>>>> df0340f (Serve a web client from a folder)
 		`DATABASE_POOLER: "statement" is neither session nor transaction`, "DATABASE_DIRECT_URL: cannot parse", "LOG_FORMAT", `HOST_KEYS: "never" is neither accept-new, ask nor strict`, "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
 	} {
 		require.ErrorContains(t, err, part)

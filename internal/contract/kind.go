@@ -57,8 +57,10 @@ var kinds = map[string]kind{
 	"/api/users/{}":                         account,
 
 	"accountId":      account,
+	"entryId":        entry,
 	"folderId":       folder,
 	"groupIds":       group,
+	"identityId":     identity,
 	"organizationId": organization,
 }
 

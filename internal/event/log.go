@@ -51,6 +51,7 @@ type Log struct {
 	mu        sync.Mutex
 	readers   map[chan struct{}]struct{}
 	scheduled *time.Timer
+	warned    time.Time
 }
 
 // NewLog returns the log of a database. Run makes its readers quick.
@@ -108,7 +109,7 @@ func (l *Log) Follow(ctx context.Context, deliver func(events []Committed, misse
 			return
 		}
 		if err != nil {
-			l.log.WarnContext(ctx, "read events", "error", err)
+			l.warn(ctx, err, retry)
 			pause, retry = retry, min(2*retry, lastRetry)
 		} else {
 			retry = firstRetry
@@ -118,6 +119,16 @@ func (l *Log) Follow(ctx context.Context, deliver func(events []Committed, misse
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
+	}
+}
+
+// warn tells of a failure to read, once for all readers.
+func (l *Log) warn(ctx context.Context, err error, retry time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.warned) >= retry/2 {
+		l.warned = time.Now()
+		l.log.WarnContext(ctx, "read events", "error", err)
 	}
 }
 

@@ -109,6 +109,10 @@ const (
 	// anybody could fill the log with those.
 	SessionRefuseUnknown Action = "session.refuse_unknown"
 	SourceSync           Action = "source.sync"
+	// ConnectionUpdate and ConnectionEnd are of a live connection, which the detail
+	// connectionId names. What opens one is a connection to an entry or a script.
+	ConnectionUpdate Action = "connection.update"
+	ConnectionEnd    Action = "connection.end"
 	// HostKeyChanged is about a host; what it means for an entry is an update of that.
 	HostKeyChanged Action = "host_key.changed"
 	// EntryOnline and EntryOffline are what the status checker finds anew.
@@ -298,6 +302,10 @@ func (a Action) Category() string {
 	category, _, _ := strings.Cut(string(a), ".")
 	return category
 }
+
+// Switch is the organization's audit setting that covers the action, empty where none
+// does.
+func (a Action) Switch() string { return definitions[a].Switch }
 
 // Told is the event as it is stored: with what its action always means.
 func (e Event) Told() Told {

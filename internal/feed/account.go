@@ -172,27 +172,27 @@ func (h *Hub) send(j job, c *caller.Caller, held map[int64]bool) (failed topicSe
 	ctx, cancel := context.WithTimeout(context.Background(), computeTimeout)
 	defer cancel()
 	ctx = caller.With(ctx, c)
-	for place, topic := range topics {
-		if !j.topics.has(place) {
+	for number, topic := range topics {
+		if !j.topics.has(number) {
 			continue
 		}
-		frame, err := h.frame(ctx, topic)
+		wanted := slices.DeleteFunc(slices.Clone(alive), func(t target) bool { return !t.topics.has(number) })
+		frames, err := h.frames(ctx, topic, wanted)
 		if err != nil {
 			h.options.Log.WarnContext(ctx, "compute a list", "topic", topic, "account", c.AccountID, "error", err)
-			failed |= 1 << place
+			failed |= 1 << number
 			continue
 		}
-		for _, t := range alive {
-			if t.topics.has(place) {
-				t.socket.push(place, frame)
-			}
+		for i, t := range wanted {
+			t.socket.push(number, frames[i])
 		}
 	}
 	return failed
 }
 
-// frame is one message with the list of the caller in the context.
-func (h *Hub) frame(ctx context.Context, topic event.List) (frame []byte, err error) {
+// frames are the messages with the list of the caller in the context, one for each
+// socket.
+func (h *Hub) frames(ctx context.Context, topic event.List, targets []target) (frames [][]byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
@@ -204,10 +204,26 @@ func (h *Hub) frame(ctx context.Context, topic event.List) (frame []byte, err er
 			return nil, err
 		}
 	}
-	return json.Marshal(struct {
-		Type event.List `json:"type"`
-		Data any        `json:"data"`
-	}{topic, data})
+	tabs, differs := data.(PerTab)
+	made := map[place][]byte{}
+	for _, t := range targets {
+		var at place
+		if differs {
+			at = t.socket.place
+			data = tabs.For(at.tab, at.browser)
+		}
+		if made[at] == nil {
+			made[at], err = json.Marshal(struct {
+				Type event.List `json:"type"`
+				Data any        `json:"data"`
+			}{topic, data})
+			if err != nil {
+				return nil, err
+			}
+		}
+		frames = append(frames, made[at])
+	}
+	return frames, nil
 }
 
 // done ends an account's round and plans the next one if something is left:

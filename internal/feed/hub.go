@@ -40,7 +40,7 @@ type Options struct {
 	Events *event.Log
 	Log    *slog.Logger
 	// Lists compute what the caller in the context can see; a topic without one
-	// is an empty list.
+	// is an empty list. What is a PerTab is sent to each tab as it is to see it.
 	Lists map[event.List]func(context.Context) (any, error)
 	// MaxSockets is how many sockets an account has here.
 	MaxSockets int64
@@ -69,6 +69,11 @@ type Hub struct {
 	closing  bool
 	ready    []*account
 	workers  int
+}
+
+// PerTab is a list of which tabs see parts.
+type PerTab interface {
+	For(tab, browser string) any
 }
 
 // New returns a hub; Run delivers changes to its sockets.
@@ -109,9 +114,9 @@ func (h *Hub) Run(ctx context.Context) {
 }
 
 // Serve keeps a caller's socket up to date and returns when it is closed.
-func (h *Hub) Serve(conn *ws.Conn, c *caller.Caller) {
+func (h *Hub) Serve(conn *ws.Conn, c *caller.Caller, tab, browser string) {
 	s := &socket{
-		conn: conn, log: h.options.Log, session: c.SessionID,
+		conn: conn, log: h.options.Log, session: c.SessionID, place: place{tab, browser},
 		pingInterval: h.options.PingInterval, writeTimeout: h.options.WriteTimeout,
 	}
 	if refused := h.add(s, c.AccountID); refused != nil {

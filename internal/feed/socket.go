@@ -38,12 +38,16 @@ var (
 	}
 )
 
+// place is where a client shows what it gets, in its own words.
+type place struct{ tab, browser string }
+
 // socket is one open connection. It has no goroutine but its reader's while
 // there is nothing to write.
 type socket struct {
 	conn                       *ws.Conn
 	log                        *slog.Logger
 	session                    int64
+	place                      place
 	pingInterval, writeTimeout time.Duration
 
 	// account and wanted, what this socket alone is to get, are under the hub's lock.

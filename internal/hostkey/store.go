@@ -19,6 +19,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/ssh"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 // Policy is what becomes of the key of a host of which none is known.
@@ -79,7 +80,16 @@ type Dial struct {
 	EntryID int64
 	Name    string
 	Owner   caller.Owner
-	Way     []ssh.Hop
+	// AccountID is who connects, 0 for nobody.
+	AccountID int64
+	Way       []ssh.Hop
+
+	// Ask puts a question to whoever connects, Note tells of a key that is remembered,
+	// and MayReplace says whether the other is one who may trust a changed key. With
+	// nobody there, Ask is nil.
+	Ask        func(context.Context, string) (vault.Secret, error)
+	Note       func(string)
+	MayReplace func() bool
 }
 
 // Load fills in the HostKeys of every hop, all by one statement.
@@ -104,7 +114,9 @@ func (s *Store) Load(ctx context.Context, dials []Dial) (*Sightings, error) {
 	sightings := &Sightings{changes: s.changes}
 	for _, d := range dials {
 		for i, at := range Places(d.Owner, d.Way) {
-			judge := func(ctx context.Context, key gossh.PublicKey) error { return s.judge(ctx, d, at, key) }
+			judge := func(ctx context.Context, key gossh.PublicKey) error {
+				return s.consult(ctx, d, at, key, s.judge(ctx, d, at, key))
+			}
 			keys := ssh.HostKeys{Unknown: judge, Changed: judge, Seen: func(key gossh.PublicKey) { sightings.add(known[at], key) }}
 			for _, row := range known[at] {
 				key, err := gossh.ParsePublicKey(row.PublicKey)
@@ -146,6 +158,9 @@ func (s *Store) judge(ctx context.Context, d Dial, at Place, key gossh.PublicKey
 	warn(ctx, s.log, at.Owner, details(d.Name, became, at, key.Type(), key.Marshal(), previous))
 	if became == "changed" {
 		return ssh.ErrHostKeyChanged
+	}
+	if d.Note != nil {
+		d.Note(fmt.Sprintf("host key of %s remembered: %s", at.of(d.Name), shown(key)))
 	}
 	return nil
 }

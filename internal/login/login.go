@@ -27,6 +27,8 @@ const (
 // Key is what shares a login. Ids that do not apply are 0.
 type Key struct {
 	SessionID, APIKeyID, EntryID, IdentityID int64
+	// Username is the identity's as it was then.
+	Username string
 	// Owner is the entry's, an account or an organization below zero.
 	Owner int64
 	// Way are the hosts on it, the last one being the entry's own, each as host:port as

@@ -107,6 +107,13 @@ func fill(t *testing.T, pool *pgxpool.Pool, v *vault.Vault, each int) map[string
 		exec(`insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier) values ($1, $2, 1, $1, $3, $4)`,
 			state, id, key, seal("oidc_logins", id, hex.EncodeToString(state)))
 	}
+	exec(`insert into entries (account_id, type, name, rank) select id, 'server', 'Host', 0 from accounts`)
+	exec(`insert into connections (id, account_id, entry_id, kind, protocol, node_id)
+		select gen_random_uuid(), account_id, id, 'terminal', 'ssh', gen_random_uuid() from entries`)
+	for _, id := range ids(t, pool, `select number from connections`) {
+		exec(`update connections set key_id = $2, share_key = $3, share_key_hash = $4 where number = $1`,
+			id, key, seal("connections", id, "share-key"), vault.HashToken(fmt.Sprint(id)))
+	}
 	return secrets
 }
 

@@ -16,7 +16,7 @@ import (
 // authenticate admits callers with the credential and the permissions that the
 // operation asks for, and everybody to a public one.
 func (s *server) authenticate(o operation, c echo.Context) error {
-	if o.public {
+	if o.public && (!o.websocket || c.QueryParam(o.queryToken) == "") {
 		return nil
 	}
 	ctx := c.Request().Context()
@@ -63,15 +63,21 @@ var (
 	errBadToken      = fail.Unauthorized("Invalid token")
 	errNoSocketToken = fail.Unauthorized("Missing sessionToken")
 	errNoSession     = fail.Unauthorized("Invalid session")
-	errImpersonated  = fail.Forbidden("Not while acting as another account")
+	// Sockets of connections have words of their own.
+	errNoConnectionToken  = fail.Unauthorized("You need to provide the token in the 'sessionToken' parameter")
+	errBadConnectionToken = fail.Unauthorized("The token is not valid")
+	errImpersonated       = fail.Forbidden("Not while acting as another account")
 )
 
 // fromQuery reads a session token where clients cannot send headers. API keys do
 // not count as used there.
 func (s *server) fromQuery(ctx context.Context, o operation, r *http.Request) (*caller.Caller, error) {
 	missing, invalid := errNoToken, errBadToken
-	if o.websocket {
+	switch {
+	case o.id == "openStateSocket":
 		missing, invalid = errNoSocketToken, errNoSession
+	case o.websocket:
+		missing, invalid = errNoConnectionToken, errBadConnectionToken
 	}
 	token := r.URL.Query().Get(o.queryToken)
 	if token == "" {

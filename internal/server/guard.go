@@ -136,7 +136,7 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 	}
 	o.limiter, _ = op.Extensions["x-rate-limit"].(string)
 	o.closedQuery = op.Extensions["x-closed-query"] == true
-	if o.websocket && (o.public || o.queryToken == "") {
+	if o.websocket && (o.public && !o.optional || o.queryToken == "") {
 		return o, fmt.Errorf("%s is a WebSocket and takes no token in the query", o.id)
 	}
 	if o.websocket && (op.RequestBody != nil || o.limiter != "") {

@@ -42,6 +42,8 @@ func limiters(loginLimit, deviceLimit int) map[string]limiter {
 		"login":  {Limit: login, queue: ratelimit.NewQueue()},
 		"begin":  {Limit: begin},
 		"device": {Limit: device, anonymousOnly: true},
+		// Links cannot be guessed; this keeps whoever tries from being a burden.
+		"share": {Limit: ratelimit.Limit{Name: "share", Max: 60, Window: time.Minute, Message: device.Message}},
 	}
 }
 

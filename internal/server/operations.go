@@ -12,6 +12,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/audit"
 	"github.com/nexterm-go/nexterm/internal/authprovider"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/connection"
 	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/device"
 	"github.com/nexterm-go/nexterm/internal/entry"
@@ -22,6 +23,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/identity"
 	"github.com/nexterm-go/nexterm/internal/keymap"
+	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/monitoring"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
@@ -38,6 +40,7 @@ import (
 type (
 	accountHandlers       = account.Handlers
 	apikeyHandlers        = apikey.Handlers
+	connectionHandlers    = connection.Handlers
 	auditHandlers         = audit.Handlers
 	deviceHandlers        = device.Handlers
 	entryHandlers         = entry.Handlers
@@ -66,6 +69,7 @@ type operations struct {
 	*accountHandlers
 	*apikeyHandlers
 	*auditHandlers
+	*connectionHandlers
 	*deviceHandlers
 	*entryHandlers
 	*folderHandlers
@@ -95,6 +99,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		account.New(q, changes),
 		apikey.New(q, changes),
 		audit.New(q, changes),
+		connection.New(q, changes, o.Vault, o.Live),
 		device.New(q, changes),
 		entry.New(o.Pool, changes, rules(contract, "NewEntry")),
 		folder.New(q, changes),
@@ -119,10 +124,13 @@ func newOperations(o Options, contract *openapi3.T) operations {
 
 // socketHandlers serve the operations that are WebSockets, by operationId. One that
 // is missing, or that the contract does not have, keeps the server from starting.
-func socketHandlers(feed *feed.Hub) map[string]ws.Handler {
+func socketHandlers(feed *feed.Hub, connections *live.Registry) map[string]ws.Handler {
 	return map[string]ws.Handler{
 		assistantSocket.id: closeAssistant,
-		"openStateSocket":  func(_ context.Context, conn *ws.Conn, who *caller.Caller, _ ws.Parameters) { feed.Serve(conn, who) },
+		"openStateSocket": func(_ context.Context, conn *ws.Conn, who *caller.Caller, p ws.Parameters) {
+			feed.Serve(conn, who, p["tabId"], p["browserId"])
+		},
+		"openTerminalSocket": connections.ServeTerminal,
 	}
 }
 
@@ -136,6 +144,7 @@ func stateLists(o operations) map[event.List]func(context.Context) (any, error) 
 		event.Identities: func(ctx context.Context) (any, error) {
 			return o.ListIdentities(ctx, api.ListIdentitiesRequestObject{})
 		},
+		event.Connections: func(ctx context.Context) (any, error) { return o.List(ctx) },
 		event.Snippets: func(ctx context.Context) (any, error) {
 			return o.ListSnippets(ctx, api.ListSnippetsRequestObject{})
 		},

@@ -31,6 +31,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/feed"
 	"github.com/nexterm-go/nexterm/internal/job"
+	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/statuspage"
@@ -56,6 +57,14 @@ const (
 // readyTimeout is how long /readyz waits for the database.
 const readyTimeout = 2 * time.Second
 
+// Connections are the bounds of live connections; 0 stands for the presets.
+type Connections struct {
+	Most                     int
+	IdleTime, HibernatedTime time.Duration
+	// NodeURL is where the other servers of the database reach this one.
+	NodeURL string
+}
+
 // Options are what a server is made of.
 type Options struct {
 	Pool    *pgxpool.Pool
@@ -67,6 +76,9 @@ type Options struct {
 	// Syncer is shared with what works the jobs that Jobs enqueues.
 	Syncer *contentsource.Syncer
 	Jobs   *job.Client
+	// Live are the connections of this server, and Connections how they are kept.
+	Live        *live.Registry
+	Connections Connections
 	// Collectors are shown to Prometheus besides the server's own.
 	Collectors []prometheus.Collector
 	Log        *slog.Logger
@@ -146,7 +158,7 @@ func New(options Options) (*Server, error) {
 		return nil, fmt.Errorf("read the contract: %w", err)
 	}
 	all := newOperations(options, contract)
-	live := feed.New(feed.Options{
+	hub := feed.New(feed.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout, SessionIdleDays: options.SessionIdleDays,
 		MaxSockets: options.Limits.Of(change.StateSockets),
@@ -165,7 +177,7 @@ func New(options Options) (*Server, error) {
 
 		sessionIdleDays: options.SessionIdleDays,
 	}
-	s.metrics.count(live)
+	s.metrics.count(hub)
 	s.metrics.registry.MustRegister(options.Collectors...)
 	if options.LoginLimit == 0 {
 		options.LoginLimit = DefaultLoginLimit
@@ -205,10 +217,10 @@ func New(options Options) (*Server, error) {
 		OperationMiddlewares: middlewares,
 	})
 	s.registerAbsences(router, contract)
-	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(live)); err != nil {
+	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(hub, options.Live)); err != nil {
 		return nil, err
 	}
-	return &Server{e, live, s.sockets, &s.leaving}, nil
+	return &Server{e, hub, s.sockets, &s.leaving}, nil
 }
 
 // middlewares builds what stands before each operation: its name in the log, its

@@ -114,7 +114,7 @@ func (s *server) serveSocket(o operation, handler ws.Handler) echo.HandlerFunc {
 			r.socket = func() { conn.End(code, reason) }
 			return nil
 		}
-		who, parameters := caller.From(c.Request().Context()), o.parameters(c)
+		who, parameters := caller.Optional(c.Request().Context()), o.parameters(c)
 		if !s.sockets.add() {
 			r.closeCode = ws.GoingAway
 			r.socket = func() { conn.End(ws.GoingAway, ws.ShuttingDown) }
@@ -140,7 +140,7 @@ func (s *server) serveSocket(o operation, handler ws.Handler) echo.HandlerFunc {
 func (s *server) closing(err error, c echo.Context) (websocket.StatusCode, string) {
 	failure := s.failure(err, c)
 	switch {
-	case errors.Is(err, errNoSocketToken):
+	case errors.Is(err, errNoSocketToken), errors.Is(err, errNoConnectionToken):
 		return ws.TokenMissing, failure.Message
 	case failure.Status == http.StatusUnauthorized:
 		return ws.TokenInvalid, failure.Message

@@ -3,6 +3,7 @@ package ssh
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -52,6 +53,9 @@ func (u *unlocked) open(file, passphrase vault.Secret) ssh.Signer {
 	return key
 }
 
+// errLocked is a key without the passphrase that it needs.
+var errLocked = fmt.Errorf("%w: it is encrypted", ErrPrivateKey)
+
 // privateKey is what a hop is logged in to with; nil if there is none. What is wrong
 // with it is not said, which might quote it.
 func (d *Dialer) privateKey(hop Hop) (ssh.Signer, error) {
@@ -63,7 +67,10 @@ func (d *Dialer) privateKey(hop Hop) (ssh.Signer, error) {
 	if errors.As(err, &locked) {
 		key = d.unlocked.open(hop.PrivateKey, hop.Passphrase)
 	}
-	if key == nil {
+	switch {
+	case key == nil && locked != nil:
+		return nil, errLocked
+	case key == nil:
 		return nil, ErrPrivateKey
 	}
 	return d.restrict(key)

@@ -31,6 +31,7 @@ var statements = []func(*change.Tx, context.Context) error{
 	(*change.Tx).DeleteOldDeviceCodes,
 	(*change.Tx).DeleteExpiredOidcLogins,
 	(*change.Tx).DeleteOldEvents,
+	(*change.Tx).DeleteEndedConnections,
 	(*change.Tx).MakeAuditPartitions,
 	(*change.Tx).MakeSamplePartitions,
 	(*change.Tx).DropSamplePartitions,

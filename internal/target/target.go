@@ -1,4 +1,4 @@
-// Package target owns whose credentials work in the background uses: the way to an
+// Package target owns whose credentials people and work in the background use: the way to an
 // entry's host, with a login for each hop and for the host, or why there is none.
 // It does not dial.
 package target
@@ -147,4 +147,27 @@ func login(reached *ssh.Hop, step db.ListTargetsRow, secrets *vault.Vault) Reaso
 		*stored.into = secret
 	}
 	return ""
+}
+
+// LoadFor reads how a person who reaches these owners gets to an entry, with an
+// identity or, where that is nil, with what the person brings along: then the
+// last hop has no login. The Problem says what is missing.
+func LoadFor(ctx context.Context, q *db.Queries, secrets *vault.Vault, accountID int64, reach []int64, entryID int64, identityID *int64) (Target, error) {
+	rows, err := q.ListLogins(ctx, db.ListLoginsParams{ID: entryID, Reach: reach, IdentityID: identityID})
+	if err != nil {
+		return Target{}, err
+	}
+	if len(rows) == 0 {
+		return Target{Problem: &Problem{Reason: HopNotFound}}, nil
+	}
+	way := make([]db.ListTargetsRow, len(rows))
+	for i, row := range rows {
+		way[i] = db.ListTargetsRow(row)
+	}
+	t := read(way, secrets, identityID != nil)
+	for i := range t.Way {
+		// Hosts are bothered for the person, whoever owns the entry.
+		t.Way[i].Owner = accountID
+	}
+	return t, nil
 }

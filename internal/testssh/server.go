@@ -29,6 +29,9 @@ type Server struct {
 	// Run answers a command and returns its exit status; a negative one is not sent.
 	// It may write for as long as the channel is open.
 	Run func(command string, channel ssh.Channel) (status int)
+	// Shell plays a login shell on a terminal, and returns its exit status. Without it,
+	// there is none.
+	Shell func(channel ssh.Channel) (status int)
 	// Play takes the connections instead, which are closed when it returns.
 	Play func(net.Conn)
 
@@ -162,6 +165,15 @@ func (s *Server) session(asked ssh.NewChannel) {
 	}
 	defer channel.Close()
 	for request := range requests {
+		if s.Shell != nil && (request.Type == "pty-req" || request.Type == "shell") {
+			_ = request.Reply(true, nil)
+			if request.Type == "pty-req" {
+				continue
+			}
+			s.work.Go(func() { ssh.DiscardRequests(requests) })
+			exit(channel, s.Shell(channel))
+			return
+		}
 		var exec struct{ Command string }
 		if request.Type != "exec" || ssh.Unmarshal(request.Payload, &exec) != nil {
 			_ = request.Reply(false, nil)
@@ -173,10 +185,14 @@ func (s *Server) session(asked ssh.NewChannel) {
 		if s.Run != nil {
 			status = s.Run(exec.Command, channel)
 		}
-		if status >= 0 {
-			_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
-		}
+		exit(channel, status)
 		return
+	}
+}
+
+func exit(channel ssh.Channel, status int) {
+	if status >= 0 {
+		_, _ = channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(status)}))
 	}
 }
 

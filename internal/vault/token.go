@@ -21,6 +21,9 @@ func NewAPIKey() string { return APIKeyPrefix + randomHex(32) }
 // NewDeviceToken makes 32 random bytes as 64 lowercase hexadecimal characters.
 func NewDeviceToken() string { return randomHex(32) }
 
+// NewShareKey makes 16 random bytes, in base64url, for a link.
+func NewShareKey() string { return base64.RawURLEncoding.EncodeToString(random(16)) }
+
 // deviceAlphabet leaves out what people confuse: I, L, O, 0 and 1.
 const deviceAlphabet = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 

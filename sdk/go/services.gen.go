@@ -53,6 +53,8 @@ type Services struct {
 	Keymaps *KeymapsService
 	// Whether servers are reachable, and what is measured on them.
 	Monitoring *MonitoringService
+	// Live links from the server to entries, shown in one or more sockets.
+	Connections *ConnectionsService
 	// The audit log and an organization's audit settings.
 	Audit *AuditService
 }
@@ -80,6 +82,7 @@ func newServices(c *Client) Services {
 		Sources:       &SourcesService{c},
 		Keymaps:       &KeymapsService{c},
 		Monitoring:    &MonitoringService{c},
+		Connections:   &ConnectionsService{c},
 		Audit:         &AuditService{c},
 	}
 }
@@ -1711,6 +1714,135 @@ func (s *MonitoringService) List(ctx context.Context) ([]MonitoredTarget, error)
 // PATCH /api/monitoring/settings/global, operation updateMonitoringSettings.
 func (s *MonitoringService) UpdateSettings(ctx context.Context, body MonitoringSettingsPatch) (*MonitoringSettings, error) {
 	return result[*MonitoringSettings](ctx, s.client, call{name: "Monitoring.UpdateSettings", method: "PATCH", path: "/api/monitoring/settings/global", body: body})
+}
+
+// ConnectionsService is [Client].Connections: Live links from the server to entries, shown in one or more sockets.
+type ConnectionsService struct{ client *Client }
+
+// Create: open a connection.
+//
+// Answers at once; the connection is then made, and how that goes is seen on its socket, which may be opened
+// meanwhile. The entry is reached with the named identity, or with the one-time login of the request, or with the
+// first of the entry's identities that the caller may use.
+//
+// POST /api/connections, operation createConnection.
+func (s *ConnectionsService) Create(ctx context.Context, body NewConnection) (*NewConnectionResult, error) {
+	return result[*NewConnectionResult](ctx, s.client, call{name: "Connections.Create", method: "POST", path: "/api/connections", body: body})
+}
+
+// Delete: end a connection.
+//
+// Ends it at once, also one that is still being made. Its sockets are closed.
+//
+// DELETE /api/connections/{id}, operation deleteConnection.
+func (s *ConnectionsService) Delete(ctx context.Context, id string) error {
+	return s.client.do(ctx, call{name: "Connections.Delete", method: "DELETE", path: fmt.Sprintf("/api/connections/%s", url.PathEscape(id))}, nil)
+}
+
+// Duplicate: open a connection like another one.
+//
+// With the same entry, login, script, first folder and reason; everything is checked anew.
+//
+// POST /api/connections/{id}/duplicate, operation duplicateConnection.
+func (s *ConnectionsService) Duplicate(ctx context.Context, id string, body ConnectionTab) (*NewConnectionResult, error) {
+	return result[*NewConnectionResult](ctx, s.client, call{name: "Connections.Duplicate", method: "POST", path: fmt.Sprintf("/api/connections/%s/duplicate", url.PathEscape(id)), body: body})
+}
+
+// Get: read a connection.
+//
+// What a window of its own needs to show it.
+//
+// GET /api/connections/{id}, operation getConnection.
+func (s *ConnectionsService) Get(ctx context.Context, id string) (*ConnectionWindow, error) {
+	return result[*ConnectionWindow](ctx, s.client, call{name: "Connections.Get", method: "GET", path: fmt.Sprintf("/api/connections/%s", url.PathEscape(id))})
+}
+
+// GetShared: read a connection that is shared by link.
+//
+// For whoever has the link. What the entry leads to is not told.
+//
+// GET /api/share/{shareId}, operation getSharedConnection.
+func (s *ConnectionsService) GetShared(ctx context.Context, shareID string) (*SharedConnection, error) {
+	return result[*SharedConnection](ctx, s.client, call{name: "Connections.GetShared", method: "GET", path: fmt.Sprintf("/api/share/%s", url.PathEscape(shareID))})
+}
+
+// Hibernate a connection.
+//
+// It goes on without a socket, is listed apart and not offered to others. Open sockets stay.
+//
+// POST /api/connections/{id}/hibernate, operation hibernateConnection.
+func (s *ConnectionsService) Hibernate(ctx context.Context, id string) error {
+	return s.client.do(ctx, call{name: "Connections.Hibernate", method: "POST", path: fmt.Sprintf("/api/connections/%s/hibernate", url.PathEscape(id))}, nil)
+}
+
+// List the connections of the caller.
+//
+// Those that are being opened or open, the oldest first, and those that have just failed. What
+// the account has set with `sessionSync` limits them to the browser or the tab that asks, if it says which that is;
+// hibernated ones are always there.
+//
+// GET /api/connections, operation listConnections.
+func (s *ConnectionsService) List(ctx context.Context, query ...ListConnectionsQuery) ([]LiveConnection, error) {
+	return result[[]LiveConnection](ctx, s.client, call{name: "Connections.List", method: "GET", path: "/api/connections", query: first(query).values()})
+}
+
+// ListConnectionsQuery are the parameters of Connections.List; what is zero is left out.
+type ListConnectionsQuery struct {
+	// What the client calls the tab that asks.
+	TabID string
+	// What the client calls the browser that asks.
+	BrowserID string
+}
+
+func (q ListConnectionsQuery) values() url.Values {
+	return values("tabId", q.TabID, "browserId", q.BrowserID)
+}
+
+// PastePassword: type a stored password.
+//
+// Types the password of the connection's identity, or of another one that is linked to the entry, into the
+// terminal, without Enter. That is in the audit log before it happens.
+//
+// POST /api/connections/{id}/paste-password, operation pasteConnectionPassword.
+func (s *ConnectionsService) PastePassword(ctx context.Context, id string, body PastedIdentity) error {
+	return s.client.do(ctx, call{name: "Connections.PastePassword", method: "POST", path: fmt.Sprintf("/api/connections/%s/paste-password", url.PathEscape(id)), body: body}, nil)
+}
+
+// Resume a connection.
+//
+// Takes it out of hibernation, into the tab that asks. Opening a socket does it, too.
+//
+// POST /api/connections/{id}/resume, operation resumeConnection.
+func (s *ConnectionsService) Resume(ctx context.Context, id string, body ConnectionTab) error {
+	return s.client.do(ctx, call{name: "Connections.Resume", method: "POST", path: fmt.Sprintf("/api/connections/%s/resume", url.PathEscape(id)), body: body}, nil)
+}
+
+// Share a connection by link.
+//
+// Whoever knows the `shareId` can watch the terminal, or type into it if it is writable. Sharing it again keeps the
+// link and takes the right as given.
+//
+// POST /api/connections/{id}/share, operation shareConnection.
+func (s *ConnectionsService) Share(ctx context.Context, id string, body SharedRight) (*ConnectionShare, error) {
+	return result[*ConnectionShare](ctx, s.client, call{name: "Connections.Share", method: "POST", path: fmt.Sprintf("/api/connections/%s/share", url.PathEscape(id)), body: body})
+}
+
+// Unshare: stop sharing by link.
+//
+// Those who have come by the link are closed out.
+//
+// DELETE /api/connections/{id}/share, operation unshareConnection.
+func (s *ConnectionsService) Unshare(ctx context.Context, id string) error {
+	return s.client.do(ctx, call{name: "Connections.Unshare", method: "DELETE", path: fmt.Sprintf("/api/connections/%s/share", url.PathEscape(id))}, nil)
+}
+
+// UpdateShare: change what a link allows.
+//
+// Holds at once, for those who watch already as well.
+//
+// PATCH /api/connections/{id}/share, operation updateConnectionShare.
+func (s *ConnectionsService) UpdateShare(ctx context.Context, id string, body SharedRight) (*SharedRight, error) {
+	return result[*SharedRight](ctx, s.client, call{name: "Connections.UpdateShare", method: "PATCH", path: fmt.Sprintf("/api/connections/%s/share", url.PathEscape(id)), body: body})
 }
 
 // AuditService is [Client].Audit: The audit log and an organization's audit settings.

@@ -236,6 +236,56 @@ type Connection struct {
 	Timestamp      time.Time `json:"timestamp"`
 }
 
+type ConnectionConfiguration struct {
+	IdentityID Optional[int64]  `json:"identityId"`
+	Type       Optional[string] `json:"type"`
+	ScriptID   Optional[int64]  `json:"scriptId"`
+	StartPath  Optional[string] `json:"startPath"`
+	Renderer   Optional[string] `json:"renderer"`
+}
+
+type ConnectionServer struct {
+	// The entry.
+	ID       int64            `json:"id"`
+	Name     string           `json:"name"`
+	Type     string           `json:"type"`
+	Icon     Optional[string] `json:"icon"`
+	Renderer string           `json:"renderer"`
+	Protocol Optional[string] `json:"protocol"`
+}
+
+// ConnectionShare is the answer of Connections.Share.
+type ConnectionShare struct {
+	// The key of the link. Whoever has it needs nothing else.
+	ShareID  string `json:"shareId"`
+	Writable bool   `json:"writable"`
+}
+
+// ConnectionTab is the body of Connections.Duplicate, Connections.Resume.
+type ConnectionTab struct {
+	// The tab that shows it from now on; null keeps what is known.
+	TabID string `json:"tabId,omitzero"`
+	// The browser that shows it from now on; null keeps what is known.
+	BrowserID string `json:"browserId,omitzero"`
+}
+
+// ConnectionWindow is the answer of Connections.Get.
+type ConnectionWindow struct {
+	ID           string           `json:"id"`
+	Server       ConnectionServer `json:"server"`
+	Identity     Optional[int64]  `json:"identity"`
+	IsHibernated bool             `json:"isHibernated"`
+	LastActivity time.Time        `json:"lastActivity"`
+	// Absent where the request said none.
+	Type             string           `json:"type,omitzero"`
+	OrganizationID   Optional[int64]  `json:"organizationId"`
+	OrganizationName Optional[string] `json:"organizationName"`
+	// Absent without a script.
+	ScriptID      int64            `json:"scriptId,omitzero"`
+	ShareID       Optional[string] `json:"shareId"`
+	ShareWritable bool             `json:"shareWritable"`
+}
+
 // DeviceAuthorized is the answer of Devices.AuthorizeCode.
 type DeviceAuthorized struct {
 	Message    string     `json:"message"`
@@ -300,6 +350,16 @@ type DevicePoll struct {
 type DevicePollRequest struct {
 	// The secret that came with the code.
 	Token Secret `json:"token"`
+}
+
+// A login for this connection alone. It is not stored, and never shown again.
+type DirectIdentity struct {
+	// One of "password", "ssh", "both", "password-only".
+	Type       string           `json:"type"`
+	Username   Optional[string] `json:"username,omitzero"`
+	Password   Optional[Secret] `json:"password,omitzero"`
+	SSHKey     Optional[Secret] `json:"sshKey,omitzero"`
+	Passphrase Optional[Secret] `json:"passphrase,omitzero"`
 }
 
 type Disk struct {
@@ -856,6 +916,28 @@ type Limits struct {
 	DeviceCodes int64 `json:"deviceCodes"`
 }
 
+// LiveConnection is the answer of Connections.List.
+type LiveConnection struct {
+	SessionID        string                  `json:"sessionId"`
+	EntryID          int64                   `json:"entryId"`
+	Configuration    ConnectionConfiguration `json:"configuration"`
+	IsHibernated     bool                    `json:"isHibernated"`
+	LastActivity     time.Time               `json:"lastActivity"`
+	OrganizationID   Optional[int64]         `json:"organizationId"`
+	OrganizationName Optional[string]        `json:"organizationName"`
+	// As monitoring has last seen it.
+	OSName Optional[string] `json:"osName"`
+	// The key of its link, if it is shared by one.
+	ShareID       Optional[string] `json:"shareId"`
+	ShareWritable bool             `json:"shareWritable"`
+	// The folder that was last shown.
+	SftpPath     Optional[string] `json:"sftpPath"`
+	Participants []Participant    `json:"participants"`
+	// One of "connecting", "active", "failed".
+	Status    string    `json:"status"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
 // LoginResult is the answer of Sessions.Login.
 type LoginResult struct {
 	// The session token, 96 lowercase hexadecimal characters, shown this once.
@@ -1099,6 +1181,33 @@ type NewAPIKey struct {
 	ExpiresAt string `json:"expiresAt,omitzero"`
 }
 
+// NewConnection is the body of Connections.Create.
+type NewConnection struct {
+	EntryID int64 `json:"entryId"`
+	// The identity to log in with. It need not be linked to the entry.
+	IdentityID int64 `json:"identityId,omitzero"`
+	// Why; organizations may demand it. Blanks are none.
+	ConnectionReason string `json:"connectionReason,omitzero"`
+	// What to open; null or absent goes by the entry's protocol.
+	// One of "terminal", "sftp".
+	Type string `json:"type,omitzero"`
+	// What the client calls the tab.
+	TabID string `json:"tabId,omitzero"`
+	// What the client calls the browser.
+	BrowserID string `json:"browserId,omitzero"`
+	// A script to run.
+	ScriptID int64 `json:"scriptId,omitzero"`
+	// The folder to begin in.
+	StartPath      string          `json:"startPath,omitzero"`
+	DirectIdentity *DirectIdentity `json:"directIdentity,omitzero"`
+}
+
+// NewConnectionResult is the answer of Connections.Create, Connections.Duplicate.
+type NewConnectionResult struct {
+	// The connection's id.
+	SessionID string `json:"sessionId"`
+}
+
 // NewDeviceCode is the body of Devices.CreateCode.
 type NewDeviceCode struct {
 	ClientType DeviceClientType `json:"clientType"`
@@ -1336,6 +1445,21 @@ type OrganizationSessionSettings struct {
 	EnableLiveSessionSharing bool `json:"enableLiveSessionSharing"`
 }
 
+// Whoever has the connection open. The sockets of one account are one participant.
+type Participant struct {
+	ViewerID string `json:"viewerId"`
+	// Null for those who have come by a link.
+	AccountID  Optional[int64]  `json:"accountId"`
+	Username   Optional[string] `json:"username"`
+	FirstName  Optional[string] `json:"firstName"`
+	LastName   Optional[string] `json:"lastName"`
+	AvatarHash Optional[string] `json:"avatarHash"`
+	// One of "owner", "organization", "link".
+	Kind     string `json:"kind"`
+	Writable bool   `json:"writable"`
+	Typing   bool   `json:"typing"`
+}
+
 // Passkey is the answer of Passkeys.List.
 type Passkey struct {
 	ID        int64     `json:"id"`
@@ -1480,6 +1604,12 @@ type PasskeyUser struct {
 	ID          string `json:"id"`
 	Name        string `json:"name"`
 	DisplayName string `json:"displayName"`
+}
+
+// PastedIdentity is the body of Connections.PastePassword.
+type PastedIdentity struct {
+	// The identity; null or absent is the connection's own.
+	IdentityID int64 `json:"identityId,omitzero"`
 }
 
 // The permissions of one scope, in display order.
@@ -1713,6 +1843,27 @@ const (
 // SessionSyncChange is the body of Account.UpdateSessionSync.
 type SessionSyncChange struct {
 	SessionSync SessionSync `json:"sessionSync"`
+}
+
+// SharedConnection is the answer of Connections.GetShared.
+type SharedConnection struct {
+	ID       string           `json:"id"`
+	Server   ConnectionServer `json:"server"`
+	Writable bool             `json:"writable"`
+	// Absent where the request said none.
+	Type             string           `json:"type,omitzero"`
+	OrganizationID   Optional[int64]  `json:"organizationId"`
+	OrganizationName Optional[string] `json:"organizationName"`
+	// The owner's, absent where it has set none.
+	FontFamily string `json:"fontFamily,omitzero"`
+	// The owner's, absent where it has set none.
+	FontSize float64 `json:"fontSize,omitzero"`
+}
+
+// SharedRight is the answer of Connections.UpdateShare and the body of Connections.Share, Connections.UpdateShare.
+type SharedRight struct {
+	// Whether others may type.
+	Writable bool `json:"writable,omitzero"`
 }
 
 // Snippet is the answer of Snippets.Get, Snippets.List, Snippets.ListFromSources.

@@ -4,15 +4,19 @@ import (
 	"crypto/md5"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/nexterm-go/nexterm/internal/contract"
 	"github.com/nexterm-go/nexterm/internal/testserver"
+	"github.com/nexterm-go/nexterm/internal/testssh"
 )
 
 func TestEveryExampleWorks(t *testing.T) {
@@ -22,6 +26,10 @@ func TestEveryExampleWorks(t *testing.T) {
 	url := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
 	others := newOthers(t)
 	s.Exec(t, `update auth_providers set allow_registration = true where is_internal`)
+	host := testssh.Start(t, &testssh.Server{Shell: func(channel ssh.Channel) int {
+		_, _ = io.Copy(io.Discard, channel)
+		return 0
+	}})
 	authenticator := testserver.NewAuthenticator(t, url)
 	challenge := func(path, token string) string {
 		var begun struct{ Challenge string }
@@ -30,6 +38,9 @@ func TestEveryExampleWorks(t *testing.T) {
 		return begun.Challenge
 	}
 	suite := contract.Suite{URL: url, Token: s.Admin.Token, Client: http.DefaultClient, Write: true, Prepare: func(r *contract.Request) error {
+		if strings.HasPrefix(r.Path, "/api/connections/{id}") || r.OperationID == "getSharedConnection" {
+			connect(t, s, r, host.Port())
+		}
 		switch r.OperationID {
 		case "acceptHostKey":
 			s.Exec(t, `update host_keys set offered_type = 'ssh-ed25519', offered_at = now(),
@@ -69,8 +80,33 @@ func TestEveryExampleWorks(t *testing.T) {
 		}
 	})
 	require.NoError(t, err)
+	s.Exec(t, `delete from entries where account_id = $1`, s.Owner.AccountID)
+	s.Exec(t, `delete from identities where account_id = $1`, s.Owner.AccountID)
 	s.Scan(t, &after, left)
 	require.Equal(t, before, after, "all that was made is gone")
+}
+
+// connect puts a connection in place of the one that an example names.
+func connect(t *testing.T, s *testserver.Server, r *contract.Request, port int) {
+	t.Helper()
+	token := r.Token
+	if token == "" {
+		token = s.Owner.Token
+	}
+	c := s.Anonymous.With("Authorization", "Bearer "+token)
+	identity := c.Put("/api/identity", object{"name": "login", "type": "password", "username": "x", "password": testssh.Password}).Want(200).ID()
+	entry := c.Put("/api/entry", object{"name": "host", "config": object{"protocol": "ssh", "ip": "127.0.0.1", "port": port}, "identities": []int64{identity}})
+	var made struct{ SessionID, ShareID string }
+	c.Post("/api/connections", object{"entryId": entry.Want(200).ID()}).Want(201).Into(&made)
+	require.Eventually(t, func() bool {
+		return s.Count(t, `connections where id = $1 and state = 'active'`, made.SessionID) == 1
+	}, 10*time.Second, 10*time.Millisecond)
+	if r.OperationID == "getSharedConnection" || r.OperationID == "updateConnectionShare" {
+		c.Post("/api/connections/"+made.SessionID+"/share", nil).Want(200).Into(&made)
+		r.PathValues["shareId"] = made.ShareID
+	}
+	r.PathValues["id"] = made.SessionID
+	delete(r.Members(), "identityId")
 }
 
 // newOthers is a server of others: an OpenID Connect provider and a source.

@@ -280,6 +280,24 @@ func newHostKey(t testing.TB, s *testserver.Server, above []int64) (id int64) {
 	return id
 }
 
+// exampleID is the connection in the contract's examples.
+const exampleID = "3f2b8c1e-5a7d-4e0f-9b6a-1c2d3e4f5a6b"
+
+// exampleConnection is the connection that the contract's examples name, shared by the
+// link that they name, and a server of its own that holds it.
+func exampleConnection(t testing.TB, s *testserver.Server) {
+	const id, key = exampleID, "Zm9vYmFyYmF6cXV4cXV1eA"
+	var number int64
+	s.Exec(t, `insert into nodes (id, seen_at) values ($1, now() + interval '1 day') on conflict do nothing`, id)
+	s.Scan(t, &number, `insert into connections (id, account_id, session_id, entry_id, kind, protocol, node_id, state)
+		select $1::uuid, $2::bigint, (select max(s.id) from sessions s where s.account_id = $2), $3::bigint, 'terminal', 'ssh', $1, 'active'
+		returning number`, id, s.Owner.AccountID, newEntry(t, s, nil))
+	sealed, err := s.Vault.Seal("connections", number, "share-key", key)
+	require.NoError(t, err)
+	s.Exec(t, `update connections set share_key_hash = $2, key_id = $3, share_key = $4 where id = $1`,
+		id, vault.HashToken(key), sealed.KeyID, sealed.Ciphertext)
+}
+
 func newFolder(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Owner.Put("/api/folder", map[string]any{"name": "Owner's"}).Want(200).ID()
 }
@@ -366,7 +384,7 @@ func contents(t testing.TB, s *testserver.Server) map[string]string {
 			c.relname, c.relname), ' union all ')
 		from pg_class c
 		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-		  and c.relname not in ('rate_limits', 'goose_db_version')`)
+		  and c.relname not in ('rate_limits', 'goose_db_version', 'nodes')`)
 	rows, err := s.Pool.Query(t.Context(), query)
 	require.NoError(t, err)
 	defer rows.Close()

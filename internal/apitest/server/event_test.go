@@ -47,6 +47,8 @@ type request struct {
 	ids    []int64
 	body   any
 	status int
+	// connection is another one than the example's.
+	connection string
 }
 
 // telling is a request and the actions that it records, in their order and
@@ -63,7 +65,7 @@ func usual(stage) request { return request{} }
 func tellings(t *testing.T) map[string][]telling {
 	t.Helper()
 	all := map[string][]telling{}
-	for _, some := range []map[string][]telling{signInTellings, accountTellings, accessTellings, inventoryTellings, libraryTellings} {
+	for _, some := range []map[string][]telling{signInTellings, accountTellings, accessTellings, inventoryTellings, libraryTellings, connectionTellings} {
 		for id, rows := range some {
 			require.NotContains(t, all, id)
 			all[id] = rows
@@ -144,7 +146,11 @@ func TestEveryChangeTellsOfItself(t *testing.T) {
 			about := at(o, fmt.Sprintf("request %d", i+1))
 			r := s.complete(o, row.prepare(s))
 			since := s.lastEvent()
-			answer := o.send(r.by, o.pathOf(r.ids), r.body)
+			path := o.pathOf(r.ids)
+			if r.connection != "" {
+				path = strings.Replace(path, exampleID, r.connection, 1)
+			}
+			answer := o.send(r.by, path, r.body)
 			actions, byOthers := s.told(since, r.by.AccountID)
 			succeeded := r.status == 0 && answer.Status/100 == 2
 			assert.True(t, succeeded || answer.Status == r.status, "%s: %d %s", about, answer.Status, answer.Body)
@@ -173,6 +179,7 @@ func TestReadingTellsNothing(t *testing.T) {
 	s := newStage(t)
 	s.Promote(t, s.Owner)
 	s.Owner.Post("/api/account/me/avatar", picture(t)).Want(200)
+	exampleConnection(t, s.Server)
 	for _, o := range contractOperations() {
 		if listed, _ := o.events(); o.method != http.MethodGet || listed != nil {
 			continue

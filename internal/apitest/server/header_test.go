@@ -80,7 +80,7 @@ func TestEveryAnswerOfALimitedOperationTellsHowItStands(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	strict := testserver.Serve(t, s.Pool, s.Vault, loginLimit(0), deviceLimit(0))
-	policies := map[string]string{"login": "20;w=900", "begin": "100;w=900", "device": "10;w=3600"}
+	policies := map[string]string{"login": "20;w=900", "begin": "100;w=900", "device": "10;w=3600", "share": "60;w=60"}
 	var limited []string
 	for _, o := range contractOperations() {
 		name, is := o.Extensions["x-rate-limit"].(string)
@@ -105,5 +105,5 @@ func TestEveryAnswerOfALimitedOperationTellsHowItStands(t *testing.T) {
 		wantStanding(t, beyond, policies[name])
 	}
 	slices.Sort(limited)
-	require.Equal(t, []string{"beginOidcLogin", "beginPasskeyLogin", "createDeviceCode", "finishPasskeyLogin", "login", "registerAccount"}, limited)
+	require.Equal(t, []string{"beginOidcLogin", "beginPasskeyLogin", "createDeviceCode", "finishPasskeyLogin", "getSharedConnection", "login", "registerAccount"}, limited)
 }

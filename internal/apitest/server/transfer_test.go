@@ -159,6 +159,7 @@ func TestListsAreSentOnce(t *testing.T) {
 func TestWhatIsKnownIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
+	exampleConnection(t, s)
 	for _, o := range contractOperations() {
 		if o.answers(http.StatusNotModified) && o.Extensions["x-not-yet"] == nil {
 			o.caller(s).With("If-None-Match", "*").Get(o.ownersPath(t, s)).Want(304)

@@ -38,6 +38,20 @@ SessionSync = Literal["across_devices", "same_browser", "same_tab"]
 TimeRange = Literal["1h", "6h", "24h", "7d"]
 
 
+class DirectIdentity(TypedDict, total=False):
+    """A login for this connection alone. It is not stored, and never shown again."""
+
+    type: Required[Literal["password", "ssh", "both", "password-only"]]
+
+    username: str
+
+    password: str
+
+    sshKey: str
+
+    passphrase: str
+
+
 class EntryConfig(TypedDict, total=False):
     """How to reach the host and how to show it. Members that are not listed are kept as they are.
     A null of a listed member counts as absent. `password`, `passphrase`, `sshKey` and
@@ -647,6 +661,75 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConnectionConfiguration:
+
+    identity_id: int | None
+
+    type: str | None
+
+    script_id: int | None
+
+    start_path: str | None
+
+    renderer: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionServer:
+
+    id: int
+    """The entry."""
+
+    name: str
+
+    type: str
+
+    icon: str | None
+
+    renderer: str
+
+    protocol: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionShare:
+
+    share_id: str
+    """The key of the link. Whoever has it needs nothing else."""
+
+    writable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionWindow:
+
+    id: str
+
+    server: ConnectionServer
+
+    identity: int | None
+
+    is_hibernated: bool
+
+    last_activity: datetime
+    """ISO 8601 in UTC with milliseconds."""
+
+    type: str | None = None
+    """Absent where the request said none."""
+
+    organization_id: int | None
+
+    organization_name: str | None
+
+    script_id: int | None = None
+    """Absent without a script."""
+
+    share_id: str | None
+
+    share_writable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeviceAuthorized:
 
     message: str
@@ -1186,6 +1269,43 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LiveConnection:
+
+    session_id: str
+
+    entry_id: int
+
+    configuration: ConnectionConfiguration
+
+    is_hibernated: bool
+
+    last_activity: datetime
+    """ISO 8601 in UTC with milliseconds."""
+
+    organization_id: int | None
+
+    organization_name: str | None
+
+    os_name: str | None
+    """As monitoring has last seen it."""
+
+    share_id: str | None
+    """The key of its link, if it is shared by one."""
+
+    share_writable: bool
+
+    sftp_path: str | None
+    """The folder that was last shown."""
+
+    participants: List[Participant]
+
+    status: Literal["connecting", "active", "failed"]
+
+    created_at: datetime
+    """ISO 8601 in UTC with milliseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoginResult:
 
     token: str = field(repr=False)
@@ -1479,6 +1599,13 @@ class NetworkInterface:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewConnectionResult:
+
+    session_id: str
+    """The connection's id."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OSInfo:
 
     hostname: str | None = None
@@ -1571,6 +1698,30 @@ class OrganizationSessionSettings:
 
     enable_live_session_sharing: bool
     """Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Participant:
+    """Whoever has the connection open. The sockets of one account are one participant."""
+
+    viewer_id: str
+
+    account_id: int | None
+    """Null for those who have come by a link."""
+
+    username: str | None
+
+    first_name: str | None
+
+    last_name: str | None
+
+    avatar_hash: str | None
+
+    kind: Literal["owner", "organization", "link"]
+
+    writable: bool
+
+    typing: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1937,6 +2088,36 @@ class Session:
 
     current: bool
     """Whether this is the calling session."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedConnection:
+
+    id: str
+
+    server: ConnectionServer
+
+    writable: bool
+
+    type: str | None = None
+    """Absent where the request said none."""
+
+    organization_id: int | None
+
+    organization_name: str | None
+
+    font_family: str | None = None
+    """The owner's, absent where it has set none."""
+
+    font_size: float | None = None
+    """The owner's, absent where it has set none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedRight:
+
+    writable: bool | None = None
+    """Whether others may type."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1936,6 +1936,170 @@ class MonitoringService(Service):
         return self._call(models.MonitoringSettings, "monitoring.update_settings", "PATCH", "/api/monitoring/settings/global", body={"statusCheckerEnabled": status_checker_enabled, "statusInterval": status_interval, "monitoringEnabled": monitoring_enabled, "monitoringInterval": monitoring_interval, "dataRetentionHours": data_retention_hours, "connectionTimeout": connection_timeout, "batchSize": batch_size})
 
 
+class ConnectionsService(Service):
+    """Live links from the server to entries, shown in one or more sockets."""
+
+    def create(
+        self,
+        *,
+        entry_id: int,
+        identity_id: int | None | Omit = OMIT,
+        connection_reason: str | None | Omit = OMIT,
+        type: Literal["terminal", "sftp"] | None | Omit = OMIT,
+        tab_id: str | None | Omit = OMIT,
+        browser_id: str | None | Omit = OMIT,
+        script_id: int | None | Omit = OMIT,
+        start_path: str | None | Omit = OMIT,
+        direct_identity: models.DirectIdentity | None | Omit = OMIT,
+    ) -> models.NewConnectionResult:
+        """Open a connection.
+
+        Answers at once; the connection is then made, and how that goes is seen on its socket, which may be opened
+        meanwhile. The entry is reached with the named identity, or with the one-time login of the request, or with the
+        first of the entry's identities that the caller may use.
+
+        identity_id: The identity to log in with. It need not be linked to the entry.
+
+        connection_reason: Why; organizations may demand it. Blanks are none.
+
+        type: What to open; null or absent goes by the entry's protocol.
+
+        tab_id: What the client calls the tab.
+
+        browser_id: What the client calls the browser.
+
+        script_id: A script to run.
+
+        start_path: The folder to begin in.
+
+        direct_identity: A login for this connection alone. It is not stored, and never shown again.
+
+        POST /api/connections, operation createConnection.
+        """
+        return self._call(models.NewConnectionResult, "connections.create", "POST", "/api/connections", body={"entryId": entry_id, "identityId": identity_id, "connectionReason": connection_reason, "type": type, "tabId": tab_id, "browserId": browser_id, "scriptId": script_id, "startPath": start_path, "directIdentity": direct_identity})
+
+    def delete(self, id: str) -> None:
+        """End a connection.
+
+        Ends it at once, also one that is still being made. Its sockets are closed.
+
+        DELETE /api/connections/{id}, operation deleteConnection.
+        """
+        self._do("connections.delete", "DELETE", f"/api/connections/{segment(id)}")
+
+    def duplicate(self, id: str, *, tab_id: str | None | Omit = OMIT, browser_id: str | None | Omit = OMIT) -> models.NewConnectionResult:
+        """Open a connection like another one.
+
+        With the same entry, login, script, first folder and reason; everything is checked anew.
+
+        tab_id: The tab that shows it from now on; null keeps what is known.
+
+        browser_id: The browser that shows it from now on; null keeps what is known.
+
+        POST /api/connections/{id}/duplicate, operation duplicateConnection.
+        """
+        return self._call(models.NewConnectionResult, "connections.duplicate", "POST", f"/api/connections/{segment(id)}/duplicate", body={"tabId": tab_id, "browserId": browser_id})
+
+    def get(self, id: str) -> models.ConnectionWindow:
+        """Read a connection.
+
+        What a window of its own needs to show it.
+
+        GET /api/connections/{id}, operation getConnection.
+        """
+        return self._call(models.ConnectionWindow, "connections.get", "GET", f"/api/connections/{segment(id)}")
+
+    def get_shared(self, share_id: str) -> models.SharedConnection:
+        """Read a connection that is shared by link.
+
+        For whoever has the link. What the entry leads to is not told.
+
+        GET /api/share/{shareId}, operation getSharedConnection.
+        """
+        return self._call(models.SharedConnection, "connections.get_shared", "GET", f"/api/share/{segment(share_id)}")
+
+    def hibernate(self, id: str) -> None:
+        """Hibernate a connection.
+
+        It goes on without a socket, is listed apart and not offered to others. Open sockets stay.
+
+        POST /api/connections/{id}/hibernate, operation hibernateConnection.
+        """
+        self._do("connections.hibernate", "POST", f"/api/connections/{segment(id)}/hibernate")
+
+    def list(self, *, tab_id: str | Omit = OMIT, browser_id: str | Omit = OMIT) -> List[models.LiveConnection]:
+        """List the connections of the caller.
+
+        Those that are being opened or open, the oldest first, and those that have just failed. What
+        the account has set with `sessionSync` limits them to the browser or the tab that asks, if it says which that is;
+        hibernated ones are always there.
+
+        tab_id: What the client calls the tab that asks.
+
+        browser_id: What the client calls the browser that asks.
+
+        GET /api/connections, operation listConnections.
+        """
+        return self._call(List[models.LiveConnection], "connections.list", "GET", "/api/connections", query={"tabId": tab_id, "browserId": browser_id})
+
+    def paste_password(self, id: str, *, identity_id: int | None | Omit = OMIT) -> None:
+        """Type a stored password.
+
+        Types the password of the connection's identity, or of another one that is linked to the entry, into the
+        terminal, without Enter. That is in the audit log before it happens.
+
+        identity_id: The identity; null or absent is the connection's own.
+
+        POST /api/connections/{id}/paste-password, operation pasteConnectionPassword.
+        """
+        self._do("connections.paste_password", "POST", f"/api/connections/{segment(id)}/paste-password", body={"identityId": identity_id})
+
+    def resume(self, id: str, *, tab_id: str | None | Omit = OMIT, browser_id: str | None | Omit = OMIT) -> None:
+        """Resume a connection.
+
+        Takes it out of hibernation, into the tab that asks. Opening a socket does it, too.
+
+        tab_id: The tab that shows it from now on; null keeps what is known.
+
+        browser_id: The browser that shows it from now on; null keeps what is known.
+
+        POST /api/connections/{id}/resume, operation resumeConnection.
+        """
+        self._do("connections.resume", "POST", f"/api/connections/{segment(id)}/resume", body={"tabId": tab_id, "browserId": browser_id})
+
+    def share(self, id: str, *, writable: bool | Omit = OMIT) -> models.ConnectionShare:
+        """Share a connection by link.
+
+        Whoever knows the `shareId` can watch the terminal, or type into it if it is writable. Sharing it again keeps the
+        link and takes the right as given.
+
+        writable: Whether others may type.
+
+        POST /api/connections/{id}/share, operation shareConnection.
+        """
+        return self._call(models.ConnectionShare, "connections.share", "POST", f"/api/connections/{segment(id)}/share", body={"writable": writable})
+
+    def unshare(self, id: str) -> None:
+        """Stop sharing by link.
+
+        Those who have come by the link are closed out.
+
+        DELETE /api/connections/{id}/share, operation unshareConnection.
+        """
+        self._do("connections.unshare", "DELETE", f"/api/connections/{segment(id)}/share")
+
+    def update_share(self, id: str, *, writable: bool | Omit = OMIT) -> models.SharedRight:
+        """Change what a link allows.
+
+        Holds at once, for those who watch already as well.
+
+        writable: Whether others may type.
+
+        PATCH /api/connections/{id}/share, operation updateConnectionShare.
+        """
+        return self._call(models.SharedRight, "connections.update_share", "PATCH", f"/api/connections/{segment(id)}/share", body={"writable": writable})
+
+
 class AuditService(Service):
     """The audit log and an organization's audit settings."""
 
@@ -2066,4 +2230,5 @@ class Services:
         self.sources = SourcesService(transport)
         self.keymaps = KeymapsService(transport)
         self.monitoring = MonitoringService(transport)
+        self.connections = ConnectionsService(transport)
         self.audit = AuditService(transport)

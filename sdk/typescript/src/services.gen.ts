@@ -15,6 +15,9 @@ import type {
   AuthProviderSettings,
   AvatarStored,
   CodeRequired,
+  ConnectionShare,
+  ConnectionTab,
+  ConnectionWindow,
   DeviceAuthorized,
   DeviceCode,
   DeviceCodeCreated,
@@ -51,6 +54,7 @@ import type {
   Keymap,
   KeymapPatch,
   Limits,
+  LiveConnection,
   LoginRequest,
   LoginResult,
   LogoutRequest,
@@ -63,6 +67,8 @@ import type {
   NamePatch,
   NewAccount,
   NewApiKey,
+  NewConnection,
+  NewConnectionResult,
   NewDeviceCode,
   NewEntry,
   NewFolder,
@@ -94,6 +100,7 @@ import type {
   PasskeyRegistrationOptions,
   PasskeyRegistrationStart,
   PasskeySession,
+  PastedIdentity,
   PermissionCatalogs,
   PermissionChanges,
   PreferencesPatch,
@@ -109,6 +116,8 @@ import type {
   ServerVersion,
   Session,
   SessionSyncChange,
+  SharedConnection,
+  SharedRight,
   Snippet,
   SnippetCreated,
   SnippetPatch,
@@ -176,6 +185,8 @@ export class Services {
   readonly keymaps: KeymapsService
   /** Whether servers are reachable, and what is measured on them. */
   readonly monitoring: MonitoringService
+  /** Live links from the server to entries, shown in one or more sockets. */
+  readonly connections: ConnectionsService
   /** The audit log and an organization's audit settings. */
   readonly audit: AuditService
 
@@ -201,6 +212,7 @@ export class Services {
     this.sources = new SourcesService(send)
     this.keymaps = new KeymapsService(send)
     this.monitoring = new MonitoringService(send)
+    this.connections = new ConnectionsService(send)
     this.audit = new AuditService(send)
   }
 }
@@ -2054,6 +2066,155 @@ export interface GetIntegrationMonitoringQuery {
 export interface GetServerMonitoringQuery {
   /** How far back the history goes. `7d` is all that is retained. */
   timeRange?: TimeRange | undefined
+}
+
+/** Live links from the server to entries, shown in one or more sockets. */
+export class ConnectionsService extends Service {
+  /**
+   * Open a connection
+   *
+   * Answers at once; the connection is then made, and how that goes is seen on its socket, which may be opened
+   * meanwhile. The entry is reached with the named identity, or with the one-time login of the request, or with the
+   * first of the entry's identities that the caller may use.
+   *
+   * `POST /api/connections`, operation createConnection
+   */
+  create(body: NewConnection, options?: CallOptions): Promise<NewConnectionResult> {
+    return this.send({ name: 'connections.create', method: 'POST', path: '/api/connections', body }, options)
+  }
+
+  /**
+   * End a connection
+   *
+   * Ends it at once, also one that is still being made. Its sockets are closed.
+   *
+   * `DELETE /api/connections/{id}`, operation deleteConnection
+   */
+  delete(id: string, options?: CallOptions): Promise<void> {
+    return this.send({ name: 'connections.delete', method: 'DELETE', path: path`/api/connections/${id}`, answers: 'nothing' }, options)
+  }
+
+  /**
+   * Open a connection like another one
+   *
+   * With the same entry, login, script, first folder and reason; everything is checked anew.
+   *
+   * `POST /api/connections/{id}/duplicate`, operation duplicateConnection
+   */
+  duplicate(id: string, body?: ConnectionTab, options?: CallOptions): Promise<NewConnectionResult> {
+    return this.send({ name: 'connections.duplicate', method: 'POST', path: path`/api/connections/${id}/duplicate`, body }, options)
+  }
+
+  /**
+   * Read a connection
+   *
+   * What a window of its own needs to show it.
+   *
+   * `GET /api/connections/{id}`, operation getConnection
+   */
+  get(id: string, options?: CallOptions): Promise<ConnectionWindow> {
+    return this.send({ name: 'connections.get', method: 'GET', path: path`/api/connections/${id}` }, options)
+  }
+
+  /**
+   * Read a connection that is shared by link
+   *
+   * For whoever has the link. What the entry leads to is not told.
+   *
+   * `GET /api/share/{shareId}`, operation getSharedConnection
+   */
+  getShared(shareId: string, options?: CallOptions): Promise<SharedConnection> {
+    return this.send({ name: 'connections.getShared', method: 'GET', path: path`/api/share/${shareId}` }, options)
+  }
+
+  /**
+   * Hibernate a connection
+   *
+   * It goes on without a socket, is listed apart and not offered to others. Open sockets stay.
+   *
+   * `POST /api/connections/{id}/hibernate`, operation hibernateConnection
+   */
+  hibernate(id: string, options?: CallOptions): Promise<void> {
+    return this.send({ name: 'connections.hibernate', method: 'POST', path: path`/api/connections/${id}/hibernate`, answers: 'nothing' }, options)
+  }
+
+  /**
+   * List the connections of the caller
+   *
+   * Those that are being opened or open, the oldest first, and those that have just failed. What
+   * the account has set with `sessionSync` limits them to the browser or the tab that asks, if it says which that is;
+   * hibernated ones are always there.
+   *
+   * `GET /api/connections`, operation listConnections
+   */
+  list(query: ListConnectionsQuery = {}, options?: CallOptions): Promise<LiveConnection[]> {
+    return this.send({ name: 'connections.list', method: 'GET', path: '/api/connections', query, answers: 'array' }, options)
+  }
+
+  /**
+   * Type a stored password
+   *
+   * Types the password of the connection's identity, or of another one that is linked to the entry, into the
+   * terminal, without Enter. That is in the audit log before it happens.
+   *
+   * `POST /api/connections/{id}/paste-password`, operation pasteConnectionPassword
+   */
+  pastePassword(id: string, body?: PastedIdentity, options?: CallOptions): Promise<void> {
+    return this.send({ name: 'connections.pastePassword', method: 'POST', path: path`/api/connections/${id}/paste-password`, body, answers: 'nothing' }, options)
+  }
+
+  /**
+   * Resume a connection
+   *
+   * Takes it out of hibernation, into the tab that asks. Opening a socket does it, too.
+   *
+   * `POST /api/connections/{id}/resume`, operation resumeConnection
+   */
+  resume(id: string, body?: ConnectionTab, options?: CallOptions): Promise<void> {
+    return this.send({ name: 'connections.resume', method: 'POST', path: path`/api/connections/${id}/resume`, body, answers: 'nothing' }, options)
+  }
+
+  /**
+   * Share a connection by link
+   *
+   * Whoever knows the `shareId` can watch the terminal, or type into it if it is writable. Sharing it again keeps the
+   * link and takes the right as given.
+   *
+   * `POST /api/connections/{id}/share`, operation shareConnection
+   */
+  share(id: string, body?: SharedRight, options?: CallOptions): Promise<ConnectionShare> {
+    return this.send({ name: 'connections.share', method: 'POST', path: path`/api/connections/${id}/share`, body }, options)
+  }
+
+  /**
+   * Stop sharing by link
+   *
+   * Those who have come by the link are closed out.
+   *
+   * `DELETE /api/connections/{id}/share`, operation unshareConnection
+   */
+  unshare(id: string, options?: CallOptions): Promise<void> {
+    return this.send({ name: 'connections.unshare', method: 'DELETE', path: path`/api/connections/${id}/share`, answers: 'nothing' }, options)
+  }
+
+  /**
+   * Change what a link allows
+   *
+   * Holds at once, for those who watch already as well.
+   *
+   * `PATCH /api/connections/{id}/share`, operation updateConnectionShare
+   */
+  updateShare(id: string, body?: SharedRight, options?: CallOptions): Promise<SharedRight> {
+    return this.send({ name: 'connections.updateShare', method: 'PATCH', path: path`/api/connections/${id}/share`, body }, options)
+  }
+}
+
+/** Parameters of `connections.list`. */
+export interface ListConnectionsQuery {
+  /** What the client calls the tab that asks. */
+  tabId?: string | undefined
+  /** What the client calls the browser that asks. */
+  browserId?: string | undefined
 }
 
 /** The audit log and an organization's audit settings. */

@@ -1,0 +1,254 @@
+-- name: GetConnectionEntry :one
+-- What opening a connection to an entry depends on.
+select e.scope, e.organization_id, e.type, e.renderer, e.name,
+       coalesce(e.config ->> 'protocol', '')::text as protocol,
+       coalesce((select o.audit_settings -> 'requireConnectionReason' = 'true'
+                 from organizations o
+                 where o.id = e.organization_id), false)::boolean as reason_required
+from entries e
+where e.id = @id
+  and e.scope = any(@reach::bigint[]);
+
+-- name: FindIdentity :one
+-- The identity to connect with: the named one, linked or not, or else the first
+-- of the entry's that the caller may use and that may be sent this way, as
+-- ListLogins has it. That is left to it.
+select i.id
+from identities i
+where i.id = @id
+  and i.scope = any(@reach::bigint[]);
+
+-- name: LockConnections :one
+-- For the transaction: an account opens one after the other. How many are open.
+select (select count(*) from connections c where c.account_id = @account_id and c.state in ('connecting', 'active')) as open
+from pg_advisory_xact_lock(hashtextextended('nexterm.connections', @account_id::bigint));
+
+-- name: CreateConnection :one
+-- The row of the audit log that goes with it has the id that is returned, 0 where
+-- the organization keeps none.
+insert into connections (id, account_id, session_id, api_key_id, entry_id, organization_id, kind, protocol, type, identity_id, is_direct,
+                         script_id, start_path, renderer, reason, tab_id, browser_id, node_id, audit_log_id)
+select @id::uuid, @account_id::bigint, nullif(@session_id::bigint, 0), nullif(@api_key_id::bigint, 0), @entry_id::bigint,
+       sqlc.narg(organization_id)::bigint, @kind::text, @protocol::text, sqlc.narg(type)::text, sqlc.narg(identity_id)::bigint,
+       @is_direct::boolean, sqlc.narg(script_id)::bigint, sqlc.narg(start_path)::text, sqlc.narg(renderer)::text,
+       sqlc.narg(reason)::text, sqlc.narg(tab_id)::text, sqlc.narg(browser_id)::text, @node_id::uuid,
+       case
+           when coalesce((select is_audited(o.audit_settings, @switch::text) from organizations o where o.id = sqlc.narg(organization_id)), true)
+               then nextval('audit_logs_id_seq') end
+returning coalesce(audit_log_id, 0)::bigint as audit_log_id;
+
+-- name: TouchRecentConnection :exec
+insert into recent_connections (account_id, entry_id, action)
+values (@account_id, @entry_id, @action)
+on conflict (account_id, entry_id) do update set action = excluded.action, connected_at = now();
+
+-- name: ListConnections :many
+-- Those that are open, and those that have failed a moment ago.
+select c.id, c.entry_id, c.identity_id, c.type, c.script_id, c.start_path, c.renderer, c.is_hibernated, c.last_activity,
+       c.organization_id, o.name as organization_name, c.number, c.share_key, c.share_writable, c.sftp_path, c.state, c.created_at,
+       c.tab_id, c.browser_id, a.session_sync,
+       coalesce((select s.os_info ->> 'name' from monitoring_snapshots s where s.entry_id = c.entry_id), '')::text as os_name,
+       participants(c.id)::json as participants
+from connections c
+         join accounts a on a.id = c.account_id
+         left join organizations o on o.id = c.organization_id
+where c.account_id = @account_id
+  and (c.state in ('connecting', 'active') or c.state = 'failed' and c.listed_until > now())
+order by c.created_at, c.number;
+
+-- name: GetConnection :one
+-- every owner: it is the account's own, whatever has become of its right to the entry
+-- Ended ones are gone, for all but their sockets.
+select c.id, c.entry_id, e.name, e.type as entry_type, e.icon, coalesce(e.renderer, c.renderer, 'terminal')::text as renderer,
+       c.protocol, c.identity_id, c.is_hibernated, c.last_activity, c.type, c.organization_id, o.name as organization_name, c.script_id,
+       c.number, c.share_key, c.share_writable, c.start_path, c.reason, c.is_direct, c.kind, c.state, c.node_id, e.scope,
+       may_be_shared(c.organization_id)::boolean as may_be_shared
+from connections c
+         join entries e on e.id = c.entry_id
+         left join organizations o on o.id = c.organization_id
+where c.id = @id
+  and c.account_id = @account_id
+  and c.state in ('connecting', 'active');
+
+-- name: UpdateConnection :one
+-- What is left out stays.
+update connections
+set is_hibernated = coalesce(sqlc.narg(is_hibernated), is_hibernated),
+    tab_id        = coalesce(sqlc.narg(tab_id), tab_id),
+    browser_id    = coalesce(sqlc.narg(browser_id), browser_id),
+    last_activity = now()
+where id = @id
+  and account_id = @account_id
+  and state in ('connecting', 'active')
+returning entry_id, organization_id;
+
+-- name: DeleteConnection :one
+update connections
+set state = 'ended', ended_at = now(), share_key_hash = null, key_id = null, share_key = null
+where id = @id
+  and account_id = @account_id
+  and (state in ('connecting', 'active') or state = 'failed' and listed_until > now())
+returning entry_id, organization_id;
+
+-- name: ShareConnection :one
+-- The one who locks decides on the key, which is null while there is none.
+select number, share_key
+from connections
+where id = @id
+  and account_id = @account_id
+  and state in ('connecting', 'active')
+for update;
+
+-- name: SetConnectionShare :one
+-- The key stays where none is given.
+update connections
+set share_key_hash = coalesce(sqlc.narg(share_key_hash), share_key_hash),
+    key_id         = coalesce(sqlc.narg(key_id), key_id),
+    share_key      = coalesce(sqlc.narg(share_key), share_key),
+    share_writable = @share_writable
+where id = @id
+  and account_id = @account_id
+  and state in ('connecting', 'active')
+returning entry_id, organization_id, (share_key is not null)::boolean as is_shared;
+
+-- name: UnshareConnection :one
+update connections
+set share_key_hash = null, key_id = null, share_key = null, share_writable = false
+where id = @id
+  and account_id = @account_id
+  and state in ('connecting', 'active')
+returning entry_id, organization_id;
+
+-- name: GetSharedConnection :one
+-- every owner: whoever knows the key may
+select c.id, c.entry_id, e.name, e.type as entry_type, e.icon, coalesce(e.renderer, c.renderer, 'terminal')::text as renderer,
+       c.protocol, c.type, c.share_writable, c.organization_id, o.name as organization_name, c.kind, c.script_id, c.node_id, c.account_id,
+       coalesce(a.preferences -> 'terminal', '{}')::json as terminal
+from connections c
+         join entries e on e.id = c.entry_id
+         join accounts a on a.id = c.account_id
+         left join organizations o on o.id = c.organization_id
+where c.share_key_hash = @share_key_hash
+  and c.state in ('connecting', 'active');
+
+-- name: GetConnectionFate :one
+-- every owner: for a socket, whose caller is compared with the account
+-- Also of those that have ended, for as long as they are known.
+select c.account_id, c.organization_id, c.kind, c.state, coalesce(c.failure, '')::text as failure, c.node_id, c.script_id,
+       c.is_hibernated, e.scope, is_offered(c.organization_id)::boolean as is_offered
+from connections c
+         join entries e on e.id = c.entry_id
+where c.id = @id;
+
+-- name: ListLiveConnections :many
+-- every owner: what is open on a server, with what its account may still reach
+select c.id, c.account_id, coalesce(c.session_id, 0)::bigint as session_id,
+       exists (select from api_keys k where k.id = c.api_key_id and (k.expires_at is null or k.expires_at > now()))::boolean as has_key,
+       c.state, c.is_hibernated, (c.share_key_hash is not null)::boolean as is_shared, c.share_writable, e.scope,
+       is_offered(c.organization_id)::boolean as is_offered, may_be_shared(c.organization_id)::boolean as may_be_shared
+from connections c
+         join entries e on e.id = c.entry_id
+where c.node_id = @node_id
+  and c.id = any(@ids::uuid[]);
+
+-- name: ConnectConnection :one
+-- The owner server's own.
+update connections
+set state = 'active', connected_at = now(), last_activity = now()
+where id = @id
+  and state = 'connecting'
+returning account_id, organization_id;
+
+-- name: EndConnection :one
+-- The owner server's own. A failure is listed until its socket has shown it.
+update connections
+set state          = case when sqlc.narg(failure)::text is null then 'ended' else 'failed' end,
+    failure        = sqlc.narg(failure)::text,
+    listed_until   = case when sqlc.narg(failure)::text is not null then now() + interval '15 seconds' end,
+    ended_at       = now(),
+    share_key_hash = null, key_id = null, share_key = null
+where id = @id
+  and state in ('connecting', 'active')
+returning account_id, organization_id;
+
+-- name: UnlistConnection :one
+update connections
+set listed_until = now()
+where id = @id
+  and state = 'failed'
+returning account_id, organization_id;
+
+-- name: GetTerminalKeys :one
+-- every owner: of an entry that is connected to
+select jsonb_strip_nulls(jsonb_build_object('backspaceMode', config -> 'backspaceMode', 'deleteMode', config -> 'deleteMode',
+                                            'functionKeyMode', config -> 'functionKeyMode'))::json as keys
+from entries
+where id = @id;
+
+-- name: TouchConnections :exec
+-- The owner server's own: what has been used since the last time.
+update connections c
+set last_activity = now()
+where c.id = any(@ids::uuid[])
+  and c.state = 'active';
+
+-- name: AttachViewer :exec
+insert into connection_viewers (viewer_id, connection_id, node_id, account_id, kind, writable)
+values (@viewer_id, @connection_id, @node_id, sqlc.narg(account_id), @kind, @writable);
+
+-- name: DetachViewer :exec
+delete
+from connection_viewers
+where viewer_id = @viewer_id;
+
+-- name: TouchNode :exec
+insert into nodes (id, url)
+values (@id, sqlc.narg(url))
+on conflict (id) do update set seen_at = now();
+
+-- name: DeleteNode :exec
+-- What it has held is over.
+with gone as (
+    delete from nodes where id = @id)
+update connections
+set state = 'ended', ended_at = now(), share_key_hash = null, key_id = null, share_key = null
+where node_id = @id
+  and state in ('connecting', 'active');
+
+-- name: FailLostConnections :many
+-- every owner: those of servers that have not been seen for a while
+with gone as (
+    delete from nodes n where n.seen_at < now() - interval '20 seconds' returning n.id)
+update connections c
+set state          = 'failed', failure = 'The server that held this connection has stopped', ended_at = now(),
+    listed_until   = now() + interval '15 seconds', share_key_hash = null, key_id = null, share_key = null
+where c.state in ('connecting', 'active')
+  and (c.node_id in (select id from gone) or not exists (select from nodes n where n.id = c.node_id))
+returning c.id, c.account_id, c.organization_id;
+
+-- name: GetNode :one
+select coalesce(url, '')::text as url
+from nodes
+where id = @id
+  and seen_at > now() - interval '20 seconds';
+
+-- name: DeleteEndedConnections :exec
+-- every owner: nobody asks for them any more
+delete
+from connections
+where ended_at < now() - interval '10 minutes';
+
+-- name: GetPastedIdentity :one
+select i.id, i.name, i.type, c.ciphertext as password, i.organization_id
+from identities i
+         left join credentials c on c.identity_id = i.id and c.kind = 'password'
+where i.id = @id
+  and i.scope = any(@reach::bigint[]);
+
+-- name: IsLinked :one
+select exists (select
+               from entries_identities l
+                        join entries e on e.id = l.entry_id
+               where l.entry_id = @entry_id
+                 and l.identity_id = @identity_id
+                 and e.scope = any(@reach::bigint[])) as linked;

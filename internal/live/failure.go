@@ -1,0 +1,89 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/nexterm-go/nexterm/internal/ssh"
+	"github.com/nexterm-go/nexterm/internal/target"
+)
+
+// failure is why a connection fails, in the words that people read. Clients look for
+// parts of them to translate, so the words are not used in another sense.
+type failure string
+
+func (f failure) Error() string { return string(f) }
+
+const (
+	connectionLost = failure("Connection lost")
+	cancelled      = failure("Cancelled")
+	timedOut       = failure("Connection timed out")
+	furtherSteps   = failure("Further login steps are needed: open a terminal")
+	noShell        = failure("The host does not offer a shell")
+	cannotConnect  = failure("Connection failed")
+)
+
+// failureOf says of an error what people may know: nothing of addresses, of what hosts
+// say, of secrets.
+func failureOf(err error) failure {
+	var said failure
+	if errors.As(err, &said) {
+		var hop *ssh.HopError
+		if errors.As(err, &hop) {
+			return failure(fmt.Sprintf("Jump host %d: %s", hop.Hop, said))
+		}
+		return said
+	}
+	text := reason(err)
+	var hop *ssh.HopError
+	if errors.As(err, &hop) {
+		text = failure(fmt.Sprintf("Jump host %d: %s", hop.Hop, text))
+	}
+	return text
+}
+
+func reason(err error) failure {
+	var lookup *net.DNSError
+	switch {
+	case errors.Is(err, ssh.ErrDenied):
+		return "Target address is not allowed"
+	case errors.Is(err, ssh.ErrTooOften):
+		return "Too many failed logins, try again in a minute"
+	case errors.Is(err, ssh.ErrHostKeyChanged):
+		return "Host key has changed"
+	case errors.Is(err, ssh.ErrHostKeyUnknown):
+		return "Host key is not known"
+	case errors.Is(err, ssh.ErrFurther):
+		return furtherSteps
+	case errors.Is(err, ssh.ErrRefused):
+		return "Authentication failed"
+	case errors.Is(err, ssh.ErrPrivateKey):
+		return "The private key could not be read"
+	case errors.Is(err, ssh.ErrNotServed):
+		return noShell
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return timedOut
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "Connection refused"
+	case errors.As(err, &lookup):
+		return "Host name not found"
+	case errors.Is(err, ssh.ErrUnreachable):
+		return "Host unreachable"
+	case errors.Is(err, ssh.ErrHandshake):
+		return "Not an SSH server"
+	case errors.Is(err, ssh.ErrLost):
+		return connectionLost
+	}
+	return cannotConnect
+}
+
+// problem is what keeps an entry from being dialled.
+func problem(p target.Problem) failure {
+	if p.Reason == target.OtherEngine {
+		return "No engine connected"
+	}
+	return failure(p.String())
+}

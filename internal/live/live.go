@@ -1,0 +1,376 @@
+package live
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/nexterm-go/nexterm/internal/login"
+	"github.com/nexterm-go/nexterm/internal/screen"
+	"github.com/nexterm-go/nexterm/internal/ssh"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+const (
+	// maxUnread is how much of what viewers type may wait for the host, in bytes.
+	maxUnread = 1 << 20
+	// maxViewers is how many sockets a connection has.
+	maxViewers = 32
+	// redrawTime is between the two sizes that make full-screen programs draw again.
+	redrawTime = 50 * time.Millisecond
+	// chunk is how much is read from a host at a time, and the most of a frame.
+	chunk = 32 << 10
+	// exitTime is how long a host that has nothing more to say has to say why.
+	exitTime = 2 * time.Second
+)
+
+// Opening is a connection that is to be made.
+type Opening struct {
+	ID                             uuid.UUID
+	AccountID, SessionID, APIKeyID int64
+	EntryID                        int64
+	IdentityID                     *int64
+	Direct                         *Direct
+	Kind, Protocol, StartPath      string
+}
+
+// Direct is a login that the request has brought along.
+type Direct struct {
+	Username                         string
+	Password, PrivateKey, Passphrase vault.Secret
+}
+
+// live is one connection. Its goroutine owns all that is below inbox; others have it
+// run functions.
+type live struct {
+	Opening
+	registry *Registry
+	ctx      context.Context
+	cancel   context.CancelFunc
+	// ended is closed when nothing more happens.
+	ended chan struct{}
+	inbox chan func()
+	// wake tells that a viewer has caught up.
+	wake chan struct{}
+
+	viewers []*viewer
+	// active is the viewer that has attached or typed last.
+	active  *viewer
+	channel *login.Channel
+	shell   *ssh.Session
+	keys    screen.Keys
+	size    ssh.Size
+	resizes chan ssh.Size
+	// output is what the host says; nothing is taken from it while a viewer is behind.
+	output chan []byte
+	replay screen.Replay
+	// input waits for the host, and full are the viewers who wait for that.
+	input  []byte
+	toHost chan []byte
+	full   []chan struct{}
+	dialogue
+
+	used       time.Time
+	touched    bool
+	hibernated bool
+	ending     *ending
+}
+
+// ending is how a connection ends: what the owner's sockets are told, those of others,
+// and the failure, if it is one.
+type ending struct {
+	owner, others farewell
+	failure       failure
+	// isStored is an end that is in the database already.
+	isStored bool
+}
+
+func newLive(r *Registry, o Opening) *live {
+	l := &live{
+		Opening: o, registry: r, ended: make(chan struct{}), inbox: make(chan func()), wake: make(chan struct{}, 1),
+		resizes: make(chan ssh.Size, 1), output: make(chan []byte), toHost: make(chan []byte), used: time.Now(),
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	return l
+}
+
+// post has the connection's goroutine run a function. It reports whether it will.
+func (l *live) post(f func()) bool {
+	select {
+	case l.inbox <- f:
+		return true
+	case <-l.ended:
+		return false
+	}
+}
+
+func (l *live) run() {
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for l.ending == nil {
+		output, toHost := l.output, l.toHost
+		if slices.ContainsFunc(l.viewers, (*viewer).slowsDown) {
+			output = nil
+		}
+		next := l.input[:min(len(l.input), chunk)]
+		if len(next) == 0 || l.shell == nil {
+			toHost = nil
+		}
+		select {
+		case f := <-l.inbox:
+			f()
+		case text := <-output:
+			l.show(text)
+		case toHost <- next:
+			l.input = l.input[len(next):]
+			l.goOn()
+		case <-l.wake:
+		case <-minute.C:
+			l.expire()
+		}
+	}
+	l.finish()
+}
+
+// goOn lets viewers type on when the host has read enough.
+func (l *live) goOn() {
+	if len(l.input) >= maxUnread {
+		return
+	}
+	for _, waiting := range l.full {
+		close(waiting)
+	}
+	l.full = nil
+}
+
+func (l *live) show(text []byte) {
+	l.use()
+	l.replay.Add(text)
+	for _, v := range l.viewers {
+		v.push(text)
+	}
+}
+
+func (l *live) use() { l.used, l.touched = time.Now(), true }
+
+// end ends the connection, once.
+func (l *live) end(e ending) {
+	if l.ending == nil {
+		l.ending = &e
+	}
+}
+
+func (l *live) fail(err error) {
+	f := failureOf(err)
+	told := farewell{connectionFailed, string(f)}
+	l.end(ending{owner: told, others: told, failure: f})
+}
+
+// finish runs when the goroutine has stopped: what has become of the connection is
+// stored before anybody hears of it, so that whoever comes back finds it.
+func (l *live) finish() {
+	l.cancel()
+	if l.question != nil {
+		l.question.answer <- reply{err: cancelled}
+	}
+	if l.channel != nil {
+		// The host may keep the goodbye waiting.
+		shell, channel := l.shell, l.channel
+		go func() {
+			if shell != nil {
+				shell.Close()
+			}
+			channel.Close()
+		}()
+	}
+	l.registry.store(l)
+	for _, v := range l.viewers {
+		if v.kind == kindOwner {
+			v.end(l.ending.owner)
+		} else {
+			v.end(l.ending.others)
+		}
+	}
+	close(l.ended)
+	l.registry.remove(l, len(l.viewers) > 0)
+}
+
+// expire ends what nobody has used for long.
+func (l *live) expire() {
+	idle := l.registry.IdleTime
+	if l.hibernated {
+		idle = l.registry.HibernatedTime
+	}
+	if time.Since(l.used) > idle {
+		l.end(terminated(false))
+	}
+}
+
+// open goes on with a channel to the host.
+func (l *live) open(channel *login.Channel, shell *ssh.Session, keys screen.Keys) {
+	l.channel, l.shell, l.keys = channel, shell, keys
+	l.use()
+	l.registry.connected(l)
+	if shell == nil {
+		go l.watch(channel)
+		return
+	}
+	go l.pump(shell)
+	go l.feed(shell)
+	if l.StartPath != "" {
+		if line, possible := screen.ChangeDirectory(l.StartPath); possible {
+			l.input = append([]byte(line), l.input...)
+		}
+	}
+}
+
+// watch waits for the end of a login on which there is no terminal.
+func (l *live) watch(channel *login.Channel) {
+	select {
+	case <-channel.Done():
+		l.post(func() { l.fail(connectionLost) })
+	case <-l.ended:
+	}
+}
+
+// pump reads what the host says until its end.
+func (l *live) pump(shell *ssh.Session) {
+	go func() { _, _ = io.Copy(io.Discard, shell.Stderr()) }() // there is none on a terminal
+	var output screen.Output
+	buffer := make([]byte, chunk)
+	say := func(text []byte) {
+		if len(text) == 0 {
+			return
+		}
+		select {
+		case l.output <- text:
+		case <-l.ctx.Done():
+		}
+	}
+	for l.ctx.Err() == nil {
+		n, err := shell.Read(buffer)
+		say(output.Next(slices.Clone(buffer[:n])))
+		if err != nil {
+			break
+		}
+	}
+	say(output.Last())
+	lost := l.isLost(shell)
+	l.post(func() {
+		if lost {
+			l.fail(connectionLost)
+			return
+		}
+		l.end(terminated(false))
+	})
+}
+
+// isLost tells the end of the connection from that of the shell, of which some hosts
+// say nothing.
+func (l *live) isLost(shell *ssh.Session) bool {
+	ctx, cancel := context.WithTimeout(l.ctx, exitTime)
+	defer cancel()
+	exited := make(chan bool, 1)
+	go func() {
+		_, said := shell.Exit()
+		exited <- said
+	}()
+	select {
+	case said := <-exited:
+		if said {
+			return false
+		}
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-l.channel.Done():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// feed writes what viewers type, and tells the host the size of the terminal.
+func (l *live) feed(shell *ssh.Session) {
+	go func() {
+		for {
+			select {
+			case size := <-l.resizes:
+				_ = shell.Resize(size) // a lost connection shows elsewhere
+			case <-l.ctx.Done():
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case input := <-l.toHost:
+			if _, err := shell.Write(input); err != nil {
+				<-l.ctx.Done()
+				return
+			}
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// resize takes the size of a viewer's terminal. Clients say it over and over.
+func (l *live) resize(v *viewer, size ssh.Size) {
+	first := !v.sized
+	v.sized = true
+	if size == (ssh.Size{}) || !v.mayWrite() || v != l.active && (!first || v.kind != kindOwner) {
+		return
+	}
+	switch {
+	case size != l.size:
+		l.size = size
+		l.tell(size)
+	case first && l.shell != nil:
+		l.tell(ssh.Size{Columns: size.Columns, Rows: max(1, size.Rows-1)})
+		time.AfterFunc(redrawTime, func() { l.post(func() { l.tell(l.size) }) })
+	}
+}
+
+// tell replaces what the host has not been told yet.
+func (l *live) tell(size ssh.Size) {
+	select {
+	case <-l.resizes:
+	default:
+	}
+	l.resizes <- size
+}
+
+// receive takes a frame of a viewer's. The viewer goes on when taken is closed.
+func (l *live) receive(v *viewer, frame []byte, taken chan struct{}) {
+	defer func() {
+		if len(l.input) >= maxUnread {
+			l.full = append(l.full, taken)
+			return
+		}
+		close(taken)
+	}()
+	if size, is := screen.Resize(frame); is {
+		l.resize(v, size)
+		return
+	}
+	if !v.mayWrite() || len(frame) == 0 {
+		return
+	}
+	l.use()
+	if l.active != v {
+		l.active = v
+	}
+	if !l.answered(v, frame) {
+		l.input = append(l.input, l.keys.Translate(frame)...)
+	}
+}
+
+// terminated is the ordinary end.
+func terminated(isStored bool) ending {
+	return ending{owner: farewell{normal, "Session terminated"}, others: farewell{sharingEnded, "Session terminated"}, isStored: isStored}
+}

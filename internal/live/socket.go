@@ -1,0 +1,202 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/vault"
+	"github.com/nexterm-go/nexterm/internal/ws"
+)
+
+func isMissing(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
+
+// seat is a viewer's place at a connection.
+type seat struct {
+	id        uuid.UUID
+	accountID int64
+	kind      string
+	writable  bool
+}
+
+// ServeTerminal shows a connection in a socket until that is closed.
+func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters) {
+	s, refused := r.admit(ctx, who, parameters)
+	if refused != nil {
+		conn.End(refused.code, refused.reason)
+		return
+	}
+	l := r.find(s.id)
+	if l == nil {
+		conn.End(unavailable.code, unavailable.reason)
+		return
+	}
+	v := &viewer{id: uuid.New(), accountID: s.accountID, kind: s.kind, conn: conn, live: l, timing: r.timing, writable: s.writable}
+	if !l.post(func() { l.attach(v) }) {
+		// It has ended just now.
+		if _, refused = r.admit(ctx, who, parameters); refused == nil {
+			refused = &unavailable
+		}
+		conn.End(refused.code, refused.reason)
+		return
+	}
+	r.attached(v, true)
+	v.serve(l)
+	l.post(func() { l.detach(v) })
+	r.attached(v, false)
+}
+
+// attached keeps who has the connection open.
+func (r *Registry) attached(v *viewer, comes bool) {
+	r.do("store who has a connection open", func(ctx context.Context, tx *change.Tx) error {
+		if !comes {
+			return tx.DetachViewer(ctx, v.id)
+		}
+		viewer := db.AttachViewerParams{ViewerID: v.id, ConnectionID: v.live.ID, NodeID: r.Node, Kind: v.kind, Writable: v.writable}
+		if v.accountID != 0 {
+			viewer.AccountID = &v.accountID
+		}
+		return tx.AttachViewer(ctx, viewer)
+	})
+}
+
+// attach shows the connection to one more viewer.
+func (l *live) attach(v *viewer) {
+	if len(l.viewers) >= maxViewers {
+		v.end(tooMany)
+		return
+	}
+	l.viewers = append(l.viewers, v)
+	l.active = v
+	v.push(l.replay.Text())
+	l.askViewer()
+}
+
+func (l *live) detach(v *viewer) {
+	l.viewers = slices.DeleteFunc(l.viewers, func(other *viewer) bool { return other == v })
+	if l.active == v {
+		l.active = nil
+		if len(l.viewers) > 0 {
+			l.active = l.viewers[len(l.viewers)-1]
+		}
+	}
+	if l.question != nil && l.question.asked == v {
+		l.question.asked = nil
+		l.askViewer()
+	}
+}
+
+// admit finds the place that a socket asks for, or says how it is refused.
+func (r *Registry) admit(ctx context.Context, who *caller.Caller, parameters ws.Parameters) (*seat, *farewell) {
+	switch {
+	case parameters["shareId"] != "":
+		return r.admitGuest(ctx, parameters["shareId"])
+	case who == nil:
+		return nil, &farewell{ws.TokenMissing, "You need to provide the token in the 'sessionToken' parameter"}
+	case parameters["joinSessionId"] != "":
+		return r.admitMember(ctx, who, parameters["joinSessionId"])
+	case parameters["sessionId"] == "":
+		return nil, &farewell{noConnection, "Session required"}
+	}
+	id, err := uuid.Parse(parameters["sessionId"])
+	if err != nil {
+		return nil, &farewell{noConnection, "Invalid session ID"}
+	}
+	row, err := r.Queries.GetConnectionFate(ctx, id)
+	switch {
+	case isMissing(err), err == nil && row.AccountID != who.AccountID:
+		return nil, &notFound
+	case err != nil:
+		return nil, r.broken(ctx, err)
+	}
+	if refused := r.over(id, row); refused != nil {
+		return nil, refused
+	}
+	if !slices.Contains(who.Reach, row.Scope) {
+		return nil, &farewell{noAccess, "You don't have access to this entry"}
+	}
+	if row.Kind != "terminal" {
+		return nil, &farewell{wrongKind, "Unsupported: " + row.Kind}
+	}
+	if row.IsHibernated {
+		awake := false
+		r.do("resume a connection", func(ctx context.Context, tx *change.Tx) error {
+			row, err := tx.UpdateConnection(ctx, db.UpdateConnectionParams{ID: id, AccountID: who.AccountID, IsHibernated: &awake})
+			if err == nil {
+				tx.Record(Updated(id, who.AccountID, row.OrganizationID))
+			}
+			return err
+		})
+	}
+	return &seat{id, who.AccountID, kindOwner, true}, nil
+}
+
+// over is how sockets of a connection that has ended are refused.
+func (r *Registry) over(id uuid.UUID, row db.GetConnectionFateRow) *farewell {
+	switch row.State {
+	case "ended":
+		return &notFound
+	case "failed":
+		r.shown(id)
+		return &farewell{connectionFailed, row.Failure}
+	}
+	return nil
+}
+
+func (r *Registry) admitGuest(ctx context.Context, key string) (*seat, *farewell) {
+	row, err := r.Queries.GetSharedConnection(ctx, vault.HashToken(key))
+	switch {
+	case isMissing(err):
+		return nil, &farewell{badShareLink, "Invalid share link"}
+	case err != nil:
+		return nil, r.broken(ctx, err)
+	case row.Kind == "sftp", row.ScriptID != nil:
+		return nil, &farewell{sharingRefused, "Sharing not supported"}
+	case row.Kind != "terminal":
+		return nil, &farewell{wrongKind, "Unsupported: " + row.Kind}
+	}
+	return &seat{row.ID, 0, kindLink, row.ShareWritable}, nil
+}
+
+func (r *Registry) admitMember(ctx context.Context, who *caller.Caller, text string) (*seat, *farewell) {
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return nil, &farewell{noConnection, "Invalid session ID"}
+	}
+	row, err := r.Queries.GetConnectionFate(ctx, id)
+	switch {
+	case isMissing(err):
+		return nil, &notFound
+	case err != nil:
+		return nil, r.broken(ctx, err)
+	case row.AccountID == who.AccountID:
+		return nil, &farewell{ws.TokenInvalid, "You already own this session"}
+	case row.OrganizationID == nil, row.IsHibernated, row.State != "connecting" && row.State != "active":
+		return nil, &notFound
+	}
+	may := who.In(*row.OrganizationID)
+	switch {
+	case !may.Has(permission.OrgSessionsView):
+		return nil, &notFound
+	case !row.IsOffered:
+		return nil, &farewell{ws.TokenInvalid, "Live session sharing is disabled for this organization"}
+	case row.Kind == "sftp", row.ScriptID != nil:
+		return nil, &farewell{ws.TokenInvalid, "This session type cannot be joined"}
+	case row.Kind != "terminal":
+		return nil, &farewell{wrongKind, "Unsupported: " + row.Kind}
+	}
+	return &seat{id, who.AccountID, kindOrganization, may.Has(permission.OrgSessionsControl)}, nil
+}
+
+// broken is how sockets are closed that the database could not be asked about.
+func (r *Registry) broken(ctx context.Context, err error) *farewell {
+	r.Log.ErrorContext(ctx, "find the connection of a socket", "error", err)
+	return &farewell{ws.TryAgainLater, "The database is not available. Please try again later."}
+}
