@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,11 +79,13 @@ func (s *session) open(file string, content []byte) error {
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		return err
 	}
-	editor := "vi"
-	for _, name := range []string{"EDITOR", "VISUAL"} {
-		if chosen := os.Getenv(name); chosen != "" {
-			editor = chosen
-		}
+	editor := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"))
+	switch {
+	case editor != "":
+	case terminal.Is(s.InOrStdin()):
+		editor = "vi"
+	default:
+		return usage("there is no terminal for an editor: flags say what is to change")
 	}
 	// By the shell, as editors come with arguments, and in its place, so that Ctrl-C
 	// reaches the editor alone.

@@ -32,6 +32,10 @@ var folders = kind[nexterm.Folder]{
 	},
 	create: func(s *session, d document) (any, error) { return send(s, d, s.client.Folders.Create) },
 	edit: func(s *session, f nexterm.Folder, d document) error {
+		// Null alone would be the top level of the caller, and take it from the organization.
+		if parent, given := d["parentId"]; given && parent == nil && f.OrganizationID.Or(0) != 0 {
+			d["organizationId"] = f.OrganizationID
+		}
 		return sendTo(s, f.ID, d, s.client.Folders.Update)
 	},
 	remove: func(s *session, f nexterm.Folder) error { return s.client.Folders.Delete(s.Context(), f.ID) },

@@ -130,6 +130,9 @@ func (c credentials) advise(cmd *cobra.Command, client *nexterm.Client, err erro
 		return fmt.Errorf("%w: the account may not do this; an administrator can permit it", err)
 	case errors.Is(e, nexterm.ErrUnexpected), e.Status == 0 && errors.Is(e, nexterm.ErrUnavailable):
 		err = fmt.Errorf("%s: %w", c.URL, err)
+		if e.Message == "the server's certificate is not to be trusted" {
+			err = fmt.Errorf("%w; SSL_CERT_FILE can name the certificate of an authority of your own", err)
+		}
 	}
 	// What a server says that knows less than this command, or more.
 	strange := errors.Is(e, nexterm.ErrUnexpected) || e.Message == noSuchPath || strings.HasPrefix(e.Message, noSuchMethod) || strings.HasSuffix(e.Message, noSuchField)

@@ -38,6 +38,11 @@ func (k kind[T]) items(s *session) ([]T, []thing, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return k.asked(s, all)
+}
+
+// asked are the things that belong to whom --org names, if it does.
+func (k kind[T]) asked(s *session, all []T) (items []T, things []thing, err error) {
 	var organization int64
 	var given bool
 	if k.owned {
@@ -45,7 +50,7 @@ func (k kind[T]) items(s *session) ([]T, []thing, error) {
 			return nil, nil, err
 		}
 	}
-	items, things := make([]T, 0, len(all)), make([]thing, 0, len(all))
+	items = make([]T, 0, len(all)) // and never nil, which JSON would say
 	for _, item := range all {
 		if thing := k.thing(s, item); !given || thing.organization == organization {
 			items, things = append(items, item), append(things, thing)
@@ -56,16 +61,7 @@ func (k kind[T]) items(s *session) ([]T, []thing, error) {
 
 // find finds the things that arguments name.
 func (k kind[T]) find(s *session, args []string) (found []T, as []thing, err error) {
-	if len(args) == 1 && k.get != nil {
-		if id, is := asID(args[0]); is {
-			item, err := k.get(s, id)
-			if err != nil {
-				return nil, nil, fmt.Errorf("%s %d: %w", k.name, id, err)
-			}
-			return []T{*item}, []thing{k.thing(s, *item)}, nil
-		}
-	}
-	items, things, err := k.items(s)
+	items, things, err := k.among(s, args)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,6 +73,19 @@ func (k kind[T]) find(s *session, args []string) (found []T, as []thing, err err
 		found, as = append(found, items[i]), append(as, things[i])
 	}
 	return found, as, nil
+}
+
+// among are the things that arguments may name: all of them, unless it is a single id.
+func (k kind[T]) among(s *session, args []string) ([]T, []thing, error) {
+	id, isID := asID(args[0])
+	if !isID || len(args) > 1 || k.get == nil {
+		return k.items(s)
+	}
+	item, err := k.get(s, id)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s %d: %w", k.name, id, err)
+	}
+	return k.asked(s, []T{*item})
 }
 
 // reference is for fields and flags that name things of a kind.
@@ -162,9 +171,13 @@ func pick(s *session, kind string, things []thing, called string) (int, error) {
 	case len(found) == 1:
 		return found[0], nil
 	}
-	var all []string
-	for _, i := range found {
+	const shown = 10
+	all := make([]string, 0, shown)
+	for _, i := range found[:min(shown, len(found))] {
 		all = append(all, things[i].describe(s))
+	}
+	if more := len(found) - shown; more > 0 {
+		all = append(all, fmt.Sprintf("and %d more", more))
 	}
 	return 0, usage("%s %q could be %s: say which one by its id", kind, called, strings.Join(all, ", "))
 }

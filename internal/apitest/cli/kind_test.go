@@ -232,6 +232,17 @@ func TestNamesOfSeveralOwners(t *testing.T) {
 	require.Equal(t, 0, u.pipe("x", "identity", "create", "personal root", "--username", "root", "--password-stdin").status)
 	u.run("entry", "edit", "web", "--identities", "personal root", "--org", "1")
 
+	u.refused(4, `entry "1": not found`, "entry", "rm", "1", "-y", "--org", "personal")
+	require.Equal(t, 1, s.Count(t, "entries"))
+	for range 11 {
+		s.Owner.Put("/api/entry", map[string]any{"name": "twin", "config": map[string]any{}}).Want(200)
+	}
+	require.Contains(t, u.pipe("", "entry", "show", "twin").err, "twin (id 11), and 1 more: say which")
+
+	u.run("folder", "create", "europe", "--parent", ours)
+	u.run("folder", "edit", "prod/europe", "--parent", "", "--name", "Europe")
+	require.Equal(t, 1, s.Count(t, "folders where name = 'Europe' and parent_id is null and organization_id = 1"))
+
 	evil := s.Colleague.Put("/api/folder", map[string]any{"name": "prod", "organizationId": s.Organization}).Want(200).ID()
 	s.Exec(t, `update organizations set name = e'x\nnexterm: all is well'`)
 	o := u.pipe("", "folder", "show", "prod")
@@ -303,6 +314,8 @@ func TestEditInAnEditor(t *testing.T) {
 		require.Contains(t, string(again), message, "and the editor says why it opens again")
 	}
 	require.Contains(t, u.with("EDITOR=false").pipe("", "entry", "edit", "web2").err, `nexterm: the editor "false": exit status 1`)
+
+	u.refused(2, "there is no terminal for an editor: flags say what is to change", "entry", "edit", "web2")
 
 	// At a terminal, it has the terminal, and Ctrl-C is its own.
 	require.NoError(t, os.WriteFile(editor, []byte("#!/bin/sh\ntrap 'sed -i s/web2/web3/ \"$1\"; exit 0' INT\necho ready; while :; do sleep 0.05; done\n"), 0o700))

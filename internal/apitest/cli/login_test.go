@@ -3,9 +3,14 @@
 package cli_test
 
 import (
+	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -195,6 +200,24 @@ func TestWhatIsNoServerIsSaid(t *testing.T) {
 	o := u.pipe("x", "login", "http://192.0.2.1:1/\x1b", "-u", "owner", "--password-stdin")
 	require.Equal(t, 2, o.status)
 	require.NotContains(t, o.err, "\x1b")
+}
+
+func TestCertificatesOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	to, err := url.Parse(s.URL)
+	require.NoError(t, err)
+	proxy := httptest.NewUnstartedServer(httputil.NewSingleHostReverseProxy(to))
+	proxy.Config.ErrorLog = log.New(io.Discard, "", 0)
+	proxy.StartTLS()
+	t.Cleanup(proxy.Close)
+	u := as(t, s, s.Owner).with("NEXTERM_URL=" + proxy.URL)
+	o := u.pipe("", "entry", "ls")
+	require.Equal(t, 6, o.status)
+	require.Regexp(t, `^nexterm: https://\S+: the server's certificate is not to be trusted: .*; SSL_CERT_FILE can name the certificate of an authority of your own\n$`, o.err)
+	file := filepath.Join(u.home, "authority.pem")
+	require.NoError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw}), 0o600))
+	u.with("SSL_CERT_FILE="+file).run("entry", "ls")
 }
 
 func TestOpenConnectionsAreWarnedOf(t *testing.T) {
