@@ -16,8 +16,9 @@ const group = "client"
 func AddTo(root *cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: group, Title: "Work with a server:"})
 	for _, command := range []*cobra.Command{
-		loginCommand(), logoutCommand(), entryCommand(), folders.command(), identityCommand(),
-		scripts.command(), snippets.command(), tags.command(), organizationCommand(), sourceCommand(), monitorCommand(), auditCommand(), importCommand(), applyCommand(), exportCommand(),
+		loginCommand(), logoutCommand(), approveCommand(), apiKeys.command(), entryCommand(), folders.command(), identityCommand(),
+		scripts.command(), snippets.command(), tags.command(), organizationCommand(), sourceCommand(), monitorCommand(), auditCommand(),
+		importCommand(), applyCommand(), exportCommand(),
 	} {
 		command.GroupID = group
 		root.AddCommand(command)

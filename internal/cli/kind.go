@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -27,8 +28,10 @@ type kind[T any] struct {
 	fields []field
 	// fill adds to a new thing what is asked for or follows from the rest.
 	fill func(s *session, d document) error
-	// create answers what the API does, which has the id. Without it, people cannot.
+	// create answers what the API does. It has an id, or else what the command prints.
+	prints string
 	create func(s *session, d document) (any, error)
+	// edit is nil for what does not change.
 	edit   func(s *session, item T, d document) error
 	remove func(s *session, item T) error
 }
@@ -43,7 +46,10 @@ func (k kind[T]) command(more ...*cobra.Command) *cobra.Command {
 		command.PersistentFlags().String("org", "", "the `organization` that it belongs to, by name or id, or personal")
 		completeFlag(command, "org", organizationReference)
 	}
-	command.AddCommand(k.listCommand(), k.showCommand(), k.removeCommand(), k.createCommand(), k.editCommand())
+	command.AddCommand(k.listCommand(), k.showCommand(), k.removeCommand(), k.createCommand())
+	if k.edit != nil {
+		command.AddCommand(k.editCommand())
+	}
 	command.AddCommand(more...)
 	return command
 }
@@ -121,7 +127,7 @@ func (s *session) agree(question string, yes bool) error {
 
 func (k kind[T]) createCommand() *cobra.Command {
 	command := printable(&cobra.Command{
-		Use: "create NAME", Short: "Create " + k.one() + ", and print its id", Args: cobra.ExactArgs(1),
+		Use: "create NAME", Short: "Create " + k.one() + ", and print its " + cmp.Or(k.prints, "id"), Args: cobra.ExactArgs(1),
 		RunE: signedIn(func(s *session, args []string) error {
 			d, err := s.document(k.fields)
 			if err != nil {
@@ -146,11 +152,17 @@ func (k kind[T]) createCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := decoded[struct{ ID int64 }](created)
-			if err != nil || s.format != "table" {
+			if s.format != "table" {
 				return s.print(created, nil)
 			}
-			_, err = fmt.Fprintln(s.OutOrStdout(), id.ID)
+			answer, err := decoded[struct {
+				ID    int64
+				Token string
+			}](created)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(s.OutOrStdout(), cmp.Or(terminal.Clean(answer.Token), text64(answer.ID)))
 			return err
 		}),
 	})

@@ -82,11 +82,32 @@ func TestSignInByApproval(t *testing.T) {
 	screen := u.terminal("login", s.URL)
 	screen.await("\n", "")
 	code := regexp.MustCompile(`\w{4}-\w{4}`).FindString(screen.text())
-	s.Owner.Post("/api/auth/device/authorize", map[string]any{"code": code}).Want(200)
-	shown, status := screen.end()
+	owner := as(t, s, s.Owner)
+	owner.refused(4, "Invalid or expired device code", "approve", "AAAA-AAAA")
+	require.Equal(t, 2, owner.pipe("", "approve", code).status, "not without being asked")
+	approval := owner.terminal("approve", strings.ToLower(code))
+	approval.await("Approve? [y/N] ", "y\n")
+	shown, status := approval.end()
+	require.Zero(t, status, shown)
+	require.Contains(t, shown, "nexterm-cli/0.0.0-test at 127.0.0.1 asks to be signed in as you.")
+	shown, status = screen.end()
 	require.Zero(t, status, shown)
 	require.Contains(t, shown, "as owner.")
 	require.Equal(t, "[]\n", u.run("entry", "ls", "--json"))
+}
+
+func TestPipelinesSignInByAnAPIKey(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	u := as(t, s, s.Owner)
+	token := strings.TrimSpace(u.run("api-key", "create", "pipeline", "--expires-at", "2099-01-31"))
+	require.Regexp(t, "pipeline  "+token[:10]+"…  never  2099-01-3", u.run("api-key", "ls"))
+	require.NotContains(t, u.run("api-key", "ls", "--json"), token)
+	pipeline := u.with("NEXTERM_TOKEN=" + token)
+	pipeline.run("entry", "ls")
+	pipeline.refused(3, "API keys cannot manage API keys", "api-key", "ls")
+	u.run("api-key", "rm", "pipeline", "-y")
+	pipeline.refused(3, "The provided API key is not valid; does NEXTERM_TOKEN still hold?", "entry", "ls")
 }
 
 func TestInterruptedSignInGivesTheTerminalBack(t *testing.T) {
