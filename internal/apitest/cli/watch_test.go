@@ -208,7 +208,7 @@ func TestAuditLogIsFollowedWithoutLossOrDoubles(t *testing.T) {
 	require.Equal(t, append(want, 1000, 40), got)
 	end()
 
-	next, end = follow(t, u, "audit", "-f", "--since", "0s", "--action", "entry.*")
+	next, end = follow(t, u, "audit", "-f", "--since", "1h", "--action", "entry.*")
 	u.run("entry", "create", "web\x1b[2J")
 	require.Regexp(t, `^[-\d]+ [:\d]+  Owner Test  entry.create  entry web�\[2J \(id 1\)  -  127.0.0.1$`, next())
 	end()
