@@ -13,7 +13,6 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
-	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/recovery"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/terminal"
@@ -203,27 +202,16 @@ func enablePasswords() *cobra.Command {
 	}
 }
 
-// operate opens the database that the settings name and runs a task on it. The
-// private cluster is borrowed from a server that runs on it, else started, and
-// created only where that makes sense: there are no accounts in a new one.
+// operate runs a task on the database that the settings name, with the schema that it
+// needs. A private one is created only where that makes sense: there are no accounts
+// in a new one.
 func operate(cmd *cobra.Command, create bool, task func(context.Context, *database, *change.Changes) error) (err error) {
 	ctx := cmd.Context()
 	settings, err := readSettings()
 	if err != nil {
 		return err
 	}
-	if settings.DatabaseURL == "" && !create && !postgres.HasCluster(settings.DataDir) {
-		return fmt.Errorf("there is no database in %s: DATA_DIR names where the server keeps its own", settings.DataDir)
-	}
-	log := settings.logger()
-	d, err := openDatabase(ctx, settings, log)
-	attached := errors.Is(err, postgres.ErrInUse)
-	if attached {
-		if settings.DatabaseURL, err = postgres.Attach(ctx, settings.DataDir); err != nil {
-			return err
-		}
-		d, err = openDatabase(ctx, settings, log)
-	}
+	d, attached, err := settings.borrow(ctx, create, cmd.OutOrStdout())
 	if err != nil {
 		return err
 	}
@@ -233,7 +221,7 @@ func operate(cmd *cobra.Command, create bool, task func(context.Context, *databa
 			return err
 		}
 	}
-	events := event.NewLog(d.pool, log)
+	events := event.NewLog(d.pool, settings.logger())
 	defer events.Flush(context.WithoutCancel(ctx))
 	return task(ctx, d, change.New(d.pool, events))
 }

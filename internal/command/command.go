@@ -31,7 +31,7 @@ func root(version string) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), migrateCommand(), healthcheckCommand(), accountCommand(), keyCommand(), contractCommand())
+	root.AddCommand(serveCommand(), migrateCommand(), healthcheckCommand(), accountCommand(), keyCommand(), backupCommand(), contractCommand())
 	cli.AddTo(root)
 	return root
 }

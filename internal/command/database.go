@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,7 +24,24 @@ type database struct {
 	failed <-chan struct{}
 }
 
-func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*database, error) {
+// borrow opens a database as it is. The private cluster is that of a server that runs
+// on it, to which it is attached then, or else started.
+func (s Settings) borrow(ctx context.Context, create bool, progress io.Writer) (d *database, attached bool, err error) {
+	if s.DatabaseURL == "" && !create && !postgres.HasCluster(s.DataDir) {
+		return nil, false, fmt.Errorf("there is no database in %s: DATA_DIR names where the server keeps its own", s.DataDir)
+	}
+	d, err = openDatabase(ctx, s, s.logger(), progress)
+	if attached = errors.Is(err, postgres.ErrInUse); attached {
+		if s.DatabaseURL, err = postgres.Attach(ctx, s.DataDir); err != nil {
+			return nil, true, err
+		}
+		d, err = openDatabase(ctx, s, s.logger(), progress)
+	}
+	return d, attached, err
+}
+
+// openDatabase tells of steps that somebody waits for.
+func openDatabase(ctx context.Context, settings Settings, log *slog.Logger, progress io.Writer) (*database, error) {
 	d := &database{}
 	url, err := settings.withPassword("DATABASE_URL", settings.DatabaseURL)
 	if err != nil {
@@ -36,7 +54,7 @@ func openDatabase(ctx context.Context, settings Settings, log *slog.Logger) (*da
 	if url == "" {
 		d.cluster, err = postgres.Start(ctx, postgres.Options{
 			DataDir: settings.DataDir, BinDir: settings.PostgresBin, Log: log,
-			Progress: func(step string) { fmt.Println(step) },
+			Progress: func(step string) { fmt.Fprintln(progress, step) },
 		})
 		if err != nil {
 			return nil, err

@@ -20,7 +20,7 @@ func migrateCommand() *cobra.Command {
 				return err
 			}
 			log := settings.logger()
-			d, err := openDatabase(cmd.Context(), settings, log)
+			d, err := openDatabase(cmd.Context(), settings, log, cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}

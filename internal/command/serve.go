@@ -68,7 +68,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 	}
 	defer stopDebugging()
 	fmt.Println(settings.places())
-	database, err := openDatabase(ctx, settings, log)
+	database, err := openDatabase(ctx, settings, log, os.Stdout)
 	if err != nil {
 		return err
 	}

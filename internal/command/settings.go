@@ -78,6 +78,8 @@ type Settings struct {
 	SourceMiB          int64 `env:"SOURCE_MIB" envDefault:"8" help:"megabytes that are kept of one external source; every account gets them listed whole"`
 	SourcesMiB         int64 `env:"SOURCES_MIB" envDefault:"32" help:"megabytes that are kept of all external sources together"`
 
+	BackupRecipients []string `group:"Backups" env:"BACKUP_RECIPIENTS" help:"age recipients who open backups instead of the master key, separated by commas (default: the master key opens them)"`
+
 	AuditRetentionDays int        `group:"Logs and diagnostics" env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
 	LogLevel           slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat          string     `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`

@@ -3,9 +3,11 @@ package vault
 import (
 	"cmp"
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,6 +30,15 @@ func (k MasterKey) Fingerprint() string {
 	mac := hmac.New(sha256.New, k[:])
 	mac.Write([]byte("nexterm master key fingerprint"))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+// BackupPassphrase is what backups are sealed with. It opens nothing else.
+func (k MasterKey) BackupPassphrase() Secret {
+	key, err := hkdf.Key(sha256.New, k[:], nil, "nexterm backup", sha256.Size)
+	if err != nil {
+		panic(err) // only of a key that is too long
+	}
+	return Secret(base64.RawURLEncoding.EncodeToString(key))
 }
 
 func (MasterKey) String() string               { return redacted }

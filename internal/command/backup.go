@@ -1,0 +1,78 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+
+	"github.com/nexterm-go/nexterm/internal/backup"
+	"github.com/nexterm-go/nexterm/internal/terminal"
+)
+
+func backupCommand() *cobra.Command {
+	var recipients []string
+	var file string
+	command := &cobra.Command{
+		Use:   "backup FILE|FOLDER|-",
+		Short: "Write the whole database to one encrypted file, while servers run",
+		Long: "Write what the database holds at one moment to one encrypted file, while servers run: a new one, one in a folder, or with - the standard output. " +
+			"The master key opens it, unless recipients of age are named; it is no part of the file, and restoring needs it in either case. The settings are those of `serve`.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			settings, err := readSettings()
+			if err != nil {
+				return err
+			}
+			keys, err := settings.backupKeys(recipients, file)
+			if err != nil {
+				return err
+			}
+			d, _, err := settings.borrow(cmd.Context(), false, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.close()) }()
+			config, version, progress := d.direct.Config().ConnConfig, cmd.Root().Version, terminal.Progress(cmd.ErrOrStderr())
+			if args[0] == "-" {
+				_, err := backup.Write(cmd.Context(), config, cmd.OutOrStdout(), keys, version, progress)
+				return err
+			}
+			path, err := backup.Create(cmd.Context(), config, args[0], keys, version, progress)
+			if err == nil {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), path)
+			}
+			return err
+		},
+	}
+	command.Flags().StringArrayVar(&recipients, "recipient", nil, "age recipient who opens the file instead of the master key, such as age1…; again for another one (default: BACKUP_RECIPIENTS)")
+	command.Flags().StringVar(&file, "recipients-file", "", "file with such recipients, one a line")
+	return command
+}
+
+// backupKeys are the master key and, if that is not what seals a backup, the
+// recipients that are named.
+func (s Settings) backupKeys(recipients []string, recipientsFile string) (keys backup.Keys, err error) {
+	if keys.Masters, err = s.masterKeys(); err != nil {
+		return keys, err
+	}
+	if recipientsFile != "" {
+		text, err := os.ReadFile(recipientsFile)
+		if err != nil {
+			return keys, err
+		}
+		recipients = append(recipients, string(text))
+	}
+	if len(recipients) == 0 {
+		recipients = s.BackupRecipients
+	}
+	if len(recipients) > 0 {
+		if keys.Recipients, err = age.ParseRecipients(strings.NewReader(strings.Join(recipients, "\n"))); err != nil {
+			return keys, fmt.Errorf("recipients of backups: %w", err)
+		}
+	}
+	return keys, nil
+}
