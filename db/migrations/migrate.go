@@ -62,6 +62,36 @@ func Up(ctx context.Context, pool *pgxpool.Pool, program string, log *slog.Logge
 	})
 }
 
+// Known is the newest version of the schema that this program knows.
+func Known() int64 {
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		panic(err) // embedded files can be read
+	}
+	version, err := goose.NumericComponent(entries[len(entries)-1].Name())
+	if err != nil {
+		panic(err) // goose would have refused its name long since
+	}
+	return version
+}
+
+// To brings a schema to a version that this program knows, later or earlier: rows
+// are lost.
+func To(ctx context.Context, pool *pgxpool.Pool, version int64) error {
+	return migrate(pool, nil, func(p *goose.Provider) error {
+		schema, _, err := p.GetVersions(ctx)
+		if err != nil {
+			return err
+		}
+		if version < schema {
+			_, err = p.DownTo(ctx, version)
+		} else {
+			_, err = p.UpTo(ctx, version)
+		}
+		return err
+	})
+}
+
 // Down reverts every migration and with them every row; it is for tests.
 func Down(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 	return migrate(pool, log, func(p *goose.Provider) error {

@@ -65,7 +65,7 @@ var rules = map[string]rule{
 	"internal/terminal": {},
 	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/signin", "internal/username", "internal/vault"}},
 	"internal/rekey":    {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/vault"}},
-	"internal/backup":   {may: []string{"internal/vault"}},
+	"internal/backup":   {may: []string{"db/migrations", "gen/db", "internal/vault"}, privileges: []string{pool}},
 	"internal/postgres": {},
 	"internal/contract": {may: []string{"gen"}, privileges: []string{"net/http"}},
 

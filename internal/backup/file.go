@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -245,6 +246,10 @@ func readManifest(stream io.Reader) (m Manifest, err error) {
 func Check(path string, keys Keys) (m Manifest, err error) {
 	err = read(path, keys, func(found Manifest) error {
 		m = found
+		if known := migrations.Known(); m.Schema > known {
+			return fmt.Errorf("its schema, %d, is of nexterm %s, and this program knows only %d: restore it with nexterm %s or later",
+				m.Schema, m.SchemaVersion, known, m.SchemaVersion)
+		}
 		return keys.check(m)
 	}, func(t Table, rows io.Reader) error {
 		var found int64

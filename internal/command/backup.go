@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"github.com/nexterm-go/nexterm/internal/backup"
+	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/terminal"
 )
 
@@ -27,7 +29,7 @@ func backupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			keys, err := settings.backupKeys(recipients, file)
+			keys, err := settings.backupKeys(recipients, file, "")
 			if err != nil {
 				return err
 			}
@@ -53,9 +55,49 @@ func backupCommand() *cobra.Command {
 	return command
 }
 
-// backupKeys are the master key and, if that is not what seals a backup, the
-// recipients that are named.
-func (s Settings) backupKeys(recipients []string, recipientsFile string) (keys backup.Keys, err error) {
+func restoreCommand() *cobra.Command {
+	var identity string
+	command := &cobra.Command{
+		Use:   "restore FILE",
+		Short: "Restore a backup into an empty database",
+		Long: "Restore a backup into the database of the settings, which are those of `serve`: an empty one, or one in which nobody has an account yet. No server may run on it. " +
+			"The file is read to its end before anything is touched, and the rows come in one transaction.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			settings, err := readSettings()
+			if err != nil {
+				return err
+			}
+			keys, err := settings.backupKeys(nil, "", identity)
+			if err != nil {
+				return err
+			}
+			m, err := backup.Check(args[0], keys)
+			if err != nil {
+				return err
+			}
+			d, err := openDatabase(cmd.Context(), settings, settings.logger(), cmd.OutOrStdout())
+			if errors.Is(err, postgres.ErrInUse) {
+				return backup.ErrServers
+			}
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.close()) }()
+			if err := backup.Restore(cmd.Context(), d.direct, args[0], keys, cmd.Root().Version, terminal.Progress(cmd.ErrOrStderr())); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the database is that of %s again: %d rows\n", m.Time.UTC().Format(time.RFC3339), m.Rows())
+			return err
+		},
+	}
+	command.Flags().StringVar(&identity, "identity", "", "file with the age identity that opens the backup, if the master key does not")
+	return command
+}
+
+// backupKeys are the master key and, if that is not what seals or opens a backup,
+// the recipients or identities that are named.
+func (s Settings) backupKeys(recipients []string, recipientsFile, identityFile string) (keys backup.Keys, err error) {
 	if keys.Masters, err = s.masterKeys(); err != nil {
 		return keys, err
 	}
@@ -74,5 +116,14 @@ func (s Settings) backupKeys(recipients []string, recipientsFile string) (keys b
 			return keys, fmt.Errorf("recipients of backups: %w", err)
 		}
 	}
-	return keys, nil
+	if identityFile == "" {
+		return keys, nil
+	}
+	file, err := os.Open(identityFile)
+	if err != nil {
+		return keys, err
+	}
+	defer func() { _ = file.Close() }()
+	keys.Identities, err = age.ParseIdentities(file)
+	return keys, err
 }

@@ -31,7 +31,7 @@ func root(version string) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(serveCommand(), migrateCommand(), healthcheckCommand(), accountCommand(), keyCommand(), backupCommand(), contractCommand())
+	root.AddCommand(serveCommand(), migrateCommand(), healthcheckCommand(), accountCommand(), keyCommand(), backupCommand(), restoreCommand(), contractCommand())
 	cli.AddTo(root)
 	return root
 }

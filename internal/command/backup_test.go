@@ -1,0 +1,148 @@
+//go:build linux
+
+package command
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/nexterm-go/nexterm/internal/backup"
+	"github.com/nexterm-go/nexterm/internal/testdb"
+	"github.com/nexterm-go/nexterm/internal/vault"
+)
+
+// From a server that runs, with nothing but the file and the key, to a new one.
+func TestABackupIsRestoredElsewhere(t *testing.T) {
+	t.Parallel()
+	dir, folder := dataDir(t), t.TempDir()
+	mustRun(t, dir, "first", "account", "create", "ada", "--password-stdin")
+	_, stop := start(t, dir)
+	file := strings.TrimSpace(mustRun(t, dir, "", "backup", folder))
+	require.Equal(t, folder, filepath.Dir(file))
+	_, err := run(t, dir, "", "restore", file)
+	require.ErrorContains(t, err, "a server runs on this database: stop it first")
+	stop()
+	_, err = run(t, dir, "", "restore", file)
+	require.ErrorContains(t, err, "somebody has an account in it")
+
+	other := dataDir(t)
+	key := filepath.Join(other, "encryption.key")
+	_, err = run(t, other, "", "restore", file)
+	require.ErrorContains(t, err, "read the encryption key")
+	require.NoError(t, os.WriteFile(key, []byte(strings.Repeat("0f", 32)), 0o600))
+	_, err = run(t, other, "", "restore", file)
+	require.ErrorContains(t, err, "is sealed neither for the master key of fingerprint "+masterKey.Fingerprint())
+	left, err := os.ReadDir(other)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "nothing is touched")
+	text, err := os.ReadFile(filepath.Join(dir, "encryption.key"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(key, text, 0o600))
+	require.Contains(t, mustRun(t, other, "", "restore", file), "the database is that of ")
+	url, _ := start(t, other)
+	status, _ := signIn(t, url, "ada", "first")
+	require.Equal(t, 200, status)
+}
+
+// Whenever it is killed, a backup is there whole or not at all.
+func TestABackupThatIsKilledLeavesNothing(t *testing.T) {
+	t.Parallel()
+	url, _ := sealedDatabase(t, 2000)
+	folder := t.TempDir()
+	begun := time.Now()
+	mustRun(t, url, "", "backup", filepath.Join(folder, "first"))
+	whole := time.Since(begun)
+	for n := range 10 {
+		command := nexterm(t, url, "backup", filepath.Join(folder, fmt.Sprint(n)))
+		require.NoError(t, command.Start())
+		time.Sleep(whole/2 + rand.N(whole*3/4)) // the first half is spent on starting
+		_ = command.Process.Kill()              // it may have ended
+		_ = command.Wait()
+	}
+	entries, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	keys := backup.Keys{Masters: []vault.MasterKey{masterKey}}
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), ".partial") {
+			continue
+		}
+		_, err := backup.Check(filepath.Join(folder, entry.Name()), keys)
+		require.NoError(t, err)
+	}
+	t.Log(len(entries), "files of 11; a whole backup takes", whole)
+}
+
+func TestARestorationThatIsKilledLeavesNothing(t *testing.T) {
+	t.Parallel()
+	const count = 2000
+	url, _ := sealedDatabase(t, count)
+	file := filepath.Join(t.TempDir(), "file")
+	mustRun(t, url, "", "backup", file)
+	measured := testdb.URL(t)
+	begun := time.Now()
+	mustRun(t, measured, "", "restore", file)
+	whole := time.Since(begun)
+	target := testdb.URL(t)
+	pool, err := pgxpool.New(t.Context(), target)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	for range 8 {
+		command := nexterm(t, target, "restore", file)
+		require.NoError(t, command.Start())
+		time.Sleep(whole/4 + rand.N(whole/2))
+		_ = command.Process.Kill()
+		_ = command.Wait()
+		var found int
+		require.NoError(t, pool.QueryRow(t.Context(), `select count(*) from credentials`).Scan(&found))
+		if found != 0 {
+			require.Equal(t, count, found)
+			_, err := pool.Exec(t.Context(), `truncate accounts cascade`) // it was quicker
+			require.NoError(t, err)
+		}
+	}
+	require.Eventually(t, func() bool {
+		_, err := run(t, target, "", "restore", file)
+		return err == nil
+	}, 30*time.Second, 100*time.Millisecond, "PostgreSQL may yet have to notice that the last one is gone")
+	require.Len(t, everythingOpens(t, pool, count, masterKey), 1)
+}
+
+// What is written to the standard output is nothing but the backup; the terminal is
+// shown how far it is.
+func TestABackupGoesToTheStandardOutput(t *testing.T) {
+	t.Parallel()
+	url, _ := sealedDatabase(t, 250)
+	identity, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	command := nexterm(t, url, "backup", "-", "--recipient", identity.Recipient().String())
+	terminal, side := openTerminal(t)
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, side
+	require.NoError(t, command.Run())
+	require.NoError(t, side.Close())
+	drawn, _ := io.ReadAll(terminal) // a terminal without another side ends with an error
+	require.True(t, strings.HasSuffix(string(drawn), "["+strings.Repeat("#", 40)+"] 525 of 525\r\n"), "%q", drawn)
+
+	folder := t.TempDir()
+	file, own := filepath.Join(folder, "file"), filepath.Join(folder, "identity")
+	require.NoError(t, os.WriteFile(file, out.Bytes(), 0o600))
+	require.NoError(t, os.WriteFile(own, []byte(identity.String()+"\n"), 0o600))
+	target := testdb.URL(t)
+	_, err = run(t, target, "", "restore", file)
+	require.ErrorContains(t, err, "nor for an identity that is given")
+	require.Contains(t, mustRun(t, target, "", "restore", file, "--identity", own), "the database is that of ")
+
+	_, err = run(t, url, "", "backup", "-", "--recipient", "age1x")
+	require.ErrorContains(t, err, "recipients of backups: ")
+}
