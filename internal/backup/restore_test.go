@@ -65,7 +65,17 @@ func TestARestoredDatabaseIsTheSame(t *testing.T) {
 		for _, step := range steps[:1] {
 			exec(t, target, strings.ReplaceAll(step, "'user-'", "'later-'"), awkward)
 		}
+		secrets, err := backup.Verify(t.Context(), restored(t, path), m, keys, quiet)
+		require.NoError(t, err)
+		require.Equal(t, int64(46), secrets)
 	}
+}
+
+func restored(t *testing.T, path string) *pgxpool.Pool {
+	t.Helper()
+	pool := testdb.New(t)
+	require.NoError(t, restore(t.Context(), pool, path, keys))
+	return pool
 }
 
 func restore(ctx context.Context, pool *pgxpool.Pool, path string, keys backup.Keys) error {

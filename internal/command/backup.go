@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,8 +9,11 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/nexterm-go/nexterm/db/migrations"
+	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/backup"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/terminal"
@@ -52,6 +56,7 @@ func backupCommand() *cobra.Command {
 	}
 	command.Flags().StringArrayVar(&recipients, "recipient", nil, "age recipient who opens the file instead of the master key, such as age1…; again for another one (default: BACKUP_RECIPIENTS)")
 	command.Flags().StringVar(&file, "recipients-file", "", "file with such recipients, one a line")
+	command.AddCommand(verifyBackup())
 	return command
 }
 
@@ -93,6 +98,85 @@ func restoreCommand() *cobra.Command {
 	}
 	command.Flags().StringVar(&identity, "identity", "", "file with the age identity that opens the backup, if the master key does not")
 	return command
+}
+
+func verifyBackup() *cobra.Command {
+	var identity string
+	command := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Restore a backup into a scratch database, and open every secret there",
+		Long: "Restore a backup into a database that is made for it beside the one of the settings and dropped afterwards, count its rows, check its constraints and open every secret. " +
+			"Servers run on. Where the database's role may not create databases, BACKUP_SCRATCH_URL names an empty one, which is emptied afterwards.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			settings, err := readSettings()
+			if err != nil {
+				return err
+			}
+			keys, err := settings.backupKeys(nil, "", identity)
+			if err != nil {
+				return err
+			}
+			m, err := backup.Check(args[0], keys)
+			if err != nil {
+				return err
+			}
+			return settings.inScratch(cmd, func(pool *pgxpool.Pool) error {
+				if err := backup.Restore(cmd.Context(), pool, args[0], keys, cmd.Root().Version, terminal.Progress(cmd.ErrOrStderr())); err != nil {
+					return err
+				}
+				secrets, err := backup.Verify(cmd.Context(), pool, m, keys, terminal.Progress(cmd.ErrOrStderr()))
+				if err == nil {
+					_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d rows of %d tables of %s are all there, and %d secrets open\n",
+						m.Rows(), len(m.Tables), m.Time.UTC().Format(time.RFC3339), secrets)
+				}
+				return err
+			})
+		},
+	}
+	command.Flags().StringVar(&identity, "identity", "", "file with the age identity that opens the backup, if the master key does not")
+	return command
+}
+
+// inScratch hands over a database for a while: the empty one of the settings, or one
+// that is made for it.
+func (s Settings) inScratch(cmd *cobra.Command, use func(*pgxpool.Pool) error) (err error) {
+	ctx := cmd.Context()
+	if s.BackupScratchURL != "" {
+		url, err := s.withPassword("BACKUP_SCRATCH_URL", s.BackupScratchURL)
+		if err != nil {
+			return err
+		}
+		pool, err := app.OpenPool(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		if err := backup.Empty(ctx, pool); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, migrations.To(context.WithoutCancel(ctx), pool, 0)) }()
+		return use(pool)
+	}
+	d, _, err := s.borrow(ctx, false, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	config := d.direct.Config()
+	admin := config.ConnConfig.Copy()
+	if s.DatabaseURL == "" {
+		admin.User, admin.Database = postgres.Superuser, postgres.Superuser
+	}
+	return backup.InScratch(ctx, admin, config.ConnConfig.Database, config.ConnConfig.User, func(name string) error {
+		config.ConnConfig.Database = name
+		pool, err := pgxpool.NewWithConfig(ctx, config)
+		if err != nil {
+			return err
+		}
+		defer pool.Close()
+		return use(pool)
+	})
 }
 
 // backupKeys are the master key and, if that is not what seals or opens a backup,

@@ -10,14 +10,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"filippo.io/age"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/backup"
+	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/testdb"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -30,11 +33,13 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	_, stop := start(t, dir)
 	file := strings.TrimSpace(mustRun(t, dir, "", "backup", folder))
 	require.Equal(t, folder, filepath.Dir(file))
+	require.Regexp(t, `\d+ rows of \d+ tables of .* are all there, and 0 secrets open\n`, mustRun(t, dir, "", "backup", "verify", file))
 	_, err := run(t, dir, "", "restore", file)
 	require.ErrorContains(t, err, "a server runs on this database: stop it first")
 	stop()
 	_, err = run(t, dir, "", "restore", file)
 	require.ErrorContains(t, err, "somebody has an account in it")
+	require.Contains(t, mustRun(t, dir, "", "backup", "verify", file), "are all there", "without a server, too")
 
 	other := dataDir(t)
 	key := filepath.Join(other, "encryption.key")
@@ -116,6 +121,73 @@ func TestARestorationThatIsKilledLeavesNothing(t *testing.T) {
 		return err == nil
 	}, 30*time.Second, 100*time.Millisecond, "PostgreSQL may yet have to notice that the last one is gone")
 	require.Len(t, everythingOpens(t, pool, count, masterKey), 1)
+}
+
+func TestScratchDatabasesGo(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	_, stop := start(t, dir)
+	defer stop()
+	file := strings.TrimSpace(mustRun(t, dir, "", "backup", t.TempDir()))
+	url, err := postgres.Attach(t.Context(), dir)
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(t.Context()) }()
+	scratch := func() (found bool) {
+		require.NoError(t, conn.QueryRow(t.Context(), `select exists (select from pg_database where datname like '%verify%')`).Scan(&found))
+		return found
+	}
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
+		command := nexterm(t, dir, "backup", "verify", file)
+		require.NoError(t, command.Start())
+		require.Eventually(t, scratch, 20*time.Second, time.Millisecond)
+		_, err := run(t, dir, "", "backup", "verify", file)
+		require.ErrorContains(t, err, "is being verified already")
+		require.NoError(t, command.Process.Signal(signal))
+		require.Error(t, command.Wait())
+		require.Equal(t, signal == syscall.SIGKILL, scratch())
+	}
+	require.Eventually(t, func() bool {
+		_, err := run(t, dir, "", "backup", "verify", file)
+		return err == nil
+	}, 30*time.Second, 100*time.Millisecond, "PostgreSQL may yet have to notice that the last one is gone")
+	require.False(t, scratch())
+}
+
+func TestVerifyingNamesWhatDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	url, pool := sealedDatabase(t, 3)
+	file := filepath.Join(t.TempDir(), "file")
+	_, err := run(t, url, "", "backup", "verify", file)
+	require.ErrorContains(t, err, "no such file")
+	mustRun(t, url, "", "backup", file)
+	_, err = run(t, url, "", "backup", "verify", file)
+	require.ErrorContains(t, err, `let an administrator of the cluster run alter role "nexterm" createdb, or name an empty database in BACKUP_SCRATCH_URL`)
+
+	scratch := testdb.URL(t)
+	verify := func() (string, error) {
+		command := nexterm(t, url, "backup", "verify", file)
+		command.Env = append(command.Env, "BACKUP_SCRATCH_URL="+scratch)
+		said, err := command.CombinedOutput()
+		return string(said), err
+	}
+	said, err := verify()
+	require.NoError(t, err, said)
+	require.Contains(t, said, "3 secrets open")
+	emptied, err := pgx.Connect(t.Context(), scratch)
+	require.NoError(t, err)
+	defer func() { _ = emptied.Close(t.Context()) }()
+	require.ErrorContains(t, emptied.QueryRow(t.Context(), `select from accounts`).Scan(), "does not exist")
+
+	_, err = pool.Exec(t.Context(), `update credentials set ciphertext = set_byte(ciphertext, 10, get_byte(ciphertext, 10) # 1) where identity_id = 2`)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(file))
+	mustRun(t, url, "", "backup", file)
+	said, err = verify()
+	require.Error(t, err)
+	require.Contains(t, said, "password of credentials 2: credential cannot be decrypted")
+	require.NotContains(t, said, "credentials 1")
 }
 
 // What is written to the standard output is nothing but the backup; the terminal is

@@ -79,6 +79,7 @@ type Settings struct {
 	SourcesMiB         int64 `env:"SOURCES_MIB" envDefault:"32" help:"megabytes that are kept of all external sources together"`
 
 	BackupRecipients []string `group:"Backups" env:"BACKUP_RECIPIENTS" help:"age recipients who open backups instead of the master key, separated by commas (default: the master key opens them)"`
+	BackupScratchURL string   `env:"BACKUP_SCRATCH_URL" help:"empty database that backups are verified in (default: one that is made beside the other)"`
 
 	AuditRetentionDays int        `group:"Logs and diagnostics" env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
 	LogLevel           slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
@@ -200,8 +201,8 @@ func (s Settings) check() error {
 	if s.DatabaseURL != "" && s.EncryptionKey == "" && s.EncryptionKeyFile == "" {
 		problems = append(problems, errors.New("with DATABASE_URL, set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE: all servers of one database share it"))
 	}
-	for name, given := range map[string]string{"DATABASE_URL": s.DatabaseURL, "DATABASE_DIRECT_URL": s.DatabaseDirectURL} {
-		if given == "" && name == "DATABASE_DIRECT_URL" {
+	for name, given := range map[string]string{"DATABASE_URL": s.DatabaseURL, "DATABASE_DIRECT_URL": s.DatabaseDirectURL, "BACKUP_SCRATCH_URL": s.BackupScratchURL} {
+		if given == "" && name != "DATABASE_URL" {
 			continue
 		}
 		if url, err := s.withPassword(name, given); err != nil {

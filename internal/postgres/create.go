@@ -49,7 +49,7 @@ func (f *folder) createCluster(ctx context.Context, programs string, sync bool) 
 			break
 		}
 		args := []string{
-			"--pgdata=" + unfinished, "--username=" + superuser, "--encoding=UTF8", "--locale=" + locale,
+			"--pgdata=" + unfinished, "--username=" + Superuser, "--encoding=UTF8", "--locale=" + locale,
 			// Nobody but the account can enter the socket's folder; on a network, which the
 			// settings switch off, trust would let in everybody.
 			"--auth-local=trust", "--auth-host=reject",

@@ -21,10 +21,11 @@ import (
 )
 
 const (
-	database  = "nexterm"
-	role      = "nexterm"
-	superuser = "postgres"
-	port      = "5432" // names the socket; nothing listens on a network
+	database = "nexterm"
+	role     = "nexterm"
+	port     = "5432" // names the socket; nothing listens on a network
+	// Superuser is the role of the cluster's administrator, and the database beside which others are made.
+	Superuser = "postgres"
 
 	pollEvery   = 10 * time.Millisecond
 	fastStop    = 30 * time.Second // SIGINT disconnects everybody and writes a checkpoint
@@ -173,7 +174,7 @@ func (c *Cluster) awaitReady(ctx context.Context) error {
 func (c *Cluster) URL() string { return address(c.socket.path, role, database) }
 
 // AdminURL is the connection string of the maintenance database for the superuser.
-func (c *Cluster) AdminURL() string { return address(c.socket.path, superuser, "postgres") }
+func (c *Cluster) AdminURL() string { return address(c.socket.path, Superuser, "postgres") }
 
 func address(socket, user, name string) string {
 	query := url.Values{"host": {socket}, "port": {port}, "sslmode": {"disable"}}
