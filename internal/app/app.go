@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/backup"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/contentsource"
 	"github.com/nexterm-go/nexterm/internal/event"
@@ -63,6 +64,8 @@ type Options struct {
 	JobDelay time.Duration
 	// AuditRetentionDays are how long audit rows are kept; 0 is for ever.
 	AuditRetentionDays int
+	// Backups are made by this schedule.
+	Backups backup.Schedule
 	// HostKeys is what becomes of host keys that are not known; with none, they are
 	// remembered.
 	HostKeys hostkey.Policy
@@ -110,12 +113,14 @@ func New(o Options) (*App, error) {
 		HibernatedTime:  cmp.Or(o.Connections.HibernatedTime, DefaultHibernatedTime),
 		SessionIdleDays: o.SessionIdleDays, PingInterval: o.PingInterval, WriteTimeout: o.WriteTimeout,
 	})
-	o.Collectors = prober.Collectors()
+	backups := backup.NewScheduler(o.Backups, o.Direct.Config().ConnConfig, o.Version, o.Log)
+	o.Collectors = append(prober.Collectors(), backups.Collectors()...)
 	var err error
 	o.Jobs, err = job.New(o.Direct, o.Log, o.JobDelay,
 		contentsource.Jobs(o.Syncer),
 		sweep.Jobs(o.Changes, o.SessionIdleDays, o.AuditRetentionDays),
 		prober.Jobs(),
+		backups.Jobs(),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("enqueue jobs: %w", err)

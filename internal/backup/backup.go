@@ -115,10 +115,11 @@ func Write(ctx context.Context, config *pgx.ConnConfig, to io.Writer, keys Keys,
 	if m, err = describe(ctx, tx, version); err != nil {
 		return m, err
 	}
-	if err := keys.check(m); err != nil {
+	master, err := keys.master(m)
+	if err != nil {
 		return m, err
 	}
-	sealed, err := seal(to, keys.recipients())
+	sealed, err := seal(to, keys.recipients(master))
 	if err != nil {
 		return m, err
 	}

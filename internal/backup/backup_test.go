@@ -44,6 +44,17 @@ func TestABackupIsForNobodyElse(t *testing.T) {
 	require.ErrorContains(t, err, "sealed neither for the master key of fingerprint "+(vault.MasterKey{9}).Fingerprint())
 }
 
+// While the master key is changed, the one counts that has sealed the data keys.
+func TestABackupIsForTheKeyThatTheDatabaseHas(t *testing.T) {
+	t.Parallel()
+	pool, other := world(t), vault.MasterKey{9}
+	path, err := backup.Create(t.Context(), pool.Config().ConnConfig, t.TempDir(), backup.Keys{Masters: []vault.MasterKey{other, master}}, version, quiet)
+	require.NoError(t, err)
+	require.Contains(t, path, master.Fingerprint())
+	_, err = backup.Check(path, keys)
+	require.NoError(t, err)
+}
+
 // What processes have left that were killed goes, what others write does not.
 func TestWhatIsAbandonedIsRemoved(t *testing.T) {
 	t.Parallel()

@@ -25,21 +25,31 @@ const (
 // the place of another one. It is for nobody else to read. In a folder it is called by
 // its time, and its master key.
 func Create(ctx context.Context, config *pgx.ConnConfig, path string, keys Keys, version string, progress func(done, all int64)) (string, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, fileName(time.Now(), keys.Masters[0].Fingerprint()))
+	folder, in := path, true
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		folder, in = filepath.Dir(path), false
+		if err := missing(path); err != nil {
+			return path, err
+		}
 	}
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return path, errors.Join(err, fmt.Errorf("%s is there already", path))
-	}
-	folder := filepath.Dir(path)
 	removeAbandoned(folder)
 	file, err := os.CreateTemp(folder, unfinished+"*"+partial)
 	if err != nil {
 		return path, err
 	}
 	defer func() { _ = os.Remove(file.Name()) }() // is not there any more when all goes well
-	_, err = Write(ctx, config, file, keys, version, progress)
+	m, err := Write(ctx, config, file, keys, version, progress)
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return path, err
+	}
+	if in {
+		master, err := keys.master(m)
+		if err != nil {
+			return path, err
+		}
+		path = filepath.Join(folder, "nexterm-"+m.Time.UTC().Format(timeFormat)+"-"+master.Fingerprint()+".age")
+	}
+	if err := missing(path); err != nil {
 		return path, err
 	}
 	if err := os.Rename(file.Name(), path); err != nil {
@@ -68,6 +78,10 @@ func removeAbandoned(folder string) {
 // timeFormat sorts as names do.
 const timeFormat = "20060102T150405Z"
 
-func fileName(at time.Time, fingerprint string) string {
-	return "nexterm-" + at.UTC().Format(timeFormat) + "-" + fingerprint + ".age"
+func missing(path string) error {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(err, fmt.Errorf("%s is there already", path))
 }

@@ -38,12 +38,12 @@ type Keys struct {
 	Identities []age.Identity
 }
 
-// recipients are who can open a backup.
-func (k Keys) recipients() []age.Recipient {
+// recipients are who can open a backup of what a master key has sealed.
+func (k Keys) recipients(master vault.MasterKey) []age.Recipient {
 	if len(k.Recipients) > 0 {
 		return k.Recipients
 	}
-	r, err := age.NewScryptRecipient(string(k.Masters[0].BackupPassphrase()))
+	r, err := age.NewScryptRecipient(string(master.BackupPassphrase()))
 	if err != nil {
 		panic(err) // only of an empty passphrase
 	}
@@ -72,13 +72,23 @@ func (k Keys) fingerprints() string {
 	return strings.Join(all, " or ")
 }
 
-// check refuses master keys that open nothing of what there is.
-func (k Keys) check(m Manifest) error {
-	known := func(master vault.MasterKey) bool { return slices.Contains(m.Fingerprints, master.Fingerprint()) }
-	if len(m.Fingerprints) == 0 || slices.ContainsFunc(k.Masters, known) {
-		return nil
+// is tells whether a master key has a fingerprint.
+func is(fingerprint string) func(vault.MasterKey) bool {
+	return func(master vault.MasterKey) bool { return master.Fingerprint() == fingerprint }
+}
+
+// master is the newest one that opens the data keys. Where none does, all that is
+// sealed is of no use.
+func (k Keys) master(m Manifest) (vault.MasterKey, error) {
+	for _, fingerprint := range m.Fingerprints {
+		if i := slices.IndexFunc(k.Masters, is(fingerprint)); i >= 0 {
+			return k.Masters[i], nil
+		}
 	}
-	return fmt.Errorf("the secrets are sealed with the master key of fingerprint %s, but the configured one has fingerprint %s",
+	if len(m.Fingerprints) == 0 {
+		return k.Masters[0], nil
+	}
+	return vault.MasterKey{}, fmt.Errorf("the secrets are sealed with the master key of fingerprint %s, but the configured one has fingerprint %s",
 		strings.Join(m.Fingerprints, " or "), k.fingerprints())
 }
 
@@ -250,7 +260,8 @@ func Check(path string, keys Keys) (m Manifest, err error) {
 			return fmt.Errorf("its schema, %d, is of nexterm %s, and this program knows only %d: restore it with nexterm %s or later",
 				m.Schema, m.SchemaVersion, known, m.SchemaVersion)
 		}
-		return keys.check(m)
+		_, err := keys.master(m)
+		return err
 	}, func(t Table, rows io.Reader) error {
 		var found int64
 		if _, err := io.Copy(counter{io.Discard, func(n int64) { found += n }}, rows); err != nil {

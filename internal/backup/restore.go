@@ -41,7 +41,7 @@ func Restore(ctx context.Context, pool *pgxpool.Pool, path string, keys Keys, ve
 	err = read(path, keys, func(m Manifest) error {
 		tables = m.Tables
 		l.progress = func(n int64) { l.done += n; progress(l.done, m.Rows()) }
-		if err := keys.check(m); err != nil {
+		if _, err := keys.master(m); err != nil {
 			return err
 		}
 		if err := migrations.To(ctx, pool, m.Schema); err != nil {

@@ -195,10 +195,8 @@ func (s Settings) backupKeys(recipients []string, recipientsFile, identityFile s
 	if len(recipients) == 0 {
 		recipients = s.BackupRecipients
 	}
-	if len(recipients) > 0 {
-		if keys.Recipients, err = age.ParseRecipients(strings.NewReader(strings.Join(recipients, "\n"))); err != nil {
-			return keys, fmt.Errorf("recipients of backups: %w", err)
-		}
+	if keys.Recipients, err = parseRecipients(recipients); err != nil {
+		return keys, fmt.Errorf("recipients of backups: %w", err)
 	}
 	if identityFile == "" {
 		return keys, nil
@@ -210,4 +208,38 @@ func (s Settings) backupKeys(recipients []string, recipientsFile, identityFile s
 	defer func() { _ = file.Close() }()
 	keys.Identities, err = age.ParseIdentities(file)
 	return keys, err
+}
+
+// backups is the schedule.
+func (s Settings) backups() backup.Schedule {
+	return backup.Schedule{
+		Folder: s.BackupDir, Interval: s.BackupInterval, Keep: s.BackupKeep, KeepDays: s.BackupKeepDays,
+		Keys: func() (backup.Keys, error) { return s.backupKeys(nil, "", "") },
+	}
+}
+
+// checkBackups looks for what would only be noticed when a backup is due.
+func (s Settings) checkBackups() error {
+	var problems []error
+	if _, err := parseRecipients(s.BackupRecipients); err != nil {
+		problems = append(problems, fmt.Errorf("BACKUP_RECIPIENTS: %w", err))
+	}
+	err := os.MkdirAll(s.BackupDir, 0o700)
+	if err == nil {
+		var file *os.File
+		if file, err = os.CreateTemp(s.BackupDir, ".nexterm-*.partial"); err == nil {
+			err = errors.Join(file.Close(), os.Remove(file.Name()))
+		}
+	}
+	if err != nil {
+		problems = append(problems, fmt.Errorf("BACKUP_DIR: %w", err))
+	}
+	return errors.Join(problems...)
+}
+
+func parseRecipients(lines []string) ([]age.Recipient, error) {
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	return age.ParseRecipients(strings.NewReader(strings.Join(lines, "\n")))
 }

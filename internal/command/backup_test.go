@@ -215,6 +215,7 @@ func TestABackupGoesToTheStandardOutput(t *testing.T) {
 	require.ErrorContains(t, err, "nor for an identity that is given")
 	require.Contains(t, mustRun(t, target, "", "restore", file, "--identity", own), "the database is that of ")
 
-	_, err = run(t, url, "", "backup", "-", "--recipient", "age1x")
+	_, err = run(t, url, "", "backup", "-", "--recipients-file", own)
 	require.ErrorContains(t, err, "recipients of backups: ")
+	require.NotContains(t, err.Error(), "AGE-SECRET-KEY")
 }

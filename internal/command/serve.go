@@ -104,6 +104,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 		Direct:             database.direct,
 		JobDelay:           jobDelay,
 		AuditRetentionDays: settings.AuditRetentionDays,
+		Backups:            settings.backups(),
 		HostKeys:           settings.HostKeys,
 		Deny:               settings.ConnectDeny,
 		OldSSH:             settings.SSHLegacy,

@@ -56,6 +56,7 @@ HTTPS_PORT: open ` + dir + `/certs/cert.pem: no such file or directory
 WEB_DIR: open /missing: no such file or directory
 SERVER_PORT: listen tcp :` + fmt.Sprint(port) + `: bind: address already in use`,
 		"DATABASE_URL=postgres://u:secret@h:x ENCRYPTION_KEY=" + someKey: "DATABASE_URL: cannot parse `postgres://u:xxxxx@h:x`: invalid port",
+		"BACKUP_DIR=/dev/null/x BACKUP_RECIPIENTS=ssh-rsa":               "BACKUP_RECIPIENTS: error at line 1: unknown recipient type\nBACKUP_DIR: mkdir /dev/null: not a directory",
 		"ENCRYPTION_KEY_FILE=/missing":                                   "read the encryption key: open /missing: no such file or directory",
 		"SERVER_PORT=" + fmt.Sprint(port):                                fmt.Sprintf("SERVER_PORT: listen tcp :%d: bind: address already in use", port),
 	} {

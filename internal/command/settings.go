@@ -78,8 +78,12 @@ type Settings struct {
 	SourceMiB          int64 `env:"SOURCE_MIB" envDefault:"8" help:"megabytes that are kept of one external source; every account gets them listed whole"`
 	SourcesMiB         int64 `env:"SOURCES_MIB" envDefault:"32" help:"megabytes that are kept of all external sources together"`
 
-	BackupRecipients []string `group:"Backups" env:"BACKUP_RECIPIENTS" help:"age recipients who open backups instead of the master key, separated by commas (default: the master key opens them)"`
-	BackupScratchURL string   `env:"BACKUP_SCRATCH_URL" help:"empty database that backups are verified in (default: one that is made beside the other)"`
+	BackupDir        string        `group:"Backups" env:"BACKUP_DIR" help:"folder that backups are written to while the server runs (default: none is made)"`
+	BackupInterval   time.Duration `env:"BACKUP_INTERVAL" envDefault:"24h" help:"time between two of them"`
+	BackupKeep       int           `env:"BACKUP_KEEP" envDefault:"14" help:"how many of them are kept; 0 for no limit"`
+	BackupKeepDays   int           `env:"BACKUP_KEEP_DAYS" envDefault:"0" help:"days that they are kept for, but for the newest; 0 for no limit"`
+	BackupRecipients []string      `env:"BACKUP_RECIPIENTS" help:"age recipients who open backups instead of the master key, separated by commas (default: the master key opens them)"`
+	BackupScratchURL string        `env:"BACKUP_SCRATCH_URL" help:"empty database that backups are verified in (default: one that is made beside the other)"`
 
 	AuditRetentionDays int        `group:"Logs and diagnostics" env:"AUDIT_RETENTION_DAYS" envDefault:"0" help:"days that the audit log is kept; 0 is for ever"`
 	LogLevel           slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
@@ -171,6 +175,12 @@ func (s Settings) check() error {
 	if s.AuditRetentionDays < 0 || s.AuditRetentionDays > 36500 {
 		problems = append(problems, errors.New("AUDIT_RETENTION_DAYS: it is a number of days from 0, which is for ever, to 36500"))
 	}
+	if s.BackupInterval < time.Hour {
+		problems = append(problems, errors.New("BACKUP_INTERVAL: at least an hour (1h) is needed"))
+	}
+	if s.BackupKeep < 0 || s.BackupKeepDays < 0 || s.BackupKeepDays > 36500 {
+		problems = append(problems, errors.New("BACKUP_KEEP, BACKUP_KEEP_DAYS: a number from 0, which is no limit, is needed, of days up to 36500"))
+	}
 	if s.ConnectionLimit < 0 {
 		problems = append(problems, errors.New("CONNECTION_LIMIT: a number of connections cannot be negative"))
 	}
@@ -236,6 +246,11 @@ func (s Settings) checkServe(ctx context.Context) error {
 	var problems []error
 	if _, err := s.masterKey(); err != nil && (s.EncryptionKeyFile != "" || !errors.Is(err, fs.ErrNotExist)) {
 		problems = append(problems, err)
+	}
+	if s.BackupDir != "" {
+		if err := s.checkBackups(); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	if s.HTTPSPort != nil {
 		if _, err := s.certificate().load(); err != nil {

@@ -25,7 +25,7 @@ type Client = river.Client[pgx.Tx]
 type Work struct {
 	// Queue is where its jobs wait, apart from those of other packages.
 	Queue string
-	// MaxWorkers is how many of them each server works at a time.
+	// MaxWorkers is how many of them each server works at a time; 0 leaves them to others.
 	MaxWorkers int
 	// AddWorkers adds a worker for each kind of its jobs.
 	AddWorkers   func(*river.Workers)
@@ -71,7 +71,9 @@ func New(pool *pgxpool.Pool, log *slog.Logger, delay time.Duration, works ...Wor
 		RescueStuckJobsAfter:        rescueAfter,
 	}
 	for _, work := range works {
-		config.Queues[work.Queue] = river.QueueConfig{MaxWorkers: work.MaxWorkers}
+		if work.MaxWorkers > 0 {
+			config.Queues[work.Queue] = river.QueueConfig{MaxWorkers: work.MaxWorkers}
+		}
 		work.AddWorkers(config.Workers)
 		for _, periodic := range work.PeriodicJobs {
 			config.PeriodicJobs = append(config.PeriodicJobs, river.NewPeriodicJob(
