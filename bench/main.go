@@ -47,7 +47,7 @@ func main() {
 	var p plan
 	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
-	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys), a file of entries (apply) or looking after hosts (monitoring)")
+	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys), a file of entries (apply), a backup of the full database (backup) or looking after hosts (monitoring)")
 	scale := flag.Bool("scale", false, "measure an account in a full database beside an empty one instead")
 	flag.Parse()
 	err := run(ctx, p, *scale)
@@ -92,6 +92,13 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 		rotated, err := measureRotation(ctx, p, binary, filepath.Join(dir, "keys"))
 		if err == nil {
 			rotated.printGoals(os.Stdout)
+		}
+		return err
+	}
+	if p.only == backupOnly {
+		written, err := measureBackup(ctx, p, binary, dir)
+		if err == nil {
+			written.printGoals(os.Stdout)
 		}
 		return err
 	}
