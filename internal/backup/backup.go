@@ -103,6 +103,9 @@ func Write(ctx context.Context, config *pgx.ConnConfig, to io.Writer, keys Keys,
 	if err != nil {
 		return m, err
 	}
+	if len(tables) == 0 {
+		return m, errors.New("the database is empty: no server has ever run on it")
+	}
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return m, err

@@ -160,6 +160,27 @@ func TestALaterSchemaIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "restore it with nexterm 0.9.0 or later")
 }
 
+func TestAnEarlierSchemaIsBroughtUpToDate(t *testing.T) {
+	t.Parallel()
+	source, target := testdb.New(t), testdb.New(t)
+	require.NoError(t, migrations.To(t.Context(), source, 33))
+	exec(t, source, `insert into accounts (username, first_name, last_name, password_hash) values ('ada', '', '', '')`)
+	path := write(t, source, keys)
+	m, err := backup.Check(path, keys)
+	require.NoError(t, err)
+	require.EqualValues(t, 33, m.Schema)
+	require.NoError(t, restore(t.Context(), target, path, keys))
+	again, err := backup.Check(write(t, target, keys), keys)
+	require.NoError(t, err)
+	require.Equal(t, migrations.Known(), again.Schema)
+	require.Greater(t, len(again.Tables), len(m.Tables))
+	require.NoError(t, target.QueryRow(t.Context(), `select from accounts where username = 'ada'`).Scan())
+
+	require.NoError(t, migrations.To(t.Context(), source, 0))
+	_, err = backup.Create(t.Context(), source.Config().ConnConfig, t.TempDir(), keys, version, quiet)
+	require.ErrorContains(t, err, "no server has ever run on it")
+}
+
 func TestABackupOfOtherTablesIsRefused(t *testing.T) {
 	t.Parallel()
 	source, target := testdb.New(t), testdb.New(t)

@@ -60,6 +60,27 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	require.Equal(t, 200, status)
 }
 
+// A server that has just started on an empty database keeps it until it stops.
+func TestNothingIsTakenFromUnderAServer(t *testing.T) {
+	t.Parallel()
+	url, _ := sealedDatabase(t, 3)
+	file, target := filepath.Join(t.TempDir(), "file"), testdb.URL(t)
+	mustRun(t, url, "", "backup", file)
+	_, stop := start(t, target)
+	require.Eventually(t, func() bool { return strings.Contains(mustRun(t, target, "", "key", "status"), "  1\n") }, 10*time.Second, 50*time.Millisecond)
+	_, err := run(t, target, "", "restore", file)
+	require.ErrorContains(t, err, "a server runs on this database")
+	stop()
+	require.Eventually(t, func() bool {
+		_, err := run(t, target, "", "restore", file)
+		return err == nil
+	}, 10*time.Second, 100*time.Millisecond, "PostgreSQL may yet have to notice that it is gone")
+	pool, err := pgxpool.New(t.Context(), target)
+	require.NoError(t, err)
+	defer pool.Close()
+	require.Len(t, everythingOpens(t, pool, 3, masterKey), 1)
+}
+
 // Whenever it is killed, a backup is there whole or not at all.
 func TestABackupThatIsKilledLeavesNothing(t *testing.T) {
 	t.Parallel()
