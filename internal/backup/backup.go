@@ -34,10 +34,9 @@ type Manifest struct {
 	Time          time.Time `json:"time"`
 	// Fingerprints are those of the master keys that open its data keys, the newest
 	// first; there are two while one replaces the other.
-	Fingerprints []string `json:"fingerprints"`
-	// Tables are in the order in which their foreign keys let them be filled.
-	Tables    []Table    `json:"tables"`
-	Sequences []Sequence `json:"sequences"`
+	Fingerprints []string   `json:"fingerprints"`
+	Tables       []Table    `json:"tables"`
+	Sequences    []Sequence `json:"sequences"`
 }
 
 // Table is one with the columns that are written.
@@ -46,8 +45,6 @@ type Table struct {
 	Columns    []string    `json:"columns"`
 	Rows       int64       `json:"rows"`
 	Partitions []Partition `json:"partitions,omitempty"`
-
-	references []string
 }
 
 // Partition is a part of a table that is made as time goes by.
@@ -180,18 +177,16 @@ const kept = `c.relnamespace = current_schema()::regnamespace and c.relkind in (
 	and c.relname not in ('goose_db_version', 'events') and c.relname !~ '^river_'
 	and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')`
 
-// catalog looks up the tables, in an order in which foreign keys let them be filled,
-// and their sequences.
+// catalog looks up the tables and their sequences.
 func catalog(ctx context.Context, tx querier) ([]Table, []Sequence, error) {
 	rows, err := tx.Query(ctx, `select c.relname::text,
-			array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum),
-			array(select distinct r.relname::text from pg_constraint f join pg_class r on r.oid = f.confrelid where f.contype = 'f' and f.conrelid = c.oid and f.confrelid <> c.oid)
+			array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum)
 		from pg_class c where `+kept+` order by c.relname`)
 	if err != nil {
 		return nil, nil, err
 	}
 	tables, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (t Table, err error) {
-		return t, row.Scan(&t.Name, &t.Columns, &t.references)
+		return t, row.Scan(&t.Name, &t.Columns)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -215,10 +210,6 @@ func catalog(ctx context.Context, tx querier) ([]Table, []Sequence, error) {
 		return nil, nil, err
 	}
 	sequences, err := sequences(ctx, tx)
-	if err != nil {
-		return nil, nil, err
-	}
-	tables, err = inOrder(tables)
 	return tables, sequences, err
 }
 
@@ -235,25 +226,6 @@ func sequences(ctx context.Context, tx querier) ([]Sequence, error) {
 		err = tx.QueryRow(ctx, "select last_value, is_called from "+quote(all[i].Name)).Scan(&all[i].Value, &all[i].Called)
 	}
 	return all, err
-}
-
-// inOrder puts tables behind those that they refer to.
-func inOrder(tables []Table) (ordered []Table, err error) {
-	placed := map[string]bool{}
-	for len(ordered) < len(tables) {
-		before := len(ordered)
-		for _, t := range tables {
-			ready := !placed[t.Name] && !slices.ContainsFunc(t.references, func(name string) bool { return !placed[name] })
-			if ready {
-				placed[t.Name] = true
-				ordered = append(ordered, t)
-			}
-		}
-		if len(ordered) == before {
-			return nil, errors.New("tables refer to each other in a circle")
-		}
-	}
-	return ordered, nil
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }

@@ -52,6 +52,11 @@ func Restore(ctx context.Context, pool *pgxpool.Pool, path string, keys Keys, ve
 	if err != nil {
 		return err
 	}
+	for _, statement := range l.again {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
 	if err := tx.Commit(ctx); err != nil {
 		return err
 	}
@@ -99,6 +104,8 @@ type loader struct {
 	conn     *pgx.Conn
 	progress func(int64)
 	done     int64
+	// again are the statements that make what was dropped meanwhile.
+	again []string
 }
 
 // prepare takes the database for itself and makes room for what comes.
@@ -128,6 +135,9 @@ func (l *loader) prepare(ctx context.Context, m Manifest) error {
 	if _, err := l.tx.Exec(ctx, "truncate events, "+names(tables, nameOf)); err != nil {
 		return err
 	}
+	if err := l.strip(ctx); err != nil {
+		return err
+	}
 	for _, t := range m.Tables {
 		for _, p := range t.Partitions {
 			_, err := l.tx.Exec(ctx, fmt.Sprintf("create table if not exists %s partition of %s for values from ('%s') to ('%s')",
@@ -143,6 +153,34 @@ func (l *loader) prepare(ctx context.Context, m Manifest) error {
 		}
 	}
 	return nil
+}
+
+// strip drops foreign keys and indexes: looking at all rows once, when they are there,
+// takes a fraction of the time that each row takes by itself.
+func (l *loader) strip(ctx context.Context) error {
+	rows, err := l.tx.Query(ctx, `select format('alter table %I drop constraint %I', c.relname, f.conname),
+			format('alter table %I add constraint %I %s', c.relname, f.conname, pg_get_constraintdef(f.oid)), true as later
+		from pg_constraint f join pg_class c on c.oid = f.conrelid where f.contype = 'f' and f.conparentid = 0 and `+kept+`
+		union all
+		select format('drop index %I', i.relname), replace(pg_get_indexdef(i.oid), ' ON ONLY ', ' ON '), false
+		from pg_index x join pg_class i on i.oid = x.indexrelid join pg_class c on c.oid = x.indrelid
+		where not exists (select from pg_constraint n where n.conindid = i.oid and n.contype in ('p', 'u', 'x')) and `+kept+`
+		order by later desc`)
+	if err != nil {
+		return err
+	}
+	var drop []string
+	var statement, again string
+	var later bool
+	_, err = pgx.ForEachRow(rows, []any{&statement, &again, &later}, func() error {
+		// Foreign keys go first and come last.
+		drop, l.again = append(drop, statement), append([]string{again}, l.again...)
+		return nil
+	})
+	for i := 0; i < len(drop) && err == nil; i++ {
+		_, err = l.tx.Exec(ctx, drop[i])
+	}
+	return err
 }
 
 // same refuses a backup of other tables than those that there are. Nothing of it

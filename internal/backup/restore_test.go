@@ -45,6 +45,7 @@ func TestARestoredDatabaseIsTheSame(t *testing.T) {
 	for _, target := range []*pgxpool.Pool{migrated, bare, older} {
 		require.NoError(t, restore(t.Context(), target, path, keys))
 		require.Equal(t, before, rows(t, target, m))
+		require.Equal(t, definitions(t, source), definitions(t, target))
 		again, err := backup.Check(write(t, target, keys), keys)
 		require.NoError(t, err)
 		again.Time = m.Time
@@ -80,6 +81,20 @@ func restored(t *testing.T, path string) *pgxpool.Pool {
 
 func restore(ctx context.Context, pool *pgxpool.Pool, path string, keys backup.Keys) error {
 	return backup.Restore(ctx, pool, path, keys, version, quiet)
+}
+
+// definitions are all indexes and constraints, but for those of partitions.
+func definitions(t *testing.T, pool *pgxpool.Pool) (all []string) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), `select array(
+		select pg_get_indexdef(x.indexrelid) || ' ' || x.indisvalid from pg_index x join pg_class c on c.oid = x.indrelid
+			where c.relnamespace = 'public'::regnamespace and not c.relispartition
+		union all
+		select n.conrelid::regclass || ' ' || n.conname || ' ' || pg_get_constraintdef(n.oid) || ' ' || n.convalidated
+			from pg_constraint n join pg_class c on c.oid = n.conrelid where c.relnamespace = 'public'::regnamespace and not c.relispartition
+		order by 1)`).Scan(&all))
+	require.Greater(t, len(all), 200)
+	return all
 }
 
 // rows are what tables and sequences hold, by their names.
