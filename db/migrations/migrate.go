@@ -44,9 +44,7 @@ func Up(ctx context.Context, pool *pgxpool.Pool, program string, log *slog.Logge
 			return err
 		}
 		if len(applied) > 0 {
-			// A comment, as a table of its own would need a migration to be there.
-			_, err := pool.Exec(ctx, "comment on table goose_db_version is '"+strings.ReplaceAll(program, "'", "''")+"'")
-			return err
+			return sign(ctx, pool, program)
 		}
 		// Afterwards, because the others wait for one that may be newer.
 		schema, known, err := p.GetVersions(ctx)
@@ -62,6 +60,13 @@ func Up(ctx context.Context, pool *pgxpool.Pool, program string, log *slog.Logge
 	})
 }
 
+// sign says which program the schema is of, in a comment, as a table of its own would
+// need a migration to be there.
+func sign(ctx context.Context, pool *pgxpool.Pool, program string) error {
+	_, err := pool.Exec(ctx, "comment on table goose_db_version is '"+strings.ReplaceAll(program, "'", "''")+"'")
+	return err
+}
+
 // Known is the newest version of the schema that this program knows.
 func Known() int64 {
 	entries, err := fs.ReadDir(files, ".")
@@ -75,9 +80,9 @@ func Known() int64 {
 	return version
 }
 
-// To brings a schema to a version that this program knows, later or earlier: rows
-// are lost.
-func To(ctx context.Context, pool *pgxpool.Pool, version int64) error {
+// To brings a schema to a version that this program knows, later or earlier, as a
+// program once had it: rows are lost.
+func To(ctx context.Context, pool *pgxpool.Pool, version int64, program string) error {
 	return migrate(pool, nil, func(p *goose.Provider) error {
 		schema, _, err := p.GetVersions(ctx)
 		if err != nil {
@@ -88,7 +93,10 @@ func To(ctx context.Context, pool *pgxpool.Pool, version int64) error {
 		} else {
 			_, err = p.UpTo(ctx, version)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return sign(ctx, pool, program)
 	})
 }
 

@@ -37,14 +37,12 @@ func Restore(ctx context.Context, pool *pgxpool.Pool, path string, keys Keys, ve
 		return err
 	}
 	l := loader{tx: tx, conn: conn}
-	var tables []Table
 	err = read(path, keys, func(m Manifest) error {
-		tables = m.Tables
 		l.progress = func(n int64) { l.done += n; progress(l.done, m.Rows()) }
 		if _, err := keys.master(m); err != nil {
 			return err
 		}
-		if err := migrations.To(ctx, pool, m.Schema); err != nil {
+		if err := migrations.To(ctx, pool, m.Schema, m.SchemaVersion); err != nil {
 			return err
 		}
 		return l.prepare(ctx, m)
@@ -61,6 +59,10 @@ func Restore(ctx context.Context, pool *pgxpool.Pool, path string, keys Keys, ve
 		return err
 	}
 	if err := migrations.Up(ctx, pool, version, nil); err != nil {
+		return err
+	}
+	tables, _, err := catalog(ctx, conn)
+	if err != nil {
 		return err
 	}
 	_, err = conn.Exec(ctx, "analyze "+names(tables, nameOf))

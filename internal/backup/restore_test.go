@@ -40,8 +40,9 @@ func TestARestoredDatabaseIsTheSame(t *testing.T) {
 	exec(t, migrated, `insert into audit_logs (action) values ('user.login_failed')`)
 	_, err = vault.Load(t.Context(), db.New(migrated), vault.MasterKey{8})
 	require.NoError(t, err)
-	require.NoError(t, migrations.To(t.Context(), bare, 0))
-	require.NoError(t, migrations.To(t.Context(), older, 20))
+	require.NoError(t, migrations.To(t.Context(), bare, 0, version))
+	exec(t, bare, `drop table goose_db_version`)
+	require.NoError(t, migrations.To(t.Context(), older, 20, version))
 	for _, target := range []*pgxpool.Pool{migrated, bare, older} {
 		require.NoError(t, restore(t.Context(), target, path, keys))
 		require.Equal(t, before, rows(t, target, m))
@@ -121,7 +122,7 @@ func TestOnlyAnEmptyDatabaseIsRestoredInto(t *testing.T) {
 	require.Equal(t, "ada", name)
 
 	foreign := testdb.New(t)
-	require.NoError(t, migrations.To(t.Context(), foreign, 0))
+	require.NoError(t, migrations.To(t.Context(), foreign, 0, version))
 	exec(t, foreign, `drop table goose_db_version; create table orders (id int)`)
 	require.ErrorContains(t, restore(t.Context(), foreign, path, keys), "not nexterm's: it has orders")
 	require.ErrorContains(t, foreign.QueryRow(t.Context(), `select from goose_db_version`).Scan(), "does not exist")
@@ -142,7 +143,7 @@ func TestARestorationThatIsCutOffLeavesNothing(t *testing.T) {
 	source := world(t)
 	path := write(t, source, keys)
 	target := testdb.New(t)
-	require.NoError(t, migrations.To(t.Context(), target, 0))
+	require.NoError(t, migrations.To(t.Context(), target, 0, version))
 	var all, cuts int64
 	for at := int64(1); ; at += 1 + all/7 {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -178,7 +179,7 @@ func TestALaterSchemaIsRefused(t *testing.T) {
 func TestAnEarlierSchemaIsBroughtUpToDate(t *testing.T) {
 	t.Parallel()
 	source, target := testdb.New(t), testdb.New(t)
-	require.NoError(t, migrations.To(t.Context(), source, 33))
+	require.NoError(t, migrations.To(t.Context(), source, 33, version))
 	exec(t, source, `insert into accounts (username, first_name, last_name, password_hash) values ('ada', '', '', '')`)
 	path := write(t, source, keys)
 	m, err := backup.Check(path, keys)
@@ -191,7 +192,7 @@ func TestAnEarlierSchemaIsBroughtUpToDate(t *testing.T) {
 	require.Greater(t, len(again.Tables), len(m.Tables))
 	require.NoError(t, target.QueryRow(t.Context(), `select from accounts where username = 'ada'`).Scan())
 
-	require.NoError(t, migrations.To(t.Context(), source, 0))
+	require.NoError(t, migrations.To(t.Context(), source, 0, version))
 	_, err = backup.Create(t.Context(), source.Config().ConnConfig, t.TempDir(), keys, version, quiet)
 	require.ErrorContains(t, err, "no server has ever run on it")
 }

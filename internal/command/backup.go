@@ -158,7 +158,7 @@ func (s Settings) inScratch(cmd *cobra.Command, use func(*pgxpool.Pool) error) (
 		if err := backup.Empty(ctx, pool); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, migrations.To(context.WithoutCancel(ctx), pool, 0)) }()
+		defer func() { err = errors.Join(err, migrations.To(context.WithoutCancel(ctx), pool, 0, cmd.Root().Version)) }()
 		return use(pool)
 	}
 	d, _, err := s.borrow(ctx, false, cmd.ErrOrStderr())
