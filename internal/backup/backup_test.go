@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -42,6 +43,22 @@ func TestABackupIsForNobodyElse(t *testing.T) {
 	require.Empty(t, left, "what does not end well leaves nothing")
 	_, err = backup.Check(path, other)
 	require.ErrorContains(t, err, "sealed neither for the master key of fingerprint "+(vault.MasterKey{9}).Fingerprint())
+}
+
+func TestABackupThatIsInterruptedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	pool, folder := world(t), t.TempDir()
+	for _, at := range []int64{1, 500} {
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := backup.Create(ctx, pool.Config().ConnConfig, folder, keys, version, func(done, _ int64) {
+			if done >= at {
+				cancel()
+			}
+		})
+		require.ErrorIs(t, err, context.Canceled)
+		cancel()
+		require.Empty(t, in(t, folder))
+	}
 }
 
 // While the master key is changed, the one counts that has sealed the data keys.

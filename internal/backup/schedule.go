@@ -102,11 +102,12 @@ func (s *Scheduler) Timeout(*river.Job[Due]) time.Duration { return mostTime }
 
 // Work makes a backup if the newest one is old enough, and then removes old ones.
 func (s *Scheduler) Work(ctx context.Context, _ *river.Job[Due]) error {
-	if err := s.work(ctx); err != nil {
+	err := s.work(ctx)
+	// A server that stops leaves it to the next look.
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		s.log.ErrorContext(ctx, "the scheduled backup has failed", "folder", s.schedule.Folder, "error", err)
-		return err
 	}
-	return nil
+	return err
 }
 
 func (s *Scheduler) work(ctx context.Context) error {

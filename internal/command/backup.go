@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -244,5 +245,11 @@ func parseRecipients(lines []string) ([]age.Recipient, error) {
 	if len(lines) == 0 {
 		return nil, nil
 	}
-	return age.ParseRecipients(strings.NewReader(strings.Join(lines, "\n")))
+	// Whoever writes commas may write spaces, too.
+	text := strings.ReplaceAll(strings.Join(lines, "\n"), " ", "")
+	recipients, err := age.ParseRecipients(strings.NewReader(text))
+	if err == nil {
+		_, err = age.Encrypt(io.Discard, recipients...) // not all of them go together
+	}
+	return recipients, err
 }

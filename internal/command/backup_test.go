@@ -236,6 +236,13 @@ func TestABackupGoesToTheStandardOutput(t *testing.T) {
 	require.ErrorContains(t, err, "nor for an identity that is given")
 	require.Contains(t, mustRun(t, target, "", "restore", file, "--identity", own), "the database is that of ")
 
+	hybrid, err := age.GenerateHybridIdentity()
+	require.NoError(t, err)
+	two := nexterm(t, url, "backup", filepath.Join(folder, "two"))
+	two.Env = append(two.Env, "BACKUP_RECIPIENTS="+identity.Recipient().String()+", "+identity.Recipient().String())
+	require.NoError(t, two.Run())
+	_, err = run(t, url, "", "backup", "-", "--recipient", identity.Recipient().String(), "--recipient", hybrid.Recipient().String())
+	require.ErrorContains(t, err, "recipients of backups: ")
 	_, err = run(t, url, "", "backup", "-", "--recipients-file", own)
 	require.ErrorContains(t, err, "recipients of backups: ")
 	require.NotContains(t, err.Error(), "AGE-SECRET-KEY")
