@@ -36,14 +36,14 @@ func InScratch(ctx context.Context, admin *pgx.ConnConfig, beside, owner string,
 		return errors.New("a backup is being verified already")
 	}
 	prefix := beside[:min(len(beside), 40)] + "_verify_"
-	rows, err := conn.Query(ctx, "select datname::text from pg_database where starts_with(datname, $1)", prefix)
+	rows, err := conn.Query(ctx, `select datname::text from pg_database
+		where starts_with(datname, $1) and substr(datname, length($1) + 1) ~ '^\d{14}$' and datdba = quote_ident($2)::regrole`, prefix, owner)
 	if err != nil {
 		return err
 	}
 	left, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	for _, name := range left {
-		_, failed := conn.Exec(ctx, "drop database "+quote(name)+" with (force)")
-		err = errors.Join(err, failed)
+		err = errors.Join(err, drop(ctx, conn, name))
 	}
 	if err != nil {
 		return err
@@ -61,8 +61,7 @@ func InScratch(ctx context.Context, admin *pgx.ConnConfig, beside, owner string,
 		// The session may have ended with what was interrupted.
 		other, failed := connect(ctx, admin)
 		if failed == nil {
-			_, failed = other.Exec(ctx, "drop database if exists "+quote(name)+" with (force)")
-			failed = errors.Join(failed, other.Close(ctx))
+			failed = errors.Join(drop(ctx, other, name), other.Close(ctx))
 		}
 		err = errors.Join(err, failed)
 	}()
@@ -76,6 +75,17 @@ func InScratch(ctx context.Context, admin *pgx.ConnConfig, beside, owner string,
 		return err
 	}
 	return use(name)
+}
+
+// drop drops a database by force only where somebody is in it: an autovacuum that is
+// makes way by itself, and only a superuser may use force on it.
+func drop(ctx context.Context, conn *pgx.Conn, name string) error {
+	_, err := conn.Exec(ctx, "drop database if exists "+quote(name))
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "55006" {
+		_, err = conn.Exec(ctx, "drop database if exists "+quote(name)+" with (force)")
+	}
+	return err
 }
 
 // Verify looks at what was restored: as many rows as the manifest says, constraints

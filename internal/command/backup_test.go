@@ -155,8 +155,13 @@ func TestScratchDatabasesGo(t *testing.T) {
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(t.Context()) }()
+	admin, err := pgx.Connect(t.Context(), strings.NewReplacer("nexterm@", "postgres@", "/nexterm?", "/postgres?").Replace(url))
+	require.NoError(t, err)
+	defer func() { _ = admin.Close(t.Context()) }()
+	_, err = admin.Exec(t.Context(), `create database nexterm_verify_mine owner nexterm`)
+	require.NoError(t, err)
 	scratch := func() (found bool) {
-		require.NoError(t, conn.QueryRow(t.Context(), `select exists (select from pg_database where datname like '%verify%')`).Scan(&found))
+		require.NoError(t, conn.QueryRow(t.Context(), `select exists (select from pg_database where datname ~ 'verify_\d')`).Scan(&found))
 		return found
 	}
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
@@ -174,6 +179,8 @@ func TestScratchDatabasesGo(t *testing.T) {
 		return err == nil
 	}, 30*time.Second, 100*time.Millisecond, "PostgreSQL may yet have to notice that the last one is gone")
 	require.False(t, scratch())
+	_, err = admin.Exec(t.Context(), `drop database nexterm_verify_mine`)
+	require.NoError(t, err, "it is still there")
 }
 
 func TestVerifyingNamesWhatDoesNotOpen(t *testing.T) {
