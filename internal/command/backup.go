@@ -38,7 +38,7 @@ func backupCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if args[0] == "-" && term.IsTerminal(int(os.Stdout.Fd())) {
+			if args[0] == "-" && terminal.Is(cmd.OutOrStdout()) {
 				return errors.New("a backup is nothing for a terminal: name a file, or send the output to one")
 			}
 			d, _, err := settings.borrow(cmd.Context(), false, cmd.ErrOrStderr())
