@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nexterm-go/nexterm/internal/importing"
+	"github.com/nexterm-go/nexterm/internal/terminal"
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
 
@@ -43,7 +44,7 @@ func importer(command *cobra.Command, read func(s *session, name string) ([]*imp
 		if err != nil {
 			return err
 		}
-		to := importing.Destination{}
+		to := importing.Destination{Progress: terminal.Progress(s.ErrOrStderr())}
 		if to.DryRun, err = s.Flags().GetBool("dry-run"); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nexterm-go/nexterm/internal/importing"
+	"github.com/nexterm-go/nexterm/internal/terminal"
 	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
 
@@ -36,7 +37,7 @@ func importNexterm() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		move := importing.Move{}
+		move := importing.Move{Progress: terminal.Progress(s.ErrOrStderr())}
 		if move.DryRun, err = s.Flags().GetBool("dry-run"); err != nil {
 			return err
 		}

@@ -18,6 +18,8 @@ type Destination struct {
 	Folder []string
 	// DryRun makes nothing.
 	DryRun bool
+	// Progress is told how many of all rows are done.
+	Progress func(done, all int64)
 }
 
 // Statuses of a row.
@@ -62,9 +64,12 @@ func Bring(ctx context.Context, client *nexterm.Client, rows []*Row, to Destinat
 	b.nameLogins(rows)
 	var failure error
 	results := make([]Result, 0, len(rows))
-	for _, row := range rows {
+	for i, row := range rows {
 		if failure == nil {
 			_, failure = b.row(ctx, row)
+		}
+		if to.Progress != nil && failure == nil {
+			to.Progress(int64(i+1), int64(len(rows)))
 		}
 		if result := b.rows[row]; result != nil && result.Status != "" {
 			results = append(results, *result)

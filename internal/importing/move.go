@@ -20,6 +20,8 @@ type Move struct {
 	// Password keeps the password of an account before it is made. Without it nobody
 	// knows the password, until an administrator sets one.
 	Password func(username string, password nexterm.Secret) error
+	// Progress is told how many of an owner's things are done.
+	Progress func(done, all int64)
 }
 
 // errPassword is a password that nobody would know.
@@ -87,6 +89,15 @@ func (m *moving) bringAccounts(ctx context.Context, original *Original) error {
 	me, err := m.admin.Account.Get(ctx)
 	if err != nil {
 		return err
+	}
+	// Half of it would be done before a server could refuse the rest.
+	for _, needed := range []string{"users.view", "users.manage", "users.impersonate"} {
+		if !slices.Contains(me.Permissions, needed) {
+			return fmt.Errorf("%w: it takes an administrator, or the permission %s", nexterm.ErrForbidden, needed)
+		}
+	}
+	if strings.HasPrefix(string(m.admin.Token()), "nxt_") && !m.DryRun {
+		return fmt.Errorf("%w: API keys cannot act for others: sign in by `nexterm login`", nexterm.ErrForbidden)
 	}
 	m.me = me.ID
 	there := map[string]int64{}
@@ -200,7 +211,7 @@ func (m *moving) bringThings(ctx context.Context, client *nexterm.Client, origin
 			}
 		}
 	} else {
-		results, err := Bring(ctx, client, rows, Destination{Organization: organization, DryRun: m.DryRun})
+		results, err := Bring(ctx, client, rows, Destination{Organization: organization, DryRun: m.DryRun, Progress: m.Progress})
 		for _, r := range results {
 			r.Owner, r.File = visible(name), ""
 			m.results = append(m.results, r)

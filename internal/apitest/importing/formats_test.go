@@ -43,6 +43,7 @@ func TestImportFormats(t *testing.T) {
 			require.NotContains(t, a.out+a.err+s.Log.String(), secret)
 		}
 	}
+	require.ErrorContains(t, run(t, s, s.Owner, "mremoteng", testdata+"mremoteng/master.xml").failure, "--password-file")
 	made := entries(t, s.Owner)
 	require.Len(t, made["db"].Config.JumpHosts, 2)
 	require.Equal(t, made["inner"].ID, made["db"].Config.JumpHosts[1])
