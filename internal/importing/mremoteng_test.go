@@ -2,6 +2,11 @@ package importing_test
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/pbkdf2"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -75,15 +80,15 @@ func TestMRemoteNGThatIsHostile(t *testing.T) {
 		good:                            "unexpected EOF",
 		good + "<Node Name=\"\xff\" />": "invalid UTF-8",
 		good + "<Node Name=\"\x01\" />": "illegal character code",
-		good + strings.Repeat(`<Node Type="Container" Name="a">`, 100_000):     "nest deeper than 32",
-		good + strings.Repeat(`<a>`, 2_000_000):                                "f, line",
-		good + strings.Repeat(`<Node Type="Connection" Name="a"/>`, 20_001):    "more than 20000 servers",
-		fmt.Sprintf(root, "CBC", "1000", "", "2.6"):                            "1.74 or older",
-		fmt.Sprintf(root, "", "", "", "2.5"):                                   "1.74 or older",
-		fmt.Sprintf(root, "EAX", "1000", "", "2.6"):                            `"AES-EAX": choose AES and GCM`,
-		fmt.Sprintf(root, "GCM", "x", "", "2.6"):                               "KdfIterations is",
-		fmt.Sprintf(root, "GCM", "2147483647", strings.Repeat("A", 64), "2.6"): "takes too long",
-		fmt.Sprintf(root, "GCM", "1000", "no base64", "2.6"):                   errAsked.Error(),
+		good + strings.Repeat(`<Node Type="Container" Name="a">`, 100_000):  "nest deeper than 32",
+		good + strings.Repeat(`<a>`, 2_000_000):                             "f, line",
+		good + strings.Repeat(`<Node Type="Connection" Name="a"/>`, 20_001): "more than 20000 servers",
+		fmt.Sprintf(root, "CBC", "1000", "", "2.6"):                         "1.74 or older",
+		fmt.Sprintf(root, "", "", "", "2.5"):                                "1.74 or older",
+		fmt.Sprintf(root, "EAX", "1000", "", "2.6"):                         `"AES-EAX": choose AES and GCM`,
+		fmt.Sprintf(root, "GCM", "x", "", "2.6"):                            "KdfIterations is",
+		fmt.Sprintf(root, "GCM", "100001", strings.Repeat("A", 64), "2.6"):  "takes too long",
+		fmt.Sprintf(root, "GCM", "1000", "no base64", "2.6"):                errAsked.Error(),
 	} {
 		_, err := importing.MRemoteNG("f", strings.NewReader(content), func() (nexterm.Secret, error) { return "", errAsked })
 		require.ErrorContains(t, err, wrong, "%.300q", content)
@@ -137,13 +142,34 @@ func TestFilesWithoutEnd(t *testing.T) {
 }
 
 func FuzzMRemoteNG(f *testing.F) {
-	for _, name := range []string{"confCons.xml", "whole.xml"} {
-		content, err := os.ReadFile("testdata/mremoteng/" + name)
-		require.NoError(f, err)
-		f.Add(content)
+	content, err := os.ReadFile("testdata/mremoteng/confCons.xml")
+	require.NoError(f, err)
+	body := string(content[bytes.Index(content, []byte("<Node")):])
+	// Keys that are soon derived leave time for more files.
+	probe := sealed(f, "ThisIsNotProtected", "mR3m", 1)
+	for _, whole := range []bool{false, true} {
+		f.Add(body, whole)
 	}
-	f.Fuzz(func(t *testing.T, content []byte) {
-		rows, err := importing.MRemoteNG("f", bytes.NewReader(content), func() (nexterm.Secret, error) { return "Zürich", nil })
+	f.Fuzz(func(t *testing.T, body string, whole bool) {
+		head := fmt.Sprintf(root, "GCM", "1", probe, "2.6")
+		if whole {
+			head = strings.Replace(head, `"false"`, `"true"`, 1)
+			body = sealed(t, body, "mR3m", 1) + "</Connections>"
+		}
+		rows, err := importing.MRemoteNG("f", strings.NewReader(head+body), func() (nexterm.Secret, error) { return "", errAsked })
 		checkRows(t, rows, err)
 	})
+}
+
+// sealed is a text as mRemoteNG encrypts it.
+func sealed(t testing.TB, text, password string, iterations int) string {
+	t.Helper()
+	salt := make([]byte, 32) // and the nonce
+	key, err := pbkdf2.Key(sha1.New, password, salt[:16], iterations, 32)
+	require.NoError(t, err)
+	block, err := aes.NewCipher(key)
+	require.NoError(t, err)
+	gcm, err := cipher.NewGCMWithNonceSize(block, 16)
+	require.NoError(t, err)
+	return base64.StdEncoding.EncodeToString(gcm.Seal(salt, salt[16:], []byte(text), salt[:16]))
 }

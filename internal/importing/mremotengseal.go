@@ -16,9 +16,9 @@ const (
 	mremotengPassword = "mR3m"
 	// mremotengSalt, before the nonce and the text, is as long as these.
 	mremotengSalt = 16
-	// maxEffort bounds the rounds of all keys together, each text having its own: some
-	// ten seconds.
-	maxEffort = 50_000_000
+	// maxRounds is more than mRemoteNG lets people choose for a key. Each text has its
+	// own key; maxEffort bounds the rounds of all together, to half a minute.
+	maxRounds, maxEffort = 100_000, 30_000_000
 )
 
 var (
@@ -66,7 +66,7 @@ func (s *mremotengSeal) open(text string) ([]byte, error) {
 	if err != nil || len(data) < 2*mremotengSalt {
 		return nil, errSealed
 	}
-	if s.effort += s.iterations; s.iterations > maxEffort || s.effort > maxEffort {
+	if s.effort += s.iterations; s.iterations > maxRounds || s.effort > maxEffort {
 		return nil, errEffort
 	}
 	salt, nonce, sealed := data[:mremotengSalt], data[mremotengSalt:2*mremotengSalt], data[2*mremotengSalt:]

@@ -160,19 +160,3 @@ func TestReadOriginalThatIsDamaged(t *testing.T) {
 	}
 	require.Greater(t, failed, 100)
 }
-
-func FuzzReadOriginal(f *testing.F) {
-	for _, sql := range []string{"current.sql", "servers.sql"} {
-		content, err := os.ReadFile(originalDatabase(f, testSQL(f, sql)))
-		require.NoError(f, err)
-		f.Add(content)
-	}
-	f.Fuzz(func(t *testing.T, content []byte) {
-		name := filepath.Join(t.TempDir(), "db")
-		require.NoError(t, os.WriteFile(name, content, 0o600))
-		o, err := importing.ReadOriginal(t.Context(), name, originalKey)
-		if err == nil {
-			require.NotNil(t, o)
-		}
-	})
-}
