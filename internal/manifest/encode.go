@@ -22,8 +22,23 @@ func (f *File) encode() ([]byte, error) {
 	if err := encoder.Encode(nodeOf(reflect.ValueOf(f))); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), encoder.Close()
+	if err := encoder.Close(); err != nil {
+		return nil, err
+	}
+	// What is not seen stands in double quotes only, where it can be escaped: the library
+	// leaves some of it to terminals.
+	var shown bytes.Buffer
+	for _, r := range out.String() {
+		if hidden(r) {
+			fmt.Fprintf(&shown, `\U%08X`, r)
+		} else {
+			shown.WriteRune(r)
+		}
+	}
+	return shown.Bytes(), nil
 }
+
+func hidden(r rune) bool { return !unicode.IsPrint(r) && r != '\n' && r != '\t' }
 
 // bare is what stands for itself as something simpler.
 type bare interface{ bare() any }
@@ -46,10 +61,9 @@ func nodeOf(v reflect.Value) *yaml.Node {
 	case bare:
 		return nodeOf(reflect.ValueOf(value.bare()))
 	case json.Number:
-		if strings.Contains(string(value), ".") {
-			return scalar("!!float", string(value))
-		}
-		return scalar("!!int", string(value))
+		number := scalar("", string(value))
+		number.Tag = number.ShortTag() // which is a float's for the largest integers
+		return number
 	case string:
 		return textNode(value)
 	}
@@ -104,9 +118,8 @@ func scalar(tag, value string) *yaml.Node {
 // escapes what is not to be seen.
 func textNode(text string) *yaml.Node {
 	node := scalar("!!str", text)
-	hidden := strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' && r != '\t' })
 	switch lines := strings.Contains(text, "\n"); {
-	case hidden, text == "<<", strings.Contains(text, "\t") && !lines, lines && !readable(text):
+	case strings.ContainsFunc(text, hidden), text == "<<", strings.Contains(text, "\t") && !lines, lines && !readable(text):
 		node.Style = yaml.DoubleQuotedStyle
 	case lines:
 		node.Style = yaml.LiteralStyle

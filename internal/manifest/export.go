@@ -49,6 +49,8 @@ type exporter struct {
 func (e *exporter) file() *File {
 	f := &File{Version: version}
 	organizations := map[string]bool{}
+	// By name, whatever the ids: the same things give the same file.
+	slices.SortStableFunc(e.state.owners[1:], func(a, b *owned) int { return cmp.Compare(a.name(), b.name()) })
 	for _, o := range e.state.owners {
 		for _, twice := range o.twice() {
 			e.problems.add(0, "%s stands for several", twice)
@@ -68,7 +70,6 @@ func (e *exporter) file() *File {
 		organizations[o.name()] = true
 		f.Organizations = append(f.Organizations, item[Organization]{it: e.organization(o, things)})
 	}
-	slices.SortStableFunc(f.Organizations, func(a, b item[Organization]) int { return cmp.Compare(a.it.Name, b.it.Name) })
 	f.Groups = e.groups()
 	return f
 }
@@ -126,10 +127,10 @@ func plainOverrides(set map[string]nexterm.PermissionOverride) map[string]string
 
 // things are an owner's, without what integrations look after.
 func (e *exporter) things(o *owned) (t Things) {
+	slices.SortFunc(o.identities, func(a, b nexterm.Identity) int { return cmp.Compare(a.Name, b.Name) })
 	for _, i := range o.identities {
 		t.Identities = append(t.Identities, item[Identity]{it: e.identity(o, i)})
 	}
-	slices.SortFunc(t.Identities, func(a, b item[Identity]) int { return cmp.Compare(a.it.Name, b.it.Name) })
 	for _, f := range o.folders {
 		if !f.managed {
 			t.Folders = append(t.Folders, item[string]{it: f.path})

@@ -201,12 +201,12 @@ func manyKeys() string {
 
 // What is written can be read again as it was, whatever stands in it.
 func FuzzTextsSurvive(f *testing.F) {
-	for _, text := range []string{"", "a", "\n", " a\n b", "a\n\n", "a \n", "\ta\nb", "true", "~", "1e3", "2026-01-01", "#x", "<<", "=", "a: b", "- a", "\u2028", "\ufeff", "\x7f", "a\r\nb", "\u00a0\n", "'", `"\`, "é\n\tü\n"} {
+	for _, text := range []string{"", "a", "\n", " a\n b", "a\n\n", "a \n", "\ta\nb", "true", "~", "1e3", "2026-01-01", "#x", "<<", "=", "a: b", "- a", "\u2028", "\ufeff", "\U000E0001", "\x7f", "a\r\nb", "\u00a0\n", "'", `"\`, "é\n\tü\n"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.ContainsRune(text, 0) || strings.ToValidUTF8(text, "") != text {
-			t.Skip() // no text of the server's
+			return // no text of the server's
 		}
 		file := File{Version: 1, Personal: &Personal{Things: Things{
 			Entries: []item[Entry]{{it: Entry{Name: "a", Config: values{"notes": text, text: text}}}},

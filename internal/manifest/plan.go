@@ -63,7 +63,7 @@ func (p *Plan) Print(w io.Writer, color bool) error {
 	for _, c := range p.inOrder() {
 		if c.place != owner {
 			owner = c.place
-			fmt.Fprintf(&text, "%s:\n", show(owner.name))
+			fmt.Fprintf(&text, "%s%s:\n", show(owner.name), owner.ownedBy())
 		}
 		counts[c.sign]++
 		sign := string(c.sign)

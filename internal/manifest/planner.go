@@ -61,6 +61,15 @@ func (p *place) organizationID() int64 {
 	return p.organization.id
 }
 
+// ownedBy tells whether somebody else has the say in an organization, who may have
+// given it the name that the file means another one by.
+func (p *place) ownedBy() string {
+	if p.now.organization == nil || p.now.organization.IsOwner {
+		return ""
+	}
+	return " (owned by somebody else)"
+}
+
 // founded is the change that makes the owner, if that is new.
 func (p *place) founded() []*change {
 	if p.organization == nil || p.organization.made == nil {
@@ -250,28 +259,42 @@ func (p *planner) checkPermissions() {
 	}
 }
 
+// maxTags is what an account can have; the server does not tell.
+const maxTags = 1000
+
 // checkLimits tells what would be more than an owner can have.
 func (p *planner) checkLimits() {
-	limits := map[string]int64{
-		"entry": p.state.limits.Entries, "folder": p.state.limits.Folders, "identity": p.state.limits.Identities,
-		"script": p.state.limits.Scripts, "snippet": p.state.limits.Snippets,
-	}
+	limits := p.state.limits
+	founded := int64(0)
 	for _, at := range p.places {
-		counts := map[string]int64{
-			"entry": int64(len(at.now.entries)), "folder": int64(len(at.now.folders)), "identity": int64(len(at.now.identities)),
-			"script": int64(len(at.now.scripts)), "snippet": int64(len(at.now.snippets)),
-		}
-		created := map[string]bool{}
+		now := at.now
+		created := map[string]int64{}
 		for _, c := range p.plan.changes {
 			if c.place == at && c.sign == '+' {
-				counts[c.kind]++
-				created[c.kind] = true
+				created[c.kind]++
 			}
 		}
-		for _, kind := range []string{"entry", "folder", "identity", "script", "snippet"} {
-			if created[kind] && counts[kind] > limits[kind] {
-				p.add(at.line, "%s would have %d of kind "+kind+", and the server allows %d", at.name, counts[kind], limits[kind])
+		if founded += created["organization"]; now.organization != nil && now.organization.IsOwner {
+			founded++
+		}
+		for _, l := range []struct {
+			kind string
+			now  int
+			most int64
+		}{
+			{"entry", len(now.entries), limits.Entries},
+			{"folder", len(now.folders), limits.Folders},
+			{"identity", len(now.identities), limits.Identities},
+			{"script", len(now.scripts), limits.Scripts},
+			{"snippet", len(now.snippets), limits.Snippets},
+			{"tag", len(p.state.tags), maxTags},
+		} {
+			if all := int64(l.now) + created[l.kind]; created[l.kind] > 0 && all > l.most {
+				p.add(at.line, "%s would have %d of kind "+l.kind+", and the server allows %d", at.name, all, l.most)
 			}
 		}
+	}
+	if founded > limits.Organizations {
+		p.add(0, "you would own %d organizations, and the server allows %d", founded, limits.Organizations)
 	}
 }

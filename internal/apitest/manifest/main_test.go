@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"net/http"
 	"os"
+	"regexp"
 	"sync/atomic"
 	"testing"
 
@@ -87,4 +88,9 @@ func unchanged(t testing.TB, client *nexterm.Client, file string, options manife
 	p, err := plan(t, client, file, options)
 	require.NoError(t, err)
 	require.True(t, p.Empty(), printed(t, p))
+}
+
+// withoutSecrets takes the references to secrets out of what is exported.
+func withoutSecrets(exported string) string {
+	return regexp.MustCompile(`(?m)^ +(password|sshKey):\n +env: \S+\n`).ReplaceAllString(exported, "")
 }
