@@ -15,7 +15,8 @@ const (
 	maxFolderDepth = 32
 	minFolderName  = 3
 	maxFolderName  = 50
-	maxTextBytes   = 64 << 10 // of a snippet, and of a key
+	maxTextBytes   = 64 << 10 // of a snippet
+	maxBodyBytes   = 1 << 20  // of a request with a script
 )
 
 // check tells what a schema cannot see: names that come twice, and values that do not
@@ -80,6 +81,11 @@ func (d *Document) checkThings(t Things) {
 	}
 	for _, e := range t.Entries {
 		d.checkEntry(e.line, e.it)
+	}
+	for _, s := range t.Scripts {
+		if body, err := json.Marshal(s.it); err != nil || len(body) > maxBodyBytes-128 { // with what else is in it
+			p.add(s.line, "script %s is larger than 1 MiB, as JSON", s.it.Name)
+		}
 	}
 	for _, s := range t.Snippets {
 		if len(s.it.Command) > maxTextBytes {

@@ -198,12 +198,13 @@ func (p *planner) planMembers(at *place, members []item[Member]) {
 	}
 	for _, i := range members {
 		m, is := stored[username.Fold(i.it.Username)]
+		a := p.accounts[username.Fold(i.it.Username)]
 		switch {
 		case is && m.Status == nexterm.MemberStatusActive:
 			p.planOverrides(at, i, m)
 		case is || at.now.organization == nil && username.Fold(i.it.Username) == username.Fold(p.state.me.Username):
 			// Invited already, or who founds it.
-		case p.accounts[username.Fold(i.it.Username)].unknown:
+		case a == nil || a.unknown:
 			p.add(i.line, "member %s: there is no account of this name", i.it.Username)
 		default:
 			p.change(at, change{

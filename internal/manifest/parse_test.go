@@ -144,6 +144,17 @@ personal:
 				"18: config.protocol: value must be one of 'ssh', 'telnet', 'rdp', 'vnc', 'sftp', 'ftp', 'ftps', 'demo'",
 			},
 		},
+		{
+			"large things", "version: 1\npersonal:\n  entries:\n    - {name: a, config: {x: " + strings.Repeat("x", 101<<10) + "}}\n" +
+				"    - {name: b, config: {x: " + strings.Repeat("[", 33) + strings.Repeat("]", 33) + "}}\n" +
+				"  scripts:\n    - {name: c, content: " + strings.Repeat("x", 1<<20) + "}\n  snippets:\n    - {name: d, command: " + strings.Repeat("é", 40<<10) + "}\n",
+			[]string{
+				"4: entry a: config is larger than 100 KiB",
+				"5: entry b: config is nested too deeply",
+				"7: script c is larger than 1 MiB, as JSON",
+				"9: snippet d: a command of more than 65,536 bytes",
+			},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := problemsOf(t, c.file)

@@ -1,6 +1,7 @@
 package manifest_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,5 +128,33 @@ personal:
 	require.ErrorIs(t, err, nexterm.ErrConflict)
 	assert.Contains(t, err.Error(), `personal: entry "twin\x1b[31m"`)
 	assert.NotContains(t, err.Error(), "\x1b")
+	assert.Zero(t, counted.writes.Load())
+}
+
+// Whatever is wrong in a file, it is told and nothing worse happens.
+func TestMangledFilesAreToldOf(t *testing.T) {
+	options := prepared(t)
+	s := testserver.New(t)
+	client, counted := as(t, s, s.Admin)
+	text := strings.ReplaceAll(team, "groups: []", "groups: [{name: Operators, color: '#112233', permissions: {users.view: allow}, members: [owner]}]")
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	told := 0
+	for i := range lines {
+		for _, value := range []string{"", " ''", " 0", " []", " {}", " [{}]", " ['']"} {
+			mangled := slices.Clone(lines)
+			before, _, found := strings.Cut(lines[i], ":")
+			if mangled[i] = before + ":" + value; !found {
+				mangled[i] = value
+			}
+			_, err := plan(t, client, strings.Join(mangled, "\n"), options)
+			if err == nil {
+				continue
+			}
+			told++
+			var problems *manifest.Problems
+			require.ErrorAs(t, err, &problems)
+		}
+	}
+	assert.Greater(t, told, 100)
 	assert.Zero(t, counted.writes.Load())
 }
