@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-
-	nexterm "github.com/nexterm-go/nexterm/sdk/go"
 )
 
 // Apply makes the changes, a few at a time, and tells how many are done. After a failure
@@ -65,23 +63,9 @@ func (r *run) make(ctx context.Context, c *change, turns chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {
-		r.failures = append(r.failures, fmt.Errorf("%s: %s %s: %w", show(c.place.name), c.kind, show(c.name), told(err)))
+		r.failures = append(r.failures, fmt.Errorf("%s: %s %s: %w", show(c.place.name), c.kind, show(c.name), err))
 		return
 	}
 	c.failed = false
 	r.progress(int(r.made.Add(1)))
 }
-
-// told is what the server says of a failure, of whose kind it stays.
-func told(err error) error {
-	var failure *nexterm.Error
-	if errors.As(err, &failure) && failure.Status != 0 && failure.Status < 500 {
-		return refusal{failure}
-	}
-	return err
-}
-
-type refusal struct{ failure *nexterm.Error }
-
-func (r refusal) Error() string { return show(r.failure.Message) }
-func (r refusal) Unwrap() error { return r.failure }

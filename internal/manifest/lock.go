@@ -27,6 +27,19 @@ func Lock(ctx context.Context, client *nexterm.Client) (release func(), err erro
 	if err != nil {
 		return nil, err
 	}
+	name := sha256.Sum256(fmt.Appendf(nil, "%s %d", client, me.ID))
+	file, err := create(fmt.Sprintf("apply-%x.lock", name[:8]))
+	if err != nil {
+		return nil, fmt.Errorf("there is nowhere to keep a second run away by; set XDG_CACHE_HOME to a folder that can be written to: %w", err)
+	}
+	if !take(file) {
+		file.Close()
+		return nil, busy{}
+	}
+	return func() { file.Close() }, nil
+}
+
+func create(name string) (*os.File, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
@@ -35,14 +48,5 @@ func Lock(ctx context.Context, client *nexterm.Client) (release func(), err erro
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	name := sha256.Sum256(fmt.Appendf(nil, "%s %d", client, me.ID))
-	file, err := os.OpenFile(filepath.Join(folder, fmt.Sprintf("apply-%x.lock", name[:8])), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if !take(file) {
-		file.Close()
-		return nil, busy{}
-	}
-	return func() { file.Close() }, nil
+	return os.OpenFile(filepath.Join(folder, name), os.O_CREATE|os.O_RDWR, 0o600)
 }

@@ -89,6 +89,10 @@ func TestTheCommandShowsAppliesAndExports(t *testing.T) {
 	out, failure, status = m.run(t, "", "apply", "-f", "out.yaml")
 	assert.Equal(t, 0, status, failure)
 	assert.Equal(t, "Nothing to change.\n", out)
+	m.home = "/dev/null"
+	_, failure, status = m.run(t, "", "apply", "-f", "out.yaml", "--yes")
+	assert.Equal(t, 1, status)
+	assert.Contains(t, failure, "set XDG_CACHE_HOME to a folder that can be written to")
 	_, failure, status = m.run(t, "", "apply", "-f", "missing.yaml")
 	assert.Equal(t, 1, status)
 	assert.Contains(t, failure, "missing.yaml: no such file")

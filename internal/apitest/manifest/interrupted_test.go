@@ -102,7 +102,7 @@ func TestARefusalEndsTheRun(t *testing.T) {
 	})
 	require.NoError(t, err)
 	err = p.Apply(t.Context(), func(int) {})
-	require.Error(t, err)
-	assert.Contains(t, err.Error(), "0 of 3 changes are made; run it again for the rest: owner's organization: folder abc: You don't have permission to manage resources in this organization")
+	require.ErrorIs(t, err, nexterm.ErrForbidden)
+	assert.Contains(t, err.Error(), "0 of 3 changes are made; run it again for the rest: owner's organization: folder abc: ")
 	assert.Equal(t, int64(1), counted.writes.Load())
 }

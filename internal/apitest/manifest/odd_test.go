@@ -1,6 +1,7 @@
 package manifest_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -31,7 +32,7 @@ func TestOddThingsSurviveExportAndApply(t *testing.T) {
 		require.NoError(t, err)
 		entry, err := client.Entries.Create(ctx, nexterm.NewEntry{
 			Name: name, FolderID: folder.ID, Icon: name, Identities: []int64{identity.ID},
-			Config: nexterm.EntryConfig{Protocol: "ssh", Notes: name + "\n " + name, EngineID: i, Extra: map[string]any{name: name, "n": []any{1.5, 1e21, -0.0, nil, true, map[string]any{}}}},
+			Config: nexterm.EntryConfig{Protocol: "ssh", Notes: name + "\n " + name, EngineID: i, Extra: map[string]any{name: name, "n": []any{1.5, 1e21, math.Copysign(0, -1), nil, true, map[string]any{}}}},
 		})
 		require.NoError(t, err)
 		require.NoError(t, client.Tags.Assign(ctx, tag.ID, entry.ID))
