@@ -196,14 +196,20 @@ func (p *planner) planMembers(at *place, members []item[Member]) {
 			},
 		})
 	}
+	me := username.Fold(p.state.me.Username)
 	for _, i := range members {
+		if at.now.organization == nil && username.Fold(i.it.Username) == me {
+			if i.it.Permissions != nil {
+				p.add(i.line, "member %s is the owner, who may do everything", i.it.Username)
+			}
+			continue
+		}
 		m, is := stored[username.Fold(i.it.Username)]
 		a := p.accounts[username.Fold(i.it.Username)]
 		switch {
 		case is && m.Status == nexterm.MemberStatusActive:
 			p.planOverrides(at, i, m)
-		case is || at.now.organization == nil && username.Fold(i.it.Username) == username.Fold(p.state.me.Username):
-			// Invited already, or who founds it.
+		case is: // and invited
 		case a == nil || a.unknown:
 			p.add(i.line, "member %s: there is no account of this name", i.it.Username)
 		default:

@@ -161,6 +161,11 @@ func TestSecretsAreWrittenWhenTheyHaveTo(t *testing.T) {
 func TestMembersAndGroups(t *testing.T) {
 	s := testserver.New(t)
 	client, counted := as(t, s, s.Admin)
+	founded := "version: 1\norganizations: [{name: New, members: [{username: ADMIN}]}]\n"
+	_, err := plan(t, client, strings.ReplaceAll(founded, "}]", ", permissions: {}}]"), manifest.Options{})
+	require.ErrorContains(t, err, "member ADMIN is the owner, who may do everything")
+	apply(t, client, founded, manifest.Options{})
+	unchanged(t, client, founded, manifest.Options{Prune: true})
 	file := `version: 1
 groups:
   - {name: First, members: [Stranger], permissions: {users.view: allow}}
