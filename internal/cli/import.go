@@ -137,10 +137,21 @@ func fileImporter(command *cobra.Command, parse func(s *session, name string, fr
 
 // keyImporter is fileImporter for files that name private keys.
 func keyImporter(command *cobra.Command, parse func(name string, from io.Reader) ([]*importing.Row, error)) *cobra.Command {
-	readKeys := command.Flags().Bool("read-keys", false, "read the private keys that the file names, and send them to the server")
-	return fileImporter(command, func(_ *session, name string, from io.Reader) ([]*importing.Row, error) {
+	readKeys := command.Flags().Bool("read-keys", false, "read the private keys that the file names, and send them to the server; asked for at a terminal")
+	return fileImporter(command, func(s *session, name string, from io.Reader) ([]*importing.Row, error) {
 		rows, err := parse(name, from)
-		if err == nil && *readKeys {
+		if err != nil {
+			return nil, err
+		}
+		dry, err := s.Flags().GetBool("dry-run")
+		if keys := importing.Keys(rows); err == nil && len(keys) > 0 && !dry && !s.Flags().Changed("read-keys") && name != "-" && terminal.Is(s.InOrStdin()) {
+			named := strings.Join(keys[:min(len(keys), 5)], ", ")
+			if more := len(keys) - 5; more > 0 {
+				named += fmt.Sprintf(" and %d more", more)
+			}
+			*readKeys, err = terminal.Confirm(s.Context(), s.ErrOrStderr(), terminal.Clean("Read the private keys "+named+", and send them to the server?"))
+		}
+		if *readKeys {
 			importing.ReadKeys(rows)
 		}
 		return rows, err

@@ -158,7 +158,7 @@ func (b *bringing) nameLogins(rows []*Row) {
 			if _, named := b.labels[login]; named {
 				continue
 			}
-			label := login.label(row)
+			label := login.label(strings.Join(append(b.path(row), row.Name), "/"))
 			for i, first := 2, label; taken[identityKey{label, login.Username}]; i++ {
 				label = fmt.Sprintf("%s %d", first, i)
 			}

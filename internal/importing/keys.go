@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/crypto/ssh"
 
@@ -13,6 +14,18 @@ import (
 
 // maxKey is the longest private key that a server takes.
 const maxKey = 64 << 10
+
+// Keys are the files of the private keys that the rows name.
+func Keys(rows []*Row) (files []string) {
+	for _, row := range rows {
+		for _, login := range row.Logins {
+			if login.KeyFile != "" && !slices.Contains(files, login.KeyFile) {
+				files = append(files, login.KeyFile)
+			}
+		}
+	}
+	return files
+}
 
 // ReadKeys reads the private keys that the rows name. A file that is none is not sent
 // anywhere: a foreign configuration may name any.

@@ -85,8 +85,9 @@ func (l Login) identityType() nexterm.IdentityType {
 	return nexterm.IdentityTypePassword
 }
 
-// label is the name of a login's identity, alike in every run over the same file.
-func (l Login) label(first *Row) string {
+// label is the name of a login's identity, alike in every run over the same file. The
+// path is that of the first server that it is for.
+func (l Login) label(path string) string {
 	who := l.Username
 	if who == "" {
 		who = "login"
@@ -99,7 +100,7 @@ func (l Login) label(first *Row) string {
 	case l.KeyFile != "":
 		return shorten(fmt.Sprintf("%s (%s)", who, base(l.KeyFile)))
 	case l.Password != "" || l.Key != "":
-		return shorten(fmt.Sprintf("%s (%s)", who, strings.Join(append(first.Folder[:len(first.Folder):len(first.Folder)], first.Name), "/")))
+		return shorten(fmt.Sprintf("%s (%s)", who, path))
 	case utf8.RuneCountInString(who) < 3:
 		return who + " (login)"
 	}

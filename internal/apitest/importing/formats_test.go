@@ -58,6 +58,9 @@ func TestImportFormats(t *testing.T) {
 	require.Equal(t, nexterm.IdentityTypePasswordOnly, types["login (office/screen)"])
 	require.Equal(t, nexterm.IdentityTypePassword, types[`CORP\anna (office/desktop)`])
 	require.Equal(t, nexterm.IdentityTypeSSH, types["deploy (web.ppk)"])
+	require.Equal(t, map[string]string{"password": `se,cret "one"`}, secrets(t, s, "jump (bastion)"))
+	require.Equal(t, map[string]string{"password": "canary"}, secrets(t, s, "login (office/screen)"))
+	require.Equal(t, map[string]string{"password": "folder secret"}, secrets(t, s, `anna (whole/Office/EU/web & mail)`))
 	require.Zero(t, s.Count(t, "entries where account_id <> $1", s.Owner.AccountID))
 }
 

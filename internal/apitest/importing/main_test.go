@@ -84,3 +84,22 @@ func stored(t *testing.T, s *testserver.Server) (counts []int) {
 	}
 	return counts
 }
+
+// secrets opens what is stored for an identity, by its name.
+func secrets(t *testing.T, s *testserver.Server, identity string) map[string]string {
+	t.Helper()
+	rows, err := s.Pool.Query(t.Context(), `select identity_id, kind, ciphertext from credentials c join identities i on i.id = c.identity_id where i.name = $1`, identity)
+	require.NoError(t, err)
+	opened := map[string]string{}
+	for rows.Next() {
+		var id int64
+		var kind string
+		var ciphertext []byte
+		require.NoError(t, rows.Scan(&id, &kind, &ciphertext))
+		secret, err := s.Vault.Open("credentials", id, kind, ciphertext)
+		require.NoError(t, err)
+		opened[kind] = string(secret)
+	}
+	require.NoError(t, rows.Err())
+	return opened
+}

@@ -77,6 +77,9 @@ func TestImportNexterm(t *testing.T) {
 	require.Zero(t, s.Count(t, "entries where account_id = $1", s.Admin.AccountID))
 	require.Zero(t, s.Count(t, "sessions where ip = 'Admin'"), "sessions of others stay open")
 
+	require.Equal(t, map[string]string{"ssh-key": "-----BEGIN OPENSSH PRIVATE KEY-----\ncanary\n", "passphrase": "canary passphrase"}, secrets(t, s, "root key"))
+	require.Equal(t, map[string]string{"password": "canary pässword"}, secrets(t, s, "database"))
+
 	// The passwords are those of the new accounts, in a file for one.
 	info, err := os.Stat(passwords)
 	require.NoError(t, err)
