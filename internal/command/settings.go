@@ -184,11 +184,6 @@ func (s Settings) check() error {
 	if s.ConnectionLimit < 0 {
 		problems = append(problems, errors.New("CONNECTION_LIMIT: a number of connections cannot be negative"))
 	}
-	if s.WebDir != "" {
-		if err := s.WebDir.Check(); err != nil {
-			problems = append(problems, fmt.Errorf("WEB_DIR: %w", err))
-		}
-	}
 	if s.SourceMiB < 1 || s.SourcesMiB < 1 {
 		problems = append(problems, errors.New("SOURCE_MIB, SOURCES_MIB: at least one megabyte is needed"))
 	}
