@@ -6,15 +6,24 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
+// grace is how long what is under way may take after an interruption.
+const grace = 10 * time.Second
+
 // Apply makes the changes, a few at a time, and tells how many are done. After a failure
-// it begins nothing new. Whatever ends it, a new plan has what is left.
+// or an interruption it begins nothing new, but waits for what is under way: given up,
+// that could still come about after the next run has looked. Whatever ends it, a new plan
+// has what is left.
 func (p *Plan) Apply(ctx context.Context, progress func(done int)) error {
 	for _, c := range p.changes {
 		c.done = make(chan struct{})
 	}
-	r := &run{progress: progress}
+	working, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, stop) })()
+	r := &run{working: working, progress: progress}
 	for at := founding; at <= granting; at++ {
 		var work sync.WaitGroup
 		turns := make(chan struct{}, atOnce)
@@ -25,17 +34,19 @@ func (p *Plan) Apply(ctx context.Context, progress func(done int)) error {
 		}
 		work.Wait()
 	}
+	made := int(r.made.Load())
 	switch {
+	case made == len(p.changes):
+		return nil
 	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted after %d of %d changes; run it again for the rest: %w", r.made.Load(), len(p.changes), ctx.Err())
-	case len(r.failures) > 0:
-		return fmt.Errorf("%d of %d changes are made; run it again for the rest: %w", r.made.Load(), len(p.changes), errors.Join(r.failures...))
+		return fmt.Errorf("interrupted after %d of %d changes; run it again for the rest: %w", made, len(p.changes), ctx.Err())
 	}
-	return nil
+	return fmt.Errorf("%d of %d changes are made; run it again for the rest: %w", made, len(p.changes), errors.Join(r.failures...))
 }
 
-// run is one going over a plan.
+// run is one going over a plan. What is under way has a context of its own.
 type run struct {
+	working  context.Context
 	progress func(done int)
 	made     atomic.Int64
 	mu       sync.Mutex
@@ -59,7 +70,7 @@ func (r *run) make(ctx context.Context, c *change, turns chan struct{}) {
 	if over || ctx.Err() != nil {
 		return
 	}
-	err := c.run(ctx)
+	err := c.run(r.working)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err != nil {

@@ -40,6 +40,8 @@ func TestProblemsHaveLines(t *testing.T) {
 		want       []string
 	}{
 		{"nothing", "", []string{"0: the file is empty"}},
+		{"a comment", "# nothing\n", []string{"0: the file is empty"}},
+		{"a mark", "---\n", []string{"2: the file is not a list of keys: it begins with version: 1"}},
 		{"a text", "hello", []string{"1: the file is not a list of keys: it begins with version: 1"}},
 		{"no YAML", "version: 1\npersonal: {", []string{"2: not YAML: did not find expected node content"}},
 		{"two documents", "version: 1\n---\nversion: 1\n", []string{"2: a second document begins here: a file has one"}},

@@ -2,6 +2,7 @@ package manifest_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -98,37 +100,47 @@ func TestTheCommandShowsAppliesAndExports(t *testing.T) {
 	assert.Contains(t, failure, "missing.yaml: no such file")
 }
 
-// proxy stands before a server and calls a hook before each write.
-func proxy(t *testing.T, s *testserver.Server, before func(write int64)) string {
+// proxy stands before a server and calls a hook before each write. What has come to it
+// is done also for those who are gone.
+func proxy(t *testing.T, s *testserver.Server, before func(write int64)) *front {
 	t.Helper()
 	target, err := url.Parse(s.URL)
 	require.NoError(t, err)
 	var writes atomic.Int64
 	forward := httputil.NewSingleHostReverseProxy(target)
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f := &front{}
+	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.underWay.Add(1)
+		defer f.underWay.Done()
 		if r.Method != http.MethodGet {
 			before(writes.Add(1))
 		}
-		forward.ServeHTTP(w, r)
+		forward.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
 	}))
-	t.Cleanup(front.Close)
-	return front.URL
+	t.Cleanup(f.Close)
+	return f
+}
+
+type front struct {
+	*httptest.Server
+	underWay sync.WaitGroup
 }
 
 func TestARunThatIsKilledIsCompletedByTheNext(t *testing.T) {
 	s := testserver.New(t)
 	var process atomic.Pointer[os.Process]
-	address := proxy(t, s, func(write int64) {
+	front := proxy(t, s, func(write int64) {
 		if write == 20 {
 			assert.NoError(t, process.Load().Kill())
 		}
 	})
-	m := newMachine(t, address, s.Owner, many(4, 12))
+	m := newMachine(t, front.URL, s.Owner, many(4, 12))
 	killed := m.command(t, "apply", "-f", "team.yaml", "--yes")
 	require.NoError(t, killed.Start())
 	process.Store(killed.Process)
 	require.Error(t, killed.Wait())
 	assert.Equal(t, -1, killed.ProcessState.ExitCode(), "ended by the signal")
+	front.underWay.Wait()
 
 	out, failure, status := m.run(t, "", "apply", "-f", "team.yaml", "--yes")
 	require.Equal(t, 0, status, failure)
@@ -143,13 +155,13 @@ func TestARunThatIsKilledIsCompletedByTheNext(t *testing.T) {
 func TestOfTwoRunsAtOnceOneIsRefused(t *testing.T) {
 	s := testserver.New(t)
 	begun, released := make(chan struct{}), make(chan struct{})
-	address := proxy(t, s, func(write int64) {
+	front := proxy(t, s, func(write int64) {
 		if write == 1 {
 			close(begun)
 			<-released
 		}
 	})
-	m := newMachine(t, address, s.Owner, many(1, 3))
+	m := newMachine(t, front.URL, s.Owner, many(1, 3))
 	first := m.command(t, "apply", "-f", "team.yaml", "--yes")
 	require.NoError(t, first.Start())
 	<-begun
@@ -159,7 +171,7 @@ func TestOfTwoRunsAtOnceOneIsRefused(t *testing.T) {
 	// Who only looks is not kept away, nor is another account.
 	_, _, status = m.run(t, "", "apply", "-f", "team.yaml")
 	assert.Equal(t, 7, status)
-	other := newMachine(t, address, s.Stranger, "version: 1\n")
+	other := newMachine(t, front.URL, s.Stranger, "version: 1\n")
 	other.home = m.home
 	_, failure, status = other.run(t, "", "apply", "-f", "team.yaml", "--yes")
 	assert.Equal(t, 0, status, failure)
@@ -174,13 +186,13 @@ func TestOfTwoRunsAtOnceOneIsRefused(t *testing.T) {
 func TestWhatAnotherMachineDoesMeanwhileIsTold(t *testing.T) {
 	s := testserver.New(t)
 	client, _ := as(t, s, s.Owner)
-	address := proxy(t, s, func(write int64) {
+	front := proxy(t, s, func(write int64) {
 		if write == 2 { // as the file says, a second time
 			_, err := client.Folders.Create(t.Context(), nexterm.NewFolder{Name: "one"})
 			assert.NoError(t, err)
 		}
 	})
-	m := newMachine(t, address, s.Owner, "version: 1\npersonal: {folders: [one, two]}\n")
+	m := newMachine(t, front.URL, s.Owner, "version: 1\npersonal: {folders: [one, two]}\n")
 	_, failure, status := m.run(t, "", "apply", "-f", "team.yaml", "--yes")
 	assert.Equal(t, 7, status)
 	assert.Contains(t, failure, "all changes are made, but somebody else has made some as well:\n  line 2: folder one: the server has several of this name\nthe server differs from the file")
