@@ -60,6 +60,15 @@ func (d *Document) read(content []byte) *yaml.Node {
 		p.add(1+bytes.Count(content[:i], []byte("\n")), "the file has a NUL in it: it is no text")
 		return nil
 	}
+	// Nothing begins without one of these, and reading all of it takes the longest.
+	beginnings := 0
+	for _, mark := range []string{",", "\n", "[", "{"} {
+		beginnings += bytes.Count(content, []byte(mark))
+	}
+	if beginnings > 2*maxNodes {
+		p.add(0, "the file has more in it than anybody can have")
+		return nil
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	var document, further yaml.Node
 	switch err := decoder.Decode(&document); {
@@ -102,7 +111,7 @@ func (d *Document) syntax(err error) {
 func (d *Document) walk(node *yaml.Node, level int) {
 	p := &d.problems
 	if d.nodes++; d.nodes > maxNodes || len(node.Content) > maxItems && node.Kind == yaml.SequenceNode {
-		p.add(node.Line, "more than anybody can have")
+		p.add(node.Line, "more of this than anybody can have")
 		return
 	}
 	if level > maxDepth {

@@ -185,6 +185,7 @@ func TestHostileFiles(t *testing.T) {
 		"10 MB of lines":        "version: 1\n" + strings.Repeat("\n", 10<<20) + "x: 1",
 		"10 MB of jump hosts":   "version: 1\npersonal: {entries: [{name: a, config: {jumpHosts: [" + strings.Repeat("[], ", 5<<19) + "]}}]}",
 		"10 MB of empty things": "version: 1\npersonal: {entries: [" + strings.Repeat("{}, ", 5<<19) + "]}",
+		"a million things":      "version: 1\npersonal: {entries: [" + strings.Repeat("{}, ", 900_000) + "]}",
 		"20 MB":                 strings.Repeat("# comment\n", 2<<20),
 		"no UTF-8":              "version: 1\npersonal: \xff\xfe",
 		"binary":                "\x7fELF\x02\x01\x01\x00\x00",
