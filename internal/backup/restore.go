@@ -134,7 +134,8 @@ func (l *loader) prepare(ctx context.Context, m Manifest) error {
 	if err := same(m, tables, sequences); err != nil {
 		return err
 	}
-	if _, err := l.tx.Exec(ctx, "truncate events, "+names(tables, nameOf)); err != nil {
+	// Others that refer to these are for what goes on at the moment.
+	if _, err := l.tx.Exec(ctx, "truncate events, "+names(tables, nameOf)+" cascade"); err != nil {
 		return err
 	}
 	if err := l.strip(ctx); err != nil {

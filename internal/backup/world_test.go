@@ -66,6 +66,8 @@ var steps = []string{
 	`insert into monitoring_lanes (service, lane, number, leased_until) values ('status', 1, length($1), '-infinity')`,
 	`insert into audit_logs (account_id, subject_id, action, details, user_agent, timestamp) select id, id, 'entry.create', jsonb_build_object('name', $1::text), $1, now() - id * interval '10 days' from accounts`,
 	`insert into events (actor, action, scope, resource) values ('system', 'entry.create', 0, $1)`,
+	`insert into keymaps (account_id, action, key, enabled) select id, 'search', left($1, 50), true from accounts`,
+	`insert into nodes (id, url) values (gen_random_uuid(), $1)`,
 	`insert into rate_limits (limiter, subject, hits, window_ends_at) values ('login', $1, 1, now())`,
 }
 
@@ -93,6 +95,9 @@ func world(t *testing.T) *pgxpool.Pool {
 	exec(t, pool, `insert into totp_secrets (account_id, kind, key_id, ciphertext) values (1, 'active', $1, $2)`, key, seal("totp_secrets", 1, "active"))
 	exec(t, pool, `insert into auth_providers (id, name, issuer, client_id, key_id, client_secret) overriding system value values (77, 'Company', 'https://id.example', 'c', $1, $2)`,
 		key, seal("auth_providers", 77, "client-secret", "https://id.example", "c"))
+	exec(t, pool, `insert into connections (id, number, account_id, entry_id, kind, protocol, node_id, share_key_hash, key_id, share_key)
+		overriding system value select gen_random_uuid(), 99, account_id, id, 'terminal', 'ssh', gen_random_uuid(), '', $1, $2 from entries limit 1`, key, seal("connections", 99, "share-key"))
+	exec(t, pool, `insert into connection_viewers (viewer_id, connection_id, node_id, kind, writable) select gen_random_uuid(), id, node_id, 'owner', true from connections`)
 	state := vault.HashToken("state")
 	exec(t, pool, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier) values ($1, 77, 1, $1, $2, $3)`,
 		state, key, seal("oidc_logins", 77, hex.EncodeToString(state)))

@@ -232,7 +232,7 @@ func TestABackupGoesToTheStandardOutput(t *testing.T) {
 	require.NoError(t, command.Run())
 	require.NoError(t, side.Close())
 	drawn, _ := io.ReadAll(terminal) // a terminal without another side ends with an error
-	require.True(t, strings.HasSuffix(string(drawn), "["+strings.Repeat("#", 40)+"] 525 of 525\r\n"), "%q", drawn)
+	require.Regexp(t, `\r\[#{40}\] \d+ of \d+\r\n$`, string(drawn))
 
 	folder := t.TempDir()
 	file, own := filepath.Join(folder, "file"), filepath.Join(folder, "identity")
