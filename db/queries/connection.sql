@@ -129,6 +129,7 @@ from connections c
          join accounts a on a.id = c.account_id
          left join organizations o on o.id = c.organization_id
 where c.share_key_hash = @share_key_hash
+  and may_be_shared(c.organization_id)
   and c.state in ('connecting', 'active');
 
 -- name: GetConnectionFate :one
@@ -252,3 +253,36 @@ select exists (select
                where l.entry_id = @entry_id
                  and l.identity_id = @identity_id
                  and e.scope = any(@reach::bigint[])) as linked;
+
+-- name: ListLiveSessions :many
+-- every owner: others' connections in the organizations in which the caller may watch them
+select c.id, c.entry_id, e.name as entry_name, c.organization_id::bigint as organization_id, o.name as organization_name, c.type, c.renderer,
+       e.type as entry_type, e.icon, c.created_at, a.id as account_id, a.username, a.first_name, a.last_name, a.avatar_hash,
+       participants(c.id)::json as participants
+from connections c
+         join entries e on e.id = c.entry_id
+         join organizations o on o.id = c.organization_id
+         join accounts a on a.id = c.account_id
+where c.organization_id = any(@organization_ids::bigint[])
+  and c.account_id <> @account_id
+  and c.state in ('connecting', 'active')
+  and c.kind in ('terminal', 'guac')
+  and c.script_id is null
+  and not c.is_hibernated
+  and is_offered(c.organization_id)
+order by c.created_at, c.number;
+
+-- name: UpdateViewers :exec
+-- The owner server's own.
+update connection_viewers v
+set writable = g.writable, typing = g.typing
+from (select unnest(@viewer_ids::uuid[]) as viewer_id, unnest(@writables::boolean[]) as writable, unnest(@typings::boolean[]) as typing) g
+where v.viewer_id = g.viewer_id;
+
+-- name: GetPresence :one
+-- every owner: for those who have the connection open, and its account
+select participants(c.id)::json as participants,
+       array(select v.account_id from connection_viewers v where v.connection_id = c.id and v.account_id is not null
+             union select c.account_id)::bigint[] as account_ids
+from connections c
+where c.id = @id;

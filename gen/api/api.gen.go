@@ -2745,7 +2745,7 @@ type Organization struct {
 	// Role Every organization has one owner.
 	Role OrganizationRole `json:"role"`
 
-	// SessionSettings Example: {"enableLiveSessionSharing":false}
+	// SessionSettings Example: {"enableLiveSessionSharing":false,"enablePublicShareLinks":true}
 	SessionSettings OrganizationSessionSettings `json:"sessionSettings"`
 
 	// UpdatedAt ISO 8601 in UTC with milliseconds.
@@ -2782,10 +2782,13 @@ type OrganizationPatch struct {
 // OrganizationRole Every organization has one owner.
 type OrganizationRole string
 
-// OrganizationSessionSettings Example: {"enableLiveSessionSharing":false}
+// OrganizationSessionSettings Example: {"enableLiveSessionSharing":false,"enablePublicShareLinks":true}
 type OrganizationSessionSettings struct {
 	// EnableLiveSessionSharing Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false.
 	EnableLiveSessionSharing bool `json:"enableLiveSessionSharing"`
+
+	// EnablePublicShareLinks Whether links may be made by which anybody can join them; default true. Absent in a change, it stays.
+	EnablePublicShareLinks *bool `json:"enablePublicShareLinks,omitempty"`
 }
 
 // Participant Whoever has the connection open. The sockets of one account are one participant.

@@ -489,6 +489,27 @@ func (q *Queries) GetPastedIdentity(ctx context.Context, arg GetPastedIdentityPa
 	return i, err
 }
 
+const getPresence = `-- name: GetPresence :one
+select participants(c.id)::json as participants,
+       array(select v.account_id from connection_viewers v where v.connection_id = c.id and v.account_id is not null
+             union select c.account_id)::bigint[] as account_ids
+from connections c
+where c.id = $1
+`
+
+type GetPresenceRow struct {
+	Participants []byte
+	AccountIds   []int64
+}
+
+// every owner: for those who have the connection open, and its account
+func (q *Queries) GetPresence(ctx context.Context, id uuid.UUID) (GetPresenceRow, error) {
+	row := q.db.QueryRow(ctx, getPresence, id)
+	var i GetPresenceRow
+	err := row.Scan(&i.Participants, &i.AccountIds)
+	return i, err
+}
+
 const getSharedConnection = `-- name: GetSharedConnection :one
 select c.id, c.entry_id, e.name, e.type as entry_type, e.icon, coalesce(e.renderer, c.renderer, 'terminal')::text as renderer,
        c.protocol, c.type, c.share_writable, c.organization_id, o.name as organization_name, c.kind, c.script_id, c.node_id, c.account_id,
@@ -498,6 +519,7 @@ from connections c
          join accounts a on a.id = c.account_id
          left join organizations o on o.id = c.organization_id
 where c.share_key_hash = $1
+  and may_be_shared(c.organization_id)
   and c.state in ('connecting', 'active')
 `
 
@@ -728,6 +750,86 @@ func (q *Queries) ListLiveConnections(ctx context.Context, arg ListLiveConnectio
 	return items, nil
 }
 
+const listLiveSessions = `-- name: ListLiveSessions :many
+select c.id, c.entry_id, e.name as entry_name, c.organization_id::bigint as organization_id, o.name as organization_name, c.type, c.renderer,
+       e.type as entry_type, e.icon, c.created_at, a.id as account_id, a.username, a.first_name, a.last_name, a.avatar_hash,
+       participants(c.id)::json as participants
+from connections c
+         join entries e on e.id = c.entry_id
+         join organizations o on o.id = c.organization_id
+         join accounts a on a.id = c.account_id
+where c.organization_id = any($1::bigint[])
+  and c.account_id <> $2
+  and c.state in ('connecting', 'active')
+  and c.kind in ('terminal', 'guac')
+  and c.script_id is null
+  and not c.is_hibernated
+  and is_offered(c.organization_id)
+order by c.created_at, c.number
+`
+
+type ListLiveSessionsParams struct {
+	OrganizationIds []int64
+	AccountID       int64
+}
+
+type ListLiveSessionsRow struct {
+	ID               uuid.UUID
+	EntryID          int64
+	EntryName        string
+	OrganizationID   int64
+	OrganizationName string
+	Type             *string
+	Renderer         *string
+	EntryType        string
+	Icon             string
+	CreatedAt        time.Time
+	AccountID        int64
+	Username         string
+	FirstName        string
+	LastName         string
+	AvatarHash       *string
+	Participants     []byte
+}
+
+// every owner: others' connections in the organizations in which the caller may watch them
+func (q *Queries) ListLiveSessions(ctx context.Context, arg ListLiveSessionsParams) ([]ListLiveSessionsRow, error) {
+	rows, err := q.db.Query(ctx, listLiveSessions, arg.OrganizationIds, arg.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListLiveSessionsRow{}
+	for rows.Next() {
+		var i ListLiveSessionsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.EntryID,
+			&i.EntryName,
+			&i.OrganizationID,
+			&i.OrganizationName,
+			&i.Type,
+			&i.Renderer,
+			&i.EntryType,
+			&i.Icon,
+			&i.CreatedAt,
+			&i.AccountID,
+			&i.Username,
+			&i.FirstName,
+			&i.LastName,
+			&i.AvatarHash,
+			&i.Participants,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockConnections = `-- name: LockConnections :one
 select (select count(*) from connections c where c.account_id = $1 and c.state in ('connecting', 'active')) as open
 from pg_advisory_xact_lock(hashtextextended('nexterm.connections', $1::bigint))
@@ -939,4 +1041,23 @@ func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionPara
 	var i UpdateConnectionRow
 	err := row.Scan(&i.EntryID, &i.OrganizationID)
 	return i, err
+}
+
+const updateViewers = `-- name: UpdateViewers :exec
+update connection_viewers v
+set writable = g.writable, typing = g.typing
+from (select unnest($1::uuid[]) as viewer_id, unnest($2::boolean[]) as writable, unnest($3::boolean[]) as typing) g
+where v.viewer_id = g.viewer_id
+`
+
+type UpdateViewersParams struct {
+	ViewerIds []uuid.UUID
+	Writables []bool
+	Typings   []bool
+}
+
+// The owner server's own.
+func (q *Queries) UpdateViewers(ctx context.Context, arg UpdateViewersParams) error {
+	_, err := q.db.Exec(ctx, updateViewers, arg.ViewerIds, arg.Writables, arg.Typings)
+	return err
 }

@@ -35,12 +35,12 @@ type Event struct {
 	// lists are out of date and whose audit log tells of it.
 	Owner caller.Owner `json:"scope"`
 	// ResourceID is 0 for resources without an id.
-	ResourceID int64   `json:"resourceId"`
+	ResourceID int64 `json:"resourceId"`
 	// AuditID is the audit row's, where something refers to that; 0 takes the next one.
 	AuditID int64 `json:"auditId,omitempty"`
 	// Reason is what the actor has given for it.
-	Reason string `json:"reason,omitempty"`
-	Details    Details `json:"details"`
+	Reason  string  `json:"reason,omitempty"`
+	Details Details `json:"details"`
 	// Lists are out of date for the owner: the account, or the active members of the
 	// organization. Nil stands for those that the action always makes so.
 	Lists []List `json:"lists,omitempty"`

@@ -113,6 +113,8 @@ const (
 	// connectionId names. What opens one is a connection to an entry or a script.
 	ConnectionUpdate Action = "connection.update"
 	ConnectionEnd    Action = "connection.end"
+	// ConnectionPresence is of who has one open.
+	ConnectionPresence Action = "connection.presence"
 	// HostKeyChanged is about a host; what it means for an entry is an update of that.
 	HostKeyChanged Action = "host_key.changed"
 	// EntryOnline and EntryOffline are what the status checker finds anew.

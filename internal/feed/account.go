@@ -184,7 +184,7 @@ func (h *Hub) send(j job, c *caller.Caller, held map[int64]bool) (failed topicSe
 			continue
 		}
 		for i, t := range wanted {
-			t.socket.push(number, frames[i])
+			t.socket.push(string(topic), frames[i])
 		}
 	}
 	return failed

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goccy/go-json"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -42,6 +43,8 @@ type Options struct {
 	// Lists compute what the caller in the context can see; a topic without one
 	// is an empty list. What is a PerTab is sent to each tab as it is to see it.
 	Lists map[event.List]func(context.Context) (any, error)
+	// Presence computes who has a connection open, for the accounts that are to know.
+	Presence func(ctx context.Context, connectionID string) (data any, accounts []int64, err error)
 	// MaxSockets is how many sockets an account has here.
 	MaxSockets int64
 	// PingInterval and WriteTimeout override the defaults when they are not 0.
@@ -201,7 +204,11 @@ func (h *Hub) markAll() {
 func (h *Hub) apply(ctx context.Context, events []event.Committed) {
 	h.mu.Lock()
 	organizations := map[int64]topicSet{}
+	var stirred []string
 	for _, e := range events {
+		if id, is := e.Details["connectionId"].(string); is && e.Action == event.ConnectionPresence && !slices.Contains(stirred, id) {
+			stirred = append(stirred, id)
+		}
 		for _, id := range e.EndedSessions {
 			for _, s := range h.sessions[id] {
 				s.end(loggedOut)
@@ -219,6 +226,9 @@ func (h *Hub) apply(ctx context.Context, events []event.Committed) {
 	}
 	connected := slices.Collect(maps.Keys(h.accounts))
 	h.mu.Unlock()
+	if len(connected) > 0 {
+		h.showPresence(ctx, stirred)
+	}
 	if len(organizations) == 0 || len(connected) == 0 {
 		return
 	}
@@ -231,6 +241,35 @@ func (h *Hub) apply(ctx context.Context, events []event.Committed) {
 	defer h.mu.Unlock()
 	for _, member := range members {
 		h.mark(h.accounts[member.AccountID], organizations[member.OrganizationID])
+	}
+}
+
+// showPresence tells who has connections open.
+func (h *Hub) showPresence(ctx context.Context, connections []string) {
+	ctx, cancel := context.WithTimeout(ctx, computeTimeout)
+	defer cancel()
+	for _, id := range connections {
+		data, accounts, err := h.options.Presence(ctx, id)
+		var frame []byte
+		if err == nil {
+			frame, err = json.Marshal(struct {
+				Type string `json:"type"`
+				Data any    `json:"data"`
+			}{"SESSION_PRESENCE", data})
+		}
+		if err != nil {
+			h.options.Log.WarnContext(ctx, "compute who has a connection open", "error", err)
+			continue
+		}
+		h.mu.Lock()
+		for _, account := range accounts {
+			if a := h.accounts[account]; a != nil {
+				for _, s := range a.sockets {
+					s.push("SESSION_PRESENCE "+id, frame)
+				}
+			}
+		}
+		h.mu.Unlock()
 	}
 }
 

@@ -55,10 +55,11 @@ type socket struct {
 	wanted  topicSet
 
 	mu sync.Mutex
-	// lists hold the newest message of each topic that is not sent yet, so that
-	// what waits for a slow reader is bounded; queue is the order to send them in.
-	lists   [len(topics)][]byte
-	queue   []int
+	// lists hold the newest message of each topic that is not sent yet, and of each
+	// connection's viewers, so that what waits for a slow reader is bounded; queue is
+	// the order to send them in.
+	lists   map[string][]byte
+	queue   []string
 	writing bool
 	ending  *ending
 	pings   *time.Timer
@@ -106,16 +107,19 @@ func parse(message []byte) topicSet {
 }
 
 // push sends a list, unless a newer one takes its place before.
-func (s *socket) push(place int, frame []byte) {
+func (s *socket) push(name string, frame []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ending != nil {
 		return
 	}
-	if s.lists[place] == nil {
-		s.queue = append(s.queue, place)
+	if s.lists[name] == nil {
+		s.queue = append(s.queue, name)
 	}
-	s.lists[place] = frame
+	if s.lists == nil {
+		s.lists = map[string][]byte{}
+	}
+	s.lists[name] = frame
 	s.startWriting()
 }
 
@@ -129,7 +133,7 @@ func (s *socket) end(e *ending) {
 	s.log.Debug("close a state socket", "account", s.account.id, "code", e.code, "reason", e.reason)
 	s.ending = e
 	s.queue = nil
-	clear(s.lists[:])
+	clear(s.lists)
 	s.conn.Hurry()
 	s.startWriting()
 }
@@ -173,13 +177,13 @@ func (s *socket) next() ([]byte, *ending) {
 		return nil, s.ending
 	}
 	if len(s.queue) == 0 {
-		s.queue, s.writing = nil, false
+		s.queue, s.lists, s.writing = nil, nil, false
 		return nil, nil
 	}
-	place := s.queue[0]
+	name := s.queue[0]
 	s.queue = s.queue[1:]
-	frame := s.lists[place]
-	s.lists[place] = nil
+	frame := s.lists[name]
+	delete(s.lists, name)
 	return frame, nil
 }
 

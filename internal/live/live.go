@@ -73,6 +73,9 @@ type live struct {
 	full   []chan struct{}
 	dialogue
 
+	// stirring tells that the others are about to be told of viewers.
+	stirring bool
+
 	used       time.Time
 	touched    bool
 	hibernated bool
@@ -362,9 +365,8 @@ func (l *live) receive(v *viewer, frame []byte, taken chan struct{}) {
 		return
 	}
 	l.use()
-	if l.active != v {
-		l.active = v
-	}
+	l.active = v
+	l.types(v)
 	if !l.answered(v, frame) {
 		l.input = append(l.input, l.keys.Translate(frame)...)
 	}

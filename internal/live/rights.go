@@ -129,6 +129,11 @@ func (r *Registry) hear(events []event.Committed, missed bool) {
 	look := missed
 	for _, e := range events {
 		for _, session := range e.EndedSessions {
+			for _, l := range r.all() {
+				if l.SessionID == session {
+					l.post(func() { l.dismiss(farewell{ws.SessionEnded, "Session invalidated"}) })
+				}
+			}
 			r.logins.End(func(key login.Key) bool { return key.SessionID == session })
 		}
 		if e.Action == event.ConnectionEnd {
@@ -220,16 +225,13 @@ func Permission(kind, protocol string) permission.Name {
 // entry.
 func (l *live) hold(row *db.ListLiveConnectionsRow, callers map[int64]*caller.Caller, held map[int64]bool) {
 	who := callers[l.AccountID]
-	gone := func(f farewell) {
-		l.end(ending{owner: f, others: farewell{sharingEnded, "Session terminated"}})
-	}
 	switch {
 	case who == nil, l.SessionID != 0 && !held[l.SessionID], row != nil && row.SessionID == 0 && !row.HasKey:
-		gone(farewell{ws.SessionEnded, "Session invalidated"})
+		l.dismiss(farewell{ws.SessionEnded, "Session invalidated"})
 		return
 	case row == nil, !slices.Contains(who.Reach, row.Scope),
 		who.Need(Permission(l.Kind, l.Protocol), caller.Owner(row.Scope), errNo, errNo) != nil:
-		gone(farewell{noAccess, "You don't have access to this entry"})
+		l.dismiss(farewell{noAccess, "You don't have access to this entry"})
 		return
 	case row.State != "connecting" && row.State != "active":
 		l.end(terminated(true))
@@ -240,8 +242,16 @@ func (l *live) hold(row *db.ListLiveConnectionsRow, callers map[int64]*caller.Ca
 	}
 	l.hibernated = row.IsHibernated
 	for _, v := range l.viewers {
-		v.hold(row, callers)
+		before := v.writable
+		if v.hold(row, callers); v.writable != before {
+			l.stir()
+		}
 	}
+}
+
+// dismiss ends a connection that its account has no right to any more.
+func (l *live) dismiss(f farewell) {
+	l.end(ending{owner: f, others: farewell{sharingEnded, "Session terminated"}})
 }
 
 // hold takes what a viewer may do by now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -11,9 +12,17 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/vault"
 	"github.com/nexterm-go/nexterm/internal/ws"
+)
+
+const (
+	// typingTime is how long somebody types after a key, and stirTime between two times
+	// that the others are told of it.
+	typingTime = 1500 * time.Millisecond
+	stirTime   = 250 * time.Millisecond
 )
 
 func isMissing(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
@@ -34,13 +43,9 @@ func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller
 		return
 	}
 	l := r.find(s.id)
-	if l == nil {
-		conn.End(unavailable.code, unavailable.reason)
-		return
-	}
 	v := &viewer{id: uuid.New(), accountID: s.accountID, kind: s.kind, conn: conn, live: l, timing: r.timing, writable: s.writable}
-	if !l.post(func() { l.attach(v) }) {
-		// It has ended just now.
+	if l == nil || !l.post(func() { l.attach(v) }) {
+		// It may have ended just now.
 		if _, refused = r.admit(ctx, who, parameters); refused == nil {
 			refused = &unavailable
 		}
@@ -56,6 +61,7 @@ func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller
 // attached keeps who has the connection open.
 func (r *Registry) attached(v *viewer, comes bool) {
 	r.do("store who has a connection open", func(ctx context.Context, tx *change.Tx) error {
+		tx.Record(presence(v.live.ID))
 		if !comes {
 			return tx.DetachViewer(ctx, v.id)
 		}
@@ -64,6 +70,58 @@ func (r *Registry) attached(v *viewer, comes bool) {
 			viewer.AccountID = &v.accountID
 		}
 		return tx.AttachViewer(ctx, viewer)
+	})
+}
+
+// presence is the event of who has a connection open.
+func presence(id uuid.UUID) event.Event {
+	return event.Event{Action: event.ConnectionPresence, Details: event.Details{"connectionId": id.String()}}
+}
+
+// types notes that a viewer types, for the others to see for a moment.
+func (l *live) types(v *viewer) {
+	if len(l.viewers) < 2 {
+		return
+	}
+	if v.typing != nil && v.typing.Stop() {
+		v.typing.Reset(typingTime)
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(typingTime, func() {
+		l.post(func() {
+			if v.typing == timer {
+				v.typing = nil
+				l.stir()
+			}
+		})
+	})
+	v.typing = timer
+	l.stir()
+}
+
+// stir tells what viewers do and may do, now and then.
+func (l *live) stir() {
+	if l.stirring {
+		return
+	}
+	l.stirring = true
+	time.AfterFunc(stirTime, func() {
+		l.post(func() {
+			l.stirring = false
+			var viewers db.UpdateViewersParams
+			for _, v := range l.viewers {
+				viewers.ViewerIds = append(viewers.ViewerIds, v.id)
+				viewers.Writables = append(viewers.Writables, v.writable)
+				viewers.Typings = append(viewers.Typings, v.typing != nil)
+			}
+			l.registry.work.Go(func() {
+				l.registry.do("store what viewers do", func(ctx context.Context, tx *change.Tx) error {
+					tx.Record(presence(l.ID))
+					return tx.UpdateViewers(ctx, viewers)
+				})
+			})
+		})
 	})
 }
 

@@ -66,6 +66,7 @@ type viewer struct {
 
 	// writable, sized and typed are the connection's.
 	writable, sized, typed bool
+	typing                 *time.Timer
 
 	mu    sync.Mutex
 	queue [][]byte

@@ -45,7 +45,7 @@ func (h *Handlers) UpdateOrganizationSessionSettings(ctx context.Context, reques
 		stored = row.SessionSettings
 		tx.Record(event.Event{
 			Action: event.OrganizationUpdate, Owner: caller.Organization(request.ID), ResourceID: request.ID,
-			Details: event.Details{"name": row.Name, "enableLiveSessionSharing": request.Body.EnableLiveSessionSharing},
+			Details: told(row.Name, *request.Body),
 			Lists:   []event.List{event.LiveSessions},
 		})
 		return nil
@@ -57,9 +57,19 @@ func (h *Handlers) UpdateOrganizationSessionSettings(ctx context.Context, reques
 	return api.UpdateOrganizationSessionSettings200JSONResponse(settings), err
 }
 
-// mergeSessionSettings reads the stored settings over the defaults: nothing is
-// shared until somebody says so.
+func told(name string, changed api.OrganizationSessionSettings) event.Details {
+	details := event.Details{"name": name, "enableLiveSessionSharing": changed.EnableLiveSessionSharing}
+	if changed.EnablePublicShareLinks != nil {
+		details["enablePublicShareLinks"] = *changed.EnablePublicShareLinks
+	}
+	return details
+}
+
+// mergeSessionSettings reads the stored settings over the defaults: members watch
+// nothing until somebody says so, and links may be made until somebody says not.
 func mergeSessionSettings(stored []byte) (settings api.OrganizationSessionSettings, err error) {
+	public := true
+	settings.EnablePublicShareLinks = &public
 	if err := json.Unmarshal(stored, &settings); err != nil {
 		return settings, fmt.Errorf("read session settings: %w", err)
 	}

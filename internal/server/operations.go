@@ -144,7 +144,8 @@ func stateLists(o operations) map[event.List]func(context.Context) (any, error) 
 		event.Identities: func(ctx context.Context) (any, error) {
 			return o.ListIdentities(ctx, api.ListIdentitiesRequestObject{})
 		},
-		event.Connections: func(ctx context.Context) (any, error) { return o.List(ctx) },
+		event.LiveSessions: func(ctx context.Context) (any, error) { return o.ListLiveSessions(ctx) },
+		event.Connections:  func(ctx context.Context) (any, error) { return o.List(ctx) },
 		event.Snippets: func(ctx context.Context) (any, error) {
 			return o.ListSnippets(ctx, api.ListSnippetsRequestObject{})
 		},

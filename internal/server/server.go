@@ -159,7 +159,7 @@ func New(options Options) (*Server, error) {
 	}
 	all := newOperations(options, contract)
 	hub := feed.New(feed.Options{
-		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all),
+		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all), Presence: all.Presence,
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout, SessionIdleDays: options.SessionIdleDays,
 		MaxSockets: options.Limits.Of(change.StateSockets),
 	})

@@ -1443,6 +1443,8 @@ const (
 type OrganizationSessionSettings struct {
 	// Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false.
 	EnableLiveSessionSharing bool `json:"enableLiveSessionSharing"`
+	// Whether links may be made by which anybody can join them; default true. Absent in a change, it stays.
+	EnablePublicShareLinks Optional[bool] `json:"enablePublicShareLinks,omitzero"`
 }
 
 // Whoever has the connection open. The sockets of one account are one participant.

@@ -142,7 +142,7 @@ func TestOthersConnectionsAreUnknown(t *testing.T) {
 		attach(t, c, "sessionId", path[len("/api/connections/"):]).closed(4007, "Session not found")
 	}
 	for _, id := range []string{"1", "3abc", "not-a-uuid"} {
-		s.Owner.Get("/api/connections/" + id).WantError(400, "Invalid session ID")
+		s.Owner.Get("/api/connections/"+id).WantError(400, "Invalid session ID")
 		attach(t, s.Owner, "sessionId", id).closed(4007, "Invalid session ID")
 	}
 	attach(t, s.Owner).closed(4007, "Session required")

@@ -138,6 +138,7 @@ func TestHostsThatVanishOrHang(t *testing.T) {
 	entry, _ = played(t, s.Owner, hanging, nil)
 	id = open(s.Owner, entry, nil)
 	shell = attach(t, s.Owner, "sessionId", id)
+	require.Eventually(t, func() bool { return s.Count(t, "connection_viewers") == 1 }, patience, 5*time.Millisecond)
 	s.Owner.Delete("/api/connections/" + id).Want(200)
 	shell.closed(1000, "Session terminated")
 	require.Eventually(t, func() bool { return hanging.Open() == 0 }, patience, 5*time.Millisecond, "it is not dialled any more")

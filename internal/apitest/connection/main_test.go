@@ -151,8 +151,4 @@ func state(t *testing.T, s *testserver.Server, id string) (state string) {
 	return state
 }
 
-func decode(t *testing.T, text []byte) (value any) {
-	t.Helper()
-	require.NoError(t, json.Unmarshal(text, &value))
-	return value
-}
+func unmarshal(text []byte, into any) error { return json.Unmarshal(text, into) }

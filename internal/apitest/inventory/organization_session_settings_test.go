@@ -15,16 +15,18 @@ func TestSessionSettingsAreOffUntilSwitchedOn(t *testing.T) {
 	path := organizationPath(s.Organization, "/session-settings")
 	var settings body
 	s.Owner.Get("/api/organizations/1/session-settings").Want(200).Into(&settings)
-	require.Equal(t, body{"enableLiveSessionSharing": false}, settings)
+	require.Equal(t, body{"enableLiveSessionSharing": false, "enablePublicShareLinks": true}, settings)
 
 	s.Exec(t, `update organizations set session_settings = '{"fromALaterVersion": 1}'`)
 	for _, on := range []bool{true, false} {
-		want := body{"enableLiveSessionSharing": on}
+		want := body{"enableLiveSessionSharing": on, "enablePublicShareLinks": !on}
 		s.Owner.Patch(path, want).Want(200).Into(&settings)
 		require.Equal(t, want, settings)
 		s.Owner.Get(path).Want(200).Into(&settings)
 		require.Equal(t, want, settings)
 	}
+	s.Owner.Patch(path, body{"enableLiveSessionSharing": true}).Want(200).Into(&settings)
+	require.Equal(t, body{"enableLiveSessionSharing": true, "enablePublicShareLinks": true}, settings, "what is left out stays")
 	var kept int
 	s.Scan(t, &kept, `select session_settings -> 'fromALaterVersion' from organizations`)
 	require.Equal(t, 1, kept, "a change is merged into what is stored")

@@ -107,7 +107,7 @@ func TestCreateOrganizationMakesTheCallerOwner(t *testing.T) {
 		"enableServerManagementAudit": true, "enableFolderManagementAudit": true, "enableScriptExecutionAudit": true,
 		"enableAIOperationAudit": true, "enableSessionRecording": false, "recordingRetentionDays": float64(90),
 	}, created["auditSettings"])
-	require.Equal(t, body{"enableLiveSessionSharing": false}, created["sessionSettings"])
+	require.Equal(t, body{"enableLiveSessionSharing": false, "enablePublicShareLinks": true}, created["sessionSettings"])
 
 	var role, status string
 	var invitedBy int64
@@ -206,7 +206,7 @@ func TestGetOrganizationMergesDefaultsIntoOldSettings(t *testing.T) {
 	require.Len(t, shown.AuditSettings, 11)
 	require.Equal(t, false, shown.AuditSettings["enableScriptExecutionAudit"])
 	require.Equal(t, true, shown.AuditSettings["enableFileOperationAudit"])
-	require.Equal(t, body{"enableLiveSessionSharing": true}, shown.SessionSettings)
+	require.Equal(t, body{"enableLiveSessionSharing": true, "enablePublicShareLinks": true}, shown.SessionSettings)
 }
 
 func TestUpdateOrganizationChangesWhatIsNamed(t *testing.T) {

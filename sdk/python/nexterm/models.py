@@ -1699,6 +1699,9 @@ class OrganizationSessionSettings:
     enable_live_session_sharing: bool
     """Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false."""
 
+    enable_public_share_links: bool | None = None
+    """Whether links may be made by which anybody can join them; default true. Absent in a change, it stays."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Participant:

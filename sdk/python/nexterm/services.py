@@ -951,16 +951,24 @@ class OrganizationsService(Service):
         """
         return self._call(models.MemberPermissions, "organizations.update_member_permissions", "PUT", f"/api/organization/{segment(id)}/members/{segment(account_id)}/permissions", body={"permissions": permissions})
 
-    def update_session_settings(self, id: int, *, enable_live_session_sharing: bool) -> models.OrganizationSessionSettings:
+    def update_session_settings(
+        self,
+        id: int,
+        *,
+        enable_live_session_sharing: bool,
+        enable_public_share_links: bool | Omit = OMIT,
+    ) -> models.OrganizationSessionSettings:
         """Change the live-session settings.
 
         By the owner, by members who are granted `org.manage`, and by administrators.
 
         enable_live_session_sharing: Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false.
 
+        enable_public_share_links: Whether links may be made by which anybody can join them; default true. Absent in a change, it stays.
+
         PATCH /api/organization/{id}/session-settings, operation updateOrganizationSessionSettings.
         """
-        return self._call(models.OrganizationSessionSettings, "organizations.update_session_settings", "PATCH", f"/api/organization/{segment(id)}/session-settings", body={"enableLiveSessionSharing": enable_live_session_sharing})
+        return self._call(models.OrganizationSessionSettings, "organizations.update_session_settings", "PATCH", f"/api/organization/{segment(id)}/session-settings", body={"enableLiveSessionSharing": enable_live_session_sharing, "enablePublicShareLinks": enable_public_share_links})
 
 
 class IdentitiesService(Service):
