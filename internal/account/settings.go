@@ -71,7 +71,9 @@ func (h *Handlers) UpdateSessionSync(ctx context.Context, request api.UpdateSess
 		if updated == 0 {
 			return caller.ErrGone
 		}
-		tx.Record(settingsChanged(id, "sessionSync"))
+		changed := settingsChanged(id, "sessionSync")
+		changed.Lists = []event.List{event.Connections}
+		tx.Record(changed)
 		return nil
 	})
 	if err != nil {

@@ -58,7 +58,7 @@ var rules = map[string]rule{
 	"internal/event":    {may: []string{"gen/db", "internal/caller"}, privileges: []string{pool}},
 	"internal/change":   {may: []string{"gen/db", "internal/caller", "internal/event", "internal/fail"}, privileges: []string{pool}},
 	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
-	"internal/ws":       {may: []string{"internal/caller"}},
+	"internal/ws":       {may: []string{"internal/caller"}, privileges: []string{"net/http"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
 	"internal/cli":      {may: []string{"internal/importing", "internal/manifest", "internal/terminal", "sdk/go"}},
 	"internal/manifest": {may: []string{"internal/username", "sdk/go"}},
@@ -90,7 +90,7 @@ var rules = map[string]rule{
 	"internal/target": {may: []string{"gen/db", "internal/caller", "internal/ssh", "internal/vault"}},
 	"internal/login":  {may: []string{"internal/ssh"}},
 	"internal/screen": {may: []string{"internal/ssh"}},
-	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/screen", "internal/ssh", "internal/target", "internal/turn", "internal/vault", "internal/ws"}},
+	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/screen", "internal/ssh", "internal/target", "internal/turn", "internal/vault", "internal/ws"}, privileges: []string{"net/http"}},
 	"internal/linux":  {},
 
 	// What all ways to sign in share.

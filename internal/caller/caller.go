@@ -87,6 +87,8 @@ type Client struct {
 	Host string
 	// Origin is the header as sent: the page that makes the request, empty when absent.
 	Origin string
+	// PassedOn tells that another server of the deployment has passed the request on.
+	PassedOn bool
 	// Accept is the header as sent: the formats that the client takes.
 	Accept string
 }

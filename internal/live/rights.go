@@ -150,10 +150,15 @@ func (r *Registry) hear(events []event.Committed, missed bool) {
 		look = look || slices.Contains(concerning, e.Action.Category())
 	}
 	if look {
-		select {
-		case r.check <- struct{}{}:
-		default: // somebody is about to look
-		}
+		r.look()
+	}
+}
+
+// look asks for a review.
+func (r *Registry) look() {
+	select {
+	case r.check <- struct{}{}:
+	default: // there will be one
 	}
 }
 
@@ -197,7 +202,7 @@ func (r *Registry) review(ctx context.Context) {
 				if i >= 0 {
 					row = &rows[i]
 				}
-				l.post(func() { l.hold(row, callers, held) })
+				l.post(func() { l.hold(row, accounts, callers, held) })
 			}
 		}
 	}
@@ -223,7 +228,7 @@ func Permission(kind, protocol string) permission.Name {
 
 // hold takes how things stand by now; a row that is gone went with its account or its
 // entry.
-func (l *live) hold(row *db.ListLiveConnectionsRow, callers map[int64]*caller.Caller, held map[int64]bool) {
+func (l *live) hold(row *db.ListLiveConnectionsRow, asked []int64, callers map[int64]*caller.Caller, held map[int64]bool) {
 	who := callers[l.AccountID]
 	switch {
 	case who == nil, l.SessionID != 0 && !held[l.SessionID], row != nil && row.SessionID == 0 && !row.HasKey:
@@ -243,6 +248,9 @@ func (l *live) hold(row *db.ListLiveConnectionsRow, callers map[int64]*caller.Ca
 	l.hibernated = row.IsHibernated
 	for _, v := range l.viewers {
 		before := v.writable
+		if v.kind == kindOrganization && !slices.Contains(asked, v.accountID) {
+			continue // it has come since, and has been asked about
+		}
 		if v.hold(row, callers); v.writable != before {
 			l.stir()
 		}

@@ -29,7 +29,7 @@ func isMissing(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
 
 // seat is a viewer's place at a connection.
 type seat struct {
-	id        uuid.UUID
+	id, node  uuid.UUID
 	accountID int64
 	kind      string
 	writable  bool
@@ -42,20 +42,33 @@ func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller
 		conn.End(refused.code, refused.reason)
 		return
 	}
+	if s.node != r.Node {
+		if !r.relay(ctx, conn, s.node, "/api/ws/term", parameters) {
+			r.leave(ctx, conn, who, parameters)
+		}
+		return
+	}
 	l := r.find(s.id)
 	v := &viewer{id: uuid.New(), accountID: s.accountID, kind: s.kind, conn: conn, live: l, timing: r.timing, writable: s.writable}
 	if l == nil || !l.post(func() { l.attach(v) }) {
-		// It may have ended just now.
-		if _, refused = r.admit(ctx, who, parameters); refused == nil {
-			refused = &unavailable
-		}
-		conn.End(refused.code, refused.reason)
+		r.leave(ctx, conn, who, parameters)
 		return
 	}
 	r.attached(v, true)
+	// What it may do may have changed before it was there to be told.
+	r.look()
 	v.serve(l)
 	l.post(func() { l.detach(v) })
 	r.attached(v, false)
+}
+
+// leave closes a socket of a connection that is not there: it may have ended just now.
+func (r *Registry) leave(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters) {
+	_, refused := r.admit(ctx, who, parameters)
+	if refused == nil {
+		refused = &unavailable
+	}
+	conn.End(refused.code, refused.reason)
 }
 
 // attached keeps who has the connection open.
@@ -193,7 +206,7 @@ func (r *Registry) admit(ctx context.Context, who *caller.Caller, parameters ws.
 			return err
 		})
 	}
-	return &seat{id, who.AccountID, kindOwner, true}, nil
+	return &seat{id, row.NodeID, who.AccountID, kindOwner, true}, nil
 }
 
 // over is how sockets of a connection that has ended are refused.
@@ -220,7 +233,7 @@ func (r *Registry) admitGuest(ctx context.Context, key string) (*seat, *farewell
 	case row.Kind != "terminal":
 		return nil, &farewell{wrongKind, "Unsupported: " + row.Kind}
 	}
-	return &seat{row.ID, 0, kindLink, row.ShareWritable}, nil
+	return &seat{row.ID, row.NodeID, 0, kindLink, row.ShareWritable}, nil
 }
 
 func (r *Registry) admitMember(ctx context.Context, who *caller.Caller, text string) (*seat, *farewell) {
@@ -250,7 +263,7 @@ func (r *Registry) admitMember(ctx context.Context, who *caller.Caller, text str
 	case row.Kind != "terminal":
 		return nil, &farewell{wrongKind, "Unsupported: " + row.Kind}
 	}
-	return &seat{id, who.AccountID, kindOrganization, may.Has(permission.OrgSessionsControl)}, nil
+	return &seat{id, row.NodeID, who.AccountID, kindOrganization, may.Has(permission.OrgSessionsControl)}, nil
 }
 
 // broken is how sockets are closed that the database could not be asked about.

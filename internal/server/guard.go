@@ -58,6 +58,8 @@ type operation struct {
 	timeout     time.Duration
 	// large operations answer all that the caller has of something.
 	large bool
+	// passedOn operations are for the server that holds the connection.
+	passedOn bool
 	// websocket operations go on as a WebSocket; their failures are close codes.
 	websocket bool
 }
@@ -130,6 +132,7 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 			o.tooLarge = message
 		}
 	}
+	o.passedOn = op.Extensions["x-passed-on"] == true
 	o.notImpersonated = op.Extensions["x-not-impersonated"] == true
 	if seconds, set := op.Extensions["x-timeout"].(float64); set {
 		o.timeout = time.Duration(seconds) * time.Second

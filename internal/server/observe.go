@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/live"
 )
 
 // routed collects what the inner layers learn about a request for its log line.
@@ -35,6 +36,9 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		start := time.Now()
 		requestID := rand.Text()
 		client := s.trust.client(c.Request())
+		if ip, is := s.live.Passed(c.Request().Header.Get(live.PassedOn), c.Request().URL.RawQuery); is {
+			client.IP, client.PassedOn = ip, true
+		}
 		r := &routed{}
 		c.Set(routedKey, r)
 		ctx := withRequestID(caller.WithClient(c.Request().Context(), client), requestID)

@@ -136,6 +136,7 @@ type server struct {
 	trust   ProxyTrust
 	metrics *metrics
 	sockets *sockets
+	live    *live.Registry
 	turns   turns
 	leaving atomic.Bool
 	version string
@@ -170,6 +171,7 @@ func New(options Options) (*Server, error) {
 		trust:    options.Trust,
 		metrics:  newMetrics(options.Pool),
 		sockets:  newSockets(),
+		live:     options.Live,
 		turns:    newTurns(),
 		version:  options.Version,
 		began:    time.Now(),
@@ -246,6 +248,9 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 				return nil, fmt.Errorf("contract: %s names the unknown limiter %s", o.id, o.limiter)
 			}
 			chain = append(chain, s.limit(l))
+		}
+		if o.passedOn {
+			chain = append(chain, s.passOn)
 		}
 		if !o.websocket {
 			chain = append(chain, s.guard(o))

@@ -115,6 +115,8 @@ func (s *server) serveSocket(o operation, handler ws.Handler) echo.HandlerFunc {
 			return nil
 		}
 		who, parameters := caller.Optional(c.Request().Context()), o.parameters(c)
+		// For whoever passes the socket on to another server.
+		parameters[o.queryToken] = c.QueryParam(o.queryToken)
 		if !s.sockets.add() {
 			r.closeCode = ws.GoingAway
 			r.socket = func() { conn.End(ws.GoingAway, ws.ShuttingDown) }

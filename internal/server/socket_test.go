@@ -135,7 +135,7 @@ func TestGuardDecidesOnSockets(t *testing.T) {
 		who, path, tab string
 		want           websocket.CloseError
 	}{
-		{"", "/api/ws/thing/7?name=x", "", websocket.CloseError{Code: 4001, Reason: "Missing sessionToken"}},
+		{"", "/api/ws/thing/7?name=x", "", websocket.CloseError{Code: 4001, Reason: "You need to provide the token in the 'sessionToken' parameter"}},
 		{"nobody", "/api/ws/thing/0?rows=0", "", websocket.CloseError{Code: 1008, Reason: "Forbidden"}},
 		{"admin", "/api/ws/thing/0?name=x", "", websocket.CloseError{Code: 1008, Reason: "Invalid thing id"}},
 		{"admin", "/api/ws/thing/7?x", "", websocket.CloseError{Code: 1008, Reason: "name is required"}},
@@ -163,7 +163,7 @@ func TestSocketHandlersGetWhatTheContractNames(t *testing.T) {
 	conn := s.dial("admin", "/api/ws/thing/7?name=x&rows=2.0&other=y", "t")
 	require.Equal(t, websocket.CloseError{Code: 1008, Reason: "enough"}, closed(t, conn))
 	parameters := <-got
-	require.Equal(t, ws.Parameters{"thingId": "7", "name": "x", "rows": "2", "X-Tab": "t"}, parameters)
+	require.Equal(t, ws.Parameters{"thingId": "7", "name": "x", "rows": "2", "X-Tab": "t", "sessionToken": s.tokens["admin"]}, parameters)
 	require.Equal(t, int64(2), parameters.Int("rows"))
 	require.Zero(t, parameters.Int("absent"))
 }

@@ -84,12 +84,15 @@ func Serve(t testing.TB, pool *pgxpool.Pool, keys *vault.Vault, changes ...func(
 		Pool: pool, Vault: keys, Version: "0.0.0-test", LoginLimit: 1000, DeviceLimit: 1000,
 		Log: slog.New(server.NewLogHandler(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}
+	listener := httptest.NewUnstartedServer(nil)
+	options.Connections.NodeURL = "http://" + listener.Listener.Addr().String()
 	for _, change := range changes {
 		change(&options)
 	}
 	a, err := app.New(app.Options{Options: options, InsertOnly: true})
 	require.NoError(t, err)
-	listener := httptest.NewServer(a.Server)
+	listener.Config.Handler = a.Server
+	listener.Start()
 	t.Cleanup(listener.Close)
 	Run(t, a)
 	s := &Server{URL: listener.URL, Pool: pool, Vault: keys, Log: log, events: a.Events}

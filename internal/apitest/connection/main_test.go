@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +25,13 @@ type object = map[string]any
 
 const patience = 20 * time.Second
 
-func TestMain(m *testing.M) { testserver.Main(m) }
+func TestMain(m *testing.M) {
+	if database := os.Getenv(nodeVariable); database != "" {
+		fmt.Fprintln(os.Stderr, serveUntilKilled(database))
+		os.Exit(1)
+	}
+	testserver.Main(m)
+}
 
 // openSSH is an entry of the caller's on an OpenSSH server, with a key to it.
 func openSSH(t *testing.T, c *testserver.Client, more object, settings ...string) (entryID, identityID int64) {

@@ -21,7 +21,7 @@ func TestConnectAndType(t *testing.T) {
 	shell.Send("echo at:$PWD:; stty size; echo ü\r")
 	shell.see("at:/usr:")
 	shell.see("31 101")
-	require.Equal(t, "active", connections(s.Owner)[0]["status"])
+	require.Eventually(t, func() bool { return connections(s.Owner)[0]["status"] == "active" }, patience, 5*time.Millisecond)
 	require.Equal(t, object{"identityId": float64(identity), "type": nil, "scriptId": nil, "startPath": "/usr", "renderer": "terminal"}, connections(s.Owner)[0]["configuration"])
 
 	// Closing a socket ends nothing, and another one goes on where it was.
