@@ -92,6 +92,15 @@ create unlogged table connection_viewers (
 create index connection_viewers_by_connection on connection_viewers (connection_id);
 create index connection_viewers_by_account on connection_viewers (account_id) where account_id is not null;
 
+-- What becomes known of a row of the audit log later: that itself never changes.
+create table audit_details (
+    audit_log_id bigint      not null primary key,
+    details      jsonb       not null,
+    updated_at   timestamptz not null default now(),
+    constraint audit_details_object check (jsonb_typeof(details) = 'object')
+);
+create index audit_details_by_age on audit_details (updated_at);
+
 -- +goose StatementBegin
 -- Those who have a connection open, by when they came.
 create function participants(connection uuid) returns json
@@ -124,6 +133,7 @@ $$;
 drop function may_be_shared;
 drop function is_offered;
 drop function participants;
+drop table audit_details;
 drop table connection_viewers;
 drop table connections;
 drop table nodes;

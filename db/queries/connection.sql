@@ -286,3 +286,27 @@ select participants(c.id)::json as participants,
              union select c.account_id)::bigint[] as account_ids
 from connections c
 where c.id = @id;
+
+-- name: AddConnectionDetails :exec
+-- every owner: what becomes known of a connection, for its row of the audit log
+-- Merged, whoever else adds something at the same time.
+insert into audit_details as d (audit_log_id, details)
+select c.audit_log_id, @details::jsonb
+from connections c
+where c.id = @id
+  and c.audit_log_id is not null
+on conflict (audit_log_id) do update set details = d.details || excluded.details, updated_at = now();
+
+-- name: AddConnectionDuration :exec
+-- every owner: for its row of the audit log, in whole seconds
+insert into audit_details as d (audit_log_id, details)
+select c.audit_log_id, jsonb_build_object('sessionDuration', floor(extract(epoch from now() - c.created_at))::bigint)
+from connections c
+where c.id = @id
+  and c.audit_log_id is not null
+on conflict (audit_log_id) do update set details = d.details || excluded.details, updated_at = now();
+
+-- name: DeleteOldAuditDetails :exec
+delete
+from audit_details
+where updated_at < @before;

@@ -170,7 +170,8 @@ with matching as not materialized (select id, account_id, scope, timestamp
                                                   limit $11::bigint) as trail)) as reached
               order by reached.timestamp desc, reached.id desc
               limit $14::bigint offset $13::bigint)
-select l.id, l.actor, l.account_id, l.impersonator_id, l.organization_id, l.subject_id, l.action, l.resource, l.resource_id, l.details, l.reason,
+select l.id, l.actor, l.account_id, l.impersonator_id, l.organization_id, l.subject_id, l.action, l.resource, l.resource_id,
+       (case when d.details is null then l.details else coalesce(l.details, '{}') || d.details end)::jsonb as details, l.reason,
        l.ip_address, l.user_agent, l.timestamp,
        coalesce(case l.resource
                     when 'identity' then coalesce(i.name, l.details ->> 'identityName')
@@ -183,6 +184,7 @@ select l.id, l.actor, l.account_id, l.impersonator_id, l.organization_id, l.subj
        a.first_name as actor_first_name, a.last_name as actor_last_name, o.name as organization_name
 from page
          join audit_logs l on l.timestamp = page.timestamp and l.id = page.id
+         left join audit_details d on d.audit_log_id = l.id
          left join accounts a on a.id = l.account_id
          left join organizations o on o.id = l.organization_id
          left join identities i on l.resource = 'identity' and i.id = l.resource_id

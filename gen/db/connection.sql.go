@@ -12,6 +12,42 @@ import (
 	"github.com/google/uuid"
 )
 
+const addConnectionDetails = `-- name: AddConnectionDetails :exec
+insert into audit_details as d (audit_log_id, details)
+select c.audit_log_id, $1::jsonb
+from connections c
+where c.id = $2
+  and c.audit_log_id is not null
+on conflict (audit_log_id) do update set details = d.details || excluded.details, updated_at = now()
+`
+
+type AddConnectionDetailsParams struct {
+	Details []byte
+	ID      uuid.UUID
+}
+
+// every owner: what becomes known of a connection, for its row of the audit log
+// Merged, whoever else adds something at the same time.
+func (q *Queries) AddConnectionDetails(ctx context.Context, arg AddConnectionDetailsParams) error {
+	_, err := q.db.Exec(ctx, addConnectionDetails, arg.Details, arg.ID)
+	return err
+}
+
+const addConnectionDuration = `-- name: AddConnectionDuration :exec
+insert into audit_details as d (audit_log_id, details)
+select c.audit_log_id, jsonb_build_object('sessionDuration', floor(extract(epoch from now() - c.created_at))::bigint)
+from connections c
+where c.id = $1
+  and c.audit_log_id is not null
+on conflict (audit_log_id) do update set details = d.details || excluded.details, updated_at = now()
+`
+
+// every owner: for its row of the audit log, in whole seconds
+func (q *Queries) AddConnectionDuration(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, addConnectionDuration, id)
+	return err
+}
+
 const attachViewer = `-- name: AttachViewer :exec
 insert into connection_viewers (viewer_id, connection_id, node_id, account_id, kind, writable)
 values ($1, $2, $3, $4, $5, $6)
@@ -173,6 +209,17 @@ where node_id = $1
 // What it has held is over.
 func (q *Queries) DeleteNode(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, deleteNode, id)
+	return err
+}
+
+const deleteOldAuditDetails = `-- name: DeleteOldAuditDetails :exec
+delete
+from audit_details
+where updated_at < $1
+`
+
+func (q *Queries) DeleteOldAuditDetails(ctx context.Context, before time.Time) error {
+	_, err := q.db.Exec(ctx, deleteOldAuditDetails, before)
 	return err
 }
 

@@ -79,7 +79,7 @@ func (s *Store) trust(ctx context.Context, d Dial, at Place, key gossh.PublicKey
 		}
 		became = details(d.Name, "replaced", at, accepted.Type, accepted.PublicKey, before.PublicKey)
 		tx.Record(event.Event{Action: event.EntryUpdate, Owner: at.Owner, ResourceID: d.EntryID, Details: became, Lists: []event.List{}})
-		return nil
+		return d.Replaced(tx)
 	})
 	if err != nil {
 		s.log.WarnContext(ctx, "keep a host key that a person trusts", "error", err)

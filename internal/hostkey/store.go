@@ -85,11 +85,12 @@ type Dial struct {
 	Way       []ssh.Hop
 
 	// Ask puts a question to whoever connects, Note tells of a key that is remembered,
-	// and MayReplace says whether the other is one who may trust a changed key. With
-	// nobody there, Ask is nil.
+	// MayReplace says whether the other is one who may trust a changed key, and Replaced
+	// hears of that within its change. With nobody there, all are nil.
 	Ask        func(context.Context, string) (vault.Secret, error)
 	Note       func(string)
 	MayReplace func() bool
+	Replaced   func(*change.Tx) error
 }
 
 // Load fills in the HostKeys of every hop, all by one statement.

@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/login"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -103,7 +105,9 @@ func (r *Registry) login(l *live, who *caller.Caller, to target.Target) (*login.
 	dialled := hostkey.Dial{AccountID: l.AccountID, EntryID: l.EntryID, Name: to.Name, Owner: to.Owner, Way: to.Way}
 	if l.Kind == "terminal" {
 		dialled.Ask = l.ask
-		dialled.Note = l.note
+		dialled.Note, dialled.Replaced = l.note, func(tx *change.Tx) error {
+			return tx.AddConnectionDetails(l.ctx, db.AddConnectionDetailsParams{ID: l.ID, Details: []byte(`{"hostKey": "replaced"}`)})
+		}
 		dialled.MayReplace = func() bool { return who.Need(permission.ResourcesManage, to.Owner, errNo, errNo) == nil }
 		for i := range to.Way {
 			to.Way[i].Ask = l.ask

@@ -22,7 +22,7 @@ import (
 const (
 	// PassedOn is the header by which servers know what others of them pass on. It says
 	// when that was, and whose request it is, sealed for the request's query.
-	PassedOn = "X-Nexterm-Passed-On"
+	PassedOn = "X-Nexterm-Passed-On" //nolint:gosec // no credential, but a name
 	// passedTime is how long it holds; clocks differ.
 	passedTime = 2 * time.Minute
 )

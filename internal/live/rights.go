@@ -25,8 +25,6 @@ const (
 	reviewDelay = 50 * time.Millisecond
 	// beatTime is how often this server says that it runs.
 	beatTime = 5 * time.Second
-	// stopTime is how long connections have to end when the server stops.
-	stopTime = 10 * time.Second
 )
 
 // Run keeps connections to what their accounts may do until the context ends. Then

@@ -76,6 +76,11 @@ func (r *Registry) attached(v *viewer, comes bool) {
 	r.do("store who has a connection open", func(ctx context.Context, tx *change.Tx) error {
 		tx.Record(presence(v.live.ID))
 		if !comes {
+			if v.kind == kindOwner {
+				if err := tx.AddConnectionDuration(ctx, v.live.ID); err != nil {
+					return err
+				}
+			}
 			return tx.DetachViewer(ctx, v.id)
 		}
 		viewer := db.AttachViewerParams{ViewerID: v.id, ConnectionID: v.live.ID, NodeID: r.Node, Kind: v.kind, Writable: v.writable}

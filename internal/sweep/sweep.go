@@ -102,7 +102,9 @@ func (w *worker) Work(ctx context.Context, _ *river.Job[Expired]) error {
 		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) }))
 	}
 	if w.auditDays > 0 {
-		failed = append(failed, w.expireAuditLogs(ctx, time.Now().AddDate(0, 0, -w.auditDays)))
+		before := time.Now().AddDate(0, 0, -w.auditDays)
+		failed = append(failed, w.expireAuditLogs(ctx, before),
+			w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return tx.DeleteOldAuditDetails(ctx, before) }))
 	}
 	return errors.Join(failed...)
 }

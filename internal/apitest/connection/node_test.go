@@ -49,7 +49,7 @@ func serveUntilKilled(database string) error {
 	}
 	return a.Run(ctx, func(context.Context) error {
 		fmt.Println(url)
-		return http.Serve(listener, a.Server) //nolint:gosec // a test's
+		return http.Serve(listener, a.Server)
 	})
 }
 
@@ -135,7 +135,7 @@ func TestServersThatStop(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	a, err := app.New(app.Options{InsertOnly: true, Options: server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.DiscardHandler)}})
 	require.NoError(t, err)
-	listener := &http.Server{Handler: a.Server} //nolint:gosec // a test's
+	listener := &http.Server{Handler: a.Server}
 	socket, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	stopped := make(chan error, 1)

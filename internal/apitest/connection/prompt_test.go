@@ -158,6 +158,13 @@ func TestChangedHostKeysAreReplacedByWhoMay(t *testing.T) {
 	shell.see("ready$ ")
 	attach(t, s.Owner, "sessionId", open(s.Owner, entry, direct)).see("ready$ ")
 	require.Equal(t, 1, s.Count(t, `events where action = 'entry.update' and details ->> 'hostKey' = 'replaced' and account_id = $1`, s.Owner.AccountID))
+	var page struct{ Logs []struct{ Details object } }
+	s.Owner.Get("/api/audit/logs?action=entry.ssh_connect").Want(200).Into(&page)
+	require.Equal(t, "replaced", page.Logs[1].Details["hostKey"])
+	require.Eventually(t, func() bool {
+		s.Owner.Get("/api/audit/logs?action=entry.ssh_connect").Want(200).Into(&page)
+		return page.Logs[2].Details["sessionDuration"] != nil
+	}, patience, 10*time.Millisecond)
 	// The login that was shared takes no more channels.
 	before := host.Accepted()
 	require.Eventually(t, func() bool {
