@@ -111,8 +111,8 @@ func (l *live) post(f func()) bool {
 }
 
 func (l *live) run() {
-	minute := time.NewTicker(time.Minute)
-	defer minute.Stop()
+	idle := time.NewTicker(min(time.Minute, l.registry.IdleTime, l.registry.HibernatedTime))
+	defer idle.Stop()
 	for l.ending == nil {
 		output, toHost := l.output, l.toHost
 		if slices.ContainsFunc(l.viewers, (*viewer).slowsDown) {
@@ -131,7 +131,7 @@ func (l *live) run() {
 			l.input = l.input[len(next):]
 			l.goOn()
 		case <-l.wake:
-		case <-minute.C:
+		case <-idle.C:
 			l.expire()
 		}
 	}

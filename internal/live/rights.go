@@ -122,6 +122,9 @@ func (r *Registry) touch(ctx context.Context) {
 // concerning are the categories of events that may take rights away.
 var concerning = []string{"account", "api_key", "connection", "entry", "folder_mgmt", "group", "impersonation", "organization", "session"}
 
+// indifferent are those of them that come often and take nothing away.
+var indifferent = []event.Action{event.ConnectionPresence, event.EntryOnline, event.EntryOffline, event.EntryStatuses, event.EntryUnchecked}
+
 // hear reads events.
 func (r *Registry) hear(events []event.Committed, missed bool) {
 	look := missed
@@ -140,12 +143,12 @@ func (r *Registry) hear(events []event.Committed, missed bool) {
 			}
 			continue
 		}
-		if e.Details["hostKey"] != nil {
+		if became := text(e.Details["hostKey"]); became != "" && became != "changed" {
 			port, _ := e.Details["port"].(float64)
 			r.logins.Retire(int64(e.Owner), text(e.Details["via"]), net.JoinHostPort(text(e.Details["host"]), strconv.Itoa(int(port))))
 			continue
 		}
-		look = look || slices.Contains(concerning, e.Action.Category())
+		look = look || slices.Contains(concerning, e.Action.Category()) && !slices.Contains(indifferent, e.Action)
 	}
 	if look {
 		r.look()

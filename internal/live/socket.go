@@ -150,7 +150,9 @@ func (l *live) attach(v *viewer) {
 		return
 	}
 	l.viewers = append(l.viewers, v)
-	l.active = v
+	if v.mayWrite() {
+		l.active = v
+	}
 	v.push(l.replay.Text())
 	l.askViewer()
 }

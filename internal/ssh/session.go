@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -14,7 +15,7 @@ const Terminal = "xterm-256color"
 
 // openTime is how long a host has to open a session and to begin what it is for,
 // where the context has no deadline.
-const openTime = connectTime
+const openTime = 10 * time.Second
 
 // ErrNotServed is a host that does not do what a session is for.
 var ErrNotServed = errors.New("the host does not serve this")

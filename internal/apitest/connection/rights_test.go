@@ -9,6 +9,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
 )
@@ -117,4 +118,20 @@ func TestTheFeedTellsEachTabItsConnections(t *testing.T) {
 	next("other", id)
 	s.Owner.Delete("/api/connections/" + id).Want(200)
 	next("other", "")
+}
+
+func TestConnectionsThatNobodyUsesEnd(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t, func(o *server.Options) { o.Connections.IdleTime = time.Second })
+	entry, _ := played(t, s.Owner, &testssh.Server{Shell: echo}, nil)
+	kept := open(s.Owner, entry, nil)
+	s.Owner.Post("/api/connections/"+kept+"/hibernate", nil).Want(200)
+	shell := attach(t, s.Owner, "sessionId", open(s.Owner, entry, nil))
+	shell.see("ready$ ")
+	for range 15 { // what clients send all the time is no use
+		shell.Send("\x0180,24")
+		time.Sleep(100 * time.Millisecond)
+	}
+	shell.closed(1000, "Session terminated")
+	require.Equal(t, "active", state(t, s, kept))
 }

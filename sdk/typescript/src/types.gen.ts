@@ -504,6 +504,194 @@ export type OidcLogin = {
     url: string;
 };
 
+export type NewConnection = {
+    entryId: number;
+    /**
+     * The identity to log in with. It need not be linked to the entry.
+     */
+    identityId?: number | null;
+    /**
+     * Why; organizations may demand it. Blanks are none.
+     */
+    connectionReason?: string | null;
+    /**
+     * What to open; null or absent goes by the entry's protocol.
+     */
+    type?: 'terminal' | 'sftp' | null;
+    /**
+     * What the client calls the tab.
+     */
+    tabId?: string | null;
+    /**
+     * What the client calls the browser.
+     */
+    browserId?: string | null;
+    /**
+     * A script to run.
+     */
+    scriptId?: number | null;
+    /**
+     * The folder to begin in.
+     */
+    startPath?: string | null;
+    directIdentity?: DirectIdentity;
+};
+
+/**
+ * A login for this connection alone. It is not stored, and never shown again.
+ */
+export type DirectIdentity = {
+    type: 'password' | 'ssh' | 'both' | 'password-only';
+    username?: string;
+    password?: string;
+    sshKey?: string;
+    passphrase?: string;
+} | null;
+
+export type NewConnectionResult = {
+    /**
+     * The connection's id.
+     */
+    sessionId: string;
+};
+
+export type ConnectionTab = {
+    /**
+     * The tab that shows it from now on; null keeps what is known.
+     */
+    tabId?: string | null;
+    /**
+     * The browser that shows it from now on; null keeps what is known.
+     */
+    browserId?: string | null;
+};
+
+export type PastedIdentity = {
+    /**
+     * The identity; null or absent is the connection's own.
+     */
+    identityId?: number | null;
+};
+
+export type SharedRight = {
+    /**
+     * Whether others may type.
+     */
+    writable?: boolean;
+};
+
+export type ConnectionShare = {
+    /**
+     * The key of the link. Whoever has it needs nothing else.
+     */
+    shareId: string;
+    writable: boolean;
+};
+
+export type ConnectionConfiguration = {
+    identityId: number | null;
+    type: string | null;
+    scriptId: number | null;
+    startPath: string | null;
+    renderer: string | null;
+};
+
+/**
+ * Whoever has the connection open. The sockets of one account are one participant.
+ */
+export type Participant = {
+    viewerId: string;
+    /**
+     * Null for those who have come by a link.
+     */
+    accountId: number | null;
+    username: string | null;
+    firstName: string | null;
+    lastName: string | null;
+    avatarHash: string | null;
+    kind: 'owner' | 'organization' | 'link';
+    writable: boolean;
+    typing: boolean;
+};
+
+export type LiveConnection = {
+    sessionId: string;
+    entryId: number;
+    configuration: ConnectionConfiguration;
+    isHibernated: boolean;
+    lastActivity: Timestamp;
+    organizationId: number | null;
+    organizationName: string | null;
+    /**
+     * As monitoring has last seen it.
+     */
+    osName: string | null;
+    /**
+     * The key of its link, if it is shared by one.
+     */
+    shareId: string | null;
+    shareWritable: boolean;
+    /**
+     * The folder that was last shown.
+     */
+    sftpPath: string | null;
+    participants: Array<Participant>;
+    status: 'connecting' | 'active' | 'failed';
+    createdAt: Timestamp;
+};
+
+export type ConnectionServer = {
+    /**
+     * The entry.
+     */
+    id: number;
+    name: string;
+    type: string;
+    icon: string | null;
+    renderer: string;
+    protocol: string | null;
+};
+
+export type ConnectionWindow = {
+    id: string;
+    server: ConnectionServer;
+    identity: number | null;
+    isHibernated: boolean;
+    lastActivity: Timestamp;
+    /**
+     * Absent where the request said none.
+     */
+    type?: string;
+    organizationId: number | null;
+    organizationName: string | null;
+    /**
+     * Absent without a script.
+     */
+    scriptId?: number;
+    shareId: string | null;
+    shareWritable: boolean;
+};
+
+export type SharedConnection = {
+    id: string;
+    server: ConnectionServer;
+    writable: boolean;
+    /**
+     * Absent where the request said none.
+     */
+    type?: string;
+    organizationId: number | null;
+    organizationName: string | null;
+    /**
+     * The owner's, absent where it has set none.
+     */
+    fontFamily?: string;
+    /**
+     * The owner's, absent where it has set none.
+     */
+    fontSize?: number;
+};
+
 export type Source = {
     id: number;
     name: string;
@@ -1923,6 +2111,10 @@ export type OrganizationSessionSettings = {
      * Whether members with `org.sessions.view` may join running sessions on the organization's entries; default false.
      */
     enableLiveSessionSharing: boolean;
+    /**
+     * Whether links may be made by which anybody can join them; default true. Absent in a change, it stays.
+     */
+    enablePublicShareLinks?: boolean;
 };
 
 /**
