@@ -67,6 +67,7 @@ var steps = []string{
 	`insert into audit_logs (account_id, subject_id, action, details, user_agent, timestamp) select id, id, 'entry.create', jsonb_build_object('name', $1::text), $1, now() - id * interval '10 days' from accounts`,
 	`insert into events (actor, action, scope, resource) values ('system', 'entry.create', 0, $1)`,
 	`insert into keymaps (account_id, action, key, enabled) select id, 'search', left($1, 50), true from accounts`,
+	`insert into audit_details (audit_log_id, details) select id, jsonb_build_object('text', $1::text) from audit_logs limit 1`,
 	`insert into nodes (id, url) values (gen_random_uuid(), $1)`,
 	`insert into rate_limits (limiter, subject, hits, window_ends_at) values ('login', $1, 1, now())`,
 }
