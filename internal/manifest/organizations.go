@@ -122,7 +122,7 @@ func (p *planner) planOrganization(at *place, o Organization) {
 		return err
 	})
 	p.planSettings(at, "session settings", before.SessionSettings, o.SessionSettings, func(ctx context.Context, changed []byte) error {
-		var settings nexterm.OrganizationSessionSettings
+		settings := before.SessionSettings // of which one is always sent
 		if err := json.Unmarshal(changed, &settings); err != nil {
 			return err
 		}

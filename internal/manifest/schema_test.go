@@ -40,11 +40,14 @@ func TestTheSchemaHasTheLimitsOfTheContract(t *testing.T) {
 			assert.Equal(t, limits(schemas, theirs), limits(nil, ours), "%s.%s", name, key)
 		}
 	}
-	audit := definitions["organization"].(object)["properties"].(object)["auditSettings"].(object)["properties"].(object)
-	theirs := schemas["AuditSettingsPatch"].(object)["properties"].(object)
-	assert.Equal(t, keys(theirs), keys(audit))
-	for key := range audit {
-		assert.Equal(t, limits(schemas, theirs[key].(object)), limits(nil, audit[key].(object)), key)
+	organization := definitions["organization"].(object)["properties"].(object)
+	for key, contract := range map[string]string{"auditSettings": "AuditSettingsPatch", "sessionSettings": "OrganizationSessionSettings"} {
+		ours := organization[key].(object)["properties"].(object)
+		theirs := schemas[contract].(object)["properties"].(object)
+		assert.Equal(t, keys(theirs), keys(ours))
+		for name := range ours {
+			assert.Equal(t, limits(schemas, theirs[name].(object)), limits(nil, ours[name].(object)), name)
+		}
 	}
 	config := keys(definitions["config"].(object)["properties"].(object))
 	for _, key := range secretKeys {

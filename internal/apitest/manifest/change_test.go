@@ -166,6 +166,11 @@ func TestMembersAndGroups(t *testing.T) {
 	require.ErrorContains(t, err, "member ADMIN is the owner, who may do everything")
 	apply(t, client, founded, manifest.Options{})
 	unchanged(t, client, founded, manifest.Options{Prune: true})
+	// One setting alone leaves the other.
+	apply(t, client, "version: 1\norganizations: [{name: New, sessionSettings: {enableLiveSessionSharing: true}}]", manifest.Options{})
+	shown := apply(t, client, "version: 1\norganizations: [{name: New, sessionSettings: {enablePublicShareLinks: false}}]", manifest.Options{})
+	assert.Contains(t, shown, "enablePublicShareLinks: true -> false")
+	unchanged(t, client, "version: 1\norganizations: [{name: New, sessionSettings: {enableLiveSessionSharing: true, enablePublicShareLinks: false}}]", manifest.Options{})
 	file := `version: 1
 groups:
   - {name: First, members: [Stranger], permissions: {users.view: allow}}
@@ -180,7 +185,7 @@ groups:
   - {name: New, members: []}
   - {name: First}
 `
-	shown := apply(t, client, changed, manifest.Options{Prune: true})
+	shown = apply(t, client, changed, manifest.Options{Prune: true})
 	assert.Contains(t, shown, "groups: First, Operators -> Operators, New, First")
 	assert.Contains(t, shown, "audit.view: deny -> none")
 	counted.writes.Store(0)
