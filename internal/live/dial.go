@@ -3,7 +3,7 @@ package live
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -17,6 +17,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/screen"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/target"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 // dial makes the connection and hands it over, or says why not.
@@ -44,37 +45,16 @@ func (r *Registry) reach(l *live) (channel *login.Channel, shell *ssh.Session, k
 		return nil, nil, keys, err
 	}
 	defer leave()
-	switch l.Protocol {
-	case "ssh", "sftp":
-	case "rdp", "vnc":
-		return nil, nil, keys, failure("Remote desktop is not configured on this server")
-	case "ftp", "ftps":
-		return nil, nil, keys, failure("FTP is not supported by this server")
-	case "":
-		return nil, nil, keys, failure("Missing host configuration")
-	default:
-		if strings.HasPrefix(l.Protocol, "pve-") {
-			return nil, nil, keys, failure("Proxmox is not supported by this server")
-		}
-		return nil, nil, keys, failure("Unsupported protocol: " + l.Protocol)
-	}
-	callers, _, err := caller.FindByAccount(l.ctx, r.Queries, []int64{l.AccountID}, nil, 0)
-	if err != nil {
+	if err := speaks(l.Protocol); err != nil {
 		return nil, nil, keys, err
 	}
-	who := callers[l.AccountID]
-	if who == nil {
-		return nil, nil, keys, cannotConnect
+	var people *People
+	if l.Kind == "terminal" {
+		people = &People{Ask: l.ask, Note: l.note, Replaced: func(tx *change.Tx) error {
+			return tx.AddConnectionDetails(l.ctx, db.AddConnectionDetailsParams{ID: l.ID, Details: []byte(`{"hostKey": "replaced"}`)})
+		}}
 	}
-	who.SessionID, who.APIKeyID = l.SessionID, l.APIKeyID
-	to, err := target.LoadFor(l.ctx, r.Queries, r.Vault, l.AccountID, who.Reach, l.EntryID, l.IdentityID)
-	if err != nil {
-		return nil, nil, keys, err
-	}
-	if to.Problem != nil {
-		return nil, nil, keys, problem(*to.Problem)
-	}
-	if channel, err = r.login(l, who, to); err != nil || l.Kind != "terminal" {
+	if channel, err = r.Channel(l.ctx, l.Opening, people); err != nil || l.Kind != "terminal" {
 		return channel, nil, keys, err
 	}
 	config, err := r.Queries.GetTerminalKeys(l.ctx, l.EntryID)
@@ -91,67 +71,120 @@ func (r *Registry) reach(l *live) (channel *login.Channel, shell *ssh.Session, k
 	return channel, shell, keys, nil
 }
 
-// login takes a channel on a login that is shared, or on one of its own for what the
-// request has brought along.
-func (r *Registry) login(l *live, who *caller.Caller, to target.Target) (*login.Channel, error) {
+// speaks refuses what is not spoken here.
+func speaks(protocol string) error {
+	switch {
+	case protocol == "ssh", protocol == "sftp":
+		return nil
+	case protocol == "rdp", protocol == "vnc":
+		return failure("Remote desktop is not configured on this server")
+	case protocol == "ftp", protocol == "ftps":
+		return failure("FTP is not supported by this server")
+	case protocol == "":
+		return failure(target.NoHost)
+	case strings.HasPrefix(protocol, "pve-"):
+		return failure("Proxmox is not supported by this server")
+	}
+	return failure("Unsupported protocol: " + protocol)
+}
+
+// People are those who wait for a login in a terminal.
+type People struct {
+	// Ask puts a question to them, Note tells them something, and Replaced hears that they
+	// have replaced a host key, within that change.
+	Ask      func(context.Context, string) (vault.Secret, error)
+	Note     func(string)
+	Replaced func(*change.Tx) error
+}
+
+// Channel takes a channel on the SSH login of an account at an entry: one that is
+// shared, or one of its own for a login that the request has brought along. The rights
+// of the account to all that is on the way, and to the identity, are as of now; whether
+// it may connect at all is for the caller to know, and so is an identity where the
+// request brings no login. With nobody to ask, people is nil.
+func (r *Registry) Channel(ctx context.Context, o Opening, people *People) (*login.Channel, error) {
+	callers, _, err := caller.FindByAccount(ctx, r.Queries, []int64{o.AccountID}, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	who := callers[o.AccountID]
+	if who == nil {
+		return nil, cannotConnect
+	}
+	to, err := target.LoadFor(ctx, r.Queries, r.Vault, o.AccountID, who.Reach, o.EntryID, o.IdentityID)
+	if err != nil {
+		return nil, err
+	}
+	if to.Problem != nil {
+		return nil, problem(*to.Problem)
+	}
 	host := &to.Way[len(to.Way)-1]
-	if l.Direct != nil {
-		host.Username, host.Password = l.Direct.Username, l.Direct.Password
-		host.PrivateKey, host.Passphrase = l.Direct.PrivateKey, l.Direct.Passphrase
+	if o.Direct != nil {
+		host.Username, host.Password = o.Direct.Username, o.Direct.Password
+		host.PrivateKey, host.Passphrase = o.Direct.PrivateKey, o.Direct.Passphrase
 	}
 	if host.Username == "" {
 		return nil, failure(target.NoUsername)
 	}
-	dialled := hostkey.Dial{AccountID: l.AccountID, EntryID: l.EntryID, Name: to.Name, Owner: to.Owner, Way: to.Way}
-	if l.Kind == "terminal" {
-		dialled.Ask = l.ask
-		dialled.Note, dialled.Replaced = l.note, func(tx *change.Tx) error {
-			return tx.AddConnectionDetails(l.ctx, db.AddConnectionDetailsParams{ID: l.ID, Details: []byte(`{"hostKey": "replaced"}`)})
-		}
-		dialled.MayReplace = func() bool { return who.Need(permission.ResourcesManage, to.Owner, errNo, errNo) == nil }
-		for i := range to.Way {
-			to.Way[i].Ask = l.ask
-		}
-	}
 	// Whoever trusts a key does it as the account.
-	ctx := caller.With(l.ctx, who)
-	sightings, err := r.HostKeys.Load(ctx, []hostkey.Dial{dialled})
+	who.SessionID, who.APIKeyID = o.SessionID, o.APIKeyID
+	ctx = caller.With(ctx, who)
+	sightings, err := r.HostKeys.Load(ctx, []hostkey.Dial{people.dial(o, who, to)})
 	if err != nil {
 		return nil, err
 	}
+	defer r.saw(ctx, sightings)
 	dial := func(ctx context.Context) (*ssh.Login, error) { return r.Dialer.Dial(ctx, to.Way) }
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
-		defer cancel()
-		if err := sightings.Save(ctx); err != nil {
-			r.Log.WarnContext(ctx, "store when host keys were seen", "error", err)
-		}
-	}()
-	if l.Direct != nil {
+	if o.Direct != nil {
 		return r.logins.Alone(ctx, dial)
 	}
 	places := hostkey.Places(to.Owner, to.Way)
 	last := places[len(places)-1]
 	key := login.Key{
-		SessionID: l.SessionID, APIKeyID: l.APIKeyID, EntryID: l.EntryID, IdentityID: *l.IdentityID, Username: host.Username,
+		SessionID: o.SessionID, APIKeyID: o.APIKeyID, EntryID: o.EntryID, IdentityID: *o.IdentityID, Username: host.Username,
 		Owner: int64(to.Owner), Way: strings.TrimPrefix(last.Via+","+net.JoinHostPort(last.Host, strconv.Itoa(last.Port)), ","),
 	}
-	return r.logins.Open(ctx, key, l.Kind == "terminal", dial)
+	return r.logins.Open(ctx, key, people != nil, dial)
+}
+
+// dial is how the way is gone, with those who can be asked.
+func (p *People) dial(o Opening, who *caller.Caller, to target.Target) hostkey.Dial {
+	dial := hostkey.Dial{AccountID: o.AccountID, EntryID: o.EntryID, Name: to.Name, Owner: to.Owner, Way: to.Way}
+	if p == nil {
+		return dial
+	}
+	dial.Ask, dial.Note, dial.Replaced = p.Ask, p.Note, p.Replaced
+	dial.MayReplace = func() bool { return who.Need(permission.ResourcesManage, to.Owner, errNo, errNo) == nil }
+	for i := range to.Way {
+		to.Way[i].Ask = p.Ask
+	}
+	return dial
+}
+
+// saw keeps which host keys were seen, which is no reason to fail.
+func (r *Registry) saw(ctx context.Context, sightings *hostkey.Sightings) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTime)
+	defer cancel()
+	if err := sightings.Save(ctx); err != nil {
+		r.Log.WarnContext(ctx, "store when host keys were seen", "error", err)
+	}
 }
 
 // errNo stands for a right that there is not.
-var errNo = fmt.Errorf("%w", cannotConnect)
+var errNo = errors.New("may not")
+
+var usualSize = ssh.Size{Columns: 80, Rows: 24}
 
 // firstSize is that of the first terminal that has told its own, so far.
 func (l *live) firstSize() ssh.Size {
 	size := make(chan ssh.Size, 1)
 	if !l.post(func() {
 		if l.size == (ssh.Size{}) {
-			l.size = ssh.Size{Columns: 80, Rows: 24}
+			l.size = usualSize
 		}
 		size <- l.size
 	}) {
-		return ssh.Size{Columns: 80, Rows: 24}
+		return usualSize
 	}
 	return <-size
 }

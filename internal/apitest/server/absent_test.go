@@ -167,5 +167,5 @@ func TestAssistantIsNotConfigured(t *testing.T) {
 	s := testserver.New(t)
 	socket := s.Owner.Socket("/api/ws/ai?sessionId=x&conversationId=y")
 	socket.WantClose(4020, "AI assistant is not configured")
-	s.Anonymous.Socket("/api/ws/ai?sessionId=x").WantClose(4001, "Missing sessionToken")
+	s.Anonymous.Socket("/api/ws/ai?sessionId=x").WantClose(4001, "You need to provide the token in the 'sessionToken' parameter")
 }
