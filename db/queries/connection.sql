@@ -145,7 +145,7 @@ where c.id = @id;
 -- every owner: what is open on a server, with what its account may still reach
 select c.id, c.account_id, coalesce(c.session_id, 0)::bigint as session_id,
        exists (select from api_keys k where k.id = c.api_key_id and (k.expires_at is null or k.expires_at > now()))::boolean as has_key,
-       c.state, c.is_hibernated, (c.share_key_hash is not null)::boolean as is_shared, c.share_writable, e.scope,
+       c.state, coalesce(c.failure, '')::text as failure, c.is_hibernated, (c.share_key_hash is not null)::boolean as is_shared, c.share_writable, e.scope,
        is_offered(c.organization_id)::boolean as is_offered, may_be_shared(c.organization_id)::boolean as may_be_shared
 from connections c
          join entries e on e.id = c.entry_id

@@ -737,7 +737,7 @@ func (q *Queries) ListConnections(ctx context.Context, accountID int64) ([]ListC
 const listLiveConnections = `-- name: ListLiveConnections :many
 select c.id, c.account_id, coalesce(c.session_id, 0)::bigint as session_id,
        exists (select from api_keys k where k.id = c.api_key_id and (k.expires_at is null or k.expires_at > now()))::boolean as has_key,
-       c.state, c.is_hibernated, (c.share_key_hash is not null)::boolean as is_shared, c.share_writable, e.scope,
+       c.state, coalesce(c.failure, '')::text as failure, c.is_hibernated, (c.share_key_hash is not null)::boolean as is_shared, c.share_writable, e.scope,
        is_offered(c.organization_id)::boolean as is_offered, may_be_shared(c.organization_id)::boolean as may_be_shared
 from connections c
          join entries e on e.id = c.entry_id
@@ -756,6 +756,7 @@ type ListLiveConnectionsRow struct {
 	SessionID     int64
 	HasKey        bool
 	State         string
+	Failure       string
 	IsHibernated  bool
 	IsShared      bool
 	ShareWritable bool
@@ -780,6 +781,7 @@ func (q *Queries) ListLiveConnections(ctx context.Context, arg ListLiveConnectio
 			&i.SessionID,
 			&i.HasKey,
 			&i.State,
+			&i.Failure,
 			&i.IsHibernated,
 			&i.IsShared,
 			&i.ShareWritable,

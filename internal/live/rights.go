@@ -130,18 +130,10 @@ func (r *Registry) hear(events []event.Committed, missed bool) {
 	look := missed
 	for _, e := range events {
 		for _, session := range e.EndedSessions {
-			for _, l := range r.all() {
-				if l.SessionID == session {
-					l.post(func() { l.dismiss(farewell{ws.SessionEnded, "Session invalidated"}) })
-				}
-			}
-			r.logins.End(func(key login.Key) bool { return key.SessionID == session })
+			r.revoke(session, 0)
 		}
-		if e.Action == event.ConnectionEnd {
-			if id, err := uuid.Parse(text(e.Details["connectionId"])); err == nil {
-				r.End(id)
-			}
-			continue
+		if e.Action == event.APIKeyDelete {
+			r.revoke(0, e.ResourceID)
 		}
 		if became := text(e.Details["hostKey"]); became != "" && became != "changed" {
 			port, _ := e.Details["port"].(float64)
@@ -153,6 +145,17 @@ func (r *Registry) hear(events []event.Committed, missed bool) {
 	if look {
 		r.look()
 	}
+}
+
+// revoke ends what a login session or an API key has opened, and only then the logins
+// below that.
+func (r *Registry) revoke(sessionID, apiKeyID int64) {
+	for _, l := range r.all() {
+		if l.SessionID == sessionID && l.APIKeyID == apiKeyID {
+			l.post(func() { l.dismiss(farewell{ws.SessionEnded, "Session invalidated"}) })
+		}
+	}
+	r.logins.End(func(key login.Key) bool { return key.SessionID == sessionID && key.APIKeyID == apiKeyID })
 }
 
 // look asks for a review.
@@ -239,8 +242,12 @@ func (l *live) hold(row *db.ListLiveConnectionsRow, asked []int64, callers map[i
 		who.Need(Permission(l.Kind, l.Protocol), caller.Owner(row.Scope), errNo, errNo) != nil:
 		l.dismiss(farewell{noAccess, "You don't have access to this entry"})
 		return
-	case row.State != "connecting" && row.State != "active":
+	case row.State == "ended":
 		l.end(terminated(true))
+		return
+	case row.State == "failed": // others have taken this server for dead
+		f := farewell{connectionFailed, row.Failure}
+		l.end(ending{owner: f, others: f, isStored: true})
 		return
 	}
 	if l.hibernated && !row.IsHibernated {

@@ -54,12 +54,12 @@ func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller
 		r.leave(ctx, conn, who, parameters)
 		return
 	}
-	r.attached(v, true)
+	r.attached(v, &s.writable)
 	// What it may do may have changed before it was there to be told.
 	r.look()
 	v.serve(l)
 	l.post(func() { l.detach(v) })
-	r.attached(v, false)
+	r.attached(v, nil)
 }
 
 // leave closes a socket of a connection that is not there: it may have ended just now.
@@ -71,11 +71,12 @@ func (r *Registry) leave(ctx context.Context, conn *ws.Conn, who *caller.Caller,
 	conn.End(refused.code, refused.reason)
 }
 
-// attached keeps who has the connection open.
-func (r *Registry) attached(v *viewer, comes bool) {
+// attached keeps who has the connection open: a viewer that comes, with its right, or
+// one that has gone.
+func (r *Registry) attached(v *viewer, writable *bool) {
 	r.do("store who has a connection open", func(ctx context.Context, tx *change.Tx) error {
 		tx.Record(presence(v.live.ID))
-		if !comes {
+		if writable == nil {
 			if v.kind == kindOwner {
 				if err := tx.AddConnectionDuration(ctx, v.live.ID); err != nil {
 					return err
@@ -83,7 +84,7 @@ func (r *Registry) attached(v *viewer, comes bool) {
 			}
 			return tx.DetachViewer(ctx, v.id)
 		}
-		viewer := db.AttachViewerParams{ViewerID: v.id, ConnectionID: v.live.ID, NodeID: r.Node, Kind: v.kind, Writable: v.writable}
+		viewer := db.AttachViewerParams{ViewerID: v.id, ConnectionID: v.live.ID, NodeID: r.Node, Kind: v.kind, Writable: *writable}
 		if v.accountID != 0 {
 			viewer.AccountID = &v.accountID
 		}

@@ -57,6 +57,13 @@ func (s *server) passOn(next echo.HandlerFunc) echo.HandlerFunc {
 				r.Out.Host = r.In.Host
 				r.Out.Header.Set(live.PassedOn, header)
 			},
+			ModifyResponse: func(r *http.Response) error {
+				// They are the other server's.
+				for name := range r.Header {
+					c.Response().Header().Del(name)
+				}
+				return nil
+			},
 			ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
 			ErrorLog:     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}

@@ -160,3 +160,17 @@ func TestServersThatStop(t *testing.T) {
 	require.Equal(t, 1, s.Count(t, "nodes"))
 	require.Eventually(t, func() bool { return host.Open() == 0 }, patience, 5*time.Millisecond)
 }
+
+// A server that others have taken for dead does not go on as if nothing had been.
+func TestServersThatAreTakenForDead(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	entry, _ := played(t, s.Owner, &testssh.Server{Shell: echo}, nil)
+	id := open(s.Owner, entry, nil)
+	shell := attach(t, s.Owner, "sessionId", id)
+	shell.see("ready$ ")
+	other := open(s.Owner, entry, nil)
+	s.Exec(t, `update connections set state = 'failed', failure = 'The server that held this connection has stopped', ended_at = now() where id = $1`, id)
+	s.Owner.Post("/api/connections/"+other+"/hibernate", nil).Want(200) // lets it look
+	shell.closed(4017, "The server that held this connection has stopped")
+}
