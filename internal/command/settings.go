@@ -184,6 +184,14 @@ func (s Settings) check() error {
 	if s.ConnectionLimit < 0 {
 		problems = append(problems, errors.New("CONNECTION_LIMIT: a number of connections cannot be negative"))
 	}
+	if s.MaxConnections < 1 || s.IdleTimeout < time.Minute || s.HibernatedTimeout < time.Minute {
+		problems = append(problems, errors.New("MAX_CONNECTIONS, CONNECTION_IDLE_TIMEOUT, HIBERNATED_TIMEOUT: at least one connection and a minute (1m) are needed"))
+	}
+	if s.NodeURL != "" {
+		if _, err := origin.Parse(s.NodeURL); err != nil {
+			problems = append(problems, fmt.Errorf("NODE_URL: %w", err))
+		}
+	}
 	if s.SourceMiB < 1 || s.SourcesMiB < 1 {
 		problems = append(problems, errors.New("SOURCE_MIB, SOURCES_MIB: at least one megabyte is needed"))
 	}

@@ -74,14 +74,14 @@ func TestProblemsAreReportedTogether(t *testing.T) {
 		"SERVER_PORT": "70000", "HTTPS_PORT": "many", "TRUST_PROXY": "somebody", "LOGIN_LIMIT": "0", "LOG_LEVEL": "loud", "SHUTDOWN_DELAY": "3", "LOG_FORMAT": "xml", "HOST_KEYS": "never",
 		"DATABASE_POOLER": "statement", "DATABASE_DIRECT_URL": "postgres://u@h:x/d",
 		"SESSION_IDLE_DAYS": "-1", "TLS_CERT": "cert.pem",
-		"BACKUP_INTERVAL": "10m", "BACKUP_KEEP": "-1", "BACKUP_SCRATCH_URL": "postgres://u@h:y/d",
+		"BACKUP_INTERVAL": "10m", "NODE_URL": "10.0.0.5:6989", "HIBERNATED_TIMEOUT": "1s", "BACKUP_KEEP": "-1", "BACKUP_SCRATCH_URL": "postgres://u@h:y/d",
 		"ENCRYPTION_KEY": someKey, "ENCRYPTION_KEY_FILE": "key",
 	})
 	_, err := readSettings()
 	require.Error(t, err)
 	for _, part := range []string{
 		"SERVER_PORT: 70000", `HTTPS_PORT: "many" is no whole number`, "TLS_CERT, TLS_KEY: set both, or neither", `TRUST_PROXY: "somebody"`, "LOGIN_LIMIT", `LOG_LEVEL: "loud"`, `SHUTDOWN_DELAY: "3" is no time such as 3s`, "SESSION_IDLE_DAYS",
-		"BACKUP_SCRATCH_URL: cannot parse", "BACKUP_INTERVAL: at least an hour", "BACKUP_KEEP, BACKUP_KEEP_DAYS: a number from 0",
+		"BACKUP_SCRATCH_URL: cannot parse", "BACKUP_INTERVAL: at least an hour", "NODE_URL: \"10.0.0.5:6989\" is no origin", "MAX_CONNECTIONS, CONNECTION_IDLE_TIMEOUT", "BACKUP_KEEP, BACKUP_KEEP_DAYS: a number from 0",
 		`DATABASE_POOLER: "statement" is neither session nor transaction`, "DATABASE_DIRECT_URL: cannot parse", "LOG_FORMAT", `HOST_KEYS: "never" is neither accept-new, ask nor strict`, "ENCRYPTION_KEY or ENCRYPTION_KEY_FILE, not both",
 	} {
 		require.ErrorContains(t, err, part)

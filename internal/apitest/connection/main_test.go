@@ -23,7 +23,7 @@ import (
 
 type object = map[string]any
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) {
 	if database := os.Getenv(nodeVariable); database != "" {

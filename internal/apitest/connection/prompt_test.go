@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,8 +47,8 @@ func TestSecondFactorsAreAsked(t *testing.T) {
 	id := open(s.Owner, entry, nil)
 	time.Sleep(50 * time.Millisecond) // the question waits for a socket
 	first := attach(t, s.Owner, "sessionId", id)
-	second := attach(t, s.Owner, "sessionId", id)
 	first.asked("Second factor\r\nLook at your device\r\nCode: ")
+	second := attach(t, s.Owner, "sessionId", id)
 	require.NoError(t, first.Close(1000, ""))
 	second.asked("Code: ")
 	for _, frame := range []string{"1", "2", "\x03123456", "\r"} {
@@ -138,14 +139,20 @@ func TestPassphrasesAreAsked(t *testing.T) {
 func TestChangedHostKeysAreReplacedByWhoMay(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	host := &testssh.Server{Shell: echo}
+	var key atomic.Pointer[xssh.Signer] // instead of the one that the host has by itself
+	host := &testssh.Server{Shell: echo, Configure: func(c *xssh.ServerConfig) {
+		if other := key.Load(); other != nil {
+			c.AddHostKey(*other)
+		}
+		c.PasswordCallback = func(xssh.ConnMetadata, []byte) (*xssh.Permissions, error) { return nil, nil }
+	}}
 	entry, _ := played(t, s.Owner, host, nil)
 	id := open(s.Owner, entry, nil)
 	shell := attach(t, s.Owner, "sessionId", id)
 	shell.see("remembered")
 	shell.see("ready$ ")
 	other, _ := testssh.NewKey(t, xssh.KeyAlgoED25519, "")
-	host.HostKeys = []xssh.Signer{other}
+	key.Store(&other)
 	// What is shared is as it was; whoever forgets the key dials anew, though.
 	direct := object{"directIdentity": object{"type": "password", "username": "x", "password": testssh.Password}}
 	shell = attach(t, s.Owner, "sessionId", open(s.Owner, entry, direct))
