@@ -90,6 +90,10 @@ func (h *Handlers) update(ctx context.Context, action string, key *string, enabl
 		return err
 	}
 	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		// Two keys that are exchanged, or one beside a reset, would wait for each other.
+		if err := tx.LockAccount(ctx, id); err != nil {
+			return err
+		}
 		changed, err := tx.UpdateKeymap(ctx, db.UpdateKeymapParams{AccountID: id, Action: action, Key: key, Enabled: enabled})
 		if err == nil && changed == 0 {
 			return errNotFound
@@ -113,6 +117,9 @@ func (h *Handlers) ResetKeymaps(ctx context.Context, _ api.ResetKeymapsRequestOb
 		return nil, err
 	}
 	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		if err := tx.LockAccount(ctx, id); err != nil {
+			return err
+		}
 		if err := tx.DisableKeymaps(ctx, id); err != nil {
 			return err
 		}
