@@ -62,6 +62,10 @@ func TestDeleteUserLeavesNothingBehind(t *testing.T) {
 		"publicKey": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP8He7nWZgzYdzkFqhE92olpjiH+JcvV8qaGDpGCp3lH",
 	}).Want(200)
 	s.Exec(t, `insert into recent_connections (account_id, entry_id, action) values ($1, $2, 'entry.ssh_connect')`, id, entry)
+	s.Exec(t, `with opened as (insert into connections (id, account_id, entry_id, kind, protocol, node_id)
+		values (gen_random_uuid(), $1, $2, 'terminal', 'ssh', gen_random_uuid()) returning id, node_id, account_id)
+		insert into connection_viewers (viewer_id, connection_id, node_id, account_id, kind, writable)
+		select gen_random_uuid(), id, node_id, account_id, 'owner', true from opened`, id, entry)
 	c.Put("/api/identity", body{"name": "Identity", "type": "password", "password": "secret"}).Want(200)
 	c.Put("/api/tag", body{"name": "Tag", "color": "#fff"}).Want(200)
 	c.Get("/api/keymaps").Want(200)
