@@ -79,7 +79,7 @@ var absences = []absence{
 	{"GET", "/api/backup/files/{type}", permission.SettingsBackup, fails(fail.BadRequest("Invalid type"))},
 	{"DELETE", "/api/backup/files/{type}/{name}", permission.SettingsBackup, fails(errNoFile)},
 	{"GET", "/api/backup/export/database", permission.SettingsBackup, fails(&fail.Error{
-		Status: http.StatusNotImplemented, Message: "Export of the database is not available on this server: use pg_dump",
+		Status: http.StatusNotImplemented, Message: "Export of the database is not available on this server: use pg_dump, or nexterm backup",
 	})},
 	{"GET", "/api/backup/export/{type}/{name}", permission.SettingsBackup, fails(errNoFile)},
 

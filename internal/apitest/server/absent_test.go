@@ -152,7 +152,7 @@ func TestExportOfBackups(t *testing.T) {
 		status  int
 		message string
 	}{
-		"/api/backup/export/database":               {501, "Export of the database is not available on this server: use pg_dump"},
+		"/api/backup/export/database":               {501, "Export of the database is not available on this server: use pg_dump, or nexterm backup"},
 		"/api/backup/export/recordings/..%2Fpasswd": {404, "File not found"},
 	} {
 		s.Admin.Get(path).WantError(401, "Token required") // the header does not count
