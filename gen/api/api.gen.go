@@ -1298,6 +1298,32 @@ type CodeRequired struct {
 	TotpRequired bool   `json:"totpRequired"`
 }
 
+// Command Example: {"command":"uptime -p"}
+type Command struct {
+	// Command What the account's shell on the host is given.
+	Command string `json:"command"`
+
+	// ConnectionReason Why; organizations may demand it. Blanks are none.
+	ConnectionReason *string `json:"connectionReason,omitempty"`
+
+	// TimeoutSeconds How long it may take, logging in to the host included.
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
+}
+
+// CommandResult Example: {"errorMessage":null,"exitCode":0,"stderr":"","stdout":"up 3 weeks, 2 days\n","success":true}
+type CommandResult struct {
+	// ErrorMessage Why it did not run to its end.
+	ErrorMessage *string `json:"errorMessage"`
+
+	// ExitCode The command's status, 255 if it has none, and 124 after `timeoutSeconds`.
+	ExitCode int32  `json:"exitCode"`
+	Stderr   string `json:"stderr"`
+	Stdout   string `json:"stdout"`
+
+	// Success Whether the command ran to its end, whatever its status.
+	Success bool `json:"success"`
+}
+
 // Confirmation Example: {"message":"Invitation accepted","success":true}
 type Confirmation struct {
 	// Message Confirmation for people.
@@ -3781,6 +3807,12 @@ type ListConnectionsParams struct {
 	BrowserID *string `form:"browserId,omitempty" json:"browserId,omitempty"`
 }
 
+// RunCommandParams defines parameters for RunCommand.
+type RunCommandParams struct {
+	// IdentityID The identity to log in with, linked to the entry or not; without it, the first of the entry's that the caller may use.
+	IdentityID *int64 `form:"identityId,omitempty" json:"identityId,omitempty"`
+}
+
 // ListRecentEntriesParams defines parameters for ListRecentEntries.
 type ListRecentEntriesParams struct {
 	// Limit How many at most, 1 to 100. Anything below 1, or no number at all, counts as 5; anything above 100 as 100.
@@ -3936,6 +3968,9 @@ type UpdateOidcProviderJSONRequestBody = OidcProviderPatch
 
 // CreateConnectionJSONRequestBody defines body for CreateConnection for application/json ContentType.
 type CreateConnectionJSONRequestBody = NewConnection
+
+// RunCommandJSONRequestBody defines body for RunCommand for application/json ContentType.
+type RunCommandJSONRequestBody = Command
 
 // DuplicateConnectionJSONRequestBody defines body for DuplicateConnection for application/json ContentType.
 type DuplicateConnectionJSONRequestBody = ConnectionTab
@@ -4268,6 +4303,9 @@ type ServerInterface interface {
 	// CreateConnection Open a connection
 	// (POST /api/connections)
 	CreateConnection(ctx echo.Context) error
+	// RunCommand Run one command on the host of an entry
+	// (POST /api/connections/{entryId}/exec)
+	RunCommand(ctx echo.Context, entryID EntryID, params RunCommandParams) error
 	// DeleteConnection End a connection
 	// (DELETE /api/connections/{id})
 	DeleteConnection(ctx echo.Context, id ConnectionID) error
@@ -5204,6 +5242,31 @@ func (w *ServerInterfaceWrapper) CreateConnection(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CreateConnection(ctx)
+	return err
+}
+
+// RunCommand converts echo context to params.
+func (w *ServerInterfaceWrapper) RunCommand(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "entryId" -------------
+	var entryID EntryID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "entryId", ctx.Param("entryId"), &entryID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter entryId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RunCommandParams
+	// ------------- Optional query parameter "identityId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "identityId", ctx.QueryParams(), &params.IdentityID, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter identityId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RunCommand(ctx, entryID, params)
 	return err
 }
 
@@ -7023,6 +7086,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/auth/providers/admin/oidc/:id", wrapper.UpdateOidcProvider, options.OperationMiddlewares["updateOidcProvider"]...)
 	router.GET(options.BaseURL+"/api/connections", wrapper.ListConnections, options.OperationMiddlewares["listConnections"]...)
 	router.POST(options.BaseURL+"/api/connections", wrapper.CreateConnection, options.OperationMiddlewares["createConnection"]...)
+	router.POST(options.BaseURL+"/api/connections/:entryId/exec", wrapper.RunCommand, options.OperationMiddlewares["runCommand"]...)
 	router.DELETE(options.BaseURL+"/api/connections/:id", wrapper.DeleteConnection, options.OperationMiddlewares["deleteConnection"]...)
 	router.GET(options.BaseURL+"/api/connections/:id", wrapper.GetConnection, options.OperationMiddlewares["getConnection"]...)
 	router.POST(options.BaseURL+"/api/connections/:id/duplicate", wrapper.DuplicateConnection, options.OperationMiddlewares["duplicateConnection"]...)
@@ -8152,6 +8216,30 @@ func (response CreateConnection201JSONResponse) VisitCreateConnectionResponse(w 
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RunCommandRequestObject struct {
+	EntryID EntryID `json:"entryId"`
+	Params  RunCommandParams
+	Body    *RunCommandJSONRequestBody
+}
+
+type RunCommandResponseObject interface {
+	VisitRunCommandResponse(w http.ResponseWriter) error
+}
+
+type RunCommand200JSONResponse CommandResult
+
+func (response RunCommand200JSONResponse) VisitRunCommandResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10855,6 +10943,9 @@ type StrictServerInterface interface {
 	// CreateConnection Open a connection
 	// (POST /api/connections)
 	CreateConnection(ctx context.Context, request CreateConnectionRequestObject) (CreateConnectionResponseObject, error)
+	// RunCommand Run one command on the host of an entry
+	// (POST /api/connections/{entryId}/exec)
+	RunCommand(ctx context.Context, request RunCommandRequestObject) (RunCommandResponseObject, error)
 	// DeleteConnection End a connection
 	// (DELETE /api/connections/{id})
 	DeleteConnection(ctx context.Context, request DeleteConnectionRequestObject) (DeleteConnectionResponseObject, error)
@@ -12779,6 +12870,55 @@ func (sh *strictHandler) CreateConnection(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(CreateConnectionResponseObject); ok {
 		return validResponse.VisitCreateConnectionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RunCommand operation middleware
+func (sh *strictHandler) RunCommand(ctx echo.Context, entryID EntryID, params RunCommandParams) error {
+	var request RunCommandRequestObject
+
+	request.EntryID = entryID
+	request.Params = params
+
+	var body RunCommandJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RunCommand(ctx.Request().Context(), request.(RunCommandRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RunCommand")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RunCommandResponseObject); ok {
+		return validResponse.VisitRunCommandResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

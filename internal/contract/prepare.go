@@ -138,6 +138,14 @@ var prepared = map[string]preparation{
 		r.Token = p.token
 		return err
 	},
+	"runCommand": func(ctx context.Context, s *Suite, r *Request) (err error) {
+		if r.PathValues["entryId"], err = s.find(ctx, entry, r); err != nil {
+			return err
+		}
+		id, err := s.find(ctx, identity, r)
+		r.Query.Set("identityId", id)
+		return err
+	},
 	"setAvatar": func(_ context.Context, _ *Suite, r *Request) error {
 		r.Body = picture
 		return nil

@@ -170,6 +170,11 @@ func (r *Registry) saw(ctx context.Context, sightings *hostkey.Sightings) {
 	}
 }
 
+// Turn waits until an account may make one more login, until leave is called.
+func (r *Registry) Turn(ctx context.Context, accountID int64) (leave func(), err error) {
+	return r.dials.Enter(ctx, accountID)
+}
+
 // errNo stands for a right that there is not.
 var errNo = errors.New("may not")
 

@@ -5,24 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
+
+	gossh "golang.org/x/crypto/ssh"
 
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/target"
 )
 
-// failure is why a connection fails, in the words that people read. Clients look for
+// Failure is why a connection fails, in the words that people read. Clients look for
 // parts of them to translate, so the words are not used in another sense.
-type failure string
+type Failure string
 
-func (f failure) Error() string { return string(f) }
+func (f Failure) Error() string { return string(f) }
+
+type failure = Failure
+
+// Lost is a login that has broken.
+const Lost = Failure("Connection lost")
 
 const (
-	connectionLost = failure("Connection lost")
+	connectionLost = Lost
 	cancelled      = failure("Cancelled")
 	timedOut       = failure("Connection timed out")
 	furtherSteps   = failure("Further login steps are needed: open a terminal")
 	noShell        = failure("The host does not offer a shell")
+	notServed      = failure("The host does not offer this")
+	refused        = failure("Connection refused")
+	unreachable    = failure("Host unreachable")
+	noName         = failure("Host name not found")
 	cannotConnect  = failure("Connection failed")
 )
 
@@ -45,8 +57,37 @@ func failureOf(err error) failure {
 	return text
 }
 
+// FailureOf is failureOf for whatever runs on a host without a terminal.
+func FailureOf(err error) Failure {
+	if errors.Is(err, ssh.ErrNotServed) {
+		return notServed
+	}
+	return failureOf(err)
+}
+
+// refusedBy reads why a host opens no channel. What it says of a connection that it
+// could not make is what its system does.
+func refusedBy(refusal *gossh.OpenChannelError) failure {
+	if refusal.Reason != gossh.ConnectionFailed {
+		return notServed
+	}
+	for _, known := range []struct {
+		part string
+		said failure
+	}{
+		{"refused", refused}, {"timed out", timedOut}, {"route", unreachable}, {"unreachable", unreachable},
+		{"not known", noName}, {"name resolution", noName},
+	} {
+		if strings.Contains(strings.ToLower(refusal.Message), known.part) {
+			return known.said
+		}
+	}
+	return cannotConnect
+}
+
 func reason(err error) failure {
 	var lookup *net.DNSError
+	var refusal *gossh.OpenChannelError
 	switch {
 	case errors.Is(err, ssh.ErrDenied):
 		return "Target address is not allowed"
@@ -64,14 +105,16 @@ func reason(err error) failure {
 		return "The private key could not be read"
 	case errors.Is(err, ssh.ErrNotServed):
 		return noShell
+	case errors.As(err, &refusal):
+		return refusedBy(refusal)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return timedOut
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "Connection refused"
+		return refused
 	case errors.As(err, &lookup):
-		return "Host name not found"
+		return noName
 	case errors.Is(err, ssh.ErrUnreachable):
-		return "Host unreachable"
+		return unreachable
 	case errors.Is(err, ssh.ErrHandshake):
 		return "Not an SSH server"
 	case errors.Is(err, ssh.ErrLost):

@@ -25,6 +25,9 @@ func (s *server) deadline(timeout time.Duration) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			request := c.Request()
+			if w, is := c.Response().Writer.(*hurrying); is && timeout > AnswerTime {
+				w.end = time.Now().Add(timeout + AnswerTime)
+			}
 			ctx, cancel := context.WithCancelCause(request.Context())
 			defer cancel(nil)
 			timer := time.AfterFunc(timeout, func() { cancel(errTooSlow) })

@@ -56,6 +56,8 @@ type operation struct {
 	// transferred answers are compressed and not sent again without need.
 	transferred bool
 	timeout     time.Duration
+	// ownTurns operations see to it themselves how many of them an account has.
+	ownTurns bool
 	// large operations answer all that the caller has of something.
 	large bool
 	// passedOn operations are for the server that holds the connection.
@@ -89,6 +91,7 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 	o := operation{
 		id: op.OperationID, bodyLimit: defaultBodyLimit, timeout: defaultTimeout,
 		large: op.Extensions["x-large"] == true, websocket: op.Extensions["x-websocket"] == true,
+		ownTurns: op.Extensions["x-own-turns"] == true,
 	}
 	if err := o.readSecurity(contract, op); err != nil {
 		return o, err

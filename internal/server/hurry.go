@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// AnswerTime is how long a request may take until its answer is read: the longest
-// x-timeout and the answer's way.
+// AnswerTime is how long a request may take until its answer is read: x-timeout and the
+// answer's way. A longer x-timeout has it for the way alone.
 const AnswerTime = 90 * time.Second
 
 // partSize is what a client has to read in time, in bytes.

@@ -27,6 +27,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/monitoring"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
+	"github.com/nexterm-go/nexterm/internal/remote"
 	"github.com/nexterm-go/nexterm/internal/script"
 	"github.com/nexterm-go/nexterm/internal/serverinfo"
 	"github.com/nexterm-go/nexterm/internal/session"
@@ -53,6 +54,7 @@ type (
 	passkeyHandlers       = passkey.Handlers
 	authproviderHandlers  = authprovider.Handlers
 	groupHandlers         = group.Handlers
+	remoteHandlers        = remote.Handlers
 	scriptHandlers        = script.Handlers
 	serverinfoHandlers    = serverinfo.Handlers
 	sessionHandlers       = session.Handlers
@@ -81,6 +83,7 @@ type operations struct {
 	*passkeyHandlers
 	*authproviderHandlers
 	*groupHandlers
+	*remoteHandlers
 	*scriptHandlers
 	*serverinfoHandlers
 	*sessionHandlers
@@ -111,6 +114,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		passkey.New(q, changes, o.PublicURLs),
 		authprovider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),
 		group.New(q, changes),
+		remote.New(q, changes, o.Live, o.SessionIdleDays, o.Log),
 		script.New(q, changes),
 		serverinfo.New(q, o.Version, o.Limits),
 		session.New(q, changes, o.Vault),

@@ -34,6 +34,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/remote"
 	"github.com/nexterm-go/nexterm/internal/statuspage"
 	"github.com/nexterm-go/nexterm/internal/vault"
 	"github.com/nexterm-go/nexterm/internal/webclient"
@@ -110,6 +111,8 @@ type Options struct {
 type Server struct {
 	http.Handler
 	feed    *feed.Hub
+	remote  *remote.Handlers
+	events  *event.Log
 	sockets *sockets
 	leaving *atomic.Bool
 }
@@ -118,11 +121,14 @@ type Server struct {
 // them are served as before.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
-// Run keeps the live feed up to date until the context ends. Then it ends all open
+// Run keeps the live feed and the rights of what runs on hosts up to date until the context ends. Then it ends all open
 // sockets and waits for that, because stopping the HTTP server does not.
 func (s *Server) Run(ctx context.Context) {
 	context.AfterFunc(ctx, s.sockets.stop)
+	var working sync.WaitGroup
+	working.Go(func() { s.remote.Run(ctx, s.events) })
 	s.feed.Run(ctx)
+	working.Wait()
 	s.sockets.drain()
 }
 
@@ -222,7 +228,7 @@ func New(options Options) (*Server, error) {
 	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(hub, options.Live)); err != nil {
 		return nil, err
 	}
-	return &Server{e, hub, s.sockets, &s.leaving}, nil
+	return &Server{e, hub, all.remoteHandlers, options.Events, s.sockets, &s.leaving}, nil
 }
 
 // middlewares builds what stands before each operation: its name in the log, its

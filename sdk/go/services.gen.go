@@ -39,6 +39,8 @@ type Services struct {
 	Entries *EntriesService
 	// The keys by which the hosts of SSH entries are known.
 	HostKeys *HostKeysService
+	// Commands that run on the hosts of SSH entries, and tunnels through them.
+	Remote *RemoteService
 	// Folders of entries, nested, personal or of an organization.
 	Folders *FoldersService
 	// Coloured labels on entries that only their owner sees.
@@ -75,6 +77,7 @@ func newServices(c *Client) Services {
 		Identities:    &IdentitiesService{c},
 		Entries:       &EntriesService{c},
 		HostKeys:      &HostKeysService{c},
+		Remote:        &RemoteService{c},
 		Folders:       &FoldersService{c},
 		Tags:          &TagsService{c},
 		Scripts:       &ScriptsService{c},
@@ -1131,6 +1134,34 @@ func (s *HostKeysService) List(ctx context.Context, entryID int64) ([]HostKey, e
 // PUT /api/entry/{entryId}/host-keys, operation pinHostKey.
 func (s *HostKeysService) Pin(ctx context.Context, entryID int64, body NewHostKey) (*HostKey, error) {
 	return result[*HostKey](ctx, s.client, call{name: "HostKeys.Pin", method: "PUT", path: fmt.Sprintf("/api/entry/%d/host-keys", entryID), body: body})
+}
+
+// RemoteService is [Client].Remote: Commands that run on the hosts of SSH entries, and tunnels through them.
+type RemoteService struct{ client *Client }
+
+// Run one command on the host of an entry.
+//
+// For SSH entries. The command runs without a terminal and without the profile of a login shell, and is not
+// kept anywhere. The answer comes when it has ended, and is a 200 whatever has become of it: what keeps the
+// host from being reached stands in `errorMessage`, and `exitCode` is 255 then. A command that takes too long,
+// or whose caller is gone, is left alone. An account has ten of them at a time.
+//
+// `stdout` and `stderr` are text: bytes that are no UTF-8 are replaced. Of each 256 KiB are kept; where there
+// was more, the last line is `[output truncated]`.
+//
+// POST /api/connections/{entryId}/exec, operation runCommand.
+func (s *RemoteService) Run(ctx context.Context, entryID int64, body Command, query ...RunCommandQuery) (*CommandResult, error) {
+	return result[*CommandResult](ctx, s.client, call{name: "Remote.Run", method: "POST", path: fmt.Sprintf("/api/connections/%d/exec", entryID), body: body, query: first(query).values()})
+}
+
+// RunCommandQuery are the parameters of Remote.Run; what is zero is left out.
+type RunCommandQuery struct {
+	// The identity to log in with, linked to the entry or not; without it, the first of the entry's that the caller may use.
+	IdentityID int64
+}
+
+func (q RunCommandQuery) values() url.Values {
+	return values("identityId", q.IdentityID)
 }
 
 // FoldersService is [Client].Folders: Folders of entries, nested, personal or of an organization.

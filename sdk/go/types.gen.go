@@ -229,6 +229,28 @@ type AvatarStored struct {
 	AvatarHash string `json:"avatarHash"`
 }
 
+// Command is the body of Remote.Run.
+type Command struct {
+	// What the account's shell on the host is given.
+	Command string `json:"command"`
+	// Why; organizations may demand it. Blanks are none.
+	ConnectionReason string `json:"connectionReason,omitzero"`
+	// How long it may take, logging in to the host included.
+	TimeoutSeconds int `json:"timeoutSeconds,omitzero"`
+}
+
+// CommandResult is the answer of Remote.Run.
+type CommandResult struct {
+	// Whether the command ran to its end, whatever its status.
+	Success bool   `json:"success"`
+	Stdout  string `json:"stdout"`
+	Stderr  string `json:"stderr"`
+	// The command's status, 255 if it has none, and 124 after `timeoutSeconds`.
+	ExitCode int `json:"exitCode"`
+	// Why it did not run to its end.
+	ErrorMessage Optional[string] `json:"errorMessage"`
+}
+
 type Connection struct {
 	EntryID int64 `json:"entryId"`
 	// One of "entry.ssh_connect", "entry.sftp_connect", "entry.pve_connect", "entry.rdp_connect", "entry.vnc_connect", "entry.demo_connect".

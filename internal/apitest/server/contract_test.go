@@ -179,6 +179,7 @@ var things = map[string]thing{
 	"/api/organization/invitations/{}":      {newInvitation, http.StatusNotFound},
 	"/api/audit/organizations/{}":           {newOrganization, http.StatusForbidden},
 	"/api/users/{}":                         {newAccount, http.StatusForbidden},
+	"/api/connections/{}":                   {newHost, http.StatusNotFound}, // where it is an id and no UUID
 	"/api/entry/{}":                         {newEntry, http.StatusNotFound},
 	"/api/entry/{}/host-keys/{}":            {newHostKey, http.StatusNotFound},
 	"/api/folder/{}":                        {newFolder, http.StatusNotFound},
@@ -296,6 +297,14 @@ func exampleConnection(t testing.TB, s *testserver.Server) {
 	require.NoError(t, err)
 	s.Exec(t, `update connections set share_key_hash = $2, key_id = $3, share_key = $4 where id = $1`,
 		id, vault.HashToken(key), sealed.KeyID, sealed.Ciphertext)
+}
+
+// newHost is an entry that can be logged in to, if its host answered.
+func newHost(t testing.TB, s *testserver.Server, _ []int64) int64 {
+	identity := newIdentity(t, s, nil)
+	return s.Owner.Put("/api/entry", map[string]any{
+		"name": "away", "identities": []int64{identity}, "config": map[string]any{"protocol": "ssh", "ip": "127.0.0.1", "port": 1},
+	}).Want(200).ID()
 }
 
 func newFolder(_ testing.TB, s *testserver.Server, _ []int64) int64 {

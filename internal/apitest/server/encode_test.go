@@ -88,6 +88,7 @@ var answerTypes = map[string]reflect.Type{
 	"Snippet":                     reflect.TypeFor[api.Snippet](),
 	"SnippetCreated":              reflect.TypeFor[api.SnippetCreated](),
 	"Source":                      reflect.TypeFor[api.Source](),
+	"CommandResult":               reflect.TypeFor[api.CommandResult](),
 	"ConnectionShare":             reflect.TypeFor[api.ConnectionShare](),
 	"ConnectionWindow":            reflect.TypeFor[api.ConnectionWindow](),
 	"LiveConnection":              reflect.TypeFor[api.LiveConnection](),

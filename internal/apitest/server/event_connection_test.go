@@ -37,6 +37,9 @@ var connectionTellings = map[string][]telling{
 	"updateConnectionShare": {{"connection.update", live}},
 	"unshareConnection":     {{"connection.update", live}},
 	"deleteConnection":      {{"connection.end", live}},
+	"runCommand": {{"entry.ssh_connect", func(s stage) request {
+		return request{ids: []int64{sshEntry(s.Owner, "ssh", testssh.Start(s.t, &testssh.Server{}))}, body: object{"command": "true"}}
+	}}},
 	"pasteConnectionPassword": {{"identity.credentials_access", func(s stage) request {
 		host := testssh.Start(s.t, &testssh.Server{Shell: func(channel ssh.Channel) int {
 			_, _ = io.Copy(io.Discard, channel)

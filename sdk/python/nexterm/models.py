@@ -650,6 +650,23 @@ class CodeRequired:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CommandResult:
+
+    success: bool
+    """Whether the command ran to its end, whatever its status."""
+
+    stdout: str
+
+    stderr: str
+
+    exit_code: int
+    """The command's status, 255 if it has none, and 124 after `timeoutSeconds`."""
+
+    error_message: str | None
+    """Why it did not run to its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Connection:
 
     entry_id: int

@@ -1316,6 +1316,41 @@ class HostKeysService(Service):
         return self._call(models.HostKey, "host_keys.pin", "PUT", f"/api/entry/{segment(entry_id)}/host-keys", body={"publicKey": public_key, "hop": hop})
 
 
+class RemoteService(Service):
+    """Commands that run on the hosts of SSH entries, and tunnels through them."""
+
+    def run(
+        self,
+        entry_id: int,
+        *,
+        command: str,
+        connection_reason: str | None | Omit = OMIT,
+        timeout_seconds: int | Omit = OMIT,
+        identity_id: int | Omit = OMIT,
+    ) -> models.CommandResult:
+        """Run one command on the host of an entry.
+
+        For SSH entries. The command runs without a terminal and without the profile of a login shell, and is not
+        kept anywhere. The answer comes when it has ended, and is a 200 whatever has become of it: what keeps the
+        host from being reached stands in `errorMessage`, and `exitCode` is 255 then. A command that takes too long,
+        or whose caller is gone, is left alone. An account has ten of them at a time.
+
+        `stdout` and `stderr` are text: bytes that are no UTF-8 are replaced. Of each 256 KiB are kept; where there
+        was more, the last line is `[output truncated]`.
+
+        command: What the account's shell on the host is given.
+
+        connection_reason: Why; organizations may demand it. Blanks are none.
+
+        timeout_seconds: How long it may take, logging in to the host included.
+
+        identity_id: The identity to log in with, linked to the entry or not; without it, the first of the entry's that the caller may use.
+
+        POST /api/connections/{entryId}/exec, operation runCommand.
+        """
+        return self._call(models.CommandResult, "remote.run", "POST", f"/api/connections/{segment(entry_id)}/exec", body={"command": command, "connectionReason": connection_reason, "timeoutSeconds": timeout_seconds}, query={"identityId": identity_id})
+
+
 class FoldersService(Service):
     """Folders of entries, nested, personal or of an organization."""
 
@@ -2231,6 +2266,7 @@ class Services:
         self.identities = IdentitiesService(transport)
         self.entries = EntriesService(transport)
         self.host_keys = HostKeysService(transport)
+        self.remote = RemoteService(transport)
         self.folders = FoldersService(transport)
         self.tags = TagsService(transport)
         self.scripts = ScriptsService(transport)

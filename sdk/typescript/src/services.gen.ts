@@ -15,6 +15,8 @@ import type {
   AuthProviderSettings,
   AvatarStored,
   CodeRequired,
+  Command,
+  CommandResult,
   ConnectionShare,
   ConnectionTab,
   ConnectionWindow,
@@ -171,6 +173,8 @@ export class Services {
   readonly entries: EntriesService
   /** The keys by which the hosts of SSH entries are known. */
   readonly hostKeys: HostKeysService
+  /** Commands that run on the hosts of SSH entries, and tunnels through them. */
+  readonly remote: RemoteService
   /** Folders of entries, nested, personal or of an organization. */
   readonly folders: FoldersService
   /** Coloured labels on entries that only their owner sees. */
@@ -205,6 +209,7 @@ export class Services {
     this.identities = new IdentitiesService(send)
     this.entries = new EntriesService(send)
     this.hostKeys = new HostKeysService(send)
+    this.remote = new RemoteService(send)
     this.folders = new FoldersService(send)
     this.tags = new TagsService(send)
     this.scripts = new ScriptsService(send)
@@ -1437,6 +1442,32 @@ export class HostKeysService extends Service {
   pin(entryId: number, body: NewHostKey, options?: CallOptions): Promise<HostKey> {
     return this.send({ name: 'hostKeys.pin', method: 'PUT', path: path`/api/entry/${entryId}/host-keys`, body }, options)
   }
+}
+
+/** Commands that run on the hosts of SSH entries, and tunnels through them. */
+export class RemoteService extends Service {
+  /**
+   * Run one command on the host of an entry
+   *
+   * For SSH entries. The command runs without a terminal and without the profile of a login shell, and is not
+   * kept anywhere. The answer comes when it has ended, and is a 200 whatever has become of it: what keeps the
+   * host from being reached stands in `errorMessage`, and `exitCode` is 255 then. A command that takes too long,
+   * or whose caller is gone, is left alone. An account has ten of them at a time.
+   *
+   * `stdout` and `stderr` are text: bytes that are no UTF-8 are replaced. Of each 256 KiB are kept; where there
+   * was more, the last line is `[output truncated]`.
+   *
+   * `POST /api/connections/{entryId}/exec`, operation runCommand
+   */
+  run(entryId: number, body: Command, query: RunCommandQuery = {}, options?: CallOptions): Promise<CommandResult> {
+    return this.send({ name: 'remote.run', method: 'POST', path: path`/api/connections/${entryId}/exec`, body, query }, options)
+  }
+}
+
+/** Parameters of `remote.run`. */
+export interface RunCommandQuery {
+  /** The identity to log in with, linked to the entry or not; without it, the first of the entry's that the caller may use. */
+  identityId?: number | undefined
 }
 
 /** Folders of entries, nested, personal or of an organization. */

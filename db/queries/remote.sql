@@ -1,0 +1,22 @@
+-- name: GetRemoteEntry :one
+-- What running commands on the host of an entry, and tunnels through it, depend on.
+select e.scope, coalesce(e.config ->> 'protocol', '')::text as protocol,
+       coalesce((select o.audit_settings -> 'requireConnectionReason' = 'true'
+                 from organizations o
+                 where o.id = e.organization_id), false)::boolean as reason_required
+from entries e
+where e.id = @id
+  and e.scope = any(@reach::bigint[]);
+
+-- name: ListEntryScopes :many
+-- every owner: of entries on whose hosts something runs, to see who still reaches them
+select id, scope
+from entries
+where id = any(@ids::bigint[]);
+
+-- name: ListHeldAPIKeys :many
+-- every owner: of API keys by which something runs, those that still hold
+select id
+from api_keys
+where id = any(@ids::bigint[])
+  and (expires_at is null or expires_at > now());

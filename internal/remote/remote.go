@@ -1,0 +1,100 @@
+// Package remote owns what is done on the hosts of SSH entries without a terminal:
+// single commands, and tunnels to what can be reached from there. It does not own how
+// hosts are reached.
+package remote
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/live"
+	"github.com/nexterm-go/nexterm/internal/login"
+)
+
+var errDenied = fail.Forbidden("Access denied")
+
+// partTime is how long a host has to let go of a channel.
+const partTime = 5 * time.Second
+
+// Handlers are the operations of the tag remote, and its socket.
+type Handlers struct {
+	queries         *db.Queries
+	changes         *change.Changes
+	live            *live.Registry
+	log             *slog.Logger
+	sessionIdleDays int32
+	works           *works
+}
+
+// New returns the operations. Run ends what may not go on.
+func New(queries *db.Queries, changes *change.Changes, live *live.Registry, sessionIdleDays int32, log *slog.Logger) *Handlers {
+	return &Handlers{queries: queries, changes: changes, live: live, log: log, sessionIdleDays: sessionIdleDays, works: newWorks()}
+}
+
+// errNoIdentity is for entries that a caller has no identity for, or not the one that is
+// named.
+var errNoIdentity = fail.BadRequest("Identity not found")
+
+// identity is the one with which a caller logs in to an entry: the named one, linked or
+// not, or else the first of the entry's.
+func (h *Handlers) identity(ctx context.Context, who *caller.Caller, entryID int64, named *int64) (int64, error) {
+	way, err := h.queries.ListLogins(ctx, db.ListLoginsParams{ID: entryID, Reach: who.Reach, IdentityID: named})
+	if err != nil {
+		return 0, err
+	}
+	if len(way) == 0 || way[len(way)-1].IdentityID == 0 {
+		return 0, errNoIdentity
+	}
+	return way[len(way)-1].IdentityID, nil
+}
+
+// open takes a channel on the login that is the caller's there, with nobody to answer
+// questions.
+func (h *Handlers) open(ctx context.Context, who *caller.Caller, entryID, identityID int64) (*login.Channel, error) {
+	leave, err := h.live.Turn(ctx, who.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return h.live.Channel(ctx, live.Opening{
+		AccountID: who.AccountID, SessionID: who.SessionID, APIKeyID: who.APIKeyID, EntryID: entryID, IdentityID: &identityID,
+	}, nil)
+}
+
+// trimmed is a reason that counts: blanks are none.
+func trimmed(reason *string) string {
+	if reason == nil {
+		return ""
+	}
+	return strings.TrimSpace(*reason)
+}
+
+// part closes a channel and waits for those who use it. A host that does not let go of
+// it loses the whole login: everything on it would wait like that.
+func part(place *login.Channel, channel io.Closer, parted <-chan struct{}) {
+	go channel.Close() // which may wait for the host, too
+	select {
+	case <-parted:
+	case <-time.After(partTime):
+		place.Login.Close()
+		<-parted
+	}
+	place.Close()
+}
+
+// details are what the audit log keeps besides: never what is done.
+func details(purpose, reason string) event.Details {
+	d := event.Details{"purpose": purpose}
+	if reason != "" {
+		d["connectionReason"] = reason
+	}
+	return d
+}
