@@ -38,6 +38,30 @@ func (q *Queries) GetRemoteEntry(ctx context.Context, arg GetRemoteEntryParams) 
 	return i, err
 }
 
+const hasTunnelAudit = `-- name: HasTunnelAudit :one
+select exists (select
+               from audit_logs
+               where account_id = $1::bigint
+                 and timestamp > now() - interval '1 hour'
+                 and action = 'entry.ssh_connect'
+                 and resource_id = $2::bigint
+                 and details = $3::jsonb) as told
+`
+
+type HasTunnelAuditParams struct {
+	AccountID int64
+	EntryID   int64
+	Details   []byte
+}
+
+// Whether the log has told of such a tunnel within the last hour.
+func (q *Queries) HasTunnelAudit(ctx context.Context, arg HasTunnelAuditParams) (bool, error) {
+	row := q.db.QueryRow(ctx, hasTunnelAudit, arg.AccountID, arg.EntryID, arg.Details)
+	var told bool
+	err := row.Scan(&told)
+	return told, err
+}
+
 const listEntryScopes = `-- name: ListEntryScopes :many
 select id, scope
 from entries
@@ -96,4 +120,14 @@ func (q *Queries) ListHeldAPIKeys(ctx context.Context, ids []int64) ([]int64, er
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockTunnels = `-- name: LockTunnels :exec
+select pg_advisory_xact_lock(hashtextextended('nexterm.tunnels', $1::bigint))
+`
+
+// For the transaction: tunnels of an account are told of one after the other.
+func (q *Queries) LockTunnels(ctx context.Context, accountID int64) error {
+	_, err := q.db.Exec(ctx, lockTunnels, accountID)
+	return err
 }

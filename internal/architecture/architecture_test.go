@@ -124,7 +124,7 @@ var rules = map[string]rule{
 	"internal/authprovider": {tag: true, may: []string{"internal/outbound"}},
 	"internal/hostkey":      {tag: true, may: []string{"internal/ssh"}},
 	"internal/group":        {tag: true},
-	"internal/remote":       {tag: true, may: []string{"internal/live", "internal/login", "internal/ws"}},
+	"internal/remote":       {tag: true, may: []string{"internal/live", "internal/login", "internal/turn", "internal/ws"}},
 	"internal/serverinfo":   {tag: true},
 
 	"internal/session":       {tag: true},

@@ -4,6 +4,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -21,6 +22,9 @@ import (
 
 var errDenied = fail.Forbidden("Access denied")
 
+// defaultPingInterval is the pause between two pings of a socket.
+const defaultPingInterval = 30 * time.Second
+
 // partTime is how long a host has to let go of a channel.
 const partTime = 5 * time.Second
 
@@ -31,12 +35,18 @@ type Handlers struct {
 	live            *live.Registry
 	log             *slog.Logger
 	sessionIdleDays int32
+	pingInterval    time.Duration
 	works           *works
+	told            *told
 }
 
-// New returns the operations. Run ends what may not go on.
-func New(queries *db.Queries, changes *change.Changes, live *live.Registry, sessionIdleDays int32, log *slog.Logger) *Handlers {
-	return &Handlers{queries: queries, changes: changes, live: live, log: log, sessionIdleDays: sessionIdleDays, works: newWorks()}
+// New returns the operations. Run ends what may not go on. Tunnels are pinged at an
+// interval, 0 for the usual one.
+func New(queries *db.Queries, changes *change.Changes, live *live.Registry, sessionIdleDays int32, pingInterval time.Duration, log *slog.Logger) *Handlers {
+	return &Handlers{
+		queries: queries, changes: changes, live: live, log: log, sessionIdleDays: sessionIdleDays,
+		pingInterval: cmp.Or(pingInterval, defaultPingInterval), works: newWorks(), told: newTold(),
+	}
 }
 
 // errNoIdentity is for entries that a caller has no identity for, or not the one that is

@@ -114,7 +114,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		passkey.New(q, changes, o.PublicURLs),
 		authprovider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),
 		group.New(q, changes),
-		remote.New(q, changes, o.Live, o.SessionIdleDays, o.Log),
+		remote.New(q, changes, o.Live, o.SessionIdleDays, o.PingInterval, o.Log),
 		script.New(q, changes),
 		serverinfo.New(q, o.Version, o.Limits),
 		session.New(q, changes, o.Vault),
@@ -128,13 +128,14 @@ func newOperations(o Options, contract *openapi3.T) operations {
 
 // socketHandlers serve the operations that are WebSockets, by operationId. One that
 // is missing, or that the contract does not have, keeps the server from starting.
-func socketHandlers(feed *feed.Hub, connections *live.Registry) map[string]ws.Handler {
+func socketHandlers(feed *feed.Hub, connections *live.Registry, remote *remote.Handlers) map[string]ws.Handler {
 	return map[string]ws.Handler{
 		assistantSocket.id: closeAssistant,
 		"openStateSocket": func(_ context.Context, conn *ws.Conn, who *caller.Caller, p ws.Parameters) {
 			feed.Serve(conn, who, p["tabId"], p["browserId"])
 		},
 		"openTerminalSocket": connections.ServeTerminal,
+		"openTunnel":         remote.OpenTunnel,
 	}
 }
 

@@ -225,7 +225,7 @@ func New(options Options) (*Server, error) {
 		OperationMiddlewares: middlewares,
 	})
 	s.registerAbsences(router, contract)
-	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(hub, options.Live)); err != nil {
+	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(hub, options.Live, all.remoteHandlers)); err != nil {
 		return nil, err
 	}
 	return &Server{e, hub, all.remoteHandlers, options.Events, s.sockets, &s.leaving}, nil

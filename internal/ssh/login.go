@@ -79,6 +79,26 @@ func (l *Login) client() *ssh.Client { return l.clients[len(l.clients)-1] }
 
 func lost(err error) error { return fmt.Errorf("%w: %w", ErrLost, err) }
 
+// aliveTime is how long a host has to say that it is there.
+const aliveTime = 5 * time.Second
+
+// Alive asks the host whether it is there.
+func (l *Login) Alive(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, aliveTime)
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() {
+		_, _, err := l.client().SendRequest("keepalive@openssh.com", true, nil)
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		return err == nil
+	case <-ctx.Done():
+		return true
+	}
+}
+
 // keepAlive asks the host now and then whether it is there, which also keeps the
 // connections through firewalls open, and ends the login if it is not.
 func (l *Login) keepAlive(ctx context.Context) {
