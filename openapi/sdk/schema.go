@@ -54,3 +54,12 @@ func Properties(s *openapi3.Schema) []string {
 	}
 	return names
 }
+
+// Patience is how many seconds clients wait for an operation that takes longer than they
+// usually wait, and 0 for all others.
+func Patience(op *openapi3.Operation) int {
+	if seconds, _ := op.Extensions["x-timeout"].(float64); seconds > 60 {
+		return int(seconds) + 30
+	}
+	return 0
+}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"time"
 )
 
 // maxAnswer is more than any list has.
@@ -26,6 +27,8 @@ type call struct {
 	body any
 	// tokenInQuery: the operation is for clients that cannot send headers, and takes none.
 	tokenInQuery bool
+	// seconds are how long the operation may take, where that is longer than usual.
+	seconds int
 }
 
 func result[T any](ctx context.Context, c *Client, op call) (T, error) {
@@ -78,7 +81,11 @@ func (c *Client) try(ctx context.Context, op call, body []byte, contentType stri
 	if err != nil {
 		return failed.because(ErrBadRequest, "the request cannot be made", err)
 	}
-	response, err := c.http.Do(request)
+	patient := *c.http
+	if least := time.Duration(op.seconds) * time.Second; patient.Timeout != 0 && patient.Timeout < least {
+		patient.Timeout = least
+	}
+	response, err := patient.Do(request)
 	if err != nil {
 		return failed.unreachable(ctx, err)
 	}

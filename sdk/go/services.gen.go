@@ -1151,7 +1151,7 @@ type RemoteService struct{ client *Client }
 //
 // POST /api/connections/{entryId}/exec, operation runCommand.
 func (s *RemoteService) Run(ctx context.Context, entryID int64, body Command, query ...RunCommandQuery) (*CommandResult, error) {
-	return result[*CommandResult](ctx, s.client, call{name: "Remote.Run", method: "POST", path: fmt.Sprintf("/api/connections/%d/exec", entryID), body: body, query: first(query).values()})
+	return result[*CommandResult](ctx, s.client, call{name: "Remote.Run", method: "POST", path: fmt.Sprintf("/api/connections/%d/exec", entryID), body: body, query: first(query).values(), seconds: 3690})
 }
 
 // RunCommandQuery are the parameters of Remote.Run; what is zero is left out.

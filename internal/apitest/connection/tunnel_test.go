@@ -287,7 +287,7 @@ func TestTunnelsEndWithTheRightToThem(t *testing.T) {
 
 func TestTunnelsWaitForThoseWhoDoNotRead(t *testing.T) {
 	t.Parallel()
-	s := testserver.New(t, func(o *server.Options) { o.PingInterval = 20 * time.Millisecond })
+	s := testserver.New(t, func(o *server.Options) { o.PingInterval = 500 * time.Millisecond })
 	var poured atomic.Int64
 	flood := listening(t, func(conn net.Conn) {
 		for part := make([]byte, 64<<10); poured.Load() < 200<<20; {
@@ -305,7 +305,7 @@ func TestTunnelsWaitForThoseWhoDoNotRead(t *testing.T) {
 		before := settled
 		settled = poured.Load()
 		return settled > 0 && settled == before
-	}, patience, 500*time.Millisecond)
+	}, patience, 2*time.Second)
 	require.Less(t, settled, int64(64<<20), "what the systems' buffers and the channel's window hold")
 	for got := 0; got < 100<<20; {
 		_, part, err := socket.Read(t.Context())

@@ -87,6 +87,9 @@ func (g *generator) method(service string, operation sdk.Operation) Method {
 	if !slices.ContainsFunc(*operation.Contract.Security, func(r openapi3.SecurityRequirement) bool { return r["queryToken"] == nil }) && len(*operation.Contract.Security) > 0 {
 		call += ", tokenInQuery: true"
 	}
+	if seconds := sdk.Patience(operation.Contract); seconds > 0 {
+		call += fmt.Sprintf(", seconds: %d", seconds)
+	}
 	m.Arguments, m.Call = strings.Join(arguments, ", "), call+"}"
 	answers := sdk.Answers(operation.Contract)
 	switch {

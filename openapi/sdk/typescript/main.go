@@ -135,6 +135,9 @@ func (g *generator) method(service string, operation sdk.Operation) Method {
 	if len(*op.Security) > 0 && !slices.ContainsFunc(*op.Security, func(r openapi3.SecurityRequirement) bool { return r["queryToken"] == nil }) {
 		call = append(call, "tokenInQuery: true")
 	}
+	if seconds := sdk.Patience(op); seconds > 0 {
+		call = append(call, fmt.Sprintf("timeout: %d_000", seconds))
+	}
 	if secrets := secrets(op); len(secrets) > 0 {
 		call = append(call, "secrets: ["+strings.Join(secrets, ", ")+"]")
 	}

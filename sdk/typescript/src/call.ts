@@ -44,6 +44,8 @@ export interface Call {
   media?: string
   /** The operation is for clients that cannot send headers, and takes none. */
   tokenInQuery?: boolean
+  /** How long the operation may take, where that is longer than usual. */
+  timeout?: number
   /** Members of the answer that printing leaves out. */
   secrets?: string[]
 }
@@ -139,7 +141,7 @@ export class Connection {
 
   async #attempt(call: Call, url: URL, init: RequestInit, signal?: AbortSignal): Promise<{ value: unknown } | Retry> {
     const operation = call.name
-    const late = AbortSignal.timeout(this.options.timeout ?? 60_000)
+    const late = AbortSignal.timeout(Math.max(this.options.timeout ?? 60_000, call.timeout ?? 0))
     const fetch = this.options.fetch ?? globalThis.fetch
     let response: Response | undefined
     let content: unknown

@@ -1460,7 +1460,7 @@ export class RemoteService extends Service {
    * `POST /api/connections/{entryId}/exec`, operation runCommand
    */
   run(entryId: number, body: Command, query: RunCommandQuery = {}, options?: CallOptions): Promise<CommandResult> {
-    return this.send({ name: 'remote.run', method: 'POST', path: path`/api/connections/${entryId}/exec`, body, query }, options)
+    return this.send({ name: 'remote.run', method: 'POST', path: path`/api/connections/${entryId}/exec`, body, query, timeout: 3690_000 }, options)
   }
 }
 

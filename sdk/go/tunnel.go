@@ -1,0 +1,100 @@
+package nexterm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/coder/websocket"
+)
+
+// TunnelOptions say more of a tunnel. The zero value is the usual.
+type TunnelOptions struct {
+	// IdentityID is the identity to log in with, 0 for the entry's own.
+	IdentityID int64
+	// Reason is why, for organizations that want to know.
+	Reason string
+}
+
+// Close codes of tunnels, by what they are about.
+var tunnelKinds = map[websocket.StatusCode]error{
+	websocket.StatusPolicyViolation: ErrBadRequest, websocket.StatusGoingAway: ErrUnavailable, websocket.StatusTryAgainLater: ErrTooManyRequests,
+	4001: ErrBadRequest, 4002: ErrBadRequest, 4003: ErrUnauthorized, 4004: ErrUnavailable, 4005: ErrNotFound, 4006: ErrBadRequest,
+	4008: ErrBadRequest, sessionEnded: ErrUnauthorized, 4403: ErrForbidden,
+}
+
+// Tunnel opens a TCP connection from the host of an SSH entry to an address as that host
+// sees it; an empty host is the entry's own. It is not opened again when it breaks off,
+// and closing it ends both directions. The context is for opening it alone. API keys
+// cannot open tunnels.
+func (c *Client) Tunnel(ctx context.Context, entryID int64, host string, port int, options ...TunnelOptions) (net.Conn, error) {
+	failed := &Error{Operation: "Tunnel"}
+	query := url.Values{
+		"sessionToken": {string(c.authorize())}, "entryId": {strconv.FormatInt(entryID, 10)}, "remotePort": {strconv.Itoa(port)},
+	}
+	o := first(options)
+	for name, value := range map[string]string{"remoteHost": host, "identityId": positive(o.IdentityID), "connectionReason": o.Reason} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	address := c.base
+	address.Path += "/api/ws/tunnel"
+	address.RawQuery = query.Encode()
+	//nolint:bodyclose // the library closes it
+	conn, response, err := websocket.Dial(ctx, address.String(), &websocket.DialOptions{
+		HTTPClient: c.http, HTTPHeader: http.Header{"User-Agent": {c.userAgent}},
+	})
+	if err != nil {
+		if response == nil || ctx.Err() != nil {
+			return nil, failed.unreachable(ctx, err)
+		}
+		failed.Status = response.StatusCode
+		return nil, failed.because(ErrUnexpected, "the answer is no WebSocket; is there a proxy in between?", nil)
+	}
+	_, message, err := conn.Read(ctx)
+	var ready struct{ Type string }
+	var closing websocket.CloseError
+	switch {
+	case err == nil && json.Unmarshal(message, &ready) == nil && ready.Type == "ready":
+		conn.SetReadLimit(maxFrame)
+		return tunnel{websocket.NetConn(context.Background(), conn, websocket.MessageBinary)}, nil
+	case err == nil:
+		failed.because(ErrUnexpected, "the first message is not of the form that the contract says", nil)
+	case errors.As(err, &closing) && tunnelKinds[closing.Code] != nil:
+		failed.because(tunnelKinds[closing.Code], closing.Reason, nil)
+	case ctx.Err() != nil:
+		failed.because(ctx.Err(), "the tunnel was given up", nil)
+	default:
+		failed.because(ErrUnavailable, "the connection broke off", nil)
+	}
+	_ = conn.CloseNow()
+	return nil, failed
+}
+
+// maxFrame is the most that either side sends at a time, in bytes.
+const maxFrame = 1 << 20
+
+// tunnel sends no frame that is too long.
+type tunnel struct{ net.Conn }
+
+func (t tunnel) Write(data []byte) (written int, err error) {
+	for len(data) > 0 && err == nil {
+		var n int
+		n, err = t.Conn.Write(data[:min(len(data), maxFrame)])
+		written, data = written+n, data[n:]
+	}
+	return written, err
+}
+
+// positive is an id as a parameter, empty if there is none.
+func positive(id int64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatInt(id, 10)
+}
