@@ -63,14 +63,20 @@ func Execute(ctx context.Context, root *cobra.Command) int {
 	}
 	note(root)
 	command, err := root.ExecuteContextC(ctx)
+	var elsewhere exit
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &elsewhere) && elsewhere.why == "":
+		return elsewhere.status
 	case !begun:
 		fmt.Fprintf(root.ErrOrStderr(), "nexterm: %s; see `%s --help`\n", terminal.CleanLines(err.Error()), command.CommandPath())
 		return 2
 	}
 	fmt.Fprintln(root.ErrOrStderr(), "nexterm:", terminal.CleanLines(tell(err)))
+	if elsewhere.status != 0 {
+		return elsewhere.status
+	}
 	for _, e := range exitStatuses {
 		if errors.Is(err, e.kind) {
 			return e.status
