@@ -57,6 +57,12 @@ func serveBare(ctx context.Context) error {
 }
 
 func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == bareTunnelPath {
+		if err := bareTunnel(w, r); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+		return
+	}
 	var answer any
 	who, err := b.caller(r)
 	if err == nil {
