@@ -65,11 +65,12 @@ func completeEntry(cmd *cobra.Command, args []string, begun string) ([]cobra.Com
 func sshCommand() *cobra.Command {
 	var patience time.Duration
 	command := &cobra.Command{
-		Use: "ssh ENTRY -- COMMAND...", Short: "Run a command on the host of an entry",
-		Long: `Runs a command on the host of an SSH entry and prints what it prints, when it has
-ended: up to 256 KiB each of output and errors. The exit status is the command's,
-255 where the host could not be reached, and 124 where the command took too long.`,
-		Args: cobra.MinimumNArgs(2), ValidArgsFunction: completeEntry,
+		Use: "ssh ENTRY [-- COMMAND...]", Short: "Open a terminal on the host of an entry, or run a command there",
+		Long: `Opens a terminal on the host of an SSH entry, where Enter, ~ and . one after the other
+hang up. With a command, runs that and prints what it prints, when it has ended: up to
+256 KiB each of output and errors. The exit status is the command's, 255 where the host
+could not be reached, and 124 where the command took too long.`,
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeEntry,
 		RunE: signedIn(func(s *session, args []string) error {
 			if patience < time.Second || patience > time.Hour {
 				return usage("--timeout is between 1s and 1h")
@@ -77,6 +78,9 @@ ended: up to 256 KiB each of output and errors. The exit status is the command's
 			entry, identity, reason, err := s.host(args[0])
 			if err != nil {
 				return err
+			}
+			if len(args) == 1 {
+				return s.shell(entry.ID, identity, reason)
 			}
 			body := nexterm.Command{Command: strings.Join(args[1:], " "), TimeoutSeconds: int(math.Ceil(patience.Seconds())), ConnectionReason: reason}
 			result, err := s.client.Remote.Run(s.Context(), entry.ID, body, nexterm.RunCommandQuery{IdentityID: identity})

@@ -151,3 +151,18 @@ func Progress(stream io.Writer) func(done, all int64) {
 		}
 	}
 }
+
+// Raw hands what is typed over as it is, until it is restored.
+func Raw() (restore func(), err error) {
+	before, err := term.MakeRaw(int(os.Stdin.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = term.Restore(int(os.Stdin.Fd()), before) }, nil
+}
+
+// Size is how many characters the terminal has, 0 if that cannot be told.
+func Size() (columns, rows int) {
+	columns, rows, _ = term.GetSize(int(os.Stdin.Fd()))
+	return columns, rows
+}
