@@ -77,7 +77,7 @@ func measureTunnels(ctx context.Context, p plan, binary, dir string) (err error)
 	if err != nil {
 		return err
 	}
-	defer service.Close()
+	defer func() { _ = service.Close() }()
 	target := strconv.Itoa(service.Addr().(*net.TCPAddr).Port)
 	entry := func(rank int, identity int64) string {
 		var id int64
