@@ -2359,6 +2359,38 @@ export type PermissionChanges = {
     };
 };
 
+export type Command = {
+    /**
+     * What the account's shell on the host is given.
+     */
+    command: string;
+    /**
+     * Why; organizations may demand it. Blanks are none.
+     */
+    connectionReason?: string | null;
+    /**
+     * How long it may take, logging in to the host included.
+     */
+    timeoutSeconds?: number;
+};
+
+export type CommandResult = {
+    /**
+     * Whether the command ran to its end, whatever its status.
+     */
+    success: boolean;
+    stdout: string;
+    stderr: string;
+    /**
+     * The command's status, 255 if it has none, and 124 after `timeoutSeconds`.
+     */
+    exitCode: number;
+    /**
+     * Why it did not run to its end.
+     */
+    errorMessage: string | null;
+};
+
 export type Script = {
     id: number;
     name: string;
