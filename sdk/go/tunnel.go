@@ -56,6 +56,10 @@ func (c *Client) Tunnel(ctx context.Context, entryID int64, host string, port in
 		failed.Status = response.StatusCode
 		return nil, failed.because(ErrUnexpected, "the answer is no WebSocket; is there a proxy in between?", nil)
 	}
+	refused := func(kind error, message string) (net.Conn, error) {
+		_ = conn.CloseNow()
+		return nil, failed.because(kind, message, nil)
+	}
 	_, message, err := conn.Read(ctx)
 	var ready struct{ Type string }
 	var closing websocket.CloseError
@@ -64,16 +68,13 @@ func (c *Client) Tunnel(ctx context.Context, entryID int64, host string, port in
 		conn.SetReadLimit(maxFrame)
 		return tunnel{websocket.NetConn(context.Background(), conn, websocket.MessageBinary)}, nil
 	case err == nil:
-		failed.because(ErrUnexpected, "the first message is not of the form that the contract says", nil)
+		return refused(ErrUnexpected, "the first message is not of the form that the contract says")
 	case errors.As(err, &closing) && tunnelKinds[closing.Code] != nil:
-		failed.because(tunnelKinds[closing.Code], closing.Reason, nil)
+		return refused(tunnelKinds[closing.Code], closing.Reason)
 	case ctx.Err() != nil:
-		failed.because(ctx.Err(), "the tunnel was given up", nil)
-	default:
-		failed.because(ErrUnavailable, "the connection broke off", nil)
+		return refused(ctx.Err(), "the tunnel was given up")
 	}
-	_ = conn.CloseNow()
-	return nil, failed
+	return refused(ErrUnavailable, "the connection broke off")
 }
 
 // maxFrame is the most that either side sends at a time, in bytes.
