@@ -6,7 +6,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	xssh "golang.org/x/crypto/ssh"
 
+	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
@@ -372,4 +375,37 @@ func TestTunnelsBreakWithTheirLogin(t *testing.T) {
 	socket.WantClose(4005, "Connection lost")
 	_ = tunnel(s.Owner, id, listening(t, echoed))
 	require.Len(t, hosts, 1, "the next one dials anew")
+}
+
+func TestWhatRunsOnHostsEndsWithTheServer(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	id, _ := openSSH(t, s.Owner, nil)
+	a, err := app.New(app.Options{
+		Options:    server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.NewTextHandler(s.Log, nil))},
+		InsertOnly: true,
+	})
+	require.NoError(t, err)
+	listener := httptest.NewServer(a.Server)
+	t.Cleanup(listener.Close)
+	ctx, stop := context.WithCancel(t.Context())
+	answered, ended := make(chan *testserver.Response, 1), make(chan error, 1)
+	go func() {
+		ended <- a.Run(ctx, func(ctx context.Context) error {
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	owner := s.Owner.On(&testserver.Server{URL: listener.URL})
+	socket := tunnel(owner, id, listening(t, echoed))
+	begun := make(chan bool, 1)
+	port := listening(t, func(net.Conn) { begun <- true })
+	go func() {
+		answered <- owner.Post(execPath(id), object{"command": fmt.Sprintf("bash -c 'echo > /dev/tcp/127.0.0.1/%d'; sleep 100", port)})
+	}()
+	<-begun
+	stop()
+	socket.WantClose(websocket.StatusGoingAway, "The server is shutting down")
+	(<-answered).WantError(503, "The server is shutting down")
+	require.NoError(t, <-ended)
 }
