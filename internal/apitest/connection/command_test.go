@@ -3,8 +3,6 @@ package connection_test
 import (
 	"fmt"
 	"io"
-	"log/slog"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	xssh "golang.org/x/crypto/ssh"
 
-	"github.com/nexterm-go/nexterm/internal/app"
-	"github.com/nexterm-go/nexterm/internal/outbound"
-	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
 )
@@ -50,22 +45,6 @@ func shared(c *testserver.Client, organization int64, port int) (entryID int64) 
 		"name": "shared", "organizationId": organization, "identities": []int64{identity},
 		"config": object{"protocol": "ssh", "ip": "127.0.0.1", "port": port},
 	}).Want(200).ID()
-}
-
-// denying is one more server, which dials nothing in a network.
-func denying(t *testing.T, s *testserver.Server, network string) *testserver.Server {
-	t.Helper()
-	deny, err := outbound.ParseNetworks(network)
-	require.NoError(t, err)
-	a, err := app.New(app.Options{
-		Options:    server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.NewTextHandler(s.Log, nil))},
-		InsertOnly: true, Deny: deny,
-	})
-	require.NoError(t, err)
-	listener := httptest.NewServer(a.Server)
-	t.Cleanup(listener.Close)
-	testserver.Run(t, a)
-	return &testserver.Server{URL: listener.URL}
 }
 
 // answering is a host that says something to every command.
