@@ -71,8 +71,8 @@ type Registry struct {
 	mu      sync.Mutex
 	lives   map[uuid.UUID]*live
 	closing bool
-	// beats tells that the last beat was stored; it is the watch's own.
-	beats bool
+	// missed counts the last beats that could not be stored; it is the watch's own.
+	missed int
 	// check asks for a look at who may still do what.
 	check chan struct{}
 }

@@ -23,8 +23,10 @@ const (
 	// reviewDelay collects the reasons of a burst.
 	reviewTime  = time.Minute
 	reviewDelay = 50 * time.Millisecond
-	// beatTime is how often this server says that it runs.
-	beatTime = 5 * time.Second
+	// beatTime is how often this server says that it runs, and maxMissed how often it may
+	// fail to before that is worth a word.
+	beatTime  = 5 * time.Second
+	maxMissed = 3
 )
 
 // Run keeps connections to what their accounts may do until the context ends. Then
@@ -95,10 +97,13 @@ func (r *Registry) beat(ctx context.Context) {
 		}
 		return err
 	})
-	if err != nil && r.beats {
-		r.Log.WarnContext(ctx, "say that this server runs", "error", err)
+	if err == nil {
+		r.missed = 0
+		return
 	}
-	r.beats = err == nil
+	if r.missed++; r.missed == maxMissed {
+		r.Log.WarnContext(ctx, "the other servers take this one for dead soon", "error", err)
+	}
 }
 
 // touch stores which connections have been used.
