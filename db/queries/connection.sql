@@ -61,7 +61,7 @@ order by c.created_at, c.number;
 -- Ended ones are gone, for all but their sockets.
 select c.id, c.entry_id, e.name, e.type as entry_type, e.icon, coalesce(e.renderer, c.renderer, 'terminal')::text as renderer,
        c.protocol, c.identity_id, c.is_hibernated, c.last_activity, c.type, c.organization_id, o.name as organization_name, c.script_id,
-       c.number, c.share_key, c.share_writable, c.start_path, c.reason, c.is_direct, c.kind, c.state, c.node_id, e.scope,
+       c.number, c.share_key, c.share_writable, c.start_path, c.sftp_path, c.reason, c.is_direct, c.kind, c.state, c.node_id, e.scope,
        may_be_shared(c.organization_id)::boolean as may_be_shared
 from connections c
          join entries e on e.id = c.entry_id
@@ -192,6 +192,14 @@ update connections c
 set last_activity = now()
 where c.id = any(@ids::uuid[])
   and c.state = 'active';
+
+-- name: SetConnectionPath :one
+update connections
+set sftp_path = @sftp_path::text
+where id = @id
+  and account_id = @account_id
+  and state in ('connecting', 'active')
+returning organization_id;
 
 -- name: AttachViewer :exec
 insert into connection_viewers (viewer_id, connection_id, node_id, account_id, kind, writable)

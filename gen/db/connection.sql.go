@@ -327,7 +327,7 @@ func (q *Queries) FindIdentity(ctx context.Context, arg FindIdentityParams) (int
 const getConnection = `-- name: GetConnection :one
 select c.id, c.entry_id, e.name, e.type as entry_type, e.icon, coalesce(e.renderer, c.renderer, 'terminal')::text as renderer,
        c.protocol, c.identity_id, c.is_hibernated, c.last_activity, c.type, c.organization_id, o.name as organization_name, c.script_id,
-       c.number, c.share_key, c.share_writable, c.start_path, c.reason, c.is_direct, c.kind, c.state, c.node_id, e.scope,
+       c.number, c.share_key, c.share_writable, c.start_path, c.sftp_path, c.reason, c.is_direct, c.kind, c.state, c.node_id, e.scope,
        may_be_shared(c.organization_id)::boolean as may_be_shared
 from connections c
          join entries e on e.id = c.entry_id
@@ -361,6 +361,7 @@ type GetConnectionRow struct {
 	ShareKey         []byte
 	ShareWritable    bool
 	StartPath        *string
+	SftpPath         *string
 	Reason           *string
 	IsDirect         bool
 	Kind             string
@@ -394,6 +395,7 @@ func (q *Queries) GetConnection(ctx context.Context, arg GetConnectionParams) (G
 		&i.ShareKey,
 		&i.ShareWritable,
 		&i.StartPath,
+		&i.SftpPath,
 		&i.Reason,
 		&i.IsDirect,
 		&i.Kind,
@@ -890,6 +892,28 @@ func (q *Queries) LockConnections(ctx context.Context, accountID int64) (int64, 
 	var open int64
 	err := row.Scan(&open)
 	return open, err
+}
+
+const setConnectionPath = `-- name: SetConnectionPath :one
+update connections
+set sftp_path = $1::text
+where id = $2
+  and account_id = $3
+  and state in ('connecting', 'active')
+returning organization_id
+`
+
+type SetConnectionPathParams struct {
+	SftpPath  string
+	ID        uuid.UUID
+	AccountID int64
+}
+
+func (q *Queries) SetConnectionPath(ctx context.Context, arg SetConnectionPathParams) (*int64, error) {
+	row := q.db.QueryRow(ctx, setConnectionPath, arg.SftpPath, arg.ID, arg.AccountID)
+	var organization_id *int64
+	err := row.Scan(&organization_id)
+	return organization_id, err
 }
 
 const setConnectionShare = `-- name: SetConnectionShare :one

@@ -114,6 +114,7 @@ var rules = map[string]rule{
 	"internal/audit":        {tag: true},
 	"internal/account":      {tag: true},
 	"internal/entry":        {tag: true, may: []string{"internal/ratelimit", "internal/tree"}},
+	"internal/file":         {tag: true, may: []string{"internal/live", "internal/ssh", "internal/turn", "internal/ws"}},
 	"internal/folder":       {tag: true, may: []string{"internal/tree"}},
 	"internal/apikey":       {tag: true},
 	"internal/connection":   {tag: true, may: []string{"internal/live"}},

@@ -50,9 +50,9 @@ type live struct {
 	registry *Registry
 	ctx      context.Context
 	cancel   context.CancelFunc
-	// ended is closed when nothing more happens.
-	ended chan struct{}
-	inbox chan func()
+	// made is closed when there is a channel to the host, and ended when nothing more happens.
+	made, ended chan struct{}
+	inbox       chan func()
 	// wake tells that a viewer has caught up.
 	wake chan struct{}
 
@@ -93,7 +93,7 @@ type ending struct {
 
 func newLive(r *Registry, o Opening) *live {
 	l := &live{
-		Opening: o, registry: r, ended: make(chan struct{}), inbox: make(chan func()), wake: make(chan struct{}, 1),
+		Opening: o, registry: r, made: make(chan struct{}), ended: make(chan struct{}), inbox: make(chan func()), wake: make(chan struct{}, 1),
 		resizes: make(chan ssh.Size, 1), output: make(chan []byte), toHost: make(chan []byte), used: time.Now(),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -215,6 +215,7 @@ func (l *live) expire() {
 // open goes on with a channel to the host.
 func (l *live) open(channel *login.Channel, shell *ssh.Session, keys screen.Keys) {
 	l.channel, l.shell, l.keys = channel, shell, keys
+	close(l.made)
 	l.use()
 	l.registry.connected(l)
 	if shell == nil {

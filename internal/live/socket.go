@@ -37,21 +37,21 @@ type seat struct {
 
 // ServeTerminal shows a connection in a socket until that is closed.
 func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters) {
-	s, refused := r.admit(ctx, who, parameters)
+	s, refused := r.admit(ctx, who, parameters, "terminal")
 	if refused != nil {
 		conn.End(refused.code, refused.reason)
 		return
 	}
 	if s.node != r.Node {
 		if !r.relay(ctx, conn, s.node, "/api/ws/term", parameters) {
-			r.leave(ctx, conn, who, parameters)
+			r.leave(ctx, conn, who, parameters, "terminal")
 		}
 		return
 	}
 	l := r.find(s.id)
 	v := &viewer{id: uuid.New(), accountID: s.accountID, kind: s.kind, conn: conn, live: l, timing: r.timing, writable: s.writable}
 	if l == nil || !l.post(func() { l.attach(v) }) {
-		r.leave(ctx, conn, who, parameters)
+		r.leave(ctx, conn, who, parameters, "terminal")
 		return
 	}
 	r.attached(v, &s.writable)
@@ -63,10 +63,14 @@ func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller
 }
 
 // leave closes a socket of a connection that is not there: it may have ended just now.
-func (r *Registry) leave(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters) {
-	_, refused := r.admit(ctx, who, parameters)
+func (r *Registry) leave(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters, kind string) {
+	_, refused := r.admit(ctx, who, parameters, kind)
 	if refused == nil {
 		refused = &unavailable
+	}
+	if kind == "sftp" {
+		sayGoodbye(conn, *refused, false)
+		return
 	}
 	conn.End(refused.code, refused.reason)
 }
@@ -172,8 +176,9 @@ func (l *live) detach(v *viewer) {
 	}
 }
 
-// admit finds the place that a socket asks for, or says how it is refused.
-func (r *Registry) admit(ctx context.Context, who *caller.Caller, parameters ws.Parameters) (*seat, *farewell) {
+// admit finds the place at a connection of a kind that a socket asks for, or says how
+// it is refused.
+func (r *Registry) admit(ctx context.Context, who *caller.Caller, parameters ws.Parameters, kind string) (*seat, *farewell) {
 	switch {
 	case parameters["shareId"] != "":
 		return r.admitGuest(ctx, parameters["shareId"])
@@ -201,7 +206,7 @@ func (r *Registry) admit(ctx context.Context, who *caller.Caller, parameters ws.
 	if !slices.Contains(who.Reach, row.Scope) {
 		return nil, &farewell{noAccess, "You don't have access to this entry"}
 	}
-	if row.Kind != "terminal" {
+	if row.Kind != kind {
 		return nil, &farewell{wrongKind, "Unsupported: " + row.Kind}
 	}
 	if row.IsHibernated {

@@ -63,6 +63,8 @@ type viewer struct {
 	conn      *ws.Conn
 	live      *live
 	timing    timing
+	// files is what sends the frames of a socket for files.
+	files *FileSocket
 
 	// writable, sized and typed are the connection's.
 	writable, sized, typed bool
@@ -120,6 +122,10 @@ func (v *viewer) endLocked(f farewell, flush bool) {
 		return
 	}
 	v.ending = &f
+	if v.files != nil {
+		v.files.farewells <- f
+		return
+	}
 	if !flush {
 		v.queue = nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/entry"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/feed"
+	"github.com/nexterm-go/nexterm/internal/file"
 	"github.com/nexterm-go/nexterm/internal/folder"
 	"github.com/nexterm-go/nexterm/internal/group"
 	"github.com/nexterm-go/nexterm/internal/hostkey"
@@ -45,6 +46,7 @@ type (
 	auditHandlers         = audit.Handlers
 	deviceHandlers        = device.Handlers
 	entryHandlers         = entry.Handlers
+	fileHandlers          = file.Handlers
 	folderHandlers        = folder.Handlers
 	hostkeyHandlers       = hostkey.Handlers
 	identityHandlers      = identity.Handlers
@@ -74,6 +76,7 @@ type operations struct {
 	*connectionHandlers
 	*deviceHandlers
 	*entryHandlers
+	*fileHandlers
 	*folderHandlers
 	*hostkeyHandlers
 	*identityHandlers
@@ -105,6 +108,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		connection.New(q, changes, o.Vault, o.Live),
 		device.New(q, changes),
 		entry.New(o.Pool, changes, rules(contract, "NewEntry")),
+		file.New(q, changes, o.Live, o.Connections.MaxUpload, o.Log),
 		folder.New(q, changes),
 		hostkey.New(q, changes, o.Log),
 		identity.New(q, changes, o.Vault),
@@ -128,7 +132,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 
 // socketHandlers serve the operations that are WebSockets, by operationId. One that
 // is missing, or that the contract does not have, keeps the server from starting.
-func socketHandlers(feed *feed.Hub, connections *live.Registry, remote *remote.Handlers) map[string]ws.Handler {
+func socketHandlers(feed *feed.Hub, connections *live.Registry, remote *remote.Handlers, files *file.Handlers) map[string]ws.Handler {
 	return map[string]ws.Handler{
 		assistantSocket.id: closeAssistant,
 		"openStateSocket": func(_ context.Context, conn *ws.Conn, who *caller.Caller, p ws.Parameters) {
@@ -136,6 +140,7 @@ func socketHandlers(feed *feed.Hub, connections *live.Registry, remote *remote.H
 		},
 		"openTerminalSocket": connections.ServeTerminal,
 		"openTunnel":         remote.OpenTunnel,
+		"openFileSocket":     files.ServeSocket,
 	}
 }
 

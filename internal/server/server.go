@@ -64,6 +64,8 @@ type Connections struct {
 	IdleTime, HibernatedTime time.Duration
 	// NodeURL is where the other servers of the database reach this one.
 	NodeURL string
+	// MaxUpload bounds a file that is uploaded, in bytes; 0 does not.
+	MaxUpload int64
 }
 
 // Options are what a server is made of.
@@ -225,7 +227,7 @@ func New(options Options) (*Server, error) {
 		OperationMiddlewares: middlewares,
 	})
 	s.registerAbsences(router, contract)
-	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(hub, options.Live, all.remoteHandlers)); err != nil {
+	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(hub, options.Live, all.remoteHandlers, all.fileHandlers)); err != nil {
 		return nil, err
 	}
 	return &Server{e, hub, all.remoteHandlers, options.Events, s.sockets, &s.leaving}, nil

@@ -32,6 +32,8 @@ type Server struct {
 	// Shell plays a login shell on a terminal, and returns its exit status. Without it,
 	// there is none.
 	Shell func(channel ssh.Channel) (status int)
+	// Subsystem plays a service that is asked for by name. Without it, there is none.
+	Subsystem func(name string, channel ssh.Channel)
 	// Play takes the connections instead, which are closed when it returns.
 	Play func(net.Conn)
 
@@ -175,6 +177,12 @@ func (s *Server) session(asked ssh.NewChannel) {
 			return
 		}
 		var exec struct{ Command string }
+		if s.Subsystem != nil && request.Type == "subsystem" && ssh.Unmarshal(request.Payload, &exec) == nil {
+			_ = request.Reply(true, nil)
+			s.work.Go(func() { ssh.DiscardRequests(requests) })
+			s.Subsystem(exec.Command, channel)
+			return
+		}
 		if request.Type != "exec" || ssh.Unmarshal(request.Payload, &exec) != nil {
 			_ = request.Reply(false, nil)
 			continue

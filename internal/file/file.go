@@ -1,0 +1,129 @@
+// Package file owns the files of hosts: what the sockets of connections for files can
+// do with them, and transfers over HTTP, all over SFTP. It does not know how a
+// connection is made; package live has it.
+package file
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/live"
+	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/ssh"
+	"github.com/nexterm-go/nexterm/internal/turn"
+)
+
+// maxTransfers is how many transfers of a connection go on at a time; more wait.
+const maxTransfers = 4
+
+// Handlers are the operations of the tag file.
+type Handlers struct {
+	queries   *db.Queries
+	changes   *change.Changes
+	live      *live.Registry
+	log       *slog.Logger
+	maxUpload int64
+	transfers turn.Lines[uuid.UUID]
+
+	mu sync.Mutex
+	// open are the channels that the sockets of a connection share.
+	open map[uuid.UUID]*shared
+}
+
+// shared is the channel of a connection, opened by the first who needs it.
+type shared struct {
+	mu   sync.Mutex
+	host *host
+}
+
+// New returns the operations over the connections of this server. Uploads are at most
+// so many bytes long, or as long as they like where that is 0.
+func New(queries *db.Queries, changes *change.Changes, registry *live.Registry, maxUpload int64, log *slog.Logger) *Handlers {
+	return &Handlers{
+		queries: queries, changes: changes, live: registry, log: log, maxUpload: maxUpload,
+		transfers: turn.Lines[uuid.UUID]{Most: maxTransfers}, open: map[uuid.UUID]*shared{},
+	}
+}
+
+// shared returns the channel that the sockets of a connection share.
+func (h *Handlers) shared(ctx context.Context, f *live.Files) (*host, error) {
+	h.mu.Lock()
+	s := h.open[f.ID]
+	if s == nil {
+		s = &shared{}
+		h.open[f.ID] = s
+		go func() {
+			<-f.Done
+			h.mu.Lock()
+			delete(h.open, f.ID)
+			h.mu.Unlock()
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.host != nil {
+				s.host.Close()
+			}
+		}()
+	}
+	h.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.host != nil && !s.host.isLost() {
+		return s.host, nil
+	}
+	var err error
+	s.host, err = open(ctx, f.Login)
+	select {
+	case <-f.Done: // nobody else closes it any more
+		if err == nil {
+			s.host.Close()
+			err = errLost
+		}
+	default:
+	}
+	return s.host, err
+}
+
+// own returns a channel for one transfer, or the shared one at hosts that give no more.
+func (h *Handlers) own(ctx context.Context, f *live.Files) (*host, func(), error) {
+	own, err := open(ctx, f.Login)
+	if err == nil {
+		return own, own.Close, nil
+	}
+	if !errors.Is(err, ssh.ErrNotServed) {
+		return nil, nil, err
+	}
+	own, err = h.shared(ctx, f)
+	return own, func() {}, err
+}
+
+const errForbidden = problem("Forbidden")
+
+// need fails unless the account may do it to the connection's files by now.
+func (h *Handlers) need(ctx context.Context, f *live.Files, name permission.Name) error {
+	callers, _, err := caller.FindByAccount(ctx, h.queries, []int64{f.AccountID}, nil, 0)
+	if err != nil {
+		return err
+	}
+	who := callers[f.AccountID]
+	if who == nil {
+		return errForbidden
+	}
+	return who.Need(name, f.Owner, errForbidden, errForbidden)
+}
+
+// record tells what has been done, or is about to be.
+func (h *Handlers) record(ctx context.Context, f *live.Files, action event.Action, details event.Details) error {
+	details["entryId"] = f.EntryID
+	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
+		tx.Record(event.Event{Action: action, Owner: f.Owner, Details: details})
+		return nil
+	})
+}
