@@ -303,7 +303,7 @@ func (c *checker) bounded(place string, s *openapi3.Schema, seen map[*openapi3.S
 
 var shared = map[string]string{
 	"304": "NotModified", "400": "BadRequest", "401": "Unauthorized", "403": "Forbidden", "404": "NotFound", "409": "Conflict",
-	"413": "PayloadTooLarge", "415": "UnsupportedMediaType", "426": "UpgradeRequired", "429": "TooManyRequests", "500": "InternalServerError", "503": "ServiceUnavailable",
+	"413": "PayloadTooLarge", "415": "UnsupportedMediaType", "416": "RangeNotSatisfiable", "426": "UpgradeRequired", "429": "TooManyRequests", "500": "InternalServerError", "502": "BadGateway", "503": "ServiceUnavailable",
 }
 
 func (c *checker) responses(place string, op *openapi3.Operation) {
@@ -328,7 +328,7 @@ func (c *checker) responses(place string, op *openapi3.Operation) {
 	if op.Extensions["x-not-impersonated"] != nil {
 		needed = append(needed, "403")
 	}
-	takesTurns := op.Security != nil && !isPublic(op) && (!strings.HasPrefix(place, "GET ") || op.Extensions["x-large"] == true)
+	takesTurns := op.Security != nil && !isPublic(op) && op.Extensions["x-stream"] != true && (!strings.HasPrefix(place, "GET ") || op.Extensions["x-large"] == true)
 	if op.Extensions["x-rate-limit"] != nil || takesTurns {
 		needed = append(needed, "429", "503")
 	}

@@ -3246,6 +3246,11 @@ type RecentEntry struct {
 // RecentEntryConnectionType defines model for RecentEntry.ConnectionType.
 type RecentEntryConnectionType string
 
+// RemotePaths Example: {"paths":["/etc/motd","/var/log"]}
+type RemotePaths struct {
+	Paths []string `json:"paths"`
+}
+
 // SSHConfigImport Example: {"folderId":4,"servers":[{"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}]}
 type SSHConfigImport struct {
 	// FolderID The folder that the entries are appended to.
@@ -3619,6 +3624,15 @@ type TotpSecret struct {
 	URL string `json:"url"`
 }
 
+// UploadedFile Example: {"path":"/etc/motd","size":286,"success":true}
+type UploadedFile struct {
+	Path string `json:"path"`
+
+	// Size In bytes.
+	Size    int64 `json:"size"`
+	Success bool  `json:"success"`
+}
+
 // User Example: {"activeThemeId":null,"avatarHash":null,"firstName":"Ada","groups":[{"color":"#B7B7B7","id":2,"isAdmin":false,"isDefault":true,"name":"Default"}],"id":7,"lastName":"Lovelace","totpEnabled":false,"username":"ada"}
 type User struct {
 	ActiveThemeID *int64  `json:"activeThemeId"`
@@ -3689,6 +3703,9 @@ type ConnectionID = openapi_types.UUID
 // EntryID defines model for EntryId.
 type EntryID = int64
 
+// FileConnection defines model for FileConnection.
+type FileConnection = string
+
 // FolderID defines model for FolderId.
 type FolderID = int64
 
@@ -3718,6 +3735,9 @@ type PasskeyID = int64
 
 // ProviderID defines model for ProviderId.
 type ProviderID = int64
+
+// RemotePath defines model for RemotePath.
+type RemotePath = string
 
 // ScriptID defines model for ScriptId.
 type ScriptID = int64
@@ -3817,6 +3837,42 @@ type RunCommandParams struct {
 type ListRecentEntriesParams struct {
 	// Limit How many at most, 1 to 100. Anything below 1, or no number at all, counts as 5; anything above 100 as 100.
 	Limit *string `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// DownloadFileParams defines parameters for DownloadFile.
+type DownloadFileParams struct {
+	// SessionID The connection.
+	SessionID FileConnection `form:"sessionId" json:"sessionId"`
+
+	// Path The path on the host, absolute and without `..`, at most 4096 bytes.
+	Path RemotePath `form:"path" json:"path"`
+
+	// Preview Whether to show it in the browser, where that is safe, instead of saving it.
+	Preview *bool `form:"preview,omitempty" json:"preview,omitempty"`
+
+	// Thumbnail Whether to answer a small square picture of a picture.
+	Thumbnail *bool `form:"thumbnail,omitempty" json:"thumbnail,omitempty"`
+
+	// Size The side of the thumbnail, in pixels.
+	Size *int32 `form:"size,omitempty" json:"size,omitempty"`
+
+	// Range One range of a file's bytes, as in `bytes=0-1023`. Several are answered with all of it.
+	Range *string `json:"Range,omitempty"`
+}
+
+// DownloadFilesParams defines parameters for DownloadFiles.
+type DownloadFilesParams struct {
+	// SessionID The connection.
+	SessionID FileConnection `form:"sessionId" json:"sessionId"`
+}
+
+// UploadFileParams defines parameters for UploadFile.
+type UploadFileParams struct {
+	// SessionID The connection.
+	SessionID FileConnection `form:"sessionId" json:"sessionId"`
+
+	// Path The path on the host, absolute and without `..`, at most 4096 bytes.
+	Path RemotePath `form:"path" json:"path"`
 }
 
 // GetIntegrationMonitoringParams defines parameters for GetIntegrationMonitoring.
@@ -3992,6 +4048,9 @@ type CreateEntryJSONRequestBody = NewEntry
 
 // ImportSSHConfigJSONRequestBody defines body for ImportSSHConfig for application/json ContentType.
 type ImportSSHConfigJSONRequestBody = SSHConfigImport
+
+// DownloadFilesJSONRequestBody defines body for DownloadFiles for application/json ContentType.
+type DownloadFilesJSONRequestBody = RemotePaths
 
 // UpdateEntryJSONRequestBody defines body for UpdateEntry for application/json ContentType.
 type UpdateEntryJSONRequestBody = EntryPatch
@@ -4348,6 +4407,15 @@ type ServerInterface interface {
 	// ListRecentEntries List recent connections
 	// (GET /api/entry/recent)
 	ListRecentEntries(ctx echo.Context, params ListRecentEntriesParams) error
+	// DownloadFile Download a file or a folder
+	// (GET /api/entry/sftp)
+	DownloadFile(ctx echo.Context, params DownloadFileParams) error
+	// DownloadFiles Download several files and folders
+	// (POST /api/entry/sftp/multi)
+	DownloadFiles(ctx echo.Context, params DownloadFilesParams) error
+	// UploadFile Upload a file
+	// (POST /api/entry/sftp/upload)
+	UploadFile(ctx echo.Context, params UploadFileParams) error
 	// DeleteEntry Delete an entry
 	// (DELETE /api/entry/{entryId})
 	DeleteEntry(ctx echo.Context, entryID EntryID) error
@@ -5465,6 +5533,112 @@ func (w *ServerInterfaceWrapper) ListRecentEntries(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ListRecentEntries(ctx, params)
+	return err
+}
+
+// DownloadFile converts echo context to params.
+func (w *ServerInterfaceWrapper) DownloadFile(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DownloadFileParams
+	// ------------- Required query parameter "sessionId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "sessionId", ctx.QueryParams(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sessionId: %s", err))
+	}
+
+	// ------------- Required query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", ctx.QueryParams(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter path: %s", err))
+	}
+
+	// ------------- Optional query parameter "preview" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "preview", ctx.QueryParams(), &params.Preview, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter preview: %s", err))
+	}
+
+	// ------------- Optional query parameter "thumbnail" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "thumbnail", ctx.QueryParams(), &params.Thumbnail, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter thumbnail: %s", err))
+	}
+
+	// ------------- Optional query parameter "size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "size", ctx.QueryParams(), &params.Size, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter size: %s", err))
+	}
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Range" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Range")]; found {
+		var Range string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Range, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Range", valueList[0], &Range, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Range: %s", err))
+		}
+
+		params.Range = &Range
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DownloadFile(ctx, params)
+	return err
+}
+
+// DownloadFiles converts echo context to params.
+func (w *ServerInterfaceWrapper) DownloadFiles(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DownloadFilesParams
+	// ------------- Required query parameter "sessionId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "sessionId", ctx.QueryParams(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sessionId: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DownloadFiles(ctx, params)
+	return err
+}
+
+// UploadFile converts echo context to params.
+func (w *ServerInterfaceWrapper) UploadFile(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UploadFileParams
+	// ------------- Required query parameter "sessionId" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "sessionId", ctx.QueryParams(), &params.SessionID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter sessionId: %s", err))
+	}
+
+	// ------------- Required query parameter "path" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "path", ctx.QueryParams(), &params.Path, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter path: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UploadFile(ctx, params)
 	return err
 }
 
@@ -7111,6 +7285,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/entry/import/ssh-config", wrapper.ImportSSHConfig, options.OperationMiddlewares["importSSHConfig"]...)
 	router.GET(options.BaseURL+"/api/entry/list", wrapper.ListEntries, options.OperationMiddlewares["listEntries"]...)
 	router.GET(options.BaseURL+"/api/entry/recent", wrapper.ListRecentEntries, options.OperationMiddlewares["listRecentEntries"]...)
+	router.GET(options.BaseURL+"/api/entry/sftp", wrapper.DownloadFile, options.OperationMiddlewares["downloadFile"]...)
+	router.POST(options.BaseURL+"/api/entry/sftp/multi", wrapper.DownloadFiles, options.OperationMiddlewares["downloadFiles"]...)
+	router.POST(options.BaseURL+"/api/entry/sftp/upload", wrapper.UploadFile, options.OperationMiddlewares["uploadFile"]...)
 	router.PUT(options.BaseURL+"/api/folder", wrapper.CreateFolder, options.OperationMiddlewares["createFolder"]...)
 	router.DELETE(options.BaseURL+"/api/folder/:folderId", wrapper.DeleteFolder, options.OperationMiddlewares["deleteFolder"]...)
 	router.PATCH(options.BaseURL+"/api/folder/:folderId", wrapper.UpdateFolder, options.OperationMiddlewares["updateFolder"]...)
@@ -8544,6 +8721,146 @@ type ListRecentEntriesResponseObject interface {
 type ListRecentEntries200JSONResponse []RecentEntry
 
 func (response ListRecentEntries200JSONResponse) VisitListRecentEntriesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DownloadFileRequestObject struct {
+	Params DownloadFileParams
+}
+
+type DownloadFileResponseObject interface {
+	VisitDownloadFileResponse(w http.ResponseWriter) error
+}
+
+type DownloadFile200ResponseHeaders struct {
+	AcceptRanges          string
+	CacheControl          string
+	ContentDisposition    string
+	ContentSecurityPolicy string
+	ReferrerPolicy        string
+}
+
+type DownloadFile200AsteriskResponse struct {
+	Body          io.Reader
+	Headers       DownloadFile200ResponseHeaders
+	ContentType   string
+	ContentLength int64
+}
+
+func (response DownloadFile200AsteriskResponse) VisitDownloadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("Referrer-Policy", fmt.Sprint(response.Headers.ReferrerPolicy))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type DownloadFile206ResponseHeaders struct {
+	AcceptRanges          string
+	CacheControl          string
+	ContentDisposition    string
+	ContentRange          string
+	ContentSecurityPolicy string
+	ReferrerPolicy        string
+}
+
+type DownloadFile206AsteriskResponse struct {
+	Body          io.Reader
+	Headers       DownloadFile206ResponseHeaders
+	ContentType   string
+	ContentLength int64
+}
+
+func (response DownloadFile206AsteriskResponse) VisitDownloadFileResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Accept-Ranges", fmt.Sprint(response.Headers.AcceptRanges))
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Content-Range", fmt.Sprint(response.Headers.ContentRange))
+	w.Header().Set("Content-Security-Policy", fmt.Sprint(response.Headers.ContentSecurityPolicy))
+	w.Header().Set("Referrer-Policy", fmt.Sprint(response.Headers.ReferrerPolicy))
+	w.WriteHeader(206)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type DownloadFilesRequestObject struct {
+	Params DownloadFilesParams
+	Body   *DownloadFilesJSONRequestBody
+}
+
+type DownloadFilesResponseObject interface {
+	VisitDownloadFilesResponse(w http.ResponseWriter) error
+}
+
+type DownloadFiles200ResponseHeaders struct {
+	ContentDisposition string
+	ReferrerPolicy     string
+}
+
+type DownloadFiles200ApplicationZipResponse struct {
+	Body          io.Reader
+	Headers       DownloadFiles200ResponseHeaders
+	ContentLength int64
+}
+
+func (response DownloadFiles200ApplicationZipResponse) VisitDownloadFilesResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/zip")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	w.Header().Set("Referrer-Policy", fmt.Sprint(response.Headers.ReferrerPolicy))
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type UploadFileRequestObject struct {
+	Params UploadFileParams
+	Body   io.Reader
+}
+
+type UploadFileResponseObject interface {
+	VisitUploadFileResponse(w http.ResponseWriter) error
+}
+
+type UploadFile200JSONResponse UploadedFile
+
+func (response UploadFile200JSONResponse) VisitUploadFileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response); err != nil {
@@ -10988,6 +11305,15 @@ type StrictServerInterface interface {
 	// ListRecentEntries List recent connections
 	// (GET /api/entry/recent)
 	ListRecentEntries(ctx context.Context, request ListRecentEntriesRequestObject) (ListRecentEntriesResponseObject, error)
+	// DownloadFile Download a file or a folder
+	// (GET /api/entry/sftp)
+	DownloadFile(ctx context.Context, request DownloadFileRequestObject) (DownloadFileResponseObject, error)
+	// DownloadFiles Download several files and folders
+	// (POST /api/entry/sftp/multi)
+	DownloadFiles(ctx context.Context, request DownloadFilesRequestObject) (DownloadFilesResponseObject, error)
+	// UploadFile Upload a file
+	// (POST /api/entry/sftp/upload)
+	UploadFile(ctx context.Context, request UploadFileRequestObject) (UploadFileResponseObject, error)
 	// DeleteEntry Delete an entry
 	// (DELETE /api/entry/{entryId})
 	DeleteEntry(ctx context.Context, request DeleteEntryRequestObject) (DeleteEntryResponseObject, error)
@@ -13437,6 +13763,106 @@ func (sh *strictHandler) ListRecentEntries(ctx echo.Context, params ListRecentEn
 		return err
 	} else if validResponse, ok := response.(ListRecentEntriesResponseObject); ok {
 		return validResponse.VisitListRecentEntriesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DownloadFile operation middleware
+func (sh *strictHandler) DownloadFile(ctx echo.Context, params DownloadFileParams) error {
+	var request DownloadFileRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DownloadFile(ctx.Request().Context(), request.(DownloadFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DownloadFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DownloadFileResponseObject); ok {
+		return validResponse.VisitDownloadFileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DownloadFiles operation middleware
+func (sh *strictHandler) DownloadFiles(ctx echo.Context, params DownloadFilesParams) error {
+	var request DownloadFilesRequestObject
+
+	request.Params = params
+
+	var body DownloadFilesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DownloadFiles(ctx.Request().Context(), request.(DownloadFilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DownloadFiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DownloadFilesResponseObject); ok {
+		return validResponse.VisitDownloadFilesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UploadFile operation middleware
+func (sh *strictHandler) UploadFile(ctx echo.Context, params UploadFileParams) error {
+	var request UploadFileRequestObject
+
+	request.Params = params
+
+	request.Body = ctx.Request().Body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UploadFile(ctx.Request().Context(), request.(UploadFileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UploadFile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UploadFileResponseObject); ok {
+		return validResponse.VisitUploadFileResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -97,7 +97,7 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 			Pool: database.pool, Vault: keys, Outbound: outbound.New(settings.AllowOutbound), Log: log, Version: version,
 			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
 			PublicURLs: settings.PublicURLs, Web: settings.WebDir, SessionIdleDays: settings.SessionIdleDays,
-			Connections: server.Connections{Most: settings.MaxConnections, IdleTime: settings.IdleTimeout, HibernatedTime: settings.HibernatedTimeout, NodeURL: settings.NodeURL},
+			Connections: server.Connections{Most: settings.MaxConnections, IdleTime: settings.IdleTimeout, HibernatedTime: settings.HibernatedTimeout, NodeURL: settings.NodeURL, MaxUpload: settings.MaxUpload},
 			Limits:      settings.limits(),
 			SourceBytes: settings.SourceMiB << 20, SourcesBytes: settings.SourcesMiB << 20,
 		},

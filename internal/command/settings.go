@@ -61,6 +61,7 @@ type Settings struct {
 	MaxConnections    int               `env:"MAX_CONNECTIONS" envDefault:"500" help:"live connections of this server at a time"`
 	IdleTimeout       time.Duration     `env:"CONNECTION_IDLE_TIMEOUT" envDefault:"6h" help:"how long a live connection goes on that nobody uses"`
 	HibernatedTimeout time.Duration     `env:"HIBERNATED_TIMEOUT" envDefault:"168h" help:"how long a hibernated connection goes on that nobody uses"`
+	MaxUpload         int64             `env:"MAX_UPLOAD" help:"bytes that a file may have which is uploaded to a host (default: any number)"`
 	NodeURL           string            `env:"NODE_URL" help:"where the other servers of the database reach this one, such as http://10.0.0.5:6989, to pass on what belongs to a live connection of this one; over a private network or https, because it carries tokens"`
 
 	ConnectionLimit    int   `group:"Limits" env:"CONNECTION_LIMIT" envDefault:"256" help:"connections that one network has at a time, except for trusted proxies; 0 for no limit"`

@@ -32,6 +32,8 @@ type Handlers struct {
 	log       *slog.Logger
 	maxUpload int64
 	transfers turn.Lines[uuid.UUID]
+	// decodes are pictures that are looked into.
+	decodes turn.Lines[struct{}]
 
 	mu sync.Mutex
 	// open are the channels that the sockets of a connection share.
@@ -49,7 +51,7 @@ type shared struct {
 func New(queries *db.Queries, changes *change.Changes, registry *live.Registry, maxUpload int64, log *slog.Logger) *Handlers {
 	return &Handlers{
 		queries: queries, changes: changes, live: registry, log: log, maxUpload: maxUpload,
-		transfers: turn.Lines[uuid.UUID]{Most: maxTransfers}, open: map[uuid.UUID]*shared{},
+		transfers: turn.Lines[uuid.UUID]{Most: maxTransfers}, decodes: turn.Lines[struct{}]{Most: maxDecodes}, open: map[uuid.UUID]*shared{},
 	}
 }
 

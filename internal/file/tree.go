@@ -121,7 +121,7 @@ func (h *host) copyFile(ctx context.Context, from, to string, info fs.FileInfo, 
 	if err != nil {
 		return err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	target, err := h.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return err
@@ -158,7 +158,7 @@ func (h *host) sum(ctx context.Context, name string, info fs.FileInfo, algorithm
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	sum := hashes[algorithm]()
 	if _, err := f.WriteTo(&limited{ctx, sum, maxContent}); err != nil {
 		return "", err

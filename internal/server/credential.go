@@ -21,7 +21,7 @@ func (s *server) authenticate(o operation, c echo.Context) error {
 	}
 	ctx := c.Request().Context()
 	find := s.fromHeader
-	if o.queryToken != "" {
+	if o.queryToken != "" && (!o.headerToken || c.Request().Header.Get(echo.HeaderAuthorization) == "") {
 		find = s.fromQuery
 	}
 	who, err := find(ctx, o, c.Request())
@@ -63,6 +63,7 @@ var (
 	errBadToken      = fail.Unauthorized("Invalid token")
 	errNoSocketToken = fail.Unauthorized("Missing sessionToken")
 	errNoSession     = fail.Unauthorized("Invalid session")
+	errMissing       = fail.BadRequest("Missing parameters")
 	// Sockets of connections have words of their own.
 	errNoConnectionToken  = fail.Unauthorized("You need to provide the token in the 'sessionToken' parameter")
 	errBadConnectionToken = fail.Unauthorized("The token is not valid")
@@ -76,6 +77,8 @@ func (s *server) fromQuery(ctx context.Context, o operation, r *http.Request) (*
 	switch {
 	case o.id == "openStateSocket":
 		missing, invalid = errNoSocketToken, errNoSession
+	case o.stream:
+		missing, invalid = errMissing, errNoSession
 	case o.websocket:
 		missing, invalid = errNoConnectionToken, errBadConnectionToken
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-json"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,13 +25,19 @@ func (s *server) writeError(err error, c echo.Context) {
 	if c.Response().Committed {
 		// The client has seen another status; more often than not it is gone.
 		s.log.WarnContext(c.Request().Context(), "failure after the answer began", "error", err)
+		// Nobody takes what has come for all of it.
+		_ = http.NewResponseController(c.Response().Writer).SetWriteDeadline(time.Unix(1, 0))
 		return
 	}
 	failure := s.failure(err, c)
 	for name, value := range failure.Header {
 		c.Response().Header().Set(name, value)
 	}
-	encoded, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime})
+	body := errorBody{Code: failure.Status, Message: failure.Message, ServerTime: failure.ServerTime}
+	if r, is := c.Get(routedKey).(*routed); is && r.stream {
+		body.Error = failure.Message
+	}
+	encoded, err := json.Marshal(body)
 	if err != nil {
 		s.log.ErrorContext(c.Request().Context(), "encode error", "error", err)
 		return
@@ -45,6 +52,7 @@ type errorBody struct {
 	Code       int    `json:"code"`
 	Message    string `json:"message"`
 	ServerTime string `json:"serverTime,omitempty"`
+	Error      string `json:"error,omitempty"`
 }
 
 // errorContentType names the character set although JSON has only one: the API

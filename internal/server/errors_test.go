@@ -31,7 +31,7 @@ func TestFailuresAreEncodedLikeTheStandardLibrary(t *testing.T) {
 		},
 		`{"code":400,"message":"\u003ca href=\"x\"\u003e\u0026'\u2028\u0000\ufffd\u003c/a\u003e"}`: {Status: 400, Message: "<a href=\"x\">&'\u2028\x00\xff</a>"},
 	} {
-		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime})
+		standard, err := json.Marshal(errorBody{failure.Status, failure.Message, failure.ServerTime, ""})
 		require.NoError(t, err)
 		require.Equal(t, want, string(standard))
 		answer, _ := failing(t, func(echo.Context) error { return failure })

@@ -37,8 +37,10 @@ type operation struct {
 	sessionOnly string
 	// notImpersonated operations refuse sessions that act as another account.
 	notImpersonated bool
-	// queryToken names the query parameter that carries the credential, if one does.
+	// queryToken names the query parameter that carries the credential, if one does, and
+	// headerToken says that a header counts before it.
 	queryToken  string
+	headerToken bool
 	permissions []permission.Name
 	path        []*openapi3.Parameter
 	query       []*openapi3.Parameter
@@ -60,6 +62,11 @@ type operation struct {
 	ownTurns bool
 	// large operations answer all that the caller has of something.
 	large bool
+	// stream operations take or send what may last for hours: no time but that of each
+	// part is theirs, and no turn among an account's writes.
+	stream bool
+	// form names the field with a form's JSON, where one may come instead of it.
+	form string
 	// passedOn operations are for the server that holds the connection.
 	passedOn bool
 	// websocket operations go on as a WebSocket; their failures are close codes.
@@ -135,6 +142,8 @@ func newOperation(contract *openapi3.T, item *openapi3.PathItem, op *openapi3.Op
 			o.tooLarge = message
 		}
 	}
+	o.stream = op.Extensions["x-stream"] == true
+	o.form, _ = op.Extensions["x-form"].(string)
 	o.passedOn = op.Extensions["x-passed-on"] == true
 	o.notImpersonated = op.Extensions["x-not-impersonated"] == true
 	if seconds, set := op.Extensions["x-timeout"].(float64); set {
@@ -172,6 +181,8 @@ func (o *operation) readSecurity(contract *openapi3.T, op *openapi3.Operation) e
 			}
 			if scheme := contract.Components.SecuritySchemes[name].Value; scheme.In == openapi3.ParameterInQuery {
 				o.queryToken = scheme.Name
+			} else {
+				o.headerToken = true
 			}
 		}
 	}
@@ -244,8 +255,20 @@ type validated struct {
 
 func (v validated) ValidatedValue() any { return v.value }
 
+// formField makes an object of the JSON in a field of a form.
+func formField(form, name string) (*bytes.Buffer, error) {
+	fields, err := parseQuery(form)
+	if err != nil {
+		return nil, err
+	}
+	if fields.Get(name) == "" {
+		return bytes.NewBufferString("{}"), nil
+	}
+	return bytes.NewBufferString(`{"` + name + `":` + fields.Get(name) + "}"), nil
+}
+
 func (o operation) checkBody(c echo.Context) error {
-	if o.body == nil && !o.rawBody {
+	if o.body == nil && !o.rawBody || o.rawBody && o.stream {
 		return nil
 	}
 	r := c.Request()
@@ -268,6 +291,13 @@ func (o operation) checkBody(c echo.Context) error {
 	value := any(map[string]any{})
 	if read.Len() > 0 {
 		media, parameters, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
+		if o.form != "" && media == echo.MIMEApplicationForm {
+			if read, err = formField(read.String(), o.form); err != nil {
+				return err
+			}
+			media = echo.MIMEApplicationJSON
+			r.Header.Set(echo.HeaderContentType, media)
+		}
 		if err != nil || media != echo.MIMEApplicationJSON {
 			return fail.UnsupportedMediaType("The request body must be application/json")
 		}

@@ -22,6 +22,8 @@ type routed struct {
 	// socket is what a request that became a WebSocket goes on with. It outlives
 	// the request, whose memory and deep stack an idle socket has no use for.
 	socket func()
+	// stream requests are about files, whose clients read errors in a member of their own.
+	stream bool
 	// closeCode is what the server ends a socket with instead of serving it.
 	closeCode websocket.StatusCode
 }

@@ -130,13 +130,20 @@ func checkText(p *openapi3.Parameter, given []string) (string, error) {
 	}
 	if len(given) == 0 || given[0] == "" {
 		if p.Required {
-			return "", fail.BadRequest(p.Name + " is required")
+			message, set := p.Extensions["x-required-message"].(string)
+			if !set {
+				message = p.Name + " is required"
+			}
+			return "", fail.BadRequest(message)
 		}
 		return "", nil
 	}
 	value, message := coerceText(p.Schema.Value, given[0], p.Name)
 	if message == "" {
 		message = violation(p.Schema.Value, value, p.Name)
+	}
+	if own, set := p.Extensions["x-message"].(string); message != "" && set {
+		message = own
 	}
 	if message != "" {
 		return "", fail.BadRequest(message)

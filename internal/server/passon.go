@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -18,13 +19,13 @@ import (
 
 var errNotAvailable = fail.ServiceUnavailable("Connection not available")
 
-// passOn has the server that holds the connection in the path answer. Whether the
+// passOn has the server that holds the connection in the path or the query answer. Whether the
 // caller may know of it is for that server to say, as of any other; what is not known
 // is answered here.
 func (s *server) passOn(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
-		id, err := uuid.Parse(c.Param("id"))
+		id, err := uuid.Parse(cmp.Or(c.Param("id"), c.QueryParam("sessionId")))
 		if err != nil || caller.ClientFrom(ctx).PassedOn {
 			return next(c)
 		}

@@ -244,7 +244,10 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 			chain = append(chain, exact(contract))
 		}
 		chain = append(chain, s.named(o.id))
-		if !o.websocket {
+		switch {
+		case o.stream:
+			chain = append(chain, s.streams)
+		case !o.websocket:
 			chain = append(chain, s.deadline(o.timeout))
 		}
 		if o.optional {

@@ -27,7 +27,7 @@ func newTurns() turns {
 // lines are those that the operation takes a turn of, nil for none.
 func (t *turns) lines(o operation) *turn.Lines[int64] {
 	switch {
-	case o.public || o.websocket || o.ownTurns:
+	case o.public || o.websocket || o.ownTurns || o.stream:
 		return nil
 	case o.method != http.MethodGet:
 		return &t.writes

@@ -116,7 +116,7 @@ func newCall(method, path string, parameters openapi3.Parameters, op *openapi3.O
 			c.path = strings.ReplaceAll(c.path, "{"+p.Name+"}", fmt.Sprint(example))
 		case "query":
 			// One shows how. An id would be of something that the reader does not have.
-			if text, found := exampleOf(p).(string); found && len(c.query) == 0 && !strings.HasSuffix(p.Name, "Id") {
+			if text, found := exampleOf(p).(string); found && (p.Required || len(c.query) == 0 && !strings.HasSuffix(p.Name, "Id")) {
 				c.query = append(c.query, member{p.Name, text})
 			}
 		}

@@ -57,6 +57,8 @@ type Services struct {
 	Monitoring *MonitoringService
 	// Live links from the server to entries, shown in one or more sockets.
 	Connections *ConnectionsService
+	// The files of hosts, over SFTP.
+	Files *FilesService
 	// The audit log and an organization's audit settings.
 	Audit *AuditService
 }
@@ -86,6 +88,7 @@ func newServices(c *Client) Services {
 		Keymaps:       &KeymapsService{c},
 		Monitoring:    &MonitoringService{c},
 		Connections:   &ConnectionsService{c},
+		Files:         &FilesService{c},
 		Audit:         &AuditService{c},
 	}
 }
@@ -1874,6 +1877,87 @@ func (s *ConnectionsService) Unshare(ctx context.Context, id string) error {
 // PATCH /api/connections/{id}/share, operation updateConnectionShare.
 func (s *ConnectionsService) UpdateShare(ctx context.Context, id string, body SharedRight) (*SharedRight, error) {
 	return result[*SharedRight](ctx, s.client, call{name: "Connections.UpdateShare", method: "PATCH", path: fmt.Sprintf("/api/connections/%s/share", url.PathEscape(id)), body: body})
+}
+
+// FilesService is [Client].Files: The files of hosts, over SFTP.
+type FilesService struct{ client *Client }
+
+// Download a file or a folder.
+//
+// Of a connection of the caller's that was opened for files. A file comes as it is, wholly or one range of it; a
+// folder as a ZIP archive that is made while it is sent, without links and special files. What cannot be read is
+// named in its last entry, `_errors.txt`. Pictures have previews with `thumbnail`.
+//
+// Browsers' links cannot send headers: they have a session token in the query, `sessionToken`. A header
+// `Authorization` counts before it. The audit log has the download before it begins, previews aside. A
+// connection has four transfers at a time; more wait.
+//
+// GET /api/entry/sftp, operation downloadFile.
+func (s *FilesService) Download(ctx context.Context, query ...DownloadFileQuery) ([]byte, error) {
+	return result[[]byte](ctx, s.client, call{name: "Files.Download", method: "GET", path: "/api/entry/sftp", query: first(query).values()})
+}
+
+// DownloadFileQuery are the parameters of Files.Download; what is zero is left out.
+type DownloadFileQuery struct {
+	// The connection.
+	SessionID string
+	// The path on the host, absolute and without `..`, at most 4096 bytes.
+	Path string
+	// Whether to show it in the browser, where that is safe, instead of saving it.
+	Preview bool
+	// Whether to answer a small square picture of a picture.
+	Thumbnail bool
+	// The side of the thumbnail, in pixels.
+	Size int
+}
+
+func (q DownloadFileQuery) values() url.Values {
+	return values("sessionId", q.SessionID, "path", q.Path, "preview", q.Preview, "thumbnail", q.Thumbnail, "size", q.Size)
+}
+
+// DownloadMany: download several files and folders.
+//
+// One ZIP archive of all of them, made while it is sent, as with a folder. Names that are there twice get a
+// number. Pages may send the body as a form, with the JSON list in the field `paths`. The token may be in the query,
+// as with downloads.
+//
+// POST /api/entry/sftp/multi, operation downloadFiles.
+func (s *FilesService) DownloadMany(ctx context.Context, body RemotePaths, query ...DownloadFilesQuery) ([]byte, error) {
+	return result[[]byte](ctx, s.client, call{name: "Files.DownloadMany", method: "POST", path: "/api/entry/sftp/multi", body: body, query: first(query).values()})
+}
+
+// DownloadFilesQuery are the parameters of Files.DownloadMany; what is zero is left out.
+type DownloadFilesQuery struct {
+	// The connection.
+	SessionID string
+}
+
+func (q DownloadFilesQuery) values() url.Values {
+	return values("sessionId", q.SessionID)
+}
+
+// Upload a file.
+//
+// Over a connection of the caller's that was opened for files. The body is the file, whatever its content type is
+// said to be. A file that is there is overwritten and keeps its permissions; a new one is removed again when the
+// upload breaks off. Folders that are missing on its path are made, where the caller may. There is no limit but
+// what the server is set to; thirty seconds without a byte end it. The token may be in the query, as with downloads.
+//
+// POST /api/entry/sftp/upload, operation uploadFile.
+func (s *FilesService) Upload(ctx context.Context, data []byte, query ...UploadFileQuery) (*UploadedFile, error) {
+	return result[*UploadedFile](ctx, s.client, call{name: "Files.Upload", method: "POST", path: "/api/entry/sftp/upload", body: data, query: first(query).values()})
+}
+
+// UploadFileQuery are the parameters of Files.Upload; what is zero is left out.
+type UploadFileQuery struct {
+	// The connection.
+	SessionID string
+	// The path on the host, absolute and without `..`, at most 4096 bytes.
+	Path string
+}
+
+func (q UploadFileQuery) values() url.Values {
+	return values("sessionId", q.SessionID, "path", q.Path)
 }
 
 // AuditService is [Client].Audit: The audit log and an organization's audit settings.

@@ -1756,6 +1756,11 @@ type RecentEntry struct {
 	Connection
 }
 
+// RemotePaths is the body of Files.DownloadMany.
+type RemotePaths struct {
+	Paths List[string] `json:"paths"`
+}
+
 // SSHConfigImport is the body of Entries.ImportSSHConfig.
 type SSHConfigImport struct {
 	// The folder that the entries are appended to.
@@ -2048,6 +2053,14 @@ type TOTPSecret struct {
 	Secret Secret `json:"secret"`
 	// The secret as an `otpauth:` address, to be shown as a QR code.
 	URL Secret `json:"url"`
+}
+
+// UploadedFile is the answer of Files.Upload.
+type UploadedFile struct {
+	Success bool   `json:"success"`
+	Path    string `json:"path"`
+	// In bytes.
+	Size int64 `json:"size"`
 }
 
 type User struct {

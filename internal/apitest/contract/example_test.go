@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pkg/sftp"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
@@ -29,6 +30,8 @@ func TestEveryExampleWorks(t *testing.T) {
 	host := testssh.Start(t, &testssh.Server{Shell: func(channel ssh.Channel) int {
 		_, _ = io.Copy(io.Discard, channel)
 		return 0
+	}, Subsystem: func(_ string, channel ssh.Channel) {
+		_ = sftp.NewRequestServer(channel, sftp.InMemHandler()).Serve()
 	}})
 	authenticator := testserver.NewAuthenticator(t, url)
 	challenge := func(path, token string) string {
@@ -38,7 +41,7 @@ func TestEveryExampleWorks(t *testing.T) {
 		return begun.Challenge
 	}
 	suite := contract.Suite{URL: url, Token: s.Admin.Token, Client: http.DefaultClient, Write: true, Prepare: func(r *contract.Request) error {
-		if strings.HasPrefix(r.Path, "/api/connections/{id}") || r.OperationID == "getSharedConnection" {
+		if strings.HasPrefix(r.Path, "/api/connections/{id}") || r.OperationID == "getSharedConnection" || r.Extensions["x-stream"] == true {
 			connect(t, s, r, host.Port())
 		}
 		switch r.OperationID {
@@ -97,13 +100,23 @@ func connect(t *testing.T, s *testserver.Server, r *contract.Request, port int) 
 	identity := c.Put("/api/identity", object{"name": "login", "type": "password", "username": "x", "password": testssh.Password}).Want(200).ID()
 	entry := c.Put("/api/entry", object{"name": "host", "config": object{"protocol": "ssh", "ip": "127.0.0.1", "port": port}, "identities": []int64{identity}})
 	var made struct{ SessionID, ShareID string }
-	c.Post("/api/connections", object{"entryId": entry.Want(200).ID()}).Want(201).Into(&made)
+	body := object{"entryId": entry.Want(200).ID()}
+	if r.Extensions["x-stream"] == true {
+		body["type"] = "sftp"
+	}
+	c.Post("/api/connections", body).Want(201).Into(&made)
 	require.Eventually(t, func() bool {
 		return s.Count(t, `connections where id = $1 and state = 'active'`, made.SessionID) == 1
 	}, 10*time.Second, 10*time.Millisecond)
 	if r.OperationID == "getSharedConnection" || r.OperationID == "updateConnectionShare" {
 		c.Post("/api/connections/"+made.SessionID+"/share", nil).Want(200).Into(&made)
 		r.PathValues["shareId"] = made.ShareID
+	}
+	if r.Extensions["x-stream"] == true {
+		r.Query.Set("sessionId", made.SessionID)
+		if r.OperationID == "downloadFile" {
+			r.Query.Set("path", "/")
+		}
 	}
 	r.PathValues["id"] = made.SessionID
 	delete(r.Members(), "identityId")

@@ -213,6 +213,9 @@ func TestContentTypes(t *testing.T) {
 			"application/merge-patch+json", "multipart/form-data; boundary=x", "nonsense", "application/json; charset", "*/*",
 			"application/json; charset=iso-8859-1", "application/json; charset=utf-16", `application/json; charset=""`,
 		} {
+			if kind == "application/x-www-form-urlencoded" && o.Extensions["x-form"] != nil {
+				continue
+			}
 			answer := o.send(o.caller(s).With("Content-Type", kind), path, "{")
 			assert.Equal(t, http.StatusUnsupportedMediaType, answer.Status, at(o, kind))
 		}
@@ -241,7 +244,7 @@ func TestQueryParameters(t *testing.T) {
 	s := testserver.New(t)
 	for _, o := range contractOperations() {
 		for _, ref := range slices.Concat(o.item.Parameters, o.Parameters) {
-			if ref.Value.In != "query" {
+			if ref.Value.In != "query" || o.streams() { // those of files need some
 				continue
 			}
 			name, schema := ref.Value.Name, ref.Value.Schema.Value

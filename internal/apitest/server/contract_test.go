@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -66,6 +67,18 @@ func (o operation) optional() bool {
 // inQuery operations take a session token in the query, not in a header.
 func (o operation) inQuery() bool {
 	return slices.ContainsFunc(*o.Security, func(r openapi3.SecurityRequirement) bool { return r["queryToken"] != nil })
+}
+
+// streams: the operation takes or sends what may last for hours. It has parameters that
+// it cannot do without, and a token in the query where there is none in a header.
+func (o operation) streams() bool { return o.Extensions["x-stream"] == true }
+
+// withoutCredential is what the operation says then.
+func (o operation) withoutCredential() string {
+	if o.streams() {
+		return "Missing parameters"
+	}
+	return noHeader
 }
 
 // takesAPIKey reports whether an API key is as good as a session.
@@ -135,11 +148,21 @@ var parameter = regexp.MustCompile(`\{[^}]*\}`)
 // fill puts values into the path, one for each of its parameters in order.
 func (o operation) fill(values ...string) string {
 	next := 0
-	return parameter.ReplaceAllStringFunc(o.path, func(string) string {
+	path := parameter.ReplaceAllStringFunc(o.path, func(string) string {
 		value := values[next]
 		next++
 		return value
 	})
+	query := url.Values{}
+	for _, ref := range o.Parameters {
+		if p := ref.Value; o.streams() && p.In == openapi3.ParameterInQuery && p.Required {
+			query.Set(p.Name, p.Example.(string))
+		}
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return path
 }
 
 // parameters are the path's, in order.

@@ -60,6 +60,9 @@ func TestEveryOperationRefusesCredentials(t *testing.T) {
 			s.Owner.AccountID, vault.HashToken(expired))
 		for _, credential := range refused {
 			c := s.Anonymous
+			if credential.header == "" {
+				credential.message = o.withoutCredential()
+			}
 			if credential.header != "" {
 				c = c.With("Authorization", credential.header)
 			}

@@ -85,6 +85,7 @@ var answerTypes = map[string]reflect.Type{
 	"TagCreated":                  reflect.TypeFor[api.TagCreated](),
 	"Script":                      reflect.TypeFor[api.Script](),
 	"ScriptCreated":               reflect.TypeFor[api.ScriptCreated](),
+	"UploadedFile":                reflect.TypeFor[api.UploadedFile](),
 	"Snippet":                     reflect.TypeFor[api.Snippet](),
 	"SnippetCreated":              reflect.TypeFor[api.SnippetCreated](),
 	"Source":                      reflect.TypeFor[api.Source](),

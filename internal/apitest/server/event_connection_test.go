@@ -3,8 +3,10 @@ package server_test
 import (
 	"io"
 	"net"
+	"strconv"
 	"time"
 
+	"github.com/pkg/sftp"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
 
@@ -40,6 +42,8 @@ var connectionTellings = map[string][]telling{
 	"runCommand": {{"entry.ssh_connect", func(s stage) request {
 		return request{ids: []int64{sshEntry(s.Owner, "ssh", testssh.Start(s.t, &testssh.Server{}))}, body: object{"command": "true"}}
 	}}},
+	"uploadFile":    {{"folder.create file.upload", withFiles}},
+	"downloadFiles": {{"file.download", withFiles}},
 	"pasteConnectionPassword": {{"identity.credentials_access", func(s stage) request {
 		host := testssh.Start(s.t, &testssh.Server{Shell: func(channel ssh.Channel) int {
 			_, _ = io.Copy(io.Discard, channel)
@@ -53,6 +57,21 @@ var connectionTellings = map[string][]telling{
 		}, 10*time.Second, 10*time.Millisecond)
 		return request{by: by, connection: made.SessionID, body: object{}}
 	}}},
+}
+
+// withFiles opens a connection to a host whose files are in memory.
+func withFiles(s stage) request {
+	handlers := sftp.InMemHandler()
+	host := testssh.Start(s.t, &testssh.Server{Subsystem: func(_ string, channel ssh.Channel) {
+		_ = sftp.NewRequestServer(channel, handlers).Serve()
+	}})
+	by := s.NewAccount(s.t, "files"+strconv.Itoa(host.Port()))
+	var made struct{ SessionID string }
+	by.Post("/api/connections", object{"entryId": sshEntry(by, "ssh", host), "type": "sftp"}).Want(201).Into(&made)
+	require.Eventually(s.t, func() bool {
+		return s.Count(s.t, `connections where id = $1 and state = 'active'`, made.SessionID) == 1
+	}, 10*time.Second, 10*time.Millisecond)
+	return request{by: by, connection: made.SessionID}
 }
 
 // sshEntry is an entry of the caller's on a host, with a login.

@@ -41,7 +41,7 @@ func TestAnswersAreForNobodyElse(t *testing.T) {
 		anonymous := o.send(from(s.Anonymous), path, "{")
 		wantPrivate(t, anonymous, o)
 		if !o.public() && !o.inQuery() {
-			anonymous.WantError(400, noHeader) // cookies are not read
+			anonymous.WantError(400, o.withoutCredential()) // cookies are not read
 		}
 		query := ""
 		if o.inQuery() {

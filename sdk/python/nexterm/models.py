@@ -2276,6 +2276,17 @@ class TotpSecret:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UploadedFile:
+
+    success: bool
+
+    path: str
+
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class User:
 
     id: int

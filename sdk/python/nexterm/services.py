@@ -2143,6 +2143,72 @@ class ConnectionsService(Service):
         return self._call(models.SharedRight, "connections.update_share", "PATCH", f"/api/connections/{segment(id)}/share", body={"writable": writable})
 
 
+class FilesService(Service):
+    """The files of hosts, over SFTP."""
+
+    def download(
+        self,
+        *,
+        session_id: str,
+        path: str,
+        preview: bool | Omit = OMIT,
+        thumbnail: bool | Omit = OMIT,
+        size: int | Omit = OMIT,
+    ) -> bytes:
+        """Download a file or a folder.
+
+        Of a connection of the caller's that was opened for files. A file comes as it is, wholly or one range of it; a
+        folder as a ZIP archive that is made while it is sent, without links and special files. What cannot be read is
+        named in its last entry, `_errors.txt`. Pictures have previews with `thumbnail`.
+
+        Browsers' links cannot send headers: they have a session token in the query, `sessionToken`. A header
+        `Authorization` counts before it. The audit log has the download before it begins, previews aside. A
+        connection has four transfers at a time; more wait.
+
+        session_id: The connection.
+
+        path: The path on the host, absolute and without `..`, at most 4096 bytes.
+
+        preview: Whether to show it in the browser, where that is safe, instead of saving it.
+
+        thumbnail: Whether to answer a small square picture of a picture.
+
+        size: The side of the thumbnail, in pixels.
+
+        GET /api/entry/sftp, operation downloadFile.
+        """
+        return self._call(bytes, "files.download", "GET", "/api/entry/sftp", query={"sessionId": session_id, "path": path, "preview": preview, "thumbnail": thumbnail, "size": size})
+
+    def download_many(self, *, paths: List[str], session_id: str) -> bytes:
+        """Download several files and folders.
+
+        One ZIP archive of all of them, made while it is sent, as with a folder. Names that are there twice get a
+        number. Pages may send the body as a form, with the JSON list in the field `paths`. The token may be in the query,
+        as with downloads.
+
+        session_id: The connection.
+
+        POST /api/entry/sftp/multi, operation downloadFiles.
+        """
+        return self._call(bytes, "files.download_many", "POST", "/api/entry/sftp/multi", body={"paths": paths}, query={"sessionId": session_id})
+
+    def upload(self, data: bytes, *, session_id: str, path: str) -> models.UploadedFile:
+        """Upload a file.
+
+        Over a connection of the caller's that was opened for files. The body is the file, whatever its content type is
+        said to be. A file that is there is overwritten and keeps its permissions; a new one is removed again when the
+        upload breaks off. Folders that are missing on its path are made, where the caller may. There is no limit but
+        what the server is set to; thirty seconds without a byte end it. The token may be in the query, as with downloads.
+
+        session_id: The connection.
+
+        path: The path on the host, absolute and without `..`, at most 4096 bytes.
+
+        POST /api/entry/sftp/upload, operation uploadFile.
+        """
+        return self._call(models.UploadedFile, "files.upload", "POST", "/api/entry/sftp/upload", body=data, query={"sessionId": session_id, "path": path})
+
+
 class AuditService(Service):
     """The audit log and an organization's audit settings."""
 
@@ -2275,4 +2341,5 @@ class Services:
         self.keymaps = KeymapsService(transport)
         self.monitoring = MonitoringService(transport)
         self.connections = ConnectionsService(transport)
+        self.files = FilesService(transport)
         self.audit = AuditService(transport)

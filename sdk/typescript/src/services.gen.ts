@@ -108,6 +108,7 @@ import type {
   PreferencesPatch,
   PreferencesUpdated,
   RecentEntry,
+  RemotePaths,
   SSHConfigImport,
   SSHConfigImported,
   Script,
@@ -136,6 +137,7 @@ import type {
   TimeRange,
   TotpProof,
   TotpSecret,
+  UploadedFile,
   User,
   UserCreated,
   UserPage,
@@ -191,6 +193,8 @@ export class Services {
   readonly monitoring: MonitoringService
   /** Live links from the server to entries, shown in one or more sockets. */
   readonly connections: ConnectionsService
+  /** The files of hosts, over SFTP. */
+  readonly files: FilesService
   /** The audit log and an organization's audit settings. */
   readonly audit: AuditService
 
@@ -218,6 +222,7 @@ export class Services {
     this.keymaps = new KeymapsService(send)
     this.monitoring = new MonitoringService(send)
     this.connections = new ConnectionsService(send)
+    this.files = new FilesService(send)
     this.audit = new AuditService(send)
   }
 }
@@ -2246,6 +2251,81 @@ export interface ListConnectionsQuery {
   tabId?: string | undefined
   /** What the client calls the browser that asks. */
   browserId?: string | undefined
+}
+
+/** The files of hosts, over SFTP. */
+export class FilesService extends Service {
+  /**
+   * Download a file or a folder
+   *
+   * Of a connection of the caller's that was opened for files. A file comes as it is, wholly or one range of it; a
+   * folder as a ZIP archive that is made while it is sent, without links and special files. What cannot be read is
+   * named in its last entry, `_errors.txt`. Pictures have previews with `thumbnail`.
+   *
+   * Browsers' links cannot send headers: they have a session token in the query, `sessionToken`. A header
+   * `Authorization` counts before it. The audit log has the download before it begins, previews aside. A
+   * connection has four transfers at a time; more wait.
+   *
+   * `GET /api/entry/sftp`, operation downloadFile
+   */
+  download(query: DownloadFileQuery = {}, options?: CallOptions): Promise<Blob> {
+    return this.send({ name: 'files.download', method: 'GET', path: '/api/entry/sftp', query, answers: 'bytes', media: '*/*' }, options)
+  }
+
+  /**
+   * Download several files and folders
+   *
+   * One ZIP archive of all of them, made while it is sent, as with a folder. Names that are there twice get a
+   * number. Pages may send the body as a form, with the JSON list in the field `paths`. The token may be in the query,
+   * as with downloads.
+   *
+   * `POST /api/entry/sftp/multi`, operation downloadFiles
+   */
+  downloadMany(body: RemotePaths, query: DownloadFilesQuery = {}, options?: CallOptions): Promise<Blob> {
+    return this.send({ name: 'files.downloadMany', method: 'POST', path: '/api/entry/sftp/multi', body, query, answers: 'bytes', media: 'application/zip' }, options)
+  }
+
+  /**
+   * Upload a file
+   *
+   * Over a connection of the caller's that was opened for files. The body is the file, whatever its content type is
+   * said to be. A file that is there is overwritten and keeps its permissions; a new one is removed again when the
+   * upload breaks off. Folders that are missing on its path are made, where the caller may. There is no limit but
+   * what the server is set to; thirty seconds without a byte end it. The token may be in the query, as with downloads.
+   *
+   * `POST /api/entry/sftp/upload`, operation uploadFile
+   */
+  upload(body: Blob | ArrayBuffer | ArrayBufferView, query: UploadFileQuery = {}, options?: CallOptions): Promise<UploadedFile> {
+    return this.send({ name: 'files.upload', method: 'POST', path: '/api/entry/sftp/upload', body, query }, options)
+  }
+}
+
+/** Parameters of `files.download`. */
+export interface DownloadFileQuery {
+  /** The connection. */
+  sessionId?: string | undefined
+  /** The path on the host, absolute and without `..`, at most 4096 bytes. */
+  path?: string | undefined
+  /** Whether to show it in the browser, where that is safe, instead of saving it. */
+  preview?: boolean | undefined
+  /** Whether to answer a small square picture of a picture. */
+  thumbnail?: boolean | undefined
+  /** The side of the thumbnail, in pixels. */
+  size?: number | undefined
+}
+
+/** Parameters of `files.downloadMany`. */
+export interface DownloadFilesQuery {
+  /** The connection. */
+  sessionId?: string | undefined
+}
+
+/** Parameters of `files.upload`. */
+export interface UploadFileQuery {
+  /** The connection. */
+  sessionId?: string | undefined
+  /** The path on the host, absolute and without `..`, at most 4096 bytes. */
+  path?: string | undefined
 }
 
 /** The audit log and an organization's audit settings. */
