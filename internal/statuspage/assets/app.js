@@ -2,6 +2,7 @@ import {request} from "./api.js";
 import {Detail} from "./detail.js";
 import {byId, choice, setAttribute, setText} from "./dom.js";
 import {clock} from "./format.js";
+import {hand, openTerminal, terminalsOpen} from "./handover.js";
 import {List} from "./list.js";
 import {Live} from "./live.js";
 import * as session from "./session.js";
@@ -13,7 +14,7 @@ const interval = 15_000;
 const debounce = 500, rest = 3;
 
 const list = new List(byId("targets"));
-const detail = new Detail({ask, rates: id => list.rates(id), closed: leaveTarget});
+const detail = new Detail({ask, rates: id => list.rates(id), terminal: openTerminal, closed: leaveTarget});
 const filter = byId("filter");
 let state = "all", live = null, following = false;
 let timer = 0, due = Infinity, loading = false, again = false, etag = null, loaded = null, notBefore = 0;
@@ -123,7 +124,7 @@ function leaveTarget() {
 
 function enter() {
   byId("entrance").hidden = true;
-  byId("overview").hidden = byId("sign-out").hidden = false;
+  byId("overview").hidden = byId("open-terminal").hidden = byId("sign-out").hidden = false;
   byId("overview").focus();
   showConnection();
   load();
@@ -146,7 +147,7 @@ function leave(reason) {
   notBefore = 0;
   detail.close();
   list.clear();
-  byId("overview").hidden = byId("sign-out").hidden = true;
+  byId("overview").hidden = byId("open-terminal").hidden = byId("sign-out").hidden = true;
   setText(byId("overview-error"), "");
   setText(byId("connection"), "");
   setAttribute(byId("connection"), "data-kind", "");
@@ -192,6 +193,11 @@ byId("sign-out").addEventListener("click", async () => {
     setText(byId("overview-error"), `Still signed in: ${failure.message}`);
   }
 });
+
+hand(session.token);
+byId("open-terminal").addEventListener("click", () => openTerminal());
+// Leaving ends the session, and with it what its terminals show.
+addEventListener("beforeunload", event => { if (session.endsWithPage() && terminalsOpen()) event.preventDefault(); });
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) schedule(0); });
 addEventListener("online", () => schedule(0));

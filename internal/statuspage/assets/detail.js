@@ -53,9 +53,9 @@ export class Detail {
   #etag = null;
   #asked = 0;
 
-  // ask sends a request with the token, rates tells those of a target's interfaces, and closed is
-  // called when the dialog has been.
-  constructor({ask, rates, closed}) {
+  // ask sends a request with the token, rates tells those of a target's interfaces, terminal opens one,
+  // and closed is called when the dialog has been.
+  constructor({ask, rates, terminal, closed}) {
     this.ask = ask;
     this.rates = rates;
     this.dialog = byId("detail");
@@ -68,13 +68,15 @@ export class Detail {
     this.body = element("div", {class: "sections"});
     const close = element("button", {type: "button", class: "close", "aria-label": "Close"}, "×");
     close.addEventListener("click", () => this.dialog.close());
+    this.terminal = element("button", {type: "button"}, "Open terminal");
+    this.terminal.addEventListener("click", () => terminal(this.#target.serverId));
     const range = element("fieldset", {class: "choices"}, element("legend", {class: "hidden"}, "Period"));
     choice(range, "range", [["1h", "Last hour"], ["24h", "Last day"]], this.#range, value => {
       this.#range = value;
       this.#etag = null;
       this.refresh();
     });
-    this.dialog.append(element("header", {}, this.name, this.state, close), this.remark, this.error, range, this.chart.node, this.outdated, this.body);
+    this.dialog.append(element("header", {}, this.name, this.state, this.terminal, close), this.remark, this.error, range, this.chart.node, this.outdated, this.body);
     this.dialog.addEventListener("close", () => {
       this.#target = null;
       closed();
@@ -108,6 +110,7 @@ export class Detail {
     setText(this.name, target.name);
     setText(this.state, nameOf[state]);
     setText(this.remark, remarkOf(target, state));
+    this.terminal.hidden = Boolean(target.integrationId);
     setAttribute(this.dialog, "data-state", state);
   }
 

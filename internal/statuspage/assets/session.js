@@ -54,9 +54,11 @@ export async function signOut() {
   forget();
 }
 
+export const endsWithPage = () => Boolean(session.opened && !session.keep);
+
 // A session that only this page knows would be valid for ever, and of use to nobody.
 addEventListener("pagehide", () => {
-  if (!session.opened || session.keep) return;
+  if (!endsWithPage()) return;
   request("POST", "/api/auth/logout", {body: {token: session.token}, keepalive: true}).catch(() => {});
   forget();
 });
