@@ -90,8 +90,11 @@ var rules = map[string]rule{
 	"internal/target": {may: []string{"gen/db", "internal/caller", "internal/ssh", "internal/vault"}},
 	"internal/login":  {may: []string{"internal/ssh"}},
 	"internal/screen": {may: []string{"internal/ssh"}},
-	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/screen", "internal/ssh", "internal/target", "internal/turn", "internal/vault", "internal/ws"}, privileges: []string{"net/http"}},
+	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/screen", "internal/scriptrun", "internal/ssh", "internal/target", "internal/turn", "internal/vault", "internal/ws"}, privileges: []string{"net/http"}},
 	"internal/linux":  {},
+
+	// Runs of scripts, without hosts and sockets.
+	"internal/scriptrun": {},
 
 	// What all ways to sign in share.
 	"internal/signin": {may: []string{"gen/api", "gen/db", "internal/caller", "internal/change", "internal/event", "internal/ratelimit", "internal/vault"}},
