@@ -87,11 +87,13 @@ func (h *Handlers) open(ctx context.Context, wanted api.NewConnection) (uuid.UUI
 	if err := fits(wanted, kind, protocol); err != nil {
 		return uuid.Nil, err
 	}
+	var script *live.Script
 	if wanted.ScriptID != nil {
-		_, err := h.queries.GetScript(ctx, db.GetScriptParams{ID: *wanted.ScriptID, Reach: c.Reach, Sources: true})
+		row, err := h.queries.GetScript(ctx, db.GetScriptParams{ID: *wanted.ScriptID, Reach: c.Reach, Sources: true})
 		if err != nil {
 			return uuid.Nil, fail.OnNoRows(err, errScriptNotFound)
 		}
+		script = &live.Script{Name: row.Name, Content: row.Content}
 	}
 	reason := ""
 	if wanted.ConnectionReason != nil {
@@ -118,7 +120,7 @@ func (h *Handlers) open(ctx context.Context, wanted api.NewConnection) (uuid.UUI
 	}
 	opening := live.Opening{
 		ID: row.ID, AccountID: c.AccountID, SessionID: c.SessionID, APIKeyID: c.APIKeyID, EntryID: wanted.EntryID,
-		IdentityID: identityID, Direct: direct(wanted.DirectIdentity), Kind: kind, Protocol: protocol,
+		IdentityID: identityID, Direct: direct(wanted.DirectIdentity), Kind: kind, Protocol: protocol, Script: script,
 	}
 	if wanted.StartPath != nil && wanted.ScriptID == nil {
 		opening.StartPath = *wanted.StartPath

@@ -23,15 +23,28 @@ import (
 // dial makes the connection and hands it over, or says why not.
 func (r *Registry) dial(l *live) {
 	channel, shell, keys, err := r.reach(l)
+	var run *script
+	if err == nil && l.Script != nil {
+		if run, err = l.upload(channel); err != nil {
+			shell.Close()
+			channel.Close()
+		}
+	}
 	opened := l.post(func() {
 		if err != nil {
 			l.fail(err)
 			return
 		}
 		l.open(channel, shell, keys)
+		if run != nil {
+			l.begin(run)
+		}
 	})
 	if opened || err != nil {
 		return
+	}
+	if run != nil {
+		run.release()
 	}
 	if shell != nil {
 		shell.Close()

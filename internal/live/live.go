@@ -34,6 +34,7 @@ type Opening struct {
 	EntryID                        int64
 	IdentityID                     *int64
 	Direct                         *Direct
+	Script                         *Script
 	Kind, Protocol, StartPath      string
 }
 
@@ -61,6 +62,8 @@ type live struct {
 	active  *viewer
 	channel *login.Channel
 	shell   *ssh.Session
+	// script is what the shell runs, if that is what the connection is for.
+	script  *script
 	keys    screen.Keys
 	size    ssh.Size
 	resizes chan ssh.Size
@@ -126,7 +129,7 @@ func (l *live) run() {
 		case f := <-l.inbox:
 			f()
 		case text := <-output:
-			l.show(text)
+			l.hear(text)
 		case toHost <- next:
 			l.input = l.input[len(next):]
 			l.goOn()
@@ -176,6 +179,9 @@ func (l *live) fail(err error) {
 // stored before anybody hears of it, so that whoever comes back finds it.
 func (l *live) finish() {
 	l.cancel()
+	if l.script != nil {
+		l.loseScript()
+	}
 	if l.question != nil {
 		l.question.answer <- reply{err: cancelled}
 	}
@@ -264,9 +270,11 @@ func (l *live) pump(shell *ssh.Session) {
 	say(output.Last())
 	lost := l.isLost(shell)
 	l.post(func() {
-		if lost {
+		switch {
+		case lost:
 			l.fail(connectionLost)
-			return
+		case l.script != nil && !l.script.Started():
+			l.fail(notStarted)
 		}
 		l.end(terminated(false))
 	})
@@ -368,7 +376,7 @@ func (l *live) receive(v *viewer, frame []byte, taken chan struct{}) {
 	l.use()
 	l.active = v
 	l.types(v)
-	if !l.answered(v, frame) {
+	if !l.answered(v, frame) && !l.scriptTakes(frame) {
 		l.input = append(l.input, l.keys.Translate(frame)...)
 	}
 }

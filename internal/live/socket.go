@@ -158,6 +158,11 @@ func (l *live) attach(v *viewer) {
 	if v.mayWrite() {
 		l.active = v
 	}
+	if l.script != nil {
+		for _, frame := range l.script.Replay() {
+			v.push(frame)
+		}
+	}
 	v.push(l.replay.Text())
 	l.askViewer()
 }

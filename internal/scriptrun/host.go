@@ -26,7 +26,8 @@ const prelude = `set -e; ` +
 	`case $NEXTERM_CONFIRM_RESULT in [Yy]*) NEXTERM_CONFIRM_RESULT=Yes;; *) NEXTERM_CONFIRM_RESULT=No; [ "$1" = goes-on ] || exit 1;; esac; }`
 
 // guard runs a script beside itself, in whatever shell it is typed into: Ctrl-C is the
-// script's to die of, and the end of the terminal ends both.
+// script's to die of, and the end of the terminal ends both. What has been typed for the
+// script and nobody has read is thrown away, or the shell would take it for commands.
 const guard = `d=${0%%/*}
 t=$(stty -g)
 trap : INT QUIT
@@ -39,6 +40,8 @@ printf '\037%%s:NEXTERM_READY\n' %[1]s
 %[3]s "$d/script"
 c=$?
 rm -rf "$d"
+stty -icanon -echo min 0 time 0
+cat >/dev/null
 stty "$t"
 printf '\037%%s:NEXTERM_END:%%s\n' %[1]s "$c"
 `

@@ -34,8 +34,10 @@ type Run struct {
 	pending []byte
 	// mark is the beginning of what may be one.
 	mark []byte
-	// line is what stands in the line that is being written.
-	line []byte
+	// line is what stands in the line that is being written, and isSecret that a password
+	// has just been typed into it: whoever asked may not have been sudo, and echo it.
+	line     []byte
+	isSecret bool
 
 	started, ended bool
 	exitCode       int
@@ -146,6 +148,13 @@ var (
 
 // show takes output, which may ask for a password.
 func (r *Run) show(frames [][]byte, text []byte) [][]byte {
+	if r.isSecret {
+		at := bytes.IndexByte(text, '\n')
+		if at < 0 {
+			return frames
+		}
+		r.isSecret, text = false, append([]byte("\r"), text[at:]...)
+	}
 	if !r.started || len(text) == 0 {
 		return frames
 	}
@@ -180,7 +189,7 @@ func (r *Run) take(mark string) []byte {
 	}
 	name := fields[0]
 	if name == "READY" && !r.started {
-		r.started = true
+		r.started, r.file = true, ""
 		return r.keep(object{"type": "script_start", "name": r.name}, false)
 	}
 	if !r.started || r.ended {
@@ -188,7 +197,7 @@ func (r *Run) take(mark string) []byte {
 	}
 	fields = append(fields[1:], "", "", "")
 	given := fields[:len(fields)-3]
-	r.line = r.line[:0]
+	r.line, r.isSecret = r.line[:0], false
 	switch name {
 	case "END":
 		code, err := strconv.Atoi(fields[0])
@@ -310,7 +319,7 @@ func (r *Run) Receive(frame []byte) (typed []byte, isMessage bool) {
 		if p.options != nil && value != "" && !slices.Contains(p.options, value) {
 			return nil, true
 		}
-		r.open, r.line = nil, r.line[:0]
+		r.open, r.line, r.isSecret = nil, r.line[:0], p.isPassword
 		return []byte(value + "\n"), true
 	}
 	return nil, true

@@ -203,7 +203,8 @@ func TestPasswordsAreAskedWithoutALineEnd(t *testing.T) {
 		require.Contains(t, frames[1], `"isSudoPassword":true`)
 		typed, _ := run.Receive([]byte("\x1f" + `{"type":"input_response","variable":"SUDO_PASSWORD","value":"se cret"}`))
 		require.Equal(t, "se cret\n", string(typed))
-		require.Len(t, say("\r\n"), 1)
+		require.Empty(t, say("se c"), "it may be echoed")
+		require.Equal(t, []string{"\r\nnext\r\n"}, say("ret\r\nnext\r\n"))
 	}
 	require.Len(t, say("Enter Password: "), 1)
 	require.Len(t, say("\r\nPassword: is here\r\n"), 1)
@@ -268,6 +269,7 @@ func FuzzOutput(f *testing.F) {
 		if !utf8.ValidString(text) || cut < 1 {
 			return
 		}
+		text += "\n" // nothing may become a mark yet
 		_, whole := started(t, "")
 		_, parts := started(t, "")
 		expected, got := "", ""
