@@ -22,14 +22,14 @@ import (
 
 const sftpSubsystem = "Subsystem sftp internal-sftp"
 
-// browser is a socket for files, as a client has it.
-type browser struct {
+// manager is a socket for files, as a client has it.
+type manager struct {
 	*testserver.Socket
 	t *testing.T
 }
 
 // browse opens a connection for files and a socket of it.
-func browse(t *testing.T, c *testserver.Client, entryID int64, more object) (string, *browser) {
+func browse(t *testing.T, c *testserver.Client, entryID int64, more object) (string, *manager) {
 	t.Helper()
 	body := object{"type": "sftp"}
 	for key, value := range more {
@@ -39,12 +39,12 @@ func browse(t *testing.T, c *testserver.Client, entryID int64, more object) (str
 	return id, browseAgain(t, c, id)
 }
 
-func browseAgain(t *testing.T, c *testserver.Client, id string) *browser {
+func browseAgain(t *testing.T, c *testserver.Client, id string) *manager {
 	t.Helper()
-	return &browser{c.Socket("/api/ws/sftp?" + url.Values{"sessionId": {id}}.Encode()), t}
+	return &manager{c.Socket("/api/ws/sftp?" + url.Values{"sessionId": {id}}.Encode()), t}
 }
 
-func (b *browser) next() (op byte, answer object, err error) {
+func (b *manager) next() (op byte, answer object, err error) {
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	kind, frame, err := b.Conn.Read(ctx)
@@ -58,7 +58,7 @@ func (b *browser) next() (op byte, answer object, err error) {
 	return frame[0], answer, nil
 }
 
-func (b *browser) ready() object {
+func (b *manager) ready() object {
 	b.t.Helper()
 	op, answer, err := b.next()
 	require.NoError(b.t, err)
@@ -66,7 +66,7 @@ func (b *browser) ready() object {
 	return answer
 }
 
-func (b *browser) put(op byte, request any) {
+func (b *manager) put(op byte, request any) {
 	b.t.Helper()
 	text, err := json.Marshal(request)
 	require.NoError(b.t, err)
@@ -74,7 +74,7 @@ func (b *browser) put(op byte, request any) {
 }
 
 // do has something done that succeeds.
-func (b *browser) do(op byte, request object) object {
+func (b *manager) do(op byte, request object) object {
 	b.t.Helper()
 	b.put(op, request)
 	got, answer, err := b.next()
@@ -84,7 +84,7 @@ func (b *browser) do(op byte, request object) object {
 }
 
 // fails has something done that fails.
-func (b *browser) fails(op byte, request any, message string) {
+func (b *manager) fails(op byte, request any, message string) {
 	b.t.Helper()
 	b.put(op, request)
 	got, answer, err := b.next()
@@ -93,7 +93,7 @@ func (b *browser) fails(op byte, request any, message string) {
 	require.Equal(b.t, message, answer["message"])
 }
 
-func (b *browser) closed(code websocket.StatusCode, reason string) {
+func (b *manager) closed(code websocket.StatusCode, reason string) {
 	b.t.Helper()
 	for {
 		_, _, err := b.next()
@@ -108,7 +108,7 @@ func (b *browser) closed(code websocket.StatusCode, reason string) {
 }
 
 // lost is closed after a frame that says why.
-func (b *browser) lost(code websocket.StatusCode, reason string) {
+func (b *manager) lost(code websocket.StatusCode, reason string) {
 	b.t.Helper()
 	op, answer, err := b.next()
 	require.NoError(b.t, err)
