@@ -18,10 +18,16 @@ from identities i
 where i.id = @id
   and i.scope = any(@reach::bigint[]);
 
--- name: LockConnections :one
--- For the transaction: an account opens one after the other. How many are open.
-select (select count(*) from connections c where c.account_id = @account_id and c.state in ('connecting', 'active')) as open
-from pg_advisory_xact_lock(hashtextextended('nexterm.connections', @account_id::bigint));
+-- name: LockConnections :exec
+-- For the transaction: an account opens one after the other.
+select pg_advisory_xact_lock(hashtextextended('nexterm.connections', @account_id::bigint));
+
+-- name: CountOpenConnections :one
+-- A statement of its own: the snapshot of the one that waits for the lock is older.
+select count(*)
+from connections
+where account_id = @account_id
+  and state in ('connecting', 'active');
 
 -- name: CreateConnection :one
 -- The row of the audit log that goes with it has the id that is returned, 0 where

@@ -95,6 +95,21 @@ func (q *Queries) ConnectConnection(ctx context.Context, id uuid.UUID) (ConnectC
 	return i, err
 }
 
+const countOpenConnections = `-- name: CountOpenConnections :one
+select count(*)
+from connections
+where account_id = $1
+  and state in ('connecting', 'active')
+`
+
+// A statement of its own: the snapshot of the one that waits for the lock is older.
+func (q *Queries) CountOpenConnections(ctx context.Context, accountID int64) (int64, error) {
+	row := q.db.QueryRow(ctx, countOpenConnections, accountID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const createConnection = `-- name: CreateConnection :one
 insert into connections (id, account_id, session_id, api_key_id, entry_id, organization_id, kind, protocol, type, identity_id, is_direct,
                          script_id, start_path, renderer, reason, tab_id, browser_id, node_id, audit_log_id)
@@ -881,17 +896,14 @@ func (q *Queries) ListLiveSessions(ctx context.Context, arg ListLiveSessionsPara
 	return items, nil
 }
 
-const lockConnections = `-- name: LockConnections :one
-select (select count(*) from connections c where c.account_id = $1 and c.state in ('connecting', 'active')) as open
-from pg_advisory_xact_lock(hashtextextended('nexterm.connections', $1::bigint))
+const lockConnections = `-- name: LockConnections :exec
+select pg_advisory_xact_lock(hashtextextended('nexterm.connections', $1::bigint))
 `
 
-// For the transaction: an account opens one after the other. How many are open.
-func (q *Queries) LockConnections(ctx context.Context, accountID int64) (int64, error) {
-	row := q.db.QueryRow(ctx, lockConnections, accountID)
-	var open int64
-	err := row.Scan(&open)
-	return open, err
+// For the transaction: an account opens one after the other.
+func (q *Queries) LockConnections(ctx context.Context, accountID int64) error {
+	_, err := q.db.Exec(ctx, lockConnections, accountID)
+	return err
 }
 
 const setConnectionPath = `-- name: SetConnectionPath :one

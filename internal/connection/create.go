@@ -202,7 +202,10 @@ func (h *Handlers) store(ctx context.Context, row db.CreateConnectionParams, own
 	}
 	row.Switch = told.Action.Switch()
 	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		open, err := tx.LockConnections(ctx, row.AccountID)
+		if err := tx.LockConnections(ctx, row.AccountID); err != nil {
+			return err
+		}
+		open, err := tx.CountOpenConnections(ctx, row.AccountID)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,8 @@ package connection_test
 import (
 	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -105,9 +107,18 @@ func TestAnAccountHasFiftyConnections(t *testing.T) {
 	s := testserver.New(t, func(o *server.Options) { o.Connections.Most = 60 })
 	hanging := &testssh.Server{Play: hang}
 	entry, _ := played(t, s.Owner, hanging, nil)
-	for range 50 {
-		open(s.Owner, entry, nil)
+	// Also those that come at the same time.
+	var opened atomic.Int32
+	var all sync.WaitGroup
+	for range 58 {
+		all.Go(func() {
+			if s.Owner.Post("/api/connections", object{"entryId": entry}).Status == http.StatusCreated {
+				opened.Add(1)
+			}
+		})
 	}
+	all.Wait()
+	require.EqualValues(t, 50, opened.Load())
 	answer := s.Owner.Post("/api/connections", object{"entryId": entry})
 	answer.WantError(429, "Too many open connections")
 	require.NotEmpty(t, answer.Header.Get("Retry-After"))
