@@ -137,7 +137,7 @@ func TestOutputAndMessagesKeepTheirOrder(t *testing.T) {
 	require.Equal(t, []string{"NEXTERM_STEP:x"}, say("\x1fNEXTERM_STEP:x"))
 	require.Nil(t, run.Lost())
 	code, ended := run.ExitCode()
-	require.Equal(t, []interface{}{3, true}, []interface{}{code, ended})
+	require.Equal(t, []any{3, true}, []any{code, ended})
 }
 
 // What is not the run's own is output.

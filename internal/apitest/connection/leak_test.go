@@ -36,9 +36,10 @@ func TestNothingStaysOfConnections(t *testing.T) { //nolint:paralleltest // see 
 	hanging := &testssh.Server{Play: hang}
 	silent, _ := played(t, s.Owner, hanging, nil)
 	factors, _ := played(t, s.Owner, twoFactors(), nil)
+	script := s.Owner.Post("/api/scripts", object{"name": "script", "content": "true"}).Want(201).ID()
 	var ids []string
 	for i := range 6 {
-		ids = append(ids, open(s.Owner, entry, nil), open(s.Owner, silent, nil), open(s.Owner, factors, nil),
+		ids = append(ids, open(s.Owner, entry, object{"scriptId": script}), open(s.Owner, entry, nil), open(s.Owner, silent, nil), open(s.Owner, factors, nil),
 			open(s.Owner, entry, object{"type": "sftp"}),
 			open(s.Owner, entry, object{"directIdentity": object{"type": "password", "username": "x", "password": testssh.Password}}))
 		shell := attach(t, s.Owner, "sessionId", ids[len(ids)-5])
