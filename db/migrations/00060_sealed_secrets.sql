@@ -17,7 +17,10 @@ from oidc_logins
 union all
 select 'connections', number, 'share-key', '{}'::text[], key_id, share_key
 from connections
-where share_key is not null;
+where share_key is not null
+union all
+select 'recording_chunks', audit_log_id, seq::text, '{}'::text[], key_id, data
+from recording_chunks;
 
 -- How many servers work with each revision of the keyset: each holds a lock that is
 -- called like it.

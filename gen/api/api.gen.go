@@ -3800,6 +3800,12 @@ type ListAuditLogsParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// GetRecordingParams defines parameters for GetRecording.
+type GetRecordingParams struct {
+	// AcceptEncoding Without gzip in it, the answer is not compressed.
+	AcceptEncoding *string `json:"Accept-Encoding,omitempty"`
+}
+
 // FinishOidcLoginParams defines parameters for FinishOidcLogin.
 type FinishOidcLoginParams struct {
 	// Code What the provider gives for a completed sign-in.
@@ -4305,6 +4311,9 @@ type ServerInterface interface {
 	// UpdateAuditSettings Change an organization's audit settings
 	// (PATCH /api/audit/organizations/{id}/settings)
 	UpdateAuditSettings(ctx echo.Context, id int64) error
+	// GetRecording What a terminal has shown
+	// (GET /api/audit/{auditLogId}/recording)
+	GetRecording(ctx echo.Context, auditLogID int64, params GetRecordingParams) error
 	// AuthorizeDeviceCode Approve a device
 	// (POST /api/auth/device/authorize)
 	AuthorizeDeviceCode(ctx echo.Context) error
@@ -5054,6 +5063,42 @@ func (w *ServerInterfaceWrapper) UpdateAuditSettings(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateAuditSettings(ctx, id)
+	return err
+}
+
+// GetRecording converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRecording(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "auditLogId" -------------
+	var auditLogID int64
+
+	err = runtime.BindStyledParameterWithOptions("simple", "auditLogId", ctx.Param("auditLogId"), &auditLogID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter auditLogId: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRecordingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Accept-Encoding" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Accept-Encoding")]; found {
+		var AcceptEncoding string
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Accept-Encoding, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Accept-Encoding", valueList[0], &AcceptEncoding, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Accept-Encoding: %s", err))
+		}
+
+		params.AcceptEncoding = &AcceptEncoding
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRecording(ctx, auditLogID, params)
 	return err
 }
 
@@ -7237,6 +7282,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/account/totp/disable", wrapper.DisableTotp, options.OperationMiddlewares["disableTotp"]...)
 	router.POST(options.BaseURL+"/api/account/totp/enable", wrapper.EnableTotp, options.OperationMiddlewares["enableTotp"]...)
 	router.GET(options.BaseURL+"/api/account/totp/secret", wrapper.GetTotpSecret, options.OperationMiddlewares["getTotpSecret"]...)
+	router.GET(options.BaseURL+"/api/audit/:auditLogId/recording", wrapper.GetRecording, options.OperationMiddlewares["getRecording"]...)
 	router.GET(options.BaseURL+"/api/audit/logs", wrapper.ListAuditLogs, options.OperationMiddlewares["listAuditLogs"]...)
 	router.GET(options.BaseURL+"/api/audit/metadata", wrapper.GetAuditMetadata, options.OperationMiddlewares["getAuditMetadata"]...)
 	router.GET(options.BaseURL+"/api/audit/organizations/:id/settings", wrapper.GetAuditSettings, options.OperationMiddlewares["getAuditSettings"]...)
@@ -7935,6 +7981,46 @@ func (response UpdateAuditSettings200JSONResponse) VisitUpdateAuditSettingsRespo
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRecordingRequestObject struct {
+	AuditLogID int64 `json:"auditLogId"`
+	Params     GetRecordingParams
+}
+
+type GetRecordingResponseObject interface {
+	VisitGetRecordingResponse(w http.ResponseWriter) error
+}
+
+type GetRecording200ResponseHeaders struct {
+	ContentDisposition string
+	ContentEncoding    *string
+}
+
+type GetRecording200ApplicationResponse struct {
+	Body          io.Reader
+	Headers       GetRecording200ResponseHeaders
+	ContentType   string
+	ContentLength int64
+}
+
+func (response GetRecording200ApplicationResponse) VisitGetRecordingResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Content-Disposition", fmt.Sprint(response.Headers.ContentDisposition))
+	if response.Headers.ContentEncoding != nil {
+		w.Header().Set("Content-Encoding", fmt.Sprint(*response.Headers.ContentEncoding))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
 	return err
 }
 
@@ -11203,6 +11289,9 @@ type StrictServerInterface interface {
 	// UpdateAuditSettings Change an organization's audit settings
 	// (PATCH /api/audit/organizations/{id}/settings)
 	UpdateAuditSettings(ctx context.Context, request UpdateAuditSettingsRequestObject) (UpdateAuditSettingsResponseObject, error)
+	// GetRecording What a terminal has shown
+	// (GET /api/audit/{auditLogId}/recording)
+	GetRecording(ctx context.Context, request GetRecordingRequestObject) (GetRecordingResponseObject, error)
 	// AuthorizeDeviceCode Approve a device
 	// (POST /api/auth/device/authorize)
 	AuthorizeDeviceCode(ctx context.Context, request AuthorizeDeviceCodeRequestObject) (AuthorizeDeviceCodeResponseObject, error)
@@ -12468,6 +12557,32 @@ func (sh *strictHandler) UpdateAuditSettings(ctx echo.Context, id int64) error {
 		return err
 	} else if validResponse, ok := response.(UpdateAuditSettingsResponseObject); ok {
 		return validResponse.VisitUpdateAuditSettingsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRecording operation middleware
+func (sh *strictHandler) GetRecording(ctx echo.Context, auditLogID int64, params GetRecordingParams) error {
+	var request GetRecordingRequestObject
+
+	request.AuditLogID = auditLogID
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRecording(ctx.Request().Context(), request.(GetRecordingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRecording")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRecordingResponseObject); ok {
+		return validResponse.VisitGetRecordingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -339,6 +339,11 @@ with given as (
     from connections c
              join given g on g.place = 'connections' and g.id = c.number and g.before = c.share_key
     for no key update of c skip locked),
+     held_chunks as materialized (
+    select r.audit_log_id, r.seq, g.ciphertext
+    from recording_chunks r
+             join given g on g.place = 'recording_chunks' and g.id = r.audit_log_id and g.kind = r.seq::text and g.before = r.data
+    for no key update of r skip locked),
      sealed_credentials as (
     update credentials c
     set key_id = $1, ciphertext = h.ciphertext
@@ -358,7 +363,12 @@ with given as (
     update connections c
     set key_id = $1, share_key = h.ciphertext
     from held_connections h
-    where c.id = h.id)
+    where c.id = h.id),
+     sealed_chunks as (
+    update recording_chunks r
+    set key_id = $1, data = h.ciphertext
+    from held_chunks h
+    where r.audit_log_id = h.audit_log_id and r.seq = h.seq)
 update oidc_logins l
 set key_id = $1, code_verifier = h.ciphertext
 from held_logins h

@@ -25,6 +25,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/probe"
+	"github.com/nexterm-go/nexterm/internal/recording"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/sweep"
@@ -49,7 +50,7 @@ const (
 
 // Options are what a server is put together from.
 type Options struct {
-	// Events, Changes, Syncer, Jobs and Live are New's own, whatever they say here. So is Outbound
+	// Events, Changes, Syncer, Jobs, Live and Recordings are New's own, whatever they say here. So is Outbound
 	// where there is none; it reaches public addresses only.
 	server.Options
 	// Direct leads to the database past a pooler that may give each transaction
@@ -106,8 +107,9 @@ func New(o Options) (*App, error) {
 	dialer := &ssh.Dialer{Deny: o.Deny, Legacy: o.OldSSH}
 	hostKeys := hostkey.NewStore(queries, o.Changes, cmp.Or(o.HostKeys, hostkey.AcceptNew), o.Log)
 	prober := probe.New(queries, o.Changes, o.Vault, dialer, hostKeys, o.Log)
+	o.Recordings = recording.NewStore(queries, o.Changes, o.Vault, o.Log)
 	o.Live = live.New(live.Options{
-		Queries: queries, Changes: o.Changes, Vault: o.Vault, Events: o.Events, Dialer: dialer, HostKeys: hostKeys, Log: o.Log,
+		Queries: queries, Changes: o.Changes, Vault: o.Vault, Events: o.Events, Dialer: dialer, HostKeys: hostKeys, Recordings: o.Recordings, Log: o.Log,
 		Most: cmp.Or(o.Connections.Most, DefaultMaxConnections), URL: o.Connections.NodeURL,
 		IdleTime:        cmp.Or(o.Connections.IdleTime, DefaultIdleTime),
 		HibernatedTime:  cmp.Or(o.Connections.HibernatedTime, DefaultHibernatedTime),
@@ -120,6 +122,7 @@ func New(o Options) (*App, error) {
 		contentsource.Jobs(o.Syncer),
 		sweep.Jobs(o.Changes, o.SessionIdleDays, o.AuditRetentionDays),
 		prober.Jobs(),
+		o.Recordings.Jobs(),
 		backups.Jobs(),
 	)
 	if err != nil {

@@ -51,7 +51,7 @@ var rules = map[string]rule{
 	"openapi/sdk/...":   {may: []string{"openapi/sdk"}},
 	"tools/...":         {},
 	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/cli", "internal/contract", "internal/event", "internal/hostkey", "internal/recovery", "internal/rekey", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/terminal", "internal/vault", "internal/webclient", "internal/backup"}, privileges: []string{"net/http", pool}},
-	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/hostkey", "internal/job", "internal/live", "internal/outbound", "internal/probe", "internal/server", "internal/ssh", "internal/contentsource", "internal/sweep", "internal/telemetry", "internal/vault", "internal/backup"}, privileges: []string{pool}},
+	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/hostkey", "internal/job", "internal/live", "internal/outbound", "internal/probe", "internal/recording", "internal/server", "internal/ssh", "internal/contentsource", "internal/sweep", "internal/telemetry", "internal/vault", "internal/backup"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/vault":    {may: []string{"gen/db", "internal/fail", "internal/turn"}, privileges: []string{"cryptography"}},
 	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
@@ -90,7 +90,7 @@ var rules = map[string]rule{
 	"internal/target": {may: []string{"gen/db", "internal/caller", "internal/ssh", "internal/vault"}},
 	"internal/login":  {may: []string{"internal/ssh"}},
 	"internal/screen": {may: []string{"internal/ssh"}},
-	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/screen", "internal/scriptrun", "internal/ssh", "internal/target", "internal/turn", "internal/vault", "internal/ws"}, privileges: []string{"net/http"}},
+	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/recording", "internal/screen", "internal/scriptrun", "internal/ssh", "internal/target", "internal/turn", "internal/vault", "internal/ws"}, privileges: []string{"net/http"}},
 	"internal/linux":  {},
 
 	// Runs of scripts, without hosts and sockets.
@@ -127,6 +127,7 @@ var rules = map[string]rule{
 	"internal/passkey":      {tag: true},
 	"internal/authprovider": {tag: true, may: []string{"internal/outbound"}},
 	"internal/hostkey":      {tag: true, may: []string{"internal/ssh"}},
+	"internal/recording":    {tag: true, may: []string{"internal/asset", "internal/job", "internal/ssh"}},
 	"internal/group":        {tag: true},
 	"internal/remote":       {tag: true, may: []string{"internal/live", "internal/login", "internal/turn", "internal/ws"}},
 	"internal/serverinfo":   {tag: true},

@@ -99,6 +99,8 @@ func world(t *testing.T) *pgxpool.Pool {
 	exec(t, pool, `insert into connections (id, number, account_id, entry_id, kind, protocol, node_id, share_key_hash, key_id, share_key)
 		overriding system value select gen_random_uuid(), 99, account_id, id, 'terminal', 'ssh', gen_random_uuid(), '', $1, $2 from entries limit 1`, key, seal("connections", 99, "share-key"))
 	exec(t, pool, `insert into connection_viewers (viewer_id, connection_id, node_id, kind, writable) select gen_random_uuid(), id, node_id, 'owner', true from connections`)
+	exec(t, pool, `insert into recordings (audit_log_id, organization_id, type, node_id) select 7, id, 'cast', gen_random_uuid() from organizations limit 1`)
+	exec(t, pool, `insert into recording_chunks (audit_log_id, seq, key_id, data) values (7, 0, $1, $2)`, key, seal("recording_chunks", 7, "0"))
 	state := vault.HashToken("state")
 	exec(t, pool, `insert into oidc_logins (state_hash, provider_id, provider_revision, nonce_hash, key_id, code_verifier) values ($1, 77, 1, $1, $2, $3)`,
 		state, key, seal("oidc_logins", 77, hex.EncodeToString(state)))

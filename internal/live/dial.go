@@ -74,8 +74,14 @@ func (r *Registry) reach(l *live) (channel *login.Channel, shell *ssh.Session, k
 	if err == nil {
 		err = json.Unmarshal(config, &keys)
 	}
+	size := l.firstSize()
 	if err == nil {
-		shell, err = channel.Shell(l.ctx, l.firstSize())
+		shell, err = channel.Shell(l.ctx, size)
+	}
+	if err == nil {
+		if err = l.record(size); err != nil {
+			shell.Close()
+		}
 	}
 	if err != nil {
 		channel.Close()
@@ -205,4 +211,23 @@ func (l *live) firstSize() ssh.Size {
 		return usualSize
 	}
 	return <-size
+}
+
+// record begins to record what is shown from now on, if it is to be recorded. What
+// cannot be is not shown either.
+func (l *live) record(size ssh.Size) error {
+	recorder, write, err := l.registry.Recordings.Record(l.ctx, l.ID, size, l.rouse)
+	if err != nil {
+		return err
+	}
+	l.registry.work.Go(write)
+	if !l.post(func() {
+		l.recorder = recorder
+		if l.size != size {
+			recorder.Resize(l.size)
+		}
+	}) {
+		recorder.End()
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/nexterm-go/nexterm/internal/login"
+	"github.com/nexterm-go/nexterm/internal/recording"
 	"github.com/nexterm-go/nexterm/internal/screen"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -54,7 +55,7 @@ type live struct {
 	// made is closed when there is a channel to the host, and ended when nothing more happens.
 	made, ended chan struct{}
 	inbox       chan func()
-	// wake tells that a viewer has caught up.
+	// wake tells that a viewer, or the recorder, has caught up.
 	wake chan struct{}
 
 	viewers []*viewer
@@ -70,6 +71,8 @@ type live struct {
 	// output is what the host says; nothing is taken from it while a viewer is behind.
 	output chan []byte
 	replay screen.Replay
+	// recorder is nil where nothing is recorded.
+	recorder *recording.Recorder
 	// input waits for the host, and full are the viewers who wait for that.
 	input  []byte
 	toHost chan []byte
@@ -118,7 +121,7 @@ func (l *live) run() {
 	defer idle.Stop()
 	for l.ending == nil {
 		output, toHost := l.output, l.toHost
-		if slices.ContainsFunc(l.viewers, (*viewer).slowsDown) {
+		if l.recorder.Behind() || slices.ContainsFunc(l.viewers, (*viewer).slowsDown) {
 			output = nil
 		}
 		next := l.input[:min(len(l.input), chunk)]
@@ -141,6 +144,14 @@ func (l *live) run() {
 	l.finish()
 }
 
+// rouse tells that somebody has caught up.
+func (l *live) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
 // goOn lets viewers type on when the host has read enough.
 func (l *live) goOn() {
 	if len(l.input) >= maxUnread {
@@ -155,6 +166,7 @@ func (l *live) goOn() {
 func (l *live) show(text []byte) {
 	l.use()
 	l.replay.Add(text)
+	l.recorder.Show(text)
 	for _, v := range l.viewers {
 		v.push(text)
 	}
@@ -182,6 +194,7 @@ func (l *live) finish() {
 	if l.script != nil {
 		l.loseScript()
 	}
+	l.recorder.End()
 	if l.question != nil {
 		l.question.answer <- reply{err: cancelled}
 	}
@@ -341,6 +354,7 @@ func (l *live) resize(v *viewer, size ssh.Size) {
 	switch {
 	case size != l.size:
 		l.size = size
+		l.recorder.Resize(size)
 		l.tell(size)
 	case first && l.shell != nil:
 		l.tell(ssh.Size{Columns: size.Columns, Rows: max(1, size.Rows-1)})

@@ -19,6 +19,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/login"
+	"github.com/nexterm-go/nexterm/internal/recording"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/turn"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -43,7 +44,9 @@ type Options struct {
 	Events   *event.Log
 	Dialer   *ssh.Dialer
 	HostKeys *hostkey.Store
-	Log      *slog.Logger
+	// Recordings keep what terminals show.
+	Recordings *recording.Store
+	Log        *slog.Logger
 	// Most is how many connections this server has at a time.
 	Most int
 	// IdleTime and HibernatedTime end connections that are not used.

@@ -191,10 +191,7 @@ func (v *viewer) next() ([]byte, *farewell) {
 	behind := v.unsent > maxUnsent
 	v.unsent -= len(frame)
 	if behind && v.unsent <= maxUnsent && v.live != nil {
-		select {
-		case v.live.wake <- struct{}{}:
-		default: // it is awake
-		}
+		v.live.rouse()
 	}
 	return frame, nil
 }

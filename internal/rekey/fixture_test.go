@@ -114,6 +114,12 @@ func fill(t *testing.T, pool *pgxpool.Pool, v *vault.Vault, each int) map[string
 		exec(`update connections set key_id = $2, share_key = $3, share_key_hash = $4 where number = $1`,
 			id, key, seal("connections", id, "share-key"), vault.HashToken(fmt.Sprint(id)))
 	}
+	exec(`insert into recordings (audit_log_id, type, node_id) select n, 'cast', gen_random_uuid() from generate_series(1, $1) n`, each)
+	for _, id := range ids(t, pool, `select audit_log_id from recordings`) {
+		for _, seq := range []string{"0", "1"} {
+			exec(`insert into recording_chunks (audit_log_id, seq, key_id, data) values ($1, $2::text::integer, $3, $4)`, id, seq, key, seal("recording_chunks", id, seq))
+		}
+	}
 	return secrets
 }
 

@@ -106,7 +106,7 @@ func TestTheRegistryNamesEverySealedColumn(t *testing.T) {
 		return all
 	}
 	// The key of what is sealed is called key_id and refers to the data keys.
-	require.Equal(t, []string{"auth_providers", "connections", "credentials", "forgotten", "oidc_logins", "totp_secrets"},
+	require.Equal(t, []string{"auth_providers", "connections", "credentials", "forgotten", "oidc_logins", "recording_chunks", "totp_secrets"},
 		list(`select array_agg(c.table_name::text order by c.table_name::text) from information_schema.columns c
 			join information_schema.tables t using (table_schema, table_name)
 			where c.column_name = 'key_id' and t.table_type = 'BASE TABLE'`))

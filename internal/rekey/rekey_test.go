@@ -23,7 +23,7 @@ func TestEverySecretGetsTheNewDataKey(t *testing.T) {
 	pool := testdb.New(t)
 	old := load(t, pool, master)
 	secrets := fill(t, pool, old, 30)
-	require.Len(t, secrets, 30*8)
+	require.Len(t, secrets, 30*10)
 	var steps []int64
 	r := rotation(t, pool, master)
 	r.Progress = func(done, all int64) {

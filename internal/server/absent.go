@@ -89,8 +89,6 @@ var absences = []absence{
 	{"DELETE", "/api/integrations/{id}", "", fails(errNoIntegration)},
 	{"POST", "/api/integrations/{id}/sync", "", fails(errNoIntegration)},
 	{"POST", "/api/integrations/entry/{entryId}/{action}", "", controlGuest},
-
-	{"GET", "/api/audit/{id}/recording", "", fails(fail.NotFound("Recording not found"))},
 }
 
 var (

@@ -28,6 +28,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/monitoring"
 	"github.com/nexterm-go/nexterm/internal/organization"
 	"github.com/nexterm-go/nexterm/internal/passkey"
+	"github.com/nexterm-go/nexterm/internal/recording"
 	"github.com/nexterm-go/nexterm/internal/remote"
 	"github.com/nexterm-go/nexterm/internal/script"
 	"github.com/nexterm-go/nexterm/internal/serverinfo"
@@ -57,6 +58,7 @@ type (
 	authproviderHandlers  = authprovider.Handlers
 	groupHandlers         = group.Handlers
 	remoteHandlers        = remote.Handlers
+	recordingHandlers     = recording.Handlers
 	scriptHandlers        = script.Handlers
 	serverinfoHandlers    = serverinfo.Handlers
 	sessionHandlers       = session.Handlers
@@ -87,6 +89,7 @@ type operations struct {
 	*authproviderHandlers
 	*groupHandlers
 	*remoteHandlers
+	*recordingHandlers
 	*scriptHandlers
 	*serverinfoHandlers
 	*sessionHandlers
@@ -119,6 +122,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		authprovider.New(q, changes, o.Vault, o.Outbound, o.PublicURLs, o.Log),
 		group.New(q, changes),
 		remote.New(q, changes, o.Live, o.SessionIdleDays, o.PingInterval, o.Log),
+		recording.New(o.Recordings),
 		script.New(q, changes),
 		serverinfo.New(q, o.Version, o.Limits),
 		session.New(q, changes, o.Vault),

@@ -34,6 +34,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/origin"
 	"github.com/nexterm-go/nexterm/internal/outbound"
+	"github.com/nexterm-go/nexterm/internal/recording"
 	"github.com/nexterm-go/nexterm/internal/remote"
 	"github.com/nexterm-go/nexterm/internal/statuspage"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -82,6 +83,8 @@ type Options struct {
 	// Live are the connections of this server, and Connections how they are kept.
 	Live        *live.Registry
 	Connections Connections
+	// Recordings are what terminals have shown.
+	Recordings *recording.Store
 	// Collectors are shown to Prometheus besides the server's own.
 	Collectors []prometheus.Collector
 	Log        *slog.Logger

@@ -1,9 +1,14 @@
 package testserver
 
 import (
+	"bytes"
+	"compress/gzip"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 // What tests prepare and look up behind the server's back.
@@ -62,4 +67,23 @@ func (s *Server) Audits(t testing.TB, action string) (rows []map[string]any) {
 	s.Scan(t, &rows, `select coalesce(jsonb_agg(jsonb_build_object('organization', organization_id, 'resource', resource,
 		'id', resource_id, 'account', account_id, 'details', details) order by id), '[]') from audit_logs where action = $1`, action)
 	return rows
+}
+
+// NewRecording adds a row of Organization's to the audit log, with a recording, and returns its id.
+func (s *Server) NewRecording(t testing.TB) (id int64) {
+	t.Helper()
+	const lines = `{"version":2,"width":80,"height":24,"timestamp":1767225600}` + "\n" + `[0.250000,"o","hello"]` + "\n"
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	_, err := zip.Write([]byte(lines))
+	require.NoError(t, err)
+	require.NoError(t, zip.Close())
+	s.Scan(t, &id, `insert into audit_logs (account_id, organization_id, action, resource) values ($1, $2, 'entry.ssh_connect', 'entry') returning id`,
+		s.Owner.AccountID, s.Organization)
+	sealed, err := s.Vault.Seal("recording_chunks", id, "0", vault.Secret(packed.String()))
+	require.NoError(t, err)
+	s.Exec(t, `insert into recordings (audit_log_id, organization_id, type, node_id, size, bytes, finished_at)
+		values ($1, $2, 'cast', gen_random_uuid(), $3, $4, now())`, id, s.Organization, packed.Len(), len(lines))
+	s.Exec(t, `insert into recording_chunks (audit_log_id, seq, key_id, data) values ($1, 0, $2, $3)`, id, sealed.KeyID, sealed.Ciphertext)
+	return id
 }

@@ -61,6 +61,8 @@ type Services struct {
 	Files *FilesService
 	// The audit log and an organization's audit settings.
 	Audit *AuditService
+	// What terminals have shown, where an organization records it.
+	Recordings *RecordingsService
 }
 
 func newServices(c *Client) Services {
@@ -90,6 +92,7 @@ func newServices(c *Client) Services {
 		Connections:   &ConnectionsService{c},
 		Files:         &FilesService{c},
 		Audit:         &AuditService{c},
+		Recordings:    &RecordingsService{c},
 	}
 }
 
@@ -2038,4 +2041,19 @@ func (s *AuditService) AllLogs(ctx context.Context, query ...ListAuditLogsQuery)
 // PATCH /api/audit/organizations/{id}/settings, operation updateAuditSettings.
 func (s *AuditService) UpdateSettings(ctx context.Context, id int64, body AuditSettingsPatch) (*AuditSettings, error) {
 	return result[*AuditSettings](ctx, s.client, call{name: "Audit.UpdateSettings", method: "PATCH", path: fmt.Sprintf("/api/audit/organizations/%d/settings", id), body: body})
+}
+
+// RecordingsService is [Client].Recordings: What terminals have shown, where an organization records it.
+type RecordingsService struct{ client *Client }
+
+// Get: what a terminal has shown.
+//
+// For those who have `org.audit.recordings` in the organization of the row; to all others there is no such row.
+// A row whose `details` have `hasRecording` has one. It is an asciicast, version 2: a line of JSON
+// with the size of the terminal, then one line for each event, such as `[0.25, "o", "text"]`. It comes as it is
+// stored, compressed with gzip, to those who accept that.
+//
+// GET /api/audit/{auditLogId}/recording, operation getRecording.
+func (s *RecordingsService) Get(ctx context.Context, auditLogID int64) ([]byte, error) {
+	return result[[]byte](ctx, s.client, call{name: "Recordings.Get", method: "GET", path: fmt.Sprintf("/api/audit/%d/recording", auditLogID), seconds: 3630})
 }

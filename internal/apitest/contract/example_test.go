@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,8 @@ func TestEveryExampleWorks(t *testing.T) {
 			r.Members()["response"] = authenticator.Get(challenge("/api/auth/passkey/options", "null"))
 		case "finishPasskeyRegistration":
 			r.Members()["response"] = testserver.NewAuthenticator(t, url).Create(challenge("/api/account/passkeys/register/options", r.Token))
+		case "getRecording":
+			r.PathValues["auditLogId"] = strconv.FormatInt(s.NewRecording(t), 10)
 		case "updateMonitoringSettings":
 			r.Body = r.Example().Body
 		case "syncSource":

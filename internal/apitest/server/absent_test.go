@@ -74,7 +74,6 @@ var absent = []struct {
 	{"POST /api/integrations/1/sync", "", nil, 404, "Integration not found"},
 	{"POST /api/integrations/entry/987654321/start", "", nil, 404, "Entry not found"},
 	{"POST /api/integrations/entry/x/start", "", nil, 404, "Entry not found"},
-	{"GET /api/audit/1/recording", "", nil, 404, "Recording not found"},
 }
 
 func TestAbsentFeatures(t *testing.T) {

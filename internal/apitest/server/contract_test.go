@@ -200,6 +200,7 @@ var things = map[string]thing{
 	"/api/organization/{}":                  {newOrganization, http.StatusForbidden},
 	"/api/organization/{}/members/{}":       {member, http.StatusForbidden},
 	"/api/organization/invitations/{}":      {newInvitation, http.StatusNotFound},
+	"/api/audit/{}":                         {newRecording, http.StatusNotFound},
 	"/api/audit/organizations/{}":           {newOrganization, http.StatusForbidden},
 	"/api/users/{}":                         {newAccount, http.StatusForbidden},
 	"/api/connections/{}":                   {newHost, http.StatusNotFound}, // where it is an id and no UUID
@@ -276,6 +277,8 @@ func newSource(t testing.TB, s *testserver.Server, _ []int64) (id int64) {
 
 // noIntegration is one that nobody has: there are none.
 func noIntegration(testing.TB, *testserver.Server, []int64) int64 { return unknownID }
+
+func newRecording(t testing.TB, s *testserver.Server, _ []int64) int64 { return s.NewRecording(t) }
 
 func newProvider(_ testing.TB, s *testserver.Server, _ []int64) int64 {
 	return s.Admin.Put("/api/auth/providers/admin/oidc", map[string]any{

@@ -2314,6 +2314,22 @@ class AuditService(Service):
         return self._call(models.AuditSettings, "audit.update_settings", "PATCH", f"/api/audit/organizations/{segment(id)}/settings", body={"requireConnectionReason": require_connection_reason, "enableFileOperationAudit": enable_file_operation_audit, "enableServerConnectionAudit": enable_server_connection_audit, "enableIdentityManagementAudit": enable_identity_management_audit, "enableIdentityCredentialsAccessAudit": enable_identity_credentials_access_audit, "enableServerManagementAudit": enable_server_management_audit, "enableFolderManagementAudit": enable_folder_management_audit, "enableScriptExecutionAudit": enable_script_execution_audit, "enableAIOperationAudit": enable_ai_operation_audit, "enableSessionRecording": enable_session_recording, "recordingRetentionDays": recording_retention_days})
 
 
+class RecordingsService(Service):
+    """What terminals have shown, where an organization records it."""
+
+    def get(self, audit_log_id: int) -> bytes:
+        """What a terminal has shown.
+
+        For those who have `org.audit.recordings` in the organization of the row; to all others there is no such row.
+        A row whose `details` have `hasRecording` has one. It is an asciicast, version 2: a line of JSON
+        with the size of the terminal, then one line for each event, such as `[0.25, "o", "text"]`. It comes as it is
+        stored, compressed with gzip, to those who accept that.
+
+        GET /api/audit/{auditLogId}/recording, operation getRecording.
+        """
+        return self._call(bytes, "recordings.get", "GET", f"/api/audit/{segment(audit_log_id)}/recording")
+
+
 class Services:
     """A client's services."""
 
@@ -2343,3 +2359,4 @@ class Services:
         self.connections = ConnectionsService(transport)
         self.files = FilesService(transport)
         self.audit = AuditService(transport)
+        self.recordings = RecordingsService(transport)

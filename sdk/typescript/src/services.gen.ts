@@ -197,6 +197,8 @@ export class Services {
   readonly files: FilesService
   /** The audit log and an organization's audit settings. */
   readonly audit: AuditService
+  /** What terminals have shown, where an organization records it. */
+  readonly recordings: RecordingsService
 
   constructor(send: Send) {
     this.server = new ServerService(send)
@@ -224,6 +226,7 @@ export class Services {
     this.connections = new ConnectionsService(send)
     this.files = new FilesService(send)
     this.audit = new AuditService(send)
+    this.recordings = new RecordingsService(send)
   }
 }
 
@@ -2407,4 +2410,21 @@ export interface ListAuditLogsQuery {
   offset?: number | undefined
   /** The `nextCursor` of the page before, with the same filters; not together with `offset`. */
   cursor?: string | undefined
+}
+
+/** What terminals have shown, where an organization records it. */
+export class RecordingsService extends Service {
+  /**
+   * What a terminal has shown
+   *
+   * For those who have `org.audit.recordings` in the organization of the row; to all others there is no such row.
+   * A row whose `details` have `hasRecording` has one. It is an asciicast, version 2: a line of JSON
+   * with the size of the terminal, then one line for each event, such as `[0.25, "o", "text"]`. It comes as it is
+   * stored, compressed with gzip, to those who accept that.
+   *
+   * `GET /api/audit/{auditLogId}/recording`, operation getRecording
+   */
+  get(auditLogId: number, options?: CallOptions): Promise<Blob> {
+    return this.send({ name: 'recordings.get', method: 'GET', path: path`/api/audit/${auditLogId}/recording`, answers: 'bytes', media: 'application/*', timeout: 3630_000 }, options)
+  }
 }
