@@ -24,8 +24,12 @@ import (
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
-// defaultPatience is how long chunks are kept for a database that is away.
-const defaultPatience = time.Minute
+const (
+	// defaultPatience is how long chunks are kept for a database that is away.
+	defaultPatience = time.Minute
+	// defaultLongest is how long a recording gets, in bytes as they are played.
+	defaultLongest = 512 << 20
+)
 
 // Store is the recordings of a database.
 type Store struct {
@@ -34,11 +38,12 @@ type Store struct {
 	vault    *vault.Vault
 	log      *slog.Logger
 	patience time.Duration
+	longest  int64
 }
 
 // NewStore returns the recordings of a database.
 func NewStore(queries *db.Queries, changes *change.Changes, secrets *vault.Vault, log *slog.Logger) *Store {
-	return &Store{queries, changes, secrets, log, defaultPatience}
+	return &Store{queries, changes, secrets, log, defaultPatience, defaultLongest}
 }
 
 // Record begins the recording of a connection, and returns nil where there is to be

@@ -21,8 +21,6 @@ const (
 	// crash takes what is in neither.
 	blockSize = 128 << 10
 	chunkSize = 64 << 10
-	// longest is how long a recording gets, in bytes as they are played.
-	longest = 512 << 20
 	// keptSize is what buffers may keep of an idle terminal.
 	keptSize = 16 << 10
 	// storeTime bounds one attempt to store a chunk, and retryTime is between two.
@@ -78,7 +76,7 @@ func (t *tape) write(e event) error {
 	if err := t.encode(e); err != nil {
 		return err
 	}
-	if t.bytes+int64(t.lines.Len()) > longest {
+	if t.bytes+int64(t.lines.Len()) > t.store.longest {
 		t.lines.Truncate(before)
 		return errors.Join(errFull, t.end(event{e.at, "o", []byte("\r\n[recording limit reached]\r\n")}))
 	}

@@ -37,8 +37,12 @@ var statements = []func(*change.Tx, context.Context) error{
 	(*change.Tx).DropSamplePartitions,
 }
 
-// auditBatch bounds the old audit rows that are deleted in one transaction.
-const auditBatch = 5000
+// auditBatch bounds the old audit rows that are deleted in one transaction, and
+// recordingBatch the recordings, each of which is long.
+const (
+	auditBatch     = 5000
+	recordingBatch = 20
+)
 
 // Expired is the job of clearing every table.
 type Expired struct{}
@@ -101,12 +105,25 @@ func (w *worker) Work(ctx context.Context, _ *river.Job[Expired]) error {
 	for _, statement := range append(statements, w.endSessions) {
 		failed = append(failed, w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return statement(tx, ctx) }))
 	}
+	var before time.Time
 	if w.auditDays > 0 {
-		before := time.Now().AddDate(0, 0, -w.auditDays)
+		before = time.Now().AddDate(0, 0, -w.auditDays)
 		failed = append(failed, w.expireAuditLogs(ctx, before),
 			w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error { return tx.DeleteOldAuditDetails(ctx, before) }))
 	}
-	return errors.Join(failed...)
+	return errors.Join(append(failed, w.expireRecordings(ctx, before))...)
+}
+
+// expireRecordings deletes those that organizations keep no longer, and those whose
+// audit rows or organizations are gone.
+func (w *worker) expireRecordings(ctx context.Context, before time.Time) (err error) {
+	for deleted := int64(recordingBatch); deleted == recordingBatch && err == nil; {
+		err = w.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+			deleted, err = tx.DeleteOldRecordings(ctx, db.DeleteOldRecordingsParams{Before: before, Most: recordingBatch})
+			return err
+		})
+	}
+	return err
 }
 
 // expireAuditLogs drops what is old as a whole and deletes the rest of it.

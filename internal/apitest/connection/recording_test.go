@@ -223,3 +223,48 @@ func TestRecordingsOfServersThatAreKilled(t *testing.T) {
 	require.Greater(t, len(text), 200_000)
 	require.Contains(t, text, "head -c 400000")
 }
+
+func TestRecordingsAreDeletedByAge(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	s.Owner.Patch(settings(s), object{"recordingRetentionDays": 30}).Want(200)
+	for range 45 { // more than go at once
+		s.Exec(t, `update recordings set started_at = now() - interval '31 days' where audit_log_id = $1`, s.NewRecording(t))
+	}
+	old := s.NewRecording(t)
+	s.Exec(t, `update recordings set started_at = now() - interval '31 days' where audit_log_id = $1`, old)
+	s.Exec(t, `insert into audit_details (audit_log_id, details) values ($1, '{"hasRecording": true, "recordingType": "cast", "sessionDuration": 5}')`, old)
+	young := s.NewRecording(t)
+	s.Exec(t, `update recordings set started_at = now() - interval '29 days' where audit_log_id = $1`, young)
+	running := s.NewRecording(t)
+	s.Exec(t, `update recordings set started_at = now() - interval '31 days', finished_at = null, node_id = (select id from nodes) where audit_log_id = $1`, running)
+	s.Exec(t, `with o as (insert into organizations (name) values ('Other') returning id)
+		update recordings set organization_id = o.id from o where audit_log_id = $1`, s.NewRecording(t))
+	s.Exec(t, `delete from organizations where name = 'Other'`)
+
+	startJobs(t, s)
+	require.Eventually(t, func() bool { return s.Count(t, "recordings") <= 2 }, patience, 10*time.Millisecond)
+	require.Equal(t, 2, s.Count(t, "recordings where audit_log_id in ($1, $2)", young, running))
+	require.Equal(t, 2, s.Count(t, "recording_chunks"))
+	s.Owner.Get(fmt.Sprintf("/api/audit/%d/recording", young)).Want(200)
+	s.Owner.Get(fmt.Sprintf("/api/audit/%d/recording", old)).WantError(404, "Recording not found")
+	var page struct {
+		Logs []struct {
+			ID      int64
+			Details object
+		}
+	}
+	s.Owner.Get("/api/audit/logs?limit=100&action=entry.ssh_connect").Want(200).Into(&page)
+	for _, row := range page.Logs {
+		if row.ID != old {
+			continue
+		}
+		deleted, err := time.Parse(time.RFC3339, row.Details["recordingDeletedAt"].(string))
+		require.NoError(t, err)
+		require.WithinDuration(t, time.Now(), deleted, time.Minute)
+		delete(row.Details, "recordingDeletedAt")
+		require.Equal(t, object{"hasRecording": false, "recordingType": "cast", "sessionDuration": 5.0}, row.Details)
+		return
+	}
+	require.Fail(t, "the row is there")
+}
