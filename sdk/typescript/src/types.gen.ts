@@ -1193,6 +1193,19 @@ export type SSHConfigImported = {
     details: Array<ImportResult>;
 };
 
+export type UploadedFile = {
+    success: boolean;
+    path: string;
+    /**
+     * In bytes.
+     */
+    size: number;
+};
+
+export type RemotePaths = {
+    paths: Array<string>;
+};
+
 export type Folder = {
     id: number;
     name: string;
