@@ -2,8 +2,9 @@
 // is opened again, and begins with the output that there was.
 
 const longestPause = 30_000;
-// More than this, in characters, is not kept for drawing: the end of it is to be had anew.
-const mostWaiting = 4 << 20;
+// More than this, in characters, does not wait for being drawn: the end of it is to be had anew. A socket
+// begins with less.
+const mostWaiting = 1 << 20;
 // Codes after which the connection may still be there.
 const passing = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014, 4014]);
 
@@ -43,6 +44,7 @@ export class Link {
     this.open = () => {
       if (this.#stopped) return;
       clearTimeout(this.#timer);
+      this.#socket?.close();
       const url = new URL("/api/ws/term", location.href);
       url.protocol = url.protocol.replace("http", "ws");
       url.searchParams.set("sessionToken", token);
@@ -58,11 +60,11 @@ export class Link {
           this.#waiting -= data.length;
           if (this.#behind && this.#waiting === 0) this.open();
         });
+        // What is typed still goes over this socket.
         this.#behind = this.#waiting > mostWaiting;
-        if (this.#behind) socket.close();
       });
       socket.addEventListener("close", ({code, reason}) => {
-        if (socket !== this.#socket || this.#stopped || this.#behind) return;
+        if (socket !== this.#socket || this.#stopped) return;
         if (!passing.has(code)) {
           this.#stopped = true;
           return ended(code, explain(code, reason));
