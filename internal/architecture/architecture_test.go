@@ -60,7 +60,7 @@ var rules = map[string]rule{
 	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
 	"internal/ws":       {may: []string{"internal/caller"}, privileges: []string{"net/http"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
-	"internal/cli":      {may: []string{"internal/importing", "internal/manifest", "internal/terminal", "sdk/go"}},
+	"internal/cli":      {may: []string{"internal/importing", "internal/manifest", "internal/screen", "internal/terminal", "sdk/go"}},
 	"internal/manifest": {may: []string{"internal/username", "sdk/go"}},
 	"internal/terminal": {},
 	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/signin", "internal/username", "internal/vault"}},

@@ -18,7 +18,7 @@ func AddTo(root *cobra.Command) {
 	for _, command := range []*cobra.Command{
 		loginCommand(), logoutCommand(), approveCommand(), apiKeys.command(), entryCommand(), folders.command(), identityCommand(),
 		scripts.command(), snippets.command(), tags.command(), organizationCommand(), sourceCommand(), monitorCommand(), auditCommand(),
-		sshCommand(), forwardCommand(), copyCommand(), importCommand(), applyCommand(), exportCommand(),
+		sshCommand(), forwardCommand(), copyCommand(), playCommand(), importCommand(), applyCommand(), exportCommand(),
 	} {
 		command.GroupID = group
 		root.AddCommand(command)

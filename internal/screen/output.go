@@ -88,5 +88,5 @@ func (r *Replay) Text() []byte {
 			text = text[at+1:]
 		}
 	}
-	return withoutQueries(text)
+	return WithoutQueries(text)
 }

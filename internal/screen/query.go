@@ -12,4 +12,4 @@ var queries = regexp.MustCompile(`\x05|\x1b(?:` +
 	`\](?:4|5|1[0-9]|52)(?:;[^\x07\x1b;]*)*;\?(?:\x1b\\|\x07)?|` +
 	`Z)`)
 
-func withoutQueries(text []byte) []byte { return queries.ReplaceAll(text, nil) }
+func WithoutQueries(text []byte) []byte { return queries.ReplaceAll(text, nil) }
