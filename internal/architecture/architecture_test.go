@@ -90,7 +90,8 @@ var rules = map[string]rule{
 	"internal/target": {may: []string{"gen/db", "internal/caller", "internal/ssh", "internal/vault"}},
 	"internal/login":  {may: []string{"internal/ssh"}},
 	"internal/screen": {may: []string{"internal/ssh"}},
-	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/recording", "internal/screen", "internal/scriptrun", "internal/ssh", "internal/target", "internal/turn", "internal/vault", "internal/ws"}, privileges: []string{"net/http"}},
+	"internal/telnet": {may: []string{"internal/ssh"}},
+	"internal/live":   {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/hostkey", "internal/login", "internal/permission", "internal/recording", "internal/screen", "internal/scriptrun", "internal/ssh", "internal/target", "internal/telnet", "internal/turn", "internal/vault", "internal/ws"}, privileges: []string{"net/http"}},
 	"internal/linux":  {},
 
 	// Runs of scripts, without hosts and sockets.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/screen"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/target"
+	"github.com/nexterm-go/nexterm/internal/telnet"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
@@ -26,8 +28,7 @@ func (r *Registry) dial(l *live) {
 	var run *script
 	if err == nil && l.Script != nil {
 		if run, err = l.upload(channel); err != nil {
-			shell.Close()
-			channel.Close()
+			hangUp(channel, shell)
 		}
 	}
 	opened := l.post(func() {
@@ -46,13 +47,10 @@ func (r *Registry) dial(l *live) {
 	if run != nil {
 		run.release()
 	}
-	if shell != nil {
-		shell.Close()
-	}
-	channel.Close()
+	hangUp(channel, shell)
 }
 
-func (r *Registry) reach(l *live) (channel *login.Channel, shell *ssh.Session, keys screen.Keys, err error) {
+func (r *Registry) reach(l *live) (channel *login.Channel, shell shell, keys screen.Keys, err error) {
 	leave, err := r.dials.Enter(l.ctx, l.AccountID)
 	if err != nil {
 		return nil, nil, keys, err
@@ -60,6 +58,12 @@ func (r *Registry) reach(l *live) (channel *login.Channel, shell *ssh.Session, k
 	defer leave()
 	if err := speaks(l.Protocol); err != nil {
 		return nil, nil, keys, err
+	}
+	if l.Protocol == "telnet" {
+		if keys, err = r.keys(l); err == nil {
+			shell, err = r.telnet(l)
+		}
+		return nil, shell, keys, err
 	}
 	var people *People
 	if l.Kind == "terminal" {
@@ -70,18 +74,8 @@ func (r *Registry) reach(l *live) (channel *login.Channel, shell *ssh.Session, k
 	if channel, err = r.Channel(l.ctx, l.Opening, people); err != nil || l.Kind != "terminal" {
 		return channel, nil, keys, err
 	}
-	config, err := r.Queries.GetTerminalKeys(l.ctx, l.EntryID)
-	if err == nil {
-		err = json.Unmarshal(config, &keys)
-	}
-	size := l.firstSize()
-	if err == nil {
-		shell, err = channel.Shell(l.ctx, size)
-	}
-	if err == nil {
-		if err = l.record(size); err != nil {
-			shell.Close()
-		}
+	if keys, err = r.keys(l); err == nil {
+		shell, err = r.shell(l, channel)
 	}
 	if err != nil {
 		channel.Close()
@@ -90,10 +84,54 @@ func (r *Registry) reach(l *live) (channel *login.Channel, shell *ssh.Session, k
 	return channel, shell, keys, nil
 }
 
+func (r *Registry) keys(l *live) (keys screen.Keys, err error) {
+	config, err := r.Queries.GetTerminalKeys(l.ctx, l.EntryID)
+	if err != nil {
+		return keys, err
+	}
+	return keys, json.Unmarshal(config, &keys)
+}
+
+func (r *Registry) shell(l *live, channel *login.Channel) (shell, error) {
+	size := l.firstSize()
+	session, err := channel.Shell(l.ctx, size)
+	if err != nil {
+		return nil, err
+	}
+	go func() { _, _ = io.Copy(io.Discard, session.Stderr()) }() // there is none on a terminal
+	return l.recorded(session, size)
+}
+
+// recorded is a shell that is recorded from now on, where that is to be.
+func (l *live) recorded(open shell, size ssh.Size) (shell, error) {
+	if err := l.record(size); err != nil {
+		_ = open.Close() // there is nobody to tell
+		return nil, err
+	}
+	return open, nil
+}
+
+// telnet dials a host that asks for its login itself.
+func (r *Registry) telnet(l *live) (shell, error) {
+	_, to, err := r.target(l.ctx, l.Opening, nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(to.Way) > 1:
+		return nil, failure("Jump hosts are not supported for telnet")
+	}
+	conn, err := r.Dialer.Connect(l.ctx, to.Way[0])
+	if err != nil {
+		return nil, err
+	}
+	size := l.firstSize()
+	return l.recorded(telnet.New(conn, size), size)
+}
+
 // speaks refuses what is not spoken here.
 func speaks(protocol string) error {
 	switch {
-	case protocol == "ssh", protocol == "sftp":
+	case protocol == "ssh", protocol == "sftp", protocol == "telnet":
 		return nil
 	case protocol == "rdp", protocol == "vnc":
 		return failure("Remote desktop is not configured on this server")
@@ -122,20 +160,9 @@ type People struct {
 // it may connect at all is for the caller to know, and so is an identity where the
 // request brings no login. With nobody to ask, people is nil.
 func (r *Registry) Channel(ctx context.Context, o Opening, people *People) (*login.Channel, error) {
-	callers, _, err := caller.FindByAccount(ctx, r.Queries, []int64{o.AccountID}, nil, 0)
+	who, to, err := r.target(ctx, o, o.IdentityID)
 	if err != nil {
 		return nil, err
-	}
-	who := callers[o.AccountID]
-	if who == nil {
-		return nil, cannotConnect
-	}
-	to, err := target.LoadFor(ctx, r.Queries, r.Vault, o.AccountID, who.Reach, o.EntryID, o.IdentityID)
-	if err != nil {
-		return nil, err
-	}
-	if to.Problem != nil {
-		return nil, problem(*to.Problem)
 	}
 	host := &to.Way[len(to.Way)-1]
 	if o.Direct != nil {
@@ -164,6 +191,24 @@ func (r *Registry) Channel(ctx context.Context, o Opening, people *People) (*log
 		Owner: int64(to.Owner), Way: strings.TrimPrefix(last.Via+","+net.JoinHostPort(last.Host, strconv.Itoa(last.Port)), ","),
 	}
 	return r.logins.Open(ctx, key, people != nil, dial)
+}
+
+// target is the way to an entry with an identity, or with none, as its account may go it
+// by now.
+func (r *Registry) target(ctx context.Context, o Opening, identityID *int64) (*caller.Caller, target.Target, error) {
+	callers, _, err := caller.FindByAccount(ctx, r.Queries, []int64{o.AccountID}, nil, 0)
+	if err != nil {
+		return nil, target.Target{}, err
+	}
+	who := callers[o.AccountID]
+	if who == nil {
+		return nil, target.Target{}, cannotConnect
+	}
+	to, err := target.LoadFor(ctx, r.Queries, r.Vault, o.AccountID, who.Reach, o.EntryID, identityID)
+	if err == nil && to.Problem != nil {
+		err = problem(*to.Problem)
+	}
+	return who, to, err
 }
 
 // dial is how the way is gone, with those who can be asked.

@@ -62,7 +62,7 @@ type live struct {
 	// active is the viewer that has attached or typed last.
 	active  *viewer
 	channel *login.Channel
-	shell   *ssh.Session
+	shell   shell
 	// script is what the shell runs, if that is what the connection is for.
 	script  *script
 	keys    screen.Keys
@@ -86,6 +86,14 @@ type live struct {
 	touched    bool
 	hibernated bool
 	ending     *ending
+}
+
+// shell is what a terminal shows. Exit waits for its end; not ok means that the host
+// has not said that there is one.
+type shell interface {
+	io.ReadWriteCloser
+	Resize(size ssh.Size) error
+	Exit() (status int, ok bool)
 }
 
 // ending is how a connection ends: what the owner's sockets are told, those of others,
@@ -198,16 +206,7 @@ func (l *live) finish() {
 	if l.question != nil {
 		l.question.answer <- reply{err: cancelled}
 	}
-	if l.channel != nil {
-		// The host may keep the goodbye waiting.
-		shell, channel := l.shell, l.channel
-		go func() {
-			if shell != nil {
-				shell.Close()
-			}
-			channel.Close()
-		}()
-	}
+	go hangUp(l.channel, l.shell) // the host may keep the goodbye waiting
 	l.registry.store(l)
 	for _, v := range l.viewers {
 		if v.kind == kindOwner {
@@ -218,6 +217,16 @@ func (l *live) finish() {
 	}
 	close(l.ended)
 	l.registry.remove(l, len(l.viewers) > 0)
+}
+
+// hangUp closes what there is of a connection to a host.
+func hangUp(channel *login.Channel, shell shell) {
+	if shell != nil {
+		_ = shell.Close() // the host may be faster
+	}
+	if channel != nil {
+		channel.Close()
+	}
 }
 
 // expire ends what nobody has used for long.
@@ -231,8 +240,8 @@ func (l *live) expire() {
 	}
 }
 
-// open goes on with a channel to the host.
-func (l *live) open(channel *login.Channel, shell *ssh.Session, keys screen.Keys) {
+// open goes on with a channel to the host, and the shell that is on it or stands alone.
+func (l *live) open(channel *login.Channel, shell shell, keys screen.Keys) {
 	l.channel, l.shell, l.keys = channel, shell, keys
 	close(l.made)
 	l.use()
@@ -243,7 +252,7 @@ func (l *live) open(channel *login.Channel, shell *ssh.Session, keys screen.Keys
 	}
 	go l.pump(shell)
 	go l.feed(shell)
-	if l.StartPath != "" {
+	if l.StartPath != "" && channel != nil { // where no shell is logged in, this would be a name
 		if line, possible := screen.ChangeDirectory(l.StartPath); possible {
 			l.input = append([]byte(line), l.input...)
 		}
@@ -260,8 +269,7 @@ func (l *live) watch(channel *login.Channel) {
 }
 
 // pump reads what the host says until its end.
-func (l *live) pump(shell *ssh.Session) {
-	go func() { _, _ = io.Copy(io.Discard, shell.Stderr()) }() // there is none on a terminal
+func (l *live) pump(shell shell) {
 	var output screen.Output
 	buffer := make([]byte, chunk)
 	say := func(text []byte) {
@@ -295,7 +303,7 @@ func (l *live) pump(shell *ssh.Session) {
 
 // isLost tells the end of the connection from that of the shell, of which some hosts
 // say nothing.
-func (l *live) isLost(shell *ssh.Session) bool {
+func (l *live) isLost(shell shell) bool {
 	ctx, cancel := context.WithTimeout(l.ctx, exitTime)
 	defer cancel()
 	exited := make(chan bool, 1)
@@ -311,6 +319,9 @@ func (l *live) isLost(shell *ssh.Session) bool {
 	case <-ctx.Done():
 		return false
 	}
+	if l.channel == nil {
+		return true
+	}
 	select {
 	case <-l.channel.Done():
 		return true
@@ -320,7 +331,7 @@ func (l *live) isLost(shell *ssh.Session) bool {
 }
 
 // feed writes what viewers type, and tells the host the size of the terminal.
-func (l *live) feed(shell *ssh.Session) {
+func (l *live) feed(shell shell) {
 	go func() {
 		for {
 			select {

@@ -69,6 +69,11 @@ func (d *Dialer) Reach(ctx context.Context, hops []Hop) error {
 	return conn.Close()
 }
 
+// Connect opens a TCP connection to a host for what is not SSH.
+func (d *Dialer) Connect(ctx context.Context, host Hop) (net.Conn, error) {
+	return (&Login{dialer: d, owner: host.Owner}).Connect(ctx, host.Host, host.Port)
+}
+
 // within gives a step its time, unless the context has a deadline that all steps share.
 func within(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	if _, limited := ctx.Deadline(); limited {
