@@ -192,6 +192,12 @@ select jsonb_strip_nulls(jsonb_build_object('backspaceMode', config -> 'backspac
 from entries
 where id = @id;
 
+-- name: GetDesktopConfig :one
+-- every owner: of an entry that is connected to
+select config
+from entries
+where id = @id;
+
 -- name: TouchConnections :exec
 -- The owner server's own: what has been used since the last time.
 update connections c

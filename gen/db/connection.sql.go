@@ -505,6 +505,20 @@ func (q *Queries) GetConnectionFate(ctx context.Context, id uuid.UUID) (GetConne
 	return i, err
 }
 
+const getDesktopConfig = `-- name: GetDesktopConfig :one
+select config
+from entries
+where id = $1
+`
+
+// every owner: of an entry that is connected to
+func (q *Queries) GetDesktopConfig(ctx context.Context, id int64) ([]byte, error) {
+	row := q.db.QueryRow(ctx, getDesktopConfig, id)
+	var config []byte
+	err := row.Scan(&config)
+	return config, err
+}
+
 const getNode = `-- name: GetNode :one
 select coalesce(url, '')::text as url
 from nodes

@@ -110,7 +110,7 @@ func New(o Options) (*App, error) {
 	o.Recordings = recording.NewStore(queries, o.Changes, o.Vault, o.Log)
 	o.Live = live.New(live.Options{
 		Queries: queries, Changes: o.Changes, Vault: o.Vault, Events: o.Events, Dialer: dialer, HostKeys: hostKeys, Recordings: o.Recordings, Log: o.Log,
-		Most: cmp.Or(o.Connections.Most, DefaultMaxConnections), URL: o.Connections.NodeURL,
+		Most: cmp.Or(o.Connections.Most, DefaultMaxConnections), URL: o.Connections.NodeURL, Guacd: o.Connections.Guacd,
 		IdleTime:        cmp.Or(o.Connections.IdleTime, DefaultIdleTime),
 		HibernatedTime:  cmp.Or(o.Connections.HibernatedTime, DefaultHibernatedTime),
 		SessionIdleDays: o.SessionIdleDays, PingInterval: o.PingInterval, WriteTimeout: o.WriteTimeout,

@@ -18,6 +18,7 @@ import (
 	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/guacamole"
 	"github.com/nexterm-go/nexterm/internal/outbound"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/telemetry"
@@ -97,7 +98,8 @@ func serve(ctx context.Context, settings Settings, version string) (err error) {
 			Pool: database.pool, Vault: keys, Outbound: outbound.New(settings.AllowOutbound), Log: log, Version: version,
 			Trust: settings.TrustProxy, LoginLimit: settings.LoginLimit, DeviceLimit: settings.DeviceLimit,
 			PublicURLs: settings.PublicURLs, Web: settings.WebDir, SessionIdleDays: settings.SessionIdleDays,
-			Connections: server.Connections{Most: settings.MaxConnections, IdleTime: settings.IdleTimeout, HibernatedTime: settings.HibernatedTimeout, NodeURL: settings.NodeURL, MaxUpload: settings.MaxUpload},
+			Connections: server.Connections{Most: settings.MaxConnections, IdleTime: settings.IdleTimeout, HibernatedTime: settings.HibernatedTimeout, NodeURL: settings.NodeURL, MaxUpload: settings.MaxUpload,
+				Guacd: guacamole.Daemon{Address: settings.GuacdAddress, TLS: settings.GuacdTLS, CheckCertificates: settings.RDPCheckCert}},
 			Limits:      settings.limits(),
 			SourceBytes: settings.SourceMiB << 20, SourcesBytes: settings.SourcesMiB << 20,
 		},

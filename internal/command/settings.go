@@ -57,6 +57,9 @@ type Settings struct {
 	HostKeys          hostkey.Policy    `group:"Hosts and other servers" env:"HOST_KEYS" envDefault:"accept-new" help:"what becomes of host keys that are not known: accept-new remembers them, ask asks people in terminals and refuses them elsewhere, strict trusts only those that people have entered or accepted; a key that has changed is always refused"`
 	ConnectDeny       outbound.Networks `env:"CONNECT_DENY" envDefault:"169.254.0.0/16,fe80::/10" help:"addresses and networks in which no entry is reached, separated by commas; what names resolve to is checked as it is dialled. In link-local ones clouds keep their credentials"`
 	SSHLegacy         bool              `env:"SSH_LEGACY" envDefault:"false" help:"true to speak SSH with old devices, by algorithms that are not safe any more"`
+	GuacdAddress      string            `env:"GUACD_ADDRESS" help:"host and port of the guacd that shows RDP and VNC desktops, such as localhost:4822 (default: there are none)"`
+	GuacdTLS          bool              `env:"GUACD_TLS" envDefault:"false" help:"true to speak TLS with guacd, whose certificate has to be trusted by this machine; what goes to guacd has passwords in it"`
+	RDPCheckCert      bool              `env:"RDP_CHECK_CERT" envDefault:"false" help:"true to refuse RDP hosts whose certificates guacd does not trust, which is most that nobody has set up for it"`
 	AllowOutbound     outbound.Networks `env:"ALLOW_OUTBOUND" help:"addresses and networks that external sources and login providers may be on although they are not public, separated by commas (default none)"`
 	MaxConnections    int               `env:"MAX_CONNECTIONS" envDefault:"500" help:"live connections of this server at a time"`
 	IdleTimeout       time.Duration     `env:"CONNECTION_IDLE_TIMEOUT" envDefault:"6h" help:"how long a live connection goes on that nobody uses"`
@@ -200,6 +203,9 @@ func (s Settings) check() error {
 		if most < 1 {
 			problems = append(problems, fmt.Errorf("QUOTA_*: at least one of %s is needed", kind))
 		}
+	}
+	if _, port, err := net.SplitHostPort(s.GuacdAddress); s.GuacdAddress != "" && (err != nil || port == "") {
+		problems = append(problems, fmt.Errorf("GUACD_ADDRESS: %q is no host with a port, such as localhost:4822", s.GuacdAddress))
 	}
 	if s.LogFormat != "text" && s.LogFormat != "json" {
 		problems = append(problems, fmt.Errorf("LOG_FORMAT: %q is neither text nor json", s.LogFormat))

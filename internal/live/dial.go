@@ -134,7 +134,7 @@ func speaks(protocol string) error {
 	case protocol == "ssh", protocol == "sftp", protocol == "telnet":
 		return nil
 	case protocol == "rdp", protocol == "vnc":
-		return failure("Remote desktop is not configured on this server")
+		return noDesktop
 	case protocol == "ftp", protocol == "ftps":
 		return failure("FTP is not supported by this server")
 	case protocol == "":

@@ -10,6 +10,7 @@ import (
 
 	gossh "golang.org/x/crypto/ssh"
 
+	"github.com/nexterm-go/nexterm/internal/guacamole"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/target"
 )
@@ -36,6 +37,8 @@ const (
 	unreachable    = failure("Host unreachable")
 	noName         = failure("Host name not found")
 	cannotConnect  = failure("Connection failed")
+	noDesktop      = failure("Remote desktop is not configured on this server")
+	desktopLost    = failure("Remote desktop connection lost")
 )
 
 // failureOf says of an error what people may know: nothing of addresses, of what hosts
@@ -88,7 +91,14 @@ func refusedBy(refusal *gossh.OpenChannelError) failure {
 func reason(err error) failure {
 	var lookup *net.DNSError
 	var refusal *gossh.OpenChannelError
+	var desktop *guacamole.Error
 	switch {
+	case errors.As(err, &desktop):
+		return desktopFailure(desktop.Status)
+	case errors.Is(err, guacamole.ErrUnreachable):
+		return noDesktop
+	case errors.Is(err, guacamole.ErrLost):
+		return desktopLost
 	case errors.Is(err, ssh.ErrDenied):
 		return "Target address is not allowed"
 	case errors.Is(err, ssh.ErrTooOften):
@@ -121,6 +131,23 @@ func reason(err error) failure {
 		return connectionLost
 	}
 	return cannotConnect
+}
+
+// desktopFailure says of a status of guacd's what it means; its own words may name hosts.
+func desktopFailure(status int) failure {
+	switch status {
+	case 0x0202, 0x020A:
+		return timedOut
+	case 0x0207:
+		return unreachable
+	case 0x0208:
+		return refused
+	case 0x0301, 0x0303:
+		return "Authentication failed"
+	case 0x0205, 0x0209:
+		return "The desktop is in use elsewhere"
+	}
+	return desktopLost
 }
 
 // problem is what keeps an entry from being dialled.

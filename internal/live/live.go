@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/nexterm-go/nexterm/internal/guacamole"
 	"github.com/nexterm-go/nexterm/internal/login"
 	"github.com/nexterm-go/nexterm/internal/recording"
 	"github.com/nexterm-go/nexterm/internal/screen"
@@ -64,8 +65,11 @@ type live struct {
 	channel *login.Channel
 	shell   shell
 	// script is what the shell runs, if that is what the connection is for.
-	script  *script
-	keys    screen.Keys
+	script *script
+	keys   screen.Keys
+	// desktop is the first link to guacd, and audio tells that sound is wanted.
+	desktop *guacamole.Link
+	audio   bool
 	size    ssh.Size
 	resizes chan ssh.Size
 	// output is what the host says; nothing is taken from it while a viewer is behind.
@@ -207,8 +211,17 @@ func (l *live) finish() {
 		l.question.answer <- reply{err: cancelled}
 	}
 	go hangUp(l.channel, l.shell) // the host may keep the goodbye waiting
+	if l.desktop != nil {
+		go l.desktop.Close()
+	}
 	l.registry.store(l)
+	if l.Kind == "guac" && l.ending.owner.code == normal {
+		l.ending.owner.reason = "" // clients of desktops take a reason for a failure
+	}
 	for _, v := range l.viewers {
+		if v.window != nil {
+			v.window.close()
+		}
 		if v.kind == kindOwner {
 			v.end(l.ending.owner)
 		} else {
@@ -384,6 +397,10 @@ func (l *live) tell(size ssh.Size) {
 
 // receive takes a frame of a viewer's. The viewer goes on when taken is closed.
 func (l *live) receive(v *viewer, frame []byte, taken chan struct{}) {
+	if v.window != nil {
+		l.act(v, frame, taken)
+		return
+	}
 	defer func() {
 		if len(l.input) >= maxUnread {
 			l.full = append(l.full, taken)

@@ -17,6 +17,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/guacamole"
 	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/login"
 	"github.com/nexterm-go/nexterm/internal/recording"
@@ -47,6 +48,8 @@ type Options struct {
 	// Recordings keep what terminals show.
 	Recordings *recording.Store
 	Log        *slog.Logger
+	// Guacd shows desktops, where there is one.
+	Guacd guacamole.Daemon
 	// Most is how many connections this server has at a time.
 	Most int
 	// IdleTime and HibernatedTime end connections that are not used.
@@ -128,6 +131,10 @@ func (r *Registry) Open(o Opening) {
 	}()
 	go func() {
 		defer r.work.Done()
+		if l.Kind == "guac" {
+			r.dialDesktop(l)
+			return
+		}
 		r.dial(l)
 	}()
 }

@@ -190,6 +190,7 @@ func (r *Registry) review(ctx context.Context) {
 		if l.post(func() {
 			var found []int64
 			for _, v := range l.viewers {
+				v.asked = true
 				found = append(found, v.accountID)
 			}
 			others <- found
@@ -211,7 +212,7 @@ func (r *Registry) review(ctx context.Context) {
 				if i >= 0 {
 					row = &rows[i]
 				}
-				l.post(func() { l.hold(row, accounts, callers, held) })
+				l.post(func() { l.hold(row, callers, held) })
 			}
 		}
 	}
@@ -237,7 +238,7 @@ func Permission(kind, protocol string) permission.Name {
 
 // hold takes how things stand by now; a row that is gone went with its account or its
 // entry.
-func (l *live) hold(row *db.ListLiveConnectionsRow, asked []int64, callers map[int64]*caller.Caller, held map[int64]bool) {
+func (l *live) hold(row *db.ListLiveConnectionsRow, callers map[int64]*caller.Caller, held map[int64]bool) {
 	who := callers[l.AccountID]
 	switch {
 	case who == nil, l.SessionID != 0 && !held[l.SessionID], row != nil && row.SessionID == 0 && !row.HasKey:
@@ -262,8 +263,8 @@ func (l *live) hold(row *db.ListLiveConnectionsRow, asked []int64, callers map[i
 	l.hibernated = row.IsHibernated
 	for _, v := range l.viewers {
 		before := v.writable
-		if v.kind == kindOrganization && !slices.Contains(asked, v.accountID) {
-			continue // it has come since, and has been asked about
+		if !v.asked {
+			continue // it has come since, by what is newer, and has been asked about
 		}
 		if v.hold(row, callers); v.writable != before {
 			l.stir()

@@ -35,23 +35,30 @@ type seat struct {
 	writable  bool
 }
 
-// ServeTerminal shows a connection in a socket until that is closed.
+// ServeTerminal shows a terminal in a socket until that is closed.
 func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters) {
-	s, refused := r.admit(ctx, who, parameters, "terminal")
+	r.serve(ctx, conn, who, parameters, "terminal", "/api/ws/term")
+}
+
+func (r *Registry) serve(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters, kind, path string) {
+	s, refused := r.admit(ctx, who, parameters, kind)
 	if refused != nil {
 		conn.End(refused.code, refused.reason)
 		return
 	}
 	if s.node != r.Node {
-		if !r.relay(ctx, conn, s.node, "/api/ws/term", parameters) {
-			r.leave(ctx, conn, who, parameters, "terminal")
+		if !r.relay(ctx, conn, s.node, path, parameters) {
+			r.leave(ctx, conn, who, parameters, kind)
 		}
 		return
 	}
 	l := r.find(s.id)
 	v := &viewer{id: uuid.New(), accountID: s.accountID, kind: s.kind, conn: conn, live: l, timing: r.timing, writable: s.writable}
+	if kind == "guac" {
+		v.window = newWindow(parameters["monitor"])
+	}
 	if l == nil || !l.post(func() { l.attach(v) }) {
-		r.leave(ctx, conn, who, parameters, "terminal")
+		r.leave(ctx, conn, who, parameters, kind)
 		return
 	}
 	r.attached(v, &s.writable)
@@ -155,7 +162,7 @@ func (l *live) attach(v *viewer) {
 		return
 	}
 	l.viewers = append(l.viewers, v)
-	if v.mayWrite() {
+	if v.mayWrite() && (v.window == nil || l.active == nil) {
 		l.active = v
 	}
 	if l.script != nil {
@@ -165,10 +172,16 @@ func (l *live) attach(v *viewer) {
 	}
 	v.push(l.replay.Text())
 	l.askViewer()
+	if v.window != nil {
+		l.greet(v)
+	}
 }
 
 func (l *live) detach(v *viewer) {
 	l.viewers = slices.DeleteFunc(l.viewers, func(other *viewer) bool { return other == v })
+	if v.window != nil {
+		v.window.close()
+	}
 	if l.active == v {
 		l.active = nil
 		if len(l.viewers) > 0 {
@@ -186,11 +199,11 @@ func (l *live) detach(v *viewer) {
 func (r *Registry) admit(ctx context.Context, who *caller.Caller, parameters ws.Parameters, kind string) (*seat, *farewell) {
 	switch {
 	case parameters["shareId"] != "":
-		return r.admitGuest(ctx, parameters["shareId"])
+		return r.admitGuest(ctx, parameters["shareId"], kind)
 	case who == nil:
 		return nil, &farewell{ws.TokenMissing, "You need to provide the token in the 'sessionToken' parameter"}
 	case parameters["joinSessionId"] != "":
-		return r.admitMember(ctx, who, parameters["joinSessionId"])
+		return r.admitMember(ctx, who, parameters["joinSessionId"], kind)
 	case parameters["sessionId"] == "":
 		return nil, &farewell{noConnection, "Session required"}
 	}
@@ -239,7 +252,7 @@ func (r *Registry) over(id uuid.UUID, row db.GetConnectionFateRow) *farewell {
 	return nil
 }
 
-func (r *Registry) admitGuest(ctx context.Context, key string) (*seat, *farewell) {
+func (r *Registry) admitGuest(ctx context.Context, key, kind string) (*seat, *farewell) {
 	row, err := r.Queries.GetSharedConnection(ctx, vault.HashToken(key))
 	switch {
 	case isMissing(err):
@@ -248,13 +261,13 @@ func (r *Registry) admitGuest(ctx context.Context, key string) (*seat, *farewell
 		return nil, r.broken(ctx, err)
 	case row.Kind == "sftp", row.ScriptID != nil:
 		return nil, &farewell{sharingRefused, "Sharing not supported"}
-	case row.Kind != "terminal":
+	case row.Kind != kind:
 		return nil, &farewell{wrongKind, "Unsupported: " + row.Kind}
 	}
 	return &seat{row.ID, row.NodeID, 0, kindLink, row.ShareWritable}, nil
 }
 
-func (r *Registry) admitMember(ctx context.Context, who *caller.Caller, text string) (*seat, *farewell) {
+func (r *Registry) admitMember(ctx context.Context, who *caller.Caller, text, kind string) (*seat, *farewell) {
 	id, err := uuid.Parse(text)
 	if err != nil {
 		return nil, &farewell{noConnection, "Invalid session ID"}
@@ -278,7 +291,7 @@ func (r *Registry) admitMember(ctx context.Context, who *caller.Caller, text str
 		return nil, &farewell{ws.TokenInvalid, "Live session sharing is disabled for this organization"}
 	case row.Kind == "sftp", row.ScriptID != nil:
 		return nil, &farewell{ws.TokenInvalid, "This session type cannot be joined"}
-	case row.Kind != "terminal":
+	case row.Kind != kind:
 		return nil, &farewell{wrongKind, "Unsupported: " + row.Kind}
 	}
 	return &seat{id, row.NodeID, who.AccountID, kindOrganization, may.Has(permission.OrgSessionsControl)}, nil

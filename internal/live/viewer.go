@@ -15,6 +15,8 @@ const (
 	// maxUnsent is how far a viewer may be behind, in bytes: the owner's sockets slow
 	// the host down, others are closed.
 	maxUnsent = 1 << 20
+	// maxUnshown is maxUnsent for others at a desktop, of which all is sent at once first.
+	maxUnshown = 16 << 20
 	// maxMessage bounds what a client sends at a time, in bytes.
 	maxMessage = 1 << 20
 	// maxMissedPongs ends a socket whose peer does not answer.
@@ -65,10 +67,13 @@ type viewer struct {
 	timing    timing
 	// files is what sends the frames of a socket for files.
 	files *FileSocket
+	// window is the place at a desktop, nil at a terminal.
+	window *window
 
-	// writable, sized and typed are the connection's.
-	writable, sized, typed bool
-	typing                 *time.Timer
+	// writable, sized, typed and asked are the connection's; asked tells that a review
+	// knows of the viewer.
+	writable, sized, typed, asked bool
+	typing                        *time.Timer
 
 	mu    sync.Mutex
 	queue [][]byte
@@ -86,9 +91,10 @@ func (v *viewer) mayWrite() bool { return v.writable }
 
 // slowsDown reports whether the host has to wait for the viewer.
 func (v *viewer) slowsDown() bool {
-	if v.kind != kindOwner {
-		return false
-	}
+	return v.kind == kindOwner && v.behind()
+}
+
+func (v *viewer) behind() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.unsent > maxUnsent && v.ending == nil
@@ -101,7 +107,11 @@ func (v *viewer) push(frame []byte) {
 	if v.ending != nil || len(frame) == 0 {
 		return
 	}
-	if v.kind != kindOwner && v.unsent > maxUnsent {
+	most := maxUnsent
+	if v.window != nil {
+		most = maxUnshown
+	}
+	if v.kind != kindOwner && v.unsent > most {
 		v.endLocked(tooSlow, false)
 		return
 	}
@@ -191,7 +201,14 @@ func (v *viewer) next() ([]byte, *farewell) {
 	behind := v.unsent > maxUnsent
 	v.unsent -= len(frame)
 	if behind && v.unsent <= maxUnsent && v.live != nil {
-		v.live.rouse()
+		if v.window == nil {
+			v.live.rouse()
+			return frame, nil
+		}
+		select {
+		case v.window.wake <- struct{}{}:
+		default: // it is awake
+		}
 	}
 	return frame, nil
 }

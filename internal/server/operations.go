@@ -145,6 +145,7 @@ func socketHandlers(feed *feed.Hub, connections *live.Registry, remote *remote.H
 		"openTerminalSocket": connections.ServeTerminal,
 		"openTunnel":         remote.OpenTunnel,
 		"openFileSocket":     files.ServeSocket,
+		"openDesktopSocket":  connections.ServeDesktop,
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/feed"
+	"github.com/nexterm-go/nexterm/internal/guacamole"
 	"github.com/nexterm-go/nexterm/internal/job"
 	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/origin"
@@ -67,6 +68,8 @@ type Connections struct {
 	NodeURL string
 	// MaxUpload bounds a file that is uploaded, in bytes; 0 does not.
 	MaxUpload int64
+	// Guacd shows desktops, where there is one.
+	Guacd guacamole.Daemon
 }
 
 // Options are what a server is made of.

@@ -26,8 +26,10 @@ func upgrade(c echo.Context) (*ws.Conn, error) {
 		// its caller composes, and the browser adds none. Clients that are no
 		// browsers send whatever origin they like.
 		InsecureSkipVerify: true,
-		OnPingReceived:     func(context.Context, []byte) bool { return upgraded.Control() },
-		OnPongReceived:     func(context.Context, []byte) { upgraded.Control() },
+		// Clients of desktops ask for it, and for nothing less.
+		Subprotocols:   []string{"guacamole"},
+		OnPingReceived: func(context.Context, []byte) bool { return upgraded.Control() },
+		OnPongReceived: func(context.Context, []byte) { upgraded.Control() },
 	})
 	switch {
 	case err == nil:

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -72,6 +74,28 @@ func (d *Dialer) Reach(ctx context.Context, hops []Hop) error {
 // Connect opens a TCP connection to a host for what is not SSH.
 func (d *Dialer) Connect(ctx context.Context, host Hop) (net.Conn, error) {
 	return (&Login{dialer: d, owner: host.Owner}).Connect(ctx, host.Host, host.Port)
+}
+
+// Resolve is an address of a host that may be dialled, for a program that does it for us.
+func (d *Dialer) Resolve(ctx context.Context, host string) (string, error) {
+	if !isHost(host) {
+		return "", fmt.Errorf("%w: %q is no host", ErrUnreachable, host)
+	}
+	if slices.ContainsFunc(readings(host), d.denies) {
+		return "", ErrDenied
+	}
+	ctx, cancel := within(ctx, cmp.Or(d.connectTime, connectTime))
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	for _, address := range addresses {
+		if !d.denies(address) {
+			return address.Unmap().String(), nil
+		}
+	}
+	return "", ErrDenied
 }
 
 // within gives a step its time, unless the context has a deadline that all steps share.

@@ -124,7 +124,7 @@ func login(reached *ssh.Hop, step db.ListTargetsRow, secrets *vault.Vault) Reaso
 		return NoIdentities
 	case step.IdentityID == 0:
 		return NoUsable
-	case step.Username == "":
+	case step.Username == "" && step.Protocol != "rdp" && step.Protocol != "vnc": // desktops may ask, or want none
 		return NoUsername
 	}
 	reached.Username = step.Username

@@ -36,8 +36,8 @@ func (c *Client) Socket(path string) *Socket {
 	return c.SocketBy(http.DefaultClient, path)
 }
 
-// SocketBy is Socket over connections of the test's own making.
-func (c *Client) SocketBy(client *http.Client, path string) *Socket {
+// SocketBy is Socket over connections of the test's own making, for subprotocols if any.
+func (c *Client) SocketBy(client *http.Client, path string, subprotocols ...string) *Socket {
 	c.t.Helper()
 	target, err := url.Parse(c.url + path)
 	require.NoError(c.t, err)
@@ -48,7 +48,7 @@ func (c *Client) SocketBy(client *http.Client, path string) *Socket {
 	}
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
-	conn, answer, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: c.header}) //nolint:bodyclose // it has none after an upgrade
+	conn, answer, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: c.header, Subprotocols: subprotocols}) //nolint:bodyclose // it has none after an upgrade
 	require.NoError(c.t, err)
 	if operation := contract.Find(answer.Request); operation != nil {
 		Record(c.t, operation.OperationID, answer.StatusCode, true)

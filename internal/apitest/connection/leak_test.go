@@ -17,7 +17,7 @@ import (
 func left() (stacks []string) {
 	all := make([]byte, 8<<20)
 	for stack := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
-		for _, name := range []string{"crypto/ssh.", "nexterm/internal/ssh.", "nexterm/internal/login.", "live.(*live)", "live.(*viewer)"} {
+		for _, name := range []string{"crypto/ssh.", "nexterm/internal/ssh.", "nexterm/internal/login.", "nexterm/internal/guacamole.", "live.(*live)", "live.(*viewer)"} {
 			if strings.Contains(stack, name) {
 				stacks = append(stacks, stack)
 				break

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,19 +75,27 @@ func TestTelnet(t *testing.T) {
 	require.Equal(t, 1, s.Count(t, "recent_connections where entry_id = $1 and action = 'entry.ssh_connect'", entry))
 }
 
-func TestTelnetHostsThatAreNoGood(t *testing.T) {
-	t.Parallel()
-	s := testserver.New(t)
-	denied, err := outbound.ParseNetworks("127.0.0.2")
+// serveDenying is one more server of a database, which keeps away from networks.
+func serveDenying(t *testing.T, s *testserver.Server, networks string, changes ...func(*server.Options)) *testserver.Server {
+	t.Helper()
+	denied, err := outbound.ParseNetworks(networks)
 	require.NoError(t, err)
-	a, err := app.New(app.Options{
-		InsertOnly: true, Deny: denied, Options: server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.DiscardHandler)},
-	})
+	options := app.Options{InsertOnly: true, Deny: denied, Options: server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.DiscardHandler)}}
+	for _, change := range changes {
+		change(&options.Options)
+	}
+	a, err := app.New(options)
 	require.NoError(t, err)
 	listener := httptest.NewServer(a.Server)
 	t.Cleanup(listener.Close)
 	testserver.Run(t, a)
-	owner := s.Owner.On(&testserver.Server{URL: listener.URL})
+	return &testserver.Server{URL: listener.URL}
+}
+
+func TestTelnetHostsThatAreNoGood(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	owner := s.Owner.On(serveDenying(t, s, "127.0.0.2"))
 	hop := newEntry(s.Owner, 22, nil, newIdentity(s.Owner, "secret"))
 	private := newEntry(s.Stranger, 22, nil)
 	closed := testssh.Start(t, &testssh.Server{Play: hang})
@@ -158,10 +165,11 @@ func TestTelnetFloods(t *testing.T) {
 	}, nil)
 	id = open(s.Owner, entry, nil)
 	shell = attach(t, s.Owner, "sessionId", id)
-	require.Eventually(t, func() bool { return host.Open() == 1 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return host.Open() == 1 }, patience, pause)
+	require.Eventually(t, func() bool { return s.Count(t, "connection_viewers where connection_id = $1", id) == 1 }, patience, pause)
 	s.Owner.Delete("/api/connections/" + id).Want(200)
 	shell.closed(1000, "Session terminated")
-	require.Eventually(t, func() bool { return host.Open() == 0 }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return host.Open() == 0 }, patience, pause)
 	// Nothing is said about anything twice.
 	_, entry = telnetHost(t, s.Owner, func(conn net.Conn) {
 		_, _ = conn.Write(bytes.Repeat([]byte("\xff\xfd\x05\xff\xfb\x05"), 1<<16))
