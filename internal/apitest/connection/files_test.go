@@ -329,6 +329,7 @@ func TestWhoMayHandleFiles(t *testing.T) {
 	s.Deny(t, s.Owner, permission.FilesView)
 	b.fails(0x01, object{"path": dir}, "You don't have permission to browse files on this server")
 	browseAgain(t, s.Owner, id).lost(4403, "You don't have permission to browse files on this server")
+	s.Owner.Post("/api/connections/"+id+"/duplicate", nil).WantError(403, "Access denied")
 	require.Empty(t, s.Audits(t, "file.create"))
 	s.Owner.Post("/api/auth/logout", object{"token": s.Owner.Token}).Want(200)
 	b.closed(4010, "Session invalidated")

@@ -269,10 +269,12 @@ func TestStoppingServerSaysGoodbye(t *testing.T) {
 func TestRequestsThatAreNoUpgrade(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	s.Anonymous.Get(statePath).WantError(426, "This path speaks WebSocket only")
-	s.Anonymous.With("Connection", "Upgrade").With("Upgrade", "websocket").Get(statePath).
-		WantError(400, "The WebSocket handshake is malformed")
-	s.Anonymous.Post(statePath, nil).WantError(405, "This path does not support the method POST")
+	for _, path := range []string{statePath, "/api/ws/term", "/api/ws/sftp", "/api/ws/guac", "/api/ws/tunnel"} {
+		s.Anonymous.Get(path).WantError(426, "This path speaks WebSocket only")
+		s.Anonymous.With("Connection", "Upgrade").With("Upgrade", "websocket").Get(path).
+			WantError(400, "The WebSocket handshake is malformed")
+		s.Anonymous.Post(path, nil).WantError(405, "This path does not support the method POST")
+	}
 }
 
 func TestSocketsAreLoggedAtTheirEndAndCounted(t *testing.T) {
