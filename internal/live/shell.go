@@ -109,25 +109,34 @@ func (l *live) isLost(shell shell) bool {
 	}
 }
 
-// feed writes what viewers type, and tells the host the size of the terminal.
+// feed writes what viewers type, and tells the host the size of the terminal: before what
+// was typed after it, and also while the host reads nothing.
 func (l *live) feed(shell shell) {
+	writes, written := make(chan []byte), make(chan struct{}, 1)
+	defer close(writes)
 	go func() {
-		for {
-			select {
-			case size := <-l.resizes:
-				_ = shell.Resize(size) // a lost connection shows elsewhere
-			case <-l.ctx.Done():
-				return
+		for text := range writes {
+			if _, err := shell.Write(text); err != nil {
+				return // a lost connection shows elsewhere
 			}
+			written <- struct{}{}
 		}
 	}()
+	typed := l.toHost
 	for {
 		select {
-		case input := <-l.toHost:
-			if _, err := shell.Write(input); err != nil {
-				<-l.ctx.Done()
-				return
+		case size := <-l.resizes:
+			_ = shell.Resize(size)
+		case text := <-typed:
+			select {
+			case size := <-l.resizes:
+				_ = shell.Resize(size)
+			default:
 			}
+			typed = nil
+			writes <- text
+		case <-written:
+			typed = l.toHost
 		case <-l.ctx.Done():
 			return
 		}

@@ -59,7 +59,7 @@ var lastly = []string{
 var notAlone = map[string]int{
 	"acceptHostKey": 409, "getConnection": 404, "deleteConnection": 404, "hibernateConnection": 404, "resumeConnection": 404,
 	"duplicateConnection": 404, "pasteConnectionPassword": 404, "shareConnection": 404, "updateConnectionShare": 404,
-	"unshareConnection": 404, "downloadFile": 404, "downloadFiles": 404, "uploadFile": 404, "getSharedConnection": 404, "wakeEntry": 400, "runCommand": 400, "syncSource": 400, "getIntegrationMonitoring": 404,
+	"unshareConnection": 404, "downloadFile": 404, "downloadFiles": 404, "uploadFile": 404, "getSharedConnection": 404, "getRecording": 404, "wakeEntry": 400, "runCommand": 400, "syncSource": 400, "getIntegrationMonitoring": 404,
 	"beginOidcLogin": 503, "finishOidcLogin": 302,
 	"finishPasskeyLogin": 401, "finishPasskeyRegistration": 400, "updatePasskey": 404, "deletePasskey": 404,
 	"enableTotp": 400, "disableTotp": 409, "authorizeDeviceCode": 404, "getDeviceCode": 404,
