@@ -205,6 +205,8 @@ func TestMethodsAreOperations(t *testing.T) {
 			switch argument.Kind() {
 			case reflect.Int64:
 				argument.SetInt(1 << 40)
+			case reflect.String: // an id or a name in the path
+				argument.SetString("3f2b8c1e-0000-4000-8000-000000000000")
 			case reflect.Struct:
 				if err := json.Unmarshal(c.example(op.RequestBody.Content["application/json"]), argument.Addr().Interface()); err != nil {
 					t.Errorf("%s: %v", name, err)
