@@ -64,7 +64,7 @@ func auditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows := [][]string{{"TIME", "ACTOR", "ACTION", "RESOURCE", "ORGANIZATION", "ADDRESS"}}
+			rows := [][]string{{"ID", "TIME", "ACTOR", "ACTION", "RESOURCE", "ORGANIZATION", "ADDRESS"}}
 			for _, log := range logs {
 				rows = append(rows, logRow(log))
 			}
@@ -198,6 +198,6 @@ func logRow(log nexterm.AuditLog) []string {
 		resource += " (id " + strconv.FormatInt(id, 10) + ")"
 	}
 	return []string{
-		log.Timestamp.Local().Format(time.DateTime), cmp.Or(actor, log.Actor), log.Action, resource, log.OrganizationName.Or(""), log.IPAddress.Or(""),
+		text64(log.ID), log.Timestamp.Local().Format(time.DateTime), cmp.Or(actor, log.Actor), log.Action, resource, log.OrganizationName.Or(""), log.IPAddress.Or(""),
 	}
 }

@@ -15,7 +15,11 @@ import (
 
 // Execute runs the command that the arguments name, and ends the process if it fails.
 func Execute(version string) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	stops := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		stops = append(stops, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), stops...)
 	// A second signal ends the process at once instead of waiting for the drain.
 	context.AfterFunc(ctx, stop)
 	if status := cli.Execute(ctx, root(version)); status != 0 {
