@@ -57,8 +57,9 @@ func serveBare(ctx context.Context) error {
 }
 
 func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == bareTunnelPath {
-		if err := bareTunnel(w, r); err != nil {
+	onHost := map[string]func(http.ResponseWriter, *http.Request) error{bareTunnelPath: bareTunnel, bareFilePath: bareFile}
+	if serve := onHost[r.URL.Path]; serve != nil {
+		if err := serve(w, r); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 		return

@@ -3,7 +3,8 @@
 // index scans for lists of entries), JSON encoder, pool size and collector
 // settings, but no router, validation, turns, limits, sealing, metrics or log.
 // The bare collector of hosts is a loop over golang.org/x/crypto/ssh, and the bare
-// tunnel a copy between that and the WebSocket library. Everything
+// tunnel and the bare transfer of files copy between that and the WebSocket library or
+// net/http. Everything
 // runs on this machine, and nothing stays behind but the full database of -scale,
 // in the user's cache.
 //
@@ -48,7 +49,7 @@ func main() {
 	var p plan
 	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
-	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys), a file of entries (apply), a backup of the full database (backup), looking after hosts (monitoring) or tunnels (tunnel)")
+	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys), a file of entries (apply), a backup of the full database (backup), looking after hosts (monitoring), tunnels (tunnel) or transfers of files (files)")
 	scale := flag.Bool("scale", false, "measure an account in a full database beside an empty one instead")
 	flag.Parse()
 	err := run(ctx, p, *scale)
@@ -115,6 +116,9 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 	}
 	if p.only == tunnelOnly {
 		return measureTunnels(ctx, p, binary, dir)
+	}
+	if p.only == filesOnly {
+		return measureFiles(ctx, p, binary, dir)
 	}
 	fmt.Println("measuring starts")
 	first, existing, err := measureStarts(ctx, binary, filepath.Join(dir, "starts"))

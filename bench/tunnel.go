@@ -2,24 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/crypto/ssh"
 
-	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/testssh"
 )
 
@@ -37,64 +30,29 @@ const (
 // measureTunnels sends bytes through a real OpenSSH server, by the server and by a relay
 // that is nothing but the two libraries, and opens many connections.
 func measureTunnels(ctx context.Context, p plan, binary, dir string) (err error) {
-	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: filepath.Join(dir, "tunnel")})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeDatabase()) }()
-	w := &watched{seeded: newSeeded(pool)}
-	if err := w.account(ctx, watcher); err != nil {
-		return err
-	}
-	if w.server, w.bare, err = startBoth(ctx, binary, pool.Config().ConnString()); err != nil {
-		return err
-	}
-	defer w.server.stop()
-	defer w.bare.stop()
 	counting := &testssh.Server{}
 	if err := counting.Listen(); err != nil {
 		return err
 	}
 	defer counting.Close()
-	host, keyFile, err := startHost(dir)
+	h, err := reachHost(ctx, binary, dir, []int{counting.Port()})
 	if err != nil {
 		return err
 	}
-	defer host.Close()
-	key, err := os.ReadFile(keyFile)
-	if err != nil {
-		return err
-	}
-	// The first entry is the one that counts logins, the second OpenSSH's.
-	if err := w.addHosts(ctx, []int{counting.Port(), host.Port}); err != nil {
-		return err
-	}
-	identity, err := w.addIdentity(ctx, map[string]any{"name": "Key", "type": "ssh", "username": host.Username, "sshKey": string(key)})
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, h.close()) }()
 	service, err := playService(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = service.Close() }()
 	target := strconv.Itoa(service.Addr().(*net.TCPAddr).Port)
-	entry := func(rank int, identity int64) string {
-		var id int64
-		if err == nil {
-			err = pool.QueryRow(ctx, `select id from entries where rank = $1`, rank).Scan(&id)
-		}
-		return "ws://" + w.server.address + "/api/ws/tunnel?" + url.Values{
-			"sessionToken": {w.tokens[watcher]}, "entryId": {strconv.FormatInt(id, 10)}, "identityId": {strconv.FormatInt(identity, 10)}, "remotePort": {target},
+	tunnel := func(entry, identity int64) string {
+		return "ws://" + h.server.address + "/api/ws/tunnel?" + url.Values{
+			"sessionToken": {h.tokens[watcher]}, "entryId": {strconv.FormatInt(entry, 10)}, "identityId": {strconv.FormatInt(identity, 10)}, "remotePort": {target},
 		}.Encode()
 	}
-	counted, ours := entry(1, w.identity), entry(2, identity)
-	if err != nil {
-		return err
-	}
-	bare := "ws://" + w.bare.address + bareTunnelPath + "?" + url.Values{
-		"port": {strconv.Itoa(host.Port)}, "user": {host.Username}, "key": {keyFile}, "target": {target},
-	}.Encode()
+	ours, counted := tunnel(h.entries[0], h.key), tunnel(h.entries[1], h.identity)
+	bare := h.bareAddress("ws", bareTunnelPath, "target", target)
 	var rates [2][2][]float64 // of down and up, the server's and the bare relay's, in MB/s
 	for range p.rounds {
 		for way, begin := range []string{"d", "u"} {
@@ -124,36 +82,6 @@ func measureTunnels(ctx context.Context, p plan, binary, dir string) (err error)
 	fmt.Printf("tunnel, %d connections: %.1f ms each, %d SSH login (goal 1): %s\n", tunnelConnections,
 		took.Seconds()*1e3/tunnelConnections, counting.Accepted(), verdict(counting.Accepted() == 1))
 	return nil
-}
-
-// startHost starts an OpenSSH server with a key of its own and one to get in by.
-func startHost(dir string) (host *testssh.Daemon, keyFile string, err error) {
-	var files [2][]byte
-	var public [2]ssh.PublicKey
-	for i := range files {
-		_, private, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			return nil, "", err
-		}
-		block, err := ssh.MarshalPrivateKey(private, "")
-		if err != nil {
-			return nil, "", err
-		}
-		if public[i], err = ssh.NewPublicKey(private.Public()); err != nil {
-			return nil, "", err
-		}
-		files[i] = pem.EncodeToMemory(block)
-	}
-	keyFile = filepath.Join(dir, "tunnel-key")
-	if err := os.WriteFile(keyFile, files[1], 0o600); err != nil {
-		return nil, "", err
-	}
-	at := filepath.Join(dir, "sshd")
-	if err := os.Mkdir(at, 0o700); err != nil {
-		return nil, "", err
-	}
-	host, err = testssh.Listen(at, string(files[0]), public[1:])
-	return host, keyFile, err
 }
 
 // playService pours out or takes in, as the first byte of a connection says.
@@ -240,18 +168,7 @@ func through(ctx context.Context, address, begin string) (time.Duration, error) 
 // bareTunnel is a relay that does nothing else.
 func bareTunnel(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
-	file, err := os.ReadFile(query.Get("key"))
-	if err != nil {
-		return err
-	}
-	key, err := ssh.ParsePrivateKey(file)
-	if err != nil {
-		return err
-	}
-	client, err := ssh.Dial("tcp", net.JoinHostPort("127.0.0.1", query.Get("port")), &ssh.ClientConfig{
-		User: query.Get("user"), Auth: []ssh.AuthMethod{ssh.PublicKeys(key)},
-		HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // G106: it is one of ours, on this machine
-	})
+	client, err := dialBare(query)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pkg/sftp"
+)
+
+const (
+	filesOnly       = "files" // for -only
+	filesGoal       = 0.8
+	filesMemoryGoal = 32 << 20
+	// filesBytes are transferred either way in a round.
+	filesBytes   = 1 << 30
+	bareFilePath = "/file"
+)
+
+// measureFiles downloads and uploads a file of a real OpenSSH server, by the server and by
+// a handler that is nothing but net/http and the SFTP library.
+func measureFiles(ctx context.Context, p plan, binary, dir string) (err error) {
+	h, err := reachHost(ctx, binary, dir, nil, "Subsystem sftp internal-sftp")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	id, err := h.connect(ctx, watcher, map[string]any{"entryId": h.entries[0], "identityId": h.key, "type": "sftp"})
+	if err != nil {
+		return err
+	}
+	down, up := filepath.Join(dir, "down"), filepath.Join(dir, "up")
+	if err := errors.Join(os.WriteFile(down, nil, 0o600), os.Truncate(down, filesBytes)); err != nil {
+		return err
+	}
+	ours := func(path, file string) string {
+		return "http://" + h.server.address + path + "?" + url.Values{"sessionToken": {h.tokens[watcher]}, "sessionId": {id}, "path": {file}}.Encode()
+	}
+	ways := []struct{ name, method, ours, bare string }{
+		{"download", http.MethodGet, ours("/api/entry/sftp", down), h.bareAddress("http", bareFilePath, "path", down)},
+		{"upload", http.MethodPost, ours("/api/entry/sftp/upload", up), h.bareAddress("http", bareFilePath, "path", up)},
+	}
+	// The first transfer opens what the others share.
+	if _, err := transfer(ctx, http.MethodGet, ours("/api/entry/sftp", h.keyFile), -1); err != nil {
+		return err
+	}
+	time.Sleep(settle)
+	idle, err := h.server.residentMemory()
+	if err != nil {
+		return err
+	}
+	for _, way := range ways {
+		if err := h.server.resetPeakMemory(); err != nil {
+			return err
+		}
+		var rates [2][]float64 // the server's and the bare handler's, in MB/s
+		for round := range p.rounds {
+			turns := []int{0, 1}
+			if round%2 == 1 {
+				slices.Reverse(turns)
+			}
+			for _, i := range turns {
+				took, err := transfer(ctx, way.method, []string{way.ours, way.bare}[i], filesBytes)
+				if err != nil {
+					return fmt.Errorf("%s: %w", way.name, err)
+				}
+				rates[i] = append(rates[i], filesBytes/took.Seconds()/1e6)
+			}
+		}
+		peak, err := h.server.peakMemory()
+		if err != nil {
+			return err
+		}
+		printRates(way.name+" of a file", rates[0], rates[1], filesGoal)
+		fmt.Printf("%-5s  %s of a file: %d MiB of resident memory above the idle server's %d MiB (at most %d MiB)\n",
+			verdict(peak-idle <= filesMemoryGoal), way.name, (peak-idle)>>20, idle>>20, filesMemoryGoal>>20)
+	}
+	return nil
+}
+
+// printRates compares what server and bare one have carried round by round, in MB/s.
+func printRates(what string, server, bare []float64, goal float64) {
+	same := func(v float64) float64 { return v }
+	shares := make([]float64, len(server))
+	for i := range shares {
+		shares[i] = server[i] / bare[i]
+	}
+	share := median(shares, same)
+	fmt.Printf("%-5s  %s: %.0f MB/s, %.2f of the bare one's %.0f MB/s (at least %.2f); round by round %.2f\n",
+		verdict(share >= goal), what, median(server, same), share, median(bare, same), goal, shares)
+}
+
+// connect opens a connection of an account.
+func (w *watched) connect(ctx context.Context, account string, wanted map[string]any) (id string, err error) {
+	body, err := json.Marshal(wanted)
+	if err != nil {
+		return "", err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.server.address+"/api/connections", strings.NewReader(string(body)))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+w.tokens[account])
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusCreated {
+		err = fmt.Errorf("open a connection: %s: %s", response.Status, answer)
+	}
+	var opened struct{ SessionID string }
+	return opened.SessionID, errors.Join(err, json.Unmarshal(answer, &opened))
+}
+
+// zeros are an upload.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// transfer takes the time of a download or an upload of so many bytes, any number of
+// them if that is negative.
+func transfer(ctx context.Context, method, address string, size int64) (time.Duration, error) {
+	var body io.Reader
+	if method == http.MethodPost {
+		body = io.LimitReader(zeros{}, size)
+	}
+	began := time.Now()
+	request, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	n, err := io.Copy(io.Discard, response.Body)
+	switch {
+	case err != nil:
+		return 0, err
+	case response.StatusCode != http.StatusOK:
+		return 0, errors.New(response.Status)
+	case method == http.MethodGet && size >= 0 && n != size:
+		return 0, fmt.Errorf("%d bytes have come, not %d", n, size)
+	}
+	return time.Since(began), nil
+}
+
+// bareFile downloads or uploads and does nothing else.
+func bareFile(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	client, err := dialBare(query)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	files, err := sftp.NewClient(client, sftp.UseConcurrentWrites(true))
+	if err != nil {
+		return err
+	}
+	defer files.Close()
+	if r.Method == http.MethodGet {
+		file, err := files.Open(query.Get("path"))
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = file.WriteTo(w)
+		return err
+	}
+	file, err := files.Create(query.Get("path"))
+	if err != nil {
+		return err
+	}
+	_, err = file.ReadFromWithConcurrency(r.Body, 0)
+	return errors.Join(err, file.Close())
+}

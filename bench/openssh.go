@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/nexterm-go/nexterm/internal/postgres"
+	"github.com/nexterm-go/nexterm/internal/testssh"
+)
+
+// reached is an OpenSSH server that the server and the bare one reach.
+type reached struct {
+	*watched
+	host    *testssh.Daemon
+	keyFile string
+	// key is the identity with the key, and entries are OpenSSH's and those of more ports.
+	key     int64
+	entries []int64
+	closes  []func() error
+}
+
+// reachHost starts an OpenSSH server, with settings besides the usual ones, and both
+// servers beside it. It has to be closed.
+func reachHost(ctx context.Context, binary, dir string, ports []int, settings ...string) (h *reached, err error) {
+	h = &reached{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	dir, err = os.MkdirTemp(dir, "host-")
+	if err != nil {
+		return h, err
+	}
+	// As with the folder that it is in.
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // G302: as said
+		return h, err
+	}
+	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: filepath.Join(dir, "data")})
+	if err != nil {
+		return h, err
+	}
+	h.closes = append(h.closes, closeDatabase)
+	h.watched = &watched{seeded: newSeeded(pool)}
+	if err := h.account(ctx, watcher); err != nil {
+		return h, err
+	}
+	if h.server, h.bare, err = startBoth(ctx, binary, pool.Config().ConnString()); err != nil {
+		return h, err
+	}
+	h.closes = append(h.closes, func() error { h.server.stop(); h.bare.stop(); return nil })
+	if h.host, h.keyFile, err = startHost(dir, settings); err != nil {
+		return h, err
+	}
+	h.closes = append(h.closes, func() error { h.host.Close(); return nil })
+	if err := h.addHosts(ctx, append([]int{h.host.Port}, ports...)); err != nil {
+		return h, err
+	}
+	rows, err := pool.Query(ctx, `select id from entries order by rank`)
+	if err != nil {
+		return h, err
+	}
+	if h.entries, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
+		return h, err
+	}
+	h.key, err = h.addKey(ctx, 0)
+	return h, err
+}
+
+func (h *reached) close() (err error) {
+	for i := len(h.closes) - 1; i >= 0; i-- {
+		err = errors.Join(err, h.closes[i]())
+	}
+	return err
+}
+
+// addKey adds an identity with the host's key, an organization's or, for 0, the account's own.
+func (h *reached) addKey(ctx context.Context, organization int64) (id int64, err error) {
+	key, err := os.ReadFile(h.keyFile)
+	if err != nil {
+		return 0, err
+	}
+	identity := map[string]any{"name": "Key", "type": "ssh", "username": h.host.Username, "sshKey": string(key)}
+	if organization != 0 {
+		identity["organizationId"] = organization
+	}
+	return h.addIdentity(ctx, identity)
+}
+
+// bareAddress is where the bare server does something on the host, with more parameters.
+func (h *reached) bareAddress(scheme, path string, more ...string) string {
+	query := url.Values{"port": {strconv.Itoa(h.host.Port)}, "user": {h.host.Username}, "key": {h.keyFile}}
+	for i := 0; i < len(more); i += 2 {
+		query.Set(more[i], more[i+1])
+	}
+	return scheme + "://" + h.bare.address + path + "?" + query.Encode()
+}
+
+// dialBare signs in to the host of a bare address.
+func dialBare(query url.Values) (*ssh.Client, error) {
+	file, err := os.ReadFile(query.Get("key"))
+	if err != nil {
+		return nil, err
+	}
+	key, err := ssh.ParsePrivateKey(file)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.Dial("tcp", net.JoinHostPort("127.0.0.1", query.Get("port")), &ssh.ClientConfig{
+		User: query.Get("user"), Auth: []ssh.AuthMethod{ssh.PublicKeys(key)},
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // G106: it is one of ours, on this machine
+	})
+}
+
+// startHost starts an OpenSSH server with a key of its own and one to get in by.
+func startHost(dir string, settings []string) (host *testssh.Daemon, keyFile string, err error) {
+	var files [2][]byte
+	var public [2]ssh.PublicKey
+	for i := range files {
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return nil, "", err
+		}
+		block, err := ssh.MarshalPrivateKey(private, "")
+		if err != nil {
+			return nil, "", err
+		}
+		if public[i], err = ssh.NewPublicKey(private.Public()); err != nil {
+			return nil, "", err
+		}
+		files[i] = pem.EncodeToMemory(block)
+	}
+	keyFile = filepath.Join(dir, "key")
+	if err := os.WriteFile(keyFile, files[1], 0o600); err != nil {
+		return nil, "", err
+	}
+	at := filepath.Join(dir, "sshd")
+	if err := os.Mkdir(at, 0o700); err != nil {
+		return nil, "", err
+	}
+	host, err = testssh.Listen(at, string(files[0]), public[1:], settings...)
+	return host, keyFile, err
+}
