@@ -30,6 +30,7 @@ type bare struct {
 	// sealed stands for a sealed password of the measured length: AES-GCM adds
 	// a prefix of 5 bytes, a nonce of 12 and a tag of 16.
 	sealed []byte
+	logins bareLogins
 }
 
 func serveBare(ctx context.Context) error {
@@ -57,7 +58,7 @@ func serveBare(ctx context.Context) error {
 }
 
 func (b *bare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	onHost := map[string]func(http.ResponseWriter, *http.Request) error{bareTunnelPath: bareTunnel, bareFilePath: bareFile}
+	onHost := map[string]func(http.ResponseWriter, *http.Request) error{bareTunnelPath: bareTunnel, bareFilePath: bareFile, bareTerminalPath: b.terminal, bareShellsPath: b.shells}
 	if serve := onHost[r.URL.Path]; serve != nil {
 		if err := serve(w, r); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -120,28 +120,36 @@ func (w *watched) addHosts(ctx context.Context, ports []int) (err error) {
 }
 
 // addIdentity asks the server, which seals secrets.
-func (w *watched) addIdentity(ctx context.Context, identity map[string]any) (id int64, err error) {
-	body, err := json.Marshal(identity)
+func (w *watched) addIdentity(ctx context.Context, identity map[string]any) (int64, error) {
+	var added struct{ ID int64 }
+	err := w.call(ctx, watcher, http.MethodPut, "/api/identity", identity, &added)
+	return added.ID, err
+}
+
+// call has the server do something for an account.
+func (w *watched) call(ctx context.Context, account, method, path string, body, answer any) error {
+	text, err := json.Marshal(body)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, "http://"+w.server.address+"/api/identity", strings.NewReader(string(body)))
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+w.server.address+path, bytes.NewReader(text))
 	if err != nil {
-		return 0, err
+		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+w.tokens[watcher])
+	request.Header.Set("Authorization", "Bearer "+w.tokens[account])
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer response.Body.Close()
-	var answer struct{ ID int64 }
-	err = json.NewDecoder(response.Body).Decode(&answer)
-	if err == nil && answer.ID == 0 {
-		err = errors.New("add an identity: " + response.Status)
+	if text, err = io.ReadAll(response.Body); err != nil {
+		return err
 	}
-	return answer.ID, err
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("%s %s: %s: %s", method, path, response.Status, text)
+	}
+	return json.Unmarshal(text, answer)
 }
 
 // cycle has a service run once, for so many targets, and answers how long it has taken.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -20,7 +18,7 @@ import (
 const (
 	filesOnly       = "files" // for -only
 	filesGoal       = 0.8
-	filesMemoryGoal = 32 << 20
+	filesMemoryGoal = 32 // MiB
 	// filesBytes are transferred either way in a round.
 	filesBytes   = 1 << 30
 	bareFilePath = "/file"
@@ -29,12 +27,12 @@ const (
 // measureFiles downloads and uploads a file of a real OpenSSH server, by the server and by
 // a handler that is nothing but net/http and the SFTP library.
 func measureFiles(ctx context.Context, p plan, binary, dir string) (err error) {
-	h, err := reachHost(ctx, binary, dir, nil, "Subsystem sftp internal-sftp")
+	h, err := reachHost(ctx, binary, dir, hosting{settings: []string{"Subsystem sftp internal-sftp"}})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	id, err := h.connect(ctx, watcher, map[string]any{"entryId": h.entries[0], "identityId": h.key, "type": "sftp"})
+	id, err := h.connect(ctx, watcher, "sftp")
 	if err != nil {
 		return err
 	}
@@ -53,13 +51,19 @@ func measureFiles(ctx context.Context, p plan, binary, dir string) (err error) {
 	if _, err := transfer(ctx, http.MethodGet, ours("/api/entry/sftp", h.keyFile), -1); err != nil {
 		return err
 	}
-	time.Sleep(settle)
-	idle, err := h.server.residentMemory()
-	if err != nil {
+	if _, err := transfer(ctx, http.MethodGet, h.bareAddress("http", bareFilePath, "path", h.keyFile), -1); err != nil {
 		return err
 	}
+	time.Sleep(settle)
+	both := []*process{h.server, h.bare}
+	var idle [2]int64
+	for i, process := range both {
+		if idle[i], err = process.residentMemory(); err != nil {
+			return err
+		}
+	}
 	for _, way := range ways {
-		if err := h.server.resetPeakMemory(); err != nil {
+		if err := errors.Join(h.server.resetPeakMemory(), h.bare.resetPeakMemory()); err != nil {
 			return err
 		}
 		var rates [2][]float64 // the server's and the bare handler's, in MB/s
@@ -76,13 +80,17 @@ func measureFiles(ctx context.Context, p plan, binary, dir string) (err error) {
 				rates[i] = append(rates[i], filesBytes/took.Seconds()/1e6)
 			}
 		}
-		peak, err := h.server.peakMemory()
-		if err != nil {
-			return err
+		var grown [2]int64
+		for i, process := range both {
+			peak, err := process.peakMemory()
+			if err != nil {
+				return err
+			}
+			grown[i] = (peak - idle[i]) >> 20
 		}
 		printRates(way.name+" of a file", rates[0], rates[1], filesGoal)
-		fmt.Printf("%-5s  %s of a file: %d MiB of resident memory above the idle server's %d MiB (at most %d MiB)\n",
-			verdict(peak-idle <= filesMemoryGoal), way.name, (peak-idle)>>20, idle>>20, filesMemoryGoal>>20)
+		fmt.Printf("%-5s  %s of a file: %d MiB of resident memory above the idle server's %d MiB (at most %d MiB); the bare one's grows by %d MiB\n",
+			verdict(grown[0] <= filesMemoryGoal), way.name, grown[0], idle[0]>>20, filesMemoryGoal, grown[1])
 	}
 	return nil
 }
@@ -97,31 +105,6 @@ func printRates(what string, server, bare []float64, goal float64) {
 	share := median(shares, same)
 	fmt.Printf("%-5s  %s: %.0f MB/s, %.2f of the bare one's %.0f MB/s (at least %.2f); round by round %.2f\n",
 		verdict(share >= goal), what, median(server, same), share, median(bare, same), goal, shares)
-}
-
-// connect opens a connection of an account.
-func (w *watched) connect(ctx context.Context, account string, wanted map[string]any) (id string, err error) {
-	body, err := json.Marshal(wanted)
-	if err != nil {
-		return "", err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.server.address+"/api/connections", strings.NewReader(string(body)))
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Authorization", "Bearer "+w.tokens[account])
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusCreated {
-		err = fmt.Errorf("open a connection: %s: %s", response.Status, answer)
-	}
-	var opened struct{ SessionID string }
-	return opened.SessionID, errors.Join(err, json.Unmarshal(answer, &opened))
 }
 
 // zeros are an upload.

@@ -3,10 +3,9 @@
 // index scans for lists of entries), JSON encoder, pool size and collector
 // settings, but no router, validation, turns, limits, sealing, metrics or log.
 // The bare collector of hosts is a loop over golang.org/x/crypto/ssh, and the bare
-// tunnel and the bare transfer of files copy between that and the WebSocket library or
-// net/http. Everything
-// runs on this machine, and nothing stays behind but the full database of -scale,
-// in the user's cache.
+// tunnel, terminal and transfer of files copy between that, with github.com/pkg/sftp
+// for files, and the WebSocket library or net/http. Everything runs on this machine,
+// and nothing stays behind but the full database of -scale, in the user's cache.
 //
 // It reads /proc, so it needs Linux; and it listens on 127.0.0.1 only, but for
 // the server itself, which always serves the whole network.
@@ -49,7 +48,7 @@ func main() {
 	var p plan
 	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
-	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys), a file of entries (apply), a backup of the full database (backup), looking after hosts (monitoring), tunnels (tunnel) or transfers of files (files)")
+	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys), a file of entries (apply), a backup of the full database (backup), looking after hosts (monitoring), tunnels (tunnel), transfers of files (files) or terminals (terminal)")
 	scale := flag.Bool("scale", false, "measure an account in a full database beside an empty one instead")
 	flag.Parse()
 	err := run(ctx, p, *scale)
@@ -119,6 +118,9 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 	}
 	if p.only == filesOnly {
 		return measureFiles(ctx, p, binary, dir)
+	}
+	if p.only == terminalOnly {
+		return measureTerminals(ctx, p, binary, dir)
 	}
 	fmt.Println("measuring starts")
 	first, existing, err := measureStarts(ctx, binary, filepath.Join(dir, "starts"))

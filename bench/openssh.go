@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,9 +31,15 @@ type reached struct {
 	closes  []func() error
 }
 
-// reachHost starts an OpenSSH server, with settings besides the usual ones, and both
-// servers beside it. It has to be closed.
-func reachHost(ctx context.Context, binary, dir string, ports []int, settings ...string) (h *reached, err error) {
+// hosting is what may differ: the ports of more entries, OpenSSH's settings, and those of
+// both servers.
+type hosting struct {
+	ports         []int
+	settings, env []string
+}
+
+// reachHost starts an OpenSSH server and both servers beside it. It has to be closed.
+func reachHost(ctx context.Context, binary, dir string, o hosting) (h *reached, err error) {
 	h = &reached{}
 	defer func() {
 		if err != nil {
@@ -56,15 +63,15 @@ func reachHost(ctx context.Context, binary, dir string, ports []int, settings ..
 	if err := h.account(ctx, watcher); err != nil {
 		return h, err
 	}
-	if h.server, h.bare, err = startBoth(ctx, binary, pool.Config().ConnString()); err != nil {
+	if h.server, h.bare, err = startBoth(ctx, binary, pool.Config().ConnString(), o.env...); err != nil {
 		return h, err
 	}
 	h.closes = append(h.closes, func() error { h.server.stop(); h.bare.stop(); return nil })
-	if h.host, h.keyFile, err = startHost(dir, settings); err != nil {
+	if h.host, h.keyFile, err = startHost(dir, o.settings); err != nil {
 		return h, err
 	}
 	h.closes = append(h.closes, func() error { h.host.Close(); return nil })
-	if err := h.addHosts(ctx, append([]int{h.host.Port}, ports...)); err != nil {
+	if err := h.addHosts(ctx, append([]int{h.host.Port}, o.ports...)); err != nil {
 		return h, err
 	}
 	rows, err := pool.Query(ctx, `select id from entries order by rank`)
@@ -96,6 +103,18 @@ func (h *reached) addKey(ctx context.Context, organization int64) (id int64, err
 		identity["organizationId"] = organization
 	}
 	return h.addIdentity(ctx, identity)
+}
+
+// connect opens a connection of an account to the first entry. The type is what the
+// API calls it, empty for a terminal.
+func (h *reached) connect(ctx context.Context, account, kind string) (id string, err error) {
+	var opened struct{ SessionID string }
+	wanted := map[string]any{"entryId": h.entries[0], "identityId": h.key}
+	if kind != "" {
+		wanted["type"] = kind
+	}
+	err = h.call(ctx, account, http.MethodPost, "/api/connections", wanted, &opened)
+	return opened.SessionID, err
 }
 
 // bareAddress is where the bare server does something on the host, with more parameters.

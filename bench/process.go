@@ -81,22 +81,23 @@ func (p *process) stop() {
 // startServer starts the server on a database. The log goes nowhere, at its
 // usual level; and all requests come from one network and few accounts, whose
 // limits are out of the way.
-func startServer(ctx context.Context, binary, database string) (*process, error) {
+func startServer(ctx context.Context, binary, database string, env ...string) (*process, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
-	return start(ctx, nil, binary, "serve", "SERVER_PORT=0", "LOGIN_LIMIT=1000", "QUOTA_SESSIONS=1000000", "QUOTA_SOCKETS=1000000", "CONNECTION_LIMIT=0",
-		"DATABASE_URL="+database, "ENCRYPTION_KEY="+hex.EncodeToString(key))
+	return start(ctx, nil, binary, "serve", append(env, "SERVER_PORT=0", "LOGIN_LIMIT=1000", "QUOTA_SESSIONS=1000000", "QUOTA_SOCKETS=1000000", "CONNECTION_LIMIT=0",
+		"DATABASE_URL="+database, "ENCRYPTION_KEY="+hex.EncodeToString(key))...)
 }
 
-// startBoth starts the server and the bare one on the same database.
-func startBoth(ctx context.Context, binary, database string) (server, bare *process, err error) {
-	server, err = startServer(ctx, binary, database)
+// startBoth starts the server and the bare one on the same database, with more settings
+// where there are any.
+func startBoth(ctx context.Context, binary, database string, env ...string) (server, bare *process, err error) {
+	server, err = startServer(ctx, binary, database, env...)
 	if err != nil {
 		return nil, nil, err
 	}
 	self, err := os.Executable()
 	if err == nil {
-		bare, err = start(ctx, os.Stderr, self, bareArgument, collector, memoryLimit, "DATABASE_URL="+database)
+		bare, err = start(ctx, os.Stderr, self, bareArgument, append([]string{collector, memoryLimit, "DATABASE_URL=" + database}, env...)...)
 	}
 	if err != nil {
 		server.stop()

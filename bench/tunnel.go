@@ -35,7 +35,7 @@ func measureTunnels(ctx context.Context, p plan, binary, dir string) (err error)
 		return err
 	}
 	defer counting.Close()
-	h, err := reachHost(ctx, binary, dir, []int{counting.Port()})
+	h, err := reachHost(ctx, binary, dir, hosting{ports: []int{counting.Port()}})
 	if err != nil {
 		return err
 	}
