@@ -68,7 +68,7 @@ func (b *bare) terminal(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer shell.Close()
+	defer func() { _ = shell.Close() }()
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		return err

@@ -153,13 +153,13 @@ func bareFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer files.Close()
+	defer func() { _ = files.Close() }()
 	if r.Method == http.MethodGet {
 		file, err := files.Open(query.Get("path"))
 		if err != nil {
 			return err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		_, err = file.WriteTo(w)
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -120,8 +121,8 @@ func (h *reached) connect(ctx context.Context, account, kind string) (id string,
 // bareAddress is where the bare server does something on the host, with more parameters.
 func (h *reached) bareAddress(scheme, path string, more ...string) string {
 	query := url.Values{"port": {strconv.Itoa(h.host.Port)}, "user": {h.host.Username}, "key": {h.keyFile}}
-	for i := 0; i < len(more); i += 2 {
-		query.Set(more[i], more[i+1])
+	for pair := range slices.Chunk(more, 2) {
+		query.Set(pair[0], pair[1])
 	}
 	return scheme + "://" + h.bare.address + path + "?" + query.Encode()
 }

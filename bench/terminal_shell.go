@@ -50,7 +50,7 @@ func dialShell(ctx context.Context, address string) (*shell, error) {
 	}
 	conn.SetReadLimit(-1)
 	s := &shell{conn: conn, frames: make(chan []byte, 8)}
-	go s.read()
+	go s.read() //nolint:gosec // G118: until the socket is closed, whoever has opened it
 	_, err = s.until([]byte(prompt()))
 	return s, err
 }
