@@ -125,7 +125,7 @@ func start(ctx context.Context, dir string) (*postgres.Cluster, error) {
 			"min_wal_size":       "32MB",
 			"max_wal_size":       "128MB",
 			// As many tests run at a time as there are processors, each with a pool or two.
-			"max_connections": strconv.Itoa(100 + 2*poolSize*runtime.GOMAXPROCS(0)),
+			"max_connections": strconv.Itoa(300 + 2*poolSize*runtime.GOMAXPROCS(0)),
 		},
 	})
 }

@@ -42,7 +42,7 @@ func TestABackupIsMadeOnceForAllServers(t *testing.T) {
 			var ended bool
 			s.Scan(t, &ended, `select exists (select from river_job where kind = 'backup' and state = 'completed')`)
 			return ended
-		}, 30*time.Second, 10*time.Millisecond)
+		}, 2*time.Minute, 10*time.Millisecond)
 		// Another look does not find one due.
 		_, err := s.Pool.Exec(t.Context(), `update river_job set state = 'available', scheduled_at = now(), finalized_at = null, attempt = 0 where kind = 'backup'`)
 		require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestABackupIsMadeOnceForAllServers(t *testing.T) {
 			var ended bool
 			s.Scan(t, &ended, `select bool_and(state = 'completed') from river_job where kind = 'backup'`)
 			return ended
-		}, 30*time.Second, 10*time.Millisecond)
+		}, 2*time.Minute, 10*time.Millisecond)
 		require.Equal(t, 1, files())
 	}
 }
