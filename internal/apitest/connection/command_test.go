@@ -172,7 +172,7 @@ func TestHostsThatFailAreAnswers(t *testing.T) {
 		return 0
 	}}
 	id, _ = played(t, s.Owner, silent, nil)
-	late := run(s.Owner, id, "id", object{"timeoutSeconds": 1})
+	late := run(s.Owner, id, "id", object{"timeoutSeconds": 5})
 	require.Equal(t, "Command timed out", *late.ErrorMessage)
 	require.Equal(t, commandResult{Stdout: "begun", ExitCode: 124, ErrorMessage: late.ErrorMessage}, late)
 }

@@ -81,12 +81,16 @@ func TestDesktopErrorsAreShown(t *testing.T) {
 	g := startGuacd(t, &guacd{})
 	g.show = func(l *guacdLink) {
 		l.say("sync", "1")
-		go l.listen()
+		listened := make(chan struct{})
+		go func() {
+			defer close(listened)
+			l.listen()
+		}()
 		if l.selected != desktopID {
 			l.say(<-ends...)
 			<-ends
 		}
-		l.listen()
+		<-listened
 	}
 	s := testserver.New(t, g.use)
 	entry := desktopEntry(s.Owner, nil, newIdentity(s.Owner, "secret"))

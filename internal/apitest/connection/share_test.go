@@ -154,6 +154,7 @@ func TestSharingInOrganizations(t *testing.T) {
 	colleague.closed(4016, "Live session sharing disabled")
 	s.Owner.Patch(settings, object{"enableLiveSessionSharing": true}).Want(200)
 	colleague = attach(t, s.Colleague, "joinSessionId", id)
+	colleague.see("ready$ ")
 	s.Owner.Delete(fmt.Sprint("/api/organization/", s.Organization, "/members/", s.Colleague.AccountID)).Want(200)
 	colleague.closed(4016, "Session terminated")
 	shell.Send("goes on")
