@@ -127,8 +127,11 @@ func TestHostsWhoseFilesBreak(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			entry, _ := played(t, s.Owner, &testssh.Server{Subsystem: subsystem}, nil)
-			_, b := browse(t, s.Owner, entry, nil)
+			id, b := browse(t, s.Owner, entry, nil)
 			b.lost(4002, "Connection failed: The host does not offer files")
+			s.Owner.Get(address(id, "", "/x")).WantError(502, "The host does not offer files")
+			s.Owner.Post(address(id, "/upload", "/x"), object{}).WantError(502, "The host does not offer files")
+			s.Owner.Post(address(id, "/multi", ""), object{"paths": []string{"/x"}}).WantError(502, "The host does not offer files")
 		})
 	}
 }

@@ -96,8 +96,7 @@ func (s *seen) print(out io.Writer) (full bool, err error) {
 		cells := make([]string, len(statuses))
 		for i, status := range statuses {
 			switch {
-			// A host that fails as nothing else says is a 502, which real ones do not do on demand.
-			case o.Responses.Value(status) == nil, o.NotYet() && status < "400", status == "502" && !s.statuses[o.OperationID][status]:
+			case o.Responses.Value(status) == nil, o.NotYet() && status < "400":
 				continue
 			case s.statuses[o.OperationID][status]:
 				cells[i] = "✓"
