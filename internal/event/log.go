@@ -109,7 +109,7 @@ func (l *Log) Follow(ctx context.Context, deliver func(events []Committed, misse
 			return
 		}
 		if err != nil {
-			l.warn(ctx, err, retry)
+			l.warn(ctx, err)
 			pause, retry = retry, min(2*retry, lastRetry)
 		} else {
 			retry = firstRetry
@@ -122,11 +122,12 @@ func (l *Log) Follow(ctx context.Context, deliver func(events []Committed, misse
 	}
 }
 
-// warn tells of a failure to read, once for all readers.
-func (l *Log) warn(ctx context.Context, err error, retry time.Duration) {
+// warn tells of a failure to read, now and then, and once for all readers, who try
+// again at times of their own.
+func (l *Log) warn(ctx context.Context, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if time.Since(l.warned) >= retry/2 {
+	if time.Since(l.warned) >= lastRetry {
 		l.warned = time.Now()
 		l.log.WarnContext(ctx, "read events", "error", err)
 	}

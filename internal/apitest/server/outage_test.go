@@ -22,6 +22,5 @@ func TestAnOutageIsLoggedNowAndThen(t *testing.T) {
 	time.Sleep(8 * time.Second)
 	lines := strings.Count(behind.Log.String()[len(before):], `"level":"WARN"`)
 	require.Positive(t, lines)
-	// Three try again, with pauses that grow: some five times each, instead of hundreds.
-	require.LessOrEqual(t, lines, 30)
+	require.LessOrEqual(t, lines, 16)
 }
