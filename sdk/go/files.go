@@ -19,6 +19,7 @@ type RemoteFile struct {
 
 // Open begins to download a file, or a folder as a ZIP archive. Nothing is tried again.
 func (s *FilesService) Open(ctx context.Context, query DownloadFileQuery) (*RemoteFile, error) {
+	//nolint:bodyclose // whoever has the file closes it
 	response, err := s.client.stream(ctx, call{name: "Files.Open", method: "GET", path: "/api/entry/sftp", query: query.values()}, nil, 0)
 	if err != nil {
 		return nil, err
