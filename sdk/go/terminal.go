@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 
 	"github.com/coder/websocket"
@@ -33,20 +32,9 @@ var terminalKinds = map[websocket.StatusCode]error{
 // are put to ask, whose error ends the terminal; while it is nil, the question waits until
 // the server gives up. The context is for opening it alone. API keys cannot open terminals.
 func (c *Client) Terminal(ctx context.Context, connectionID string, ask func(ctx context.Context, question string) (string, error)) (*Terminal, error) {
-	failed := &Error{Operation: "Terminal"}
-	address := c.base
-	address.Path += "/api/ws/term"
-	address.RawQuery = url.Values{"sessionToken": {string(c.authorize())}, "sessionId": {connectionID}}.Encode()
-	//nolint:bodyclose // the library closes it
-	conn, response, err := websocket.Dial(ctx, address.String(), &websocket.DialOptions{
-		HTTPClient: c.http, HTTPHeader: http.Header{"User-Agent": {c.userAgent}},
-	})
+	conn, status, err := c.dial(ctx, "/api/ws/term", url.Values{"sessionId": {connectionID}}, websocket.DialOptions{})
 	if err != nil {
-		if response == nil || ctx.Err() != nil {
-			return nil, failed.unreachable(ctx, err)
-		}
-		failed.Status = response.StatusCode
-		return nil, failed.because(ErrUnexpected, "the answer is no WebSocket; is there a proxy in between?", nil)
+		return nil, (&Error{Operation: "Terminal"}).noSocket(ctx, status, err)
 	}
 	conn.SetReadLimit(maxFrame)
 	t := &Terminal{conn: conn, ask: ask}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
 
@@ -33,28 +32,16 @@ var tunnelKinds = map[websocket.StatusCode]error{
 // cannot open tunnels.
 func (c *Client) Tunnel(ctx context.Context, entryID int64, host string, port int, options ...TunnelOptions) (net.Conn, error) {
 	failed := &Error{Operation: "Tunnel"}
-	query := url.Values{
-		"sessionToken": {string(c.authorize())}, "entryId": {strconv.FormatInt(entryID, 10)}, "remotePort": {strconv.Itoa(port)},
-	}
+	query := url.Values{"entryId": {strconv.FormatInt(entryID, 10)}, "remotePort": {strconv.Itoa(port)}}
 	o := first(options)
 	for name, value := range map[string]string{"remoteHost": host, "identityId": positive(o.IdentityID), "connectionReason": o.Reason} {
 		if value != "" {
 			query.Set(name, value)
 		}
 	}
-	address := c.base
-	address.Path += "/api/ws/tunnel"
-	address.RawQuery = query.Encode()
-	//nolint:bodyclose // the library closes it
-	conn, response, err := websocket.Dial(ctx, address.String(), &websocket.DialOptions{
-		HTTPClient: c.http, HTTPHeader: http.Header{"User-Agent": {c.userAgent}},
-	})
+	conn, status, err := c.dial(ctx, "/api/ws/tunnel", query, websocket.DialOptions{})
 	if err != nil {
-		if response == nil || ctx.Err() != nil {
-			return nil, failed.unreachable(ctx, err)
-		}
-		failed.Status = response.StatusCode
-		return nil, failed.because(ErrUnexpected, "the answer is no WebSocket; is there a proxy in between?", nil)
+		return nil, failed.noSocket(ctx, status, err)
 	}
 	refused := func(kind error, message string) (net.Conn, error) {
 		_ = conn.CloseNow()

@@ -75,24 +75,19 @@ func (c *Client) watch(ctx context.Context, receive func(StateUpdate) bool) *Err
 	defer cancel()
 	timer := time.AfterFunc(silence, cancel)
 	defer timer.Stop()
-	address := c.base
-	address.Path += "/api/ws/state"
-	address.RawQuery = url.Values{"sessionToken": {string(c.authorize())}}.Encode()
-	//nolint:bodyclose // the library closes it
-	conn, response, err := websocket.Dial(alive, address.String(), &websocket.DialOptions{
-		HTTPClient: c.http, HTTPHeader: http.Header{"User-Agent": {c.userAgent}},
+	conn, status, err := c.dial(alive, "/api/ws/state", url.Values{}, websocket.DialOptions{
 		OnPingReceived: func(context.Context, []byte) bool { return timer.Reset(silence) },
 	})
 	if err != nil {
-		if response == nil || ctx.Err() != nil {
-			return failed.unreachable(ctx, err)
+		failed = failed.noSocket(ctx, status, err)
+		switch kind := kinds[failed.Status]; {
+		case failed.Status == 0:
+		case errors.Is(kind, ErrUnavailable):
+			failed.kind = kind
+		default:
+			failed.permanent = true
 		}
-		failed.Status = response.StatusCode
-		kind := kinds[failed.Status]
-		if !errors.Is(kind, ErrUnavailable) {
-			kind, failed.permanent = ErrUnexpected, true
-		}
-		return failed.because(kind, "the answer is no WebSocket; is there a proxy in between?", nil)
+		return failed
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(maxAnswer)
@@ -116,6 +111,31 @@ func (c *Client) watch(ctx context.Context, receive func(StateUpdate) bool) *Err
 			return nil
 		}
 	}
+}
+
+// dial opens a WebSocket of the client's session. Without one, the status is that of the
+// answer, 0 if there was none.
+func (c *Client) dial(ctx context.Context, path string, query url.Values, options websocket.DialOptions) (*websocket.Conn, int, error) {
+	query.Set("sessionToken", string(c.authorize()))
+	address := c.base
+	address.Path += path
+	address.RawQuery = query.Encode()
+	options.HTTPClient, options.HTTPHeader = c.http, http.Header{"User-Agent": {c.userAgent}}
+	//nolint:bodyclose // the library closes it
+	conn, response, err := websocket.Dial(ctx, address.String(), &options)
+	if err != nil && response != nil {
+		return nil, response.StatusCode, err
+	}
+	return conn, 0, err
+}
+
+// noSocket is for a WebSocket that could not be opened.
+func (e *Error) noSocket(ctx context.Context, status int, err error) *Error {
+	if status == 0 || ctx.Err() != nil {
+		return e.unreachable(ctx, err)
+	}
+	e.Status = status
+	return e.because(ErrUnexpected, "the answer is no WebSocket; is there a proxy in between?", nil)
 }
 
 func (u *StateUpdate) decode(message []byte) error {
