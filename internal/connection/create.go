@@ -2,8 +2,8 @@ package connection
 
 import (
 	"context"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -30,10 +30,7 @@ var (
 	errNoScripts        = fail.BadRequest("Scripts can only run on SSH servers")
 	errNoReason         = fail.BadRequest("Connection reason required")
 	errIdentityNotFound = fail.BadRequest("Identity not found")
-	errTooMany          = fail.TooManyRequests("Too many open connections", map[string]string{
-		"RateLimit-Policy": strconv.Itoa(mostOpen) + ";w=1", "RateLimit-Limit": strconv.Itoa(mostOpen),
-		"RateLimit-Remaining": "0", "RateLimit-Reset": "1", "Retry-After": "1",
-	})
+	errTooMany          = fail.TooManyAtATime("Too many open connections", mostOpen, time.Second)
 )
 
 // CreateConnection opens a connection; how that goes is seen on its socket.

@@ -5,7 +5,10 @@ package fail
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,6 +57,16 @@ func UnsupportedMediaType(message string) error {
 // TooManyRequests is 429: the limit of the window is used up, as the header tells.
 func TooManyRequests(message string, header map[string]string) error {
 	return &Error{Status: http.StatusTooManyRequests, Message: message, Header: header}
+}
+
+// TooManyAtATime is 429 for what there may be only so many of at a time, of whoever has
+// waited for its turn as long as a window. It is worth trying again in a second.
+func TooManyAtATime(message string, most int, window time.Duration) error {
+	limit := strconv.Itoa(most)
+	return TooManyRequests(message, map[string]string{
+		"RateLimit-Policy": fmt.Sprintf("%s;w=%.0f", limit, window.Seconds()), "RateLimit-Limit": limit,
+		"RateLimit-Remaining": "0", "RateLimit-Reset": "1", "Retry-After": "1",
+	})
 }
 
 // ServiceUnavailable is 503: something that is needed is away for now.

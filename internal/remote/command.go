@@ -37,11 +37,9 @@ var (
 	errEntryNotFound = fail.NotFound("Entry not found")
 	errNotSSH        = fail.BadRequest("Command execution is only supported for SSH entries")
 	errNoReason      = fail.BadRequest("Connection reason required")
-	errTooMany       = fail.TooManyRequests("Too many running commands", map[string]string{
-		"RateLimit-Policy": "10;w=1", "RateLimit-Limit": "10", "RateLimit-Remaining": "0", "RateLimit-Reset": "1", "Retry-After": "1",
-	})
-	errTimedOut = errors.New("the command takes too long")
-	errSignal   = live.Failure("The command was ended by a signal")
+	errTooMany       = fail.TooManyAtATime("Too many running commands", maxCommands, time.Second)
+	errTimedOut      = errors.New("the command takes too long")
+	errSignal        = live.Failure("The command was ended by a signal")
 )
 
 // ended are what callers are told whose commands may not go on.

@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/fail"
@@ -48,12 +46,5 @@ func (t *turns) take(ctx context.Context, o operation) (leave func(), err error)
 	if err == nil || !errors.Is(context.Cause(ctx), errTooSlow) {
 		return leave, err
 	}
-	most := strconv.Itoa(lines.Most)
-	return nil, fail.TooManyRequests("Too many requests at a time. Please try again later.", map[string]string{
-		"RateLimit-Policy":    fmt.Sprintf("%s;w=%.0f", most, o.timeout.Seconds()),
-		"RateLimit-Limit":     most,
-		"RateLimit-Remaining": "0",
-		"RateLimit-Reset":     "1",
-		"Retry-After":         "1",
-	})
+	return nil, fail.TooManyAtATime("Too many requests at a time. Please try again later.", lines.Most, o.timeout)
 }
