@@ -9,15 +9,6 @@ from entries e
 where e.id = @id
   and e.scope = any(@reach::bigint[]);
 
--- name: FindIdentity :one
--- The identity to connect with: the named one, linked or not, or else the first
--- of the entry's that the caller may use and that may be sent this way, as
--- ListLogins has it. That is left to it.
-select i.id
-from identities i
-where i.id = @id
-  and i.scope = any(@reach::bigint[]);
-
 -- name: LockConnections :exec
 -- For the transaction: an account opens one after the other.
 select pg_advisory_xact_lock(hashtextextended('nexterm.connections', @account_id::bigint));

@@ -317,28 +317,6 @@ func (q *Queries) FailLostConnections(ctx context.Context) ([]FailLostConnection
 	return items, nil
 }
 
-const findIdentity = `-- name: FindIdentity :one
-select i.id
-from identities i
-where i.id = $1
-  and i.scope = any($2::bigint[])
-`
-
-type FindIdentityParams struct {
-	ID    int64
-	Reach []int64
-}
-
-// The identity to connect with: the named one, linked or not, or else the first
-// of the entry's that the caller may use and that may be sent this way, as
-// ListLogins has it. That is left to it.
-func (q *Queries) FindIdentity(ctx context.Context, arg FindIdentityParams) (int64, error) {
-	row := q.db.QueryRow(ctx, findIdentity, arg.ID, arg.Reach)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
-}
-
 const getConnection = `-- name: GetConnection :one
 select c.id, c.entry_id, e.name, e.type as entry_type, e.icon, coalesce(e.renderer, c.renderer, 'terminal')::text as renderer,
        c.protocol, c.identity_id, c.is_hibernated, c.last_activity, c.type, c.organization_id, o.name as organization_name, c.script_id,

@@ -22,15 +22,14 @@ import (
 const mostOpen = 50
 
 var (
-	errEntryNotFound    = fail.NotFound("Entry not found")
-	errScriptNotFound   = fail.NotFound("Script not found")
-	errDenied           = fail.Forbidden("Access denied")
-	errDirectProxmox    = fail.BadRequest("Direct connections are not supported for Proxmox entries")
-	errUnfit            = fail.BadRequest("This connection type is not supported for this server")
-	errNoScripts        = fail.BadRequest("Scripts can only run on SSH servers")
-	errNoReason         = fail.BadRequest("Connection reason required")
-	errIdentityNotFound = fail.BadRequest("Identity not found")
-	errTooMany          = fail.TooManyAtATime("Too many open connections", mostOpen, time.Second)
+	errEntryNotFound  = fail.NotFound("Entry not found")
+	errScriptNotFound = fail.NotFound("Script not found")
+	errDenied         = fail.Forbidden("Access denied")
+	errDirectProxmox  = fail.BadRequest("Direct connections are not supported for Proxmox entries")
+	errUnfit          = fail.BadRequest("This connection type is not supported for this server")
+	errNoScripts      = fail.BadRequest("Scripts can only run on SSH servers")
+	errNoReason       = fail.BadRequest("Connection reason required")
+	errTooMany        = fail.TooManyAtATime("Too many open connections", mostOpen, time.Second)
 )
 
 // CreateConnection opens a connection; how that goes is seen on its socket.
@@ -159,24 +158,14 @@ func fits(wanted api.NewConnection, kind, protocol string) error {
 // identity is the one to log in with, nil where the request brings its own login or
 // none is needed.
 func (h *Handlers) identity(ctx context.Context, wanted api.NewConnection, protocol string) (*int64, error) {
-	reach := caller.From(ctx).Reach
 	switch {
 	case wanted.DirectIdentity != nil:
 		return nil, nil
-	case wanted.IdentityID != nil:
-		id, err := h.queries.FindIdentity(ctx, db.FindIdentityParams{ID: *wanted.IdentityID, Reach: reach})
-		return &id, fail.OnNoRows(err, errIdentityNotFound)
-	case protocol == "telnet", protocol == "demo", strings.HasPrefix(protocol, "pve-"):
+	case wanted.IdentityID == nil && (protocol == "telnet" || protocol == "demo" || strings.HasPrefix(protocol, "pve-")):
 		return nil, nil
 	}
-	way, err := h.queries.ListLogins(ctx, db.ListLoginsParams{ID: wanted.EntryID, Reach: reach})
-	if err != nil {
-		return nil, err
-	}
-	if len(way) == 0 || way[len(way)-1].IdentityID == 0 {
-		return nil, errIdentityNotFound
-	}
-	return &way[len(way)-1].IdentityID, nil
+	id, err := h.live.Identity(ctx, caller.From(ctx), wanted.EntryID, wanted.IdentityID)
+	return &id, err
 }
 
 // store writes the connection and what is told of it.

@@ -12,6 +12,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/hostkey"
 	"github.com/nexterm-go/nexterm/internal/login"
 	"github.com/nexterm-go/nexterm/internal/permission"
@@ -209,6 +210,23 @@ func (r *Registry) target(ctx context.Context, o Opening, identityID *int64) (*c
 		err = problem(*to.Problem)
 	}
 	return who, to, err
+}
+
+// ErrNoIdentity is for entries that a caller has no identity for, or not the one that is
+// named.
+var ErrNoIdentity = fail.BadRequest("Identity not found")
+
+// Identity is the one with which a caller logs in to an entry: the named one, linked or
+// not, or else the first of the entry's.
+func (r *Registry) Identity(ctx context.Context, who *caller.Caller, entryID int64, named *int64) (int64, error) {
+	way, err := r.Queries.ListLogins(ctx, db.ListLoginsParams{ID: entryID, Reach: who.Reach, IdentityID: named})
+	if err != nil {
+		return 0, err
+	}
+	if len(way) == 0 || way[len(way)-1].IdentityID == 0 {
+		return 0, ErrNoIdentity
+	}
+	return way[len(way)-1].IdentityID, nil
 }
 
 // dial is how the way is gone, with those who can be asked.

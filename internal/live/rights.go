@@ -5,6 +5,8 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,15 +35,10 @@ const (
 // it ends them all.
 func (r *Registry) Run(ctx context.Context) {
 	r.beat(ctx)
-	var background []func()
-	background = append(background, func() { r.Events.Follow(ctx, r.hear) }, func() { r.watch(ctx) })
-	done := make(chan struct{}, len(background))
-	for _, f := range background {
-		go func() { f(); done <- struct{}{} }()
-	}
-	for range background {
-		<-done
-	}
+	var watching sync.WaitGroup
+	watching.Go(func() { r.Events.Follow(ctx, r.hear) })
+	r.watch(ctx)
+	watching.Wait()
 	r.mu.Lock()
 	r.closing = true
 	r.mu.Unlock()
@@ -230,7 +227,7 @@ func Permission(kind, protocol string) permission.Name {
 		return permission.ConnectRDP
 	case protocol == "vnc", protocol == "demo":
 		return permission.ConnectVNC
-	case len(protocol) > 4 && protocol[:4] == "pve-":
+	case strings.HasPrefix(protocol, "pve-"):
 		return permission.ConnectProxmox
 	}
 	return permission.ConnectSSH

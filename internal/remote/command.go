@@ -66,7 +66,7 @@ func (h *Handlers) RunCommand(ctx context.Context, request api.RunCommandRequest
 	case row.ReasonRequired && reason == "":
 		return nil, errNoReason
 	}
-	identityID, err := h.identity(ctx, c, request.EntryID, request.Params.IdentityID)
+	identityID, err := h.live.Identity(ctx, c, request.EntryID, request.Params.IdentityID)
 	if err != nil {
 		return nil, err
 	}

@@ -49,23 +49,6 @@ func New(queries *db.Queries, changes *change.Changes, live *live.Registry, sess
 	}
 }
 
-// errNoIdentity is for entries that a caller has no identity for, or not the one that is
-// named.
-var errNoIdentity = fail.BadRequest("Identity not found")
-
-// identity is the one with which a caller logs in to an entry: the named one, linked or
-// not, or else the first of the entry's.
-func (h *Handlers) identity(ctx context.Context, who *caller.Caller, entryID int64, named *int64) (int64, error) {
-	way, err := h.queries.ListLogins(ctx, db.ListLoginsParams{ID: entryID, Reach: who.Reach, IdentityID: named})
-	if err != nil {
-		return 0, err
-	}
-	if len(way) == 0 || way[len(way)-1].IdentityID == 0 {
-		return 0, errNoIdentity
-	}
-	return way[len(way)-1].IdentityID, nil
-}
-
 // open takes a channel on the login that is the caller's there, with nobody to answer
 // questions.
 func (h *Handlers) open(ctx context.Context, who *caller.Caller, entryID, identityID int64) (*login.Channel, error) {

@@ -178,8 +178,8 @@ func (h *Handlers) tunnelIdentity(ctx context.Context, who *caller.Caller, entry
 		id, _ := strconv.ParseInt(given, 10, 64) // what is none is unknown
 		named = &id
 	}
-	id, err := h.identity(ctx, who, entryID, named)
-	if errors.Is(err, errNoIdentity) {
+	id, err := h.live.Identity(ctx, who, entryID, named)
+	if errors.Is(err, live.ErrNoIdentity) {
 		return 0, noIdentity
 	}
 	return id, err
