@@ -111,15 +111,8 @@ type FileSocket struct {
 
 // ServeFiles has a socket of a connection served when that is made, until either ends.
 func (r *Registry) ServeFiles(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters, serve func(context.Context, *FileSocket)) {
-	place, refused := r.admit(ctx, who, parameters, "sftp")
-	if refused != nil {
-		sayGoodbye(conn, *refused, false)
-		return
-	}
-	if place.node != r.Node {
-		if !r.relay(ctx, conn, place.node, "/api/ws/sftp", parameters) {
-			r.leave(ctx, conn, who, parameters, "sftp")
-		}
+	place := r.place(ctx, conn, who, parameters, "sftp", "/api/ws/sftp")
+	if place == nil {
 		return
 	}
 	s := &FileSocket{

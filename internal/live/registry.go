@@ -79,8 +79,9 @@ type Registry struct {
 	closing bool
 	// missed counts the last beats that could not be stored; it is the watch's own.
 	missed int
-	// check asks for a look at who may still do what.
-	check chan struct{}
+	// check asks for a look at who may still do what, and reviewed hear of each.
+	check    chan struct{}
+	reviewed []func()
 }
 
 // New returns a registry without connections. Run keeps it up to date.
@@ -98,6 +99,10 @@ func New(o Options) *Registry {
 	}
 	return r
 }
+
+// OnReview has a function called whenever it is looked at who may still do what, for what
+// runs on hosts besides connections. It is for before Run.
+func (r *Registry) OnReview(f func()) { r.reviewed = append(r.reviewed, f) }
 
 // ErrFull is for connections that this server has no room for.
 var ErrFull = fail.ServiceUnavailable("This server cannot take more connections")

@@ -133,6 +133,7 @@ func (r *Registry) hear(events []event.Committed, missed bool) {
 	for _, e := range events {
 		for _, session := range e.EndedSessions {
 			r.revoke(session, 0)
+			look = true
 		}
 		if e.Action == event.APIKeyDelete {
 			r.revoke(0, e.ResourceID)
@@ -175,6 +176,9 @@ func text(detail any) string {
 
 // review ends connections and closes viewers that have lost the right to be there.
 func (r *Registry) review(ctx context.Context) {
+	for _, f := range r.reviewed {
+		f()
+	}
 	all := r.all()
 	if len(all) == 0 {
 		return
@@ -199,9 +203,7 @@ func (r *Registry) review(ctx context.Context) {
 	defer cancel()
 	rows, err := r.Queries.ListLiveConnections(ctx, db.ListLiveConnectionsParams{NodeID: r.Node, Ids: ids})
 	if err == nil {
-		slices.Sort(accounts)
-		slices.Sort(sessions)
-		callers, held, found := caller.FindByAccount(ctx, r.Queries, slices.Compact(accounts), slices.Compact(sessions), r.SessionIdleDays)
+		callers, held, found := caller.FindByAccount(ctx, r.Queries, accounts, sessions, r.SessionIdleDays)
 		if err = found; err == nil {
 			for _, l := range all {
 				i := slices.IndexFunc(rows, func(row db.ListLiveConnectionsRow) bool { return row.ID == l.ID })

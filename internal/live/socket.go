@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -12,17 +11,9 @@ import (
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
-	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/vault"
 	"github.com/nexterm-go/nexterm/internal/ws"
-)
-
-const (
-	// typingTime is how long somebody types after a key, and stirTime between two times
-	// that the others are told of it.
-	typingTime = 1500 * time.Millisecond
-	stirTime   = 250 * time.Millisecond
 )
 
 func isMissing(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
@@ -41,15 +32,8 @@ func (r *Registry) ServeTerminal(ctx context.Context, conn *ws.Conn, who *caller
 }
 
 func (r *Registry) serve(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters, kind, path string) {
-	s, refused := r.admit(ctx, who, parameters, kind)
-	if refused != nil {
-		conn.End(refused.code, refused.reason)
-		return
-	}
-	if s.node != r.Node {
-		if !r.relay(ctx, conn, s.node, path, parameters) {
-			r.leave(ctx, conn, who, parameters, kind)
-		}
+	s := r.place(ctx, conn, who, parameters, kind, path)
+	if s == nil {
 		return
 	}
 	l := r.find(s.id)
@@ -69,90 +53,37 @@ func (r *Registry) serve(ctx context.Context, conn *ws.Conn, who *caller.Caller,
 	r.attached(v, nil)
 }
 
+// place finds the seat that a socket asks for. One that has none here is closed, or served
+// by another server.
+func (r *Registry) place(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters, kind, path string) *seat {
+	s, refused := r.admit(ctx, who, parameters, kind)
+	switch {
+	case refused != nil:
+		refuse(conn, *refused, kind)
+	case s.node == r.Node:
+		return s
+	case !r.relay(ctx, conn, s.node, path, parameters):
+		r.leave(ctx, conn, who, parameters, kind)
+	}
+	return nil
+}
+
+// refuse closes a socket that nothing has been shown in.
+func refuse(conn *ws.Conn, f farewell, kind string) {
+	if kind == "sftp" {
+		sayGoodbye(conn, f, false)
+		return
+	}
+	conn.End(f.code, f.reason)
+}
+
 // leave closes a socket of a connection that is not there: it may have ended just now.
 func (r *Registry) leave(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters, kind string) {
 	_, refused := r.admit(ctx, who, parameters, kind)
 	if refused == nil {
 		refused = &unavailable
 	}
-	if kind == "sftp" {
-		sayGoodbye(conn, *refused, false)
-		return
-	}
-	conn.End(refused.code, refused.reason)
-}
-
-// attached keeps who has the connection open: a viewer that comes, with its right, or
-// one that has gone.
-func (r *Registry) attached(v *viewer, writable *bool) {
-	r.do("store who has a connection open", func(ctx context.Context, tx *change.Tx) error {
-		tx.Record(presence(v.live.ID))
-		if writable == nil {
-			if v.kind == kindOwner {
-				if err := tx.AddConnectionDuration(ctx, v.live.ID); err != nil {
-					return err
-				}
-			}
-			return tx.DetachViewer(ctx, v.id)
-		}
-		viewer := db.AttachViewerParams{ViewerID: v.id, ConnectionID: v.live.ID, NodeID: r.Node, Kind: v.kind, Writable: *writable}
-		if v.accountID != 0 {
-			viewer.AccountID = &v.accountID
-		}
-		return tx.AttachViewer(ctx, viewer)
-	})
-}
-
-// presence is the event of who has a connection open.
-func presence(id uuid.UUID) event.Event {
-	return event.Event{Action: event.ConnectionPresence, Details: event.Details{"connectionId": id.String()}}
-}
-
-// types notes that a viewer types, for the others to see for a moment.
-func (l *live) types(v *viewer) {
-	if len(l.viewers) < 2 {
-		return
-	}
-	if v.typing != nil && v.typing.Stop() {
-		v.typing.Reset(typingTime)
-		return
-	}
-	var timer *time.Timer
-	timer = time.AfterFunc(typingTime, func() {
-		l.post(func() {
-			if v.typing == timer {
-				v.typing = nil
-				l.stir()
-			}
-		})
-	})
-	v.typing = timer
-	l.stir()
-}
-
-// stir tells what viewers do and may do, now and then.
-func (l *live) stir() {
-	if l.stirring {
-		return
-	}
-	l.stirring = true
-	time.AfterFunc(stirTime, func() {
-		l.post(func() {
-			l.stirring = false
-			var viewers db.UpdateViewersParams
-			for _, v := range l.viewers {
-				viewers.ViewerIds = append(viewers.ViewerIds, v.id)
-				viewers.Writables = append(viewers.Writables, v.writable)
-				viewers.Typings = append(viewers.Typings, v.typing != nil)
-			}
-			l.registry.work.Go(func() {
-				l.registry.do("store what viewers do", func(ctx context.Context, tx *change.Tx) error {
-					tx.Record(presence(l.ID))
-					return tx.UpdateViewers(ctx, viewers)
-				})
-			})
-		})
-	})
+	refuse(conn, *refused, kind)
 }
 
 // attach shows the connection to one more viewer.

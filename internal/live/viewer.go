@@ -19,8 +19,6 @@ const (
 	maxUnshown = 16 << 20
 	// maxMessage bounds what a client sends at a time, in bytes.
 	maxMessage = 1 << 20
-	// maxMissedPongs ends a socket whose peer does not answer.
-	maxMissedPongs = 2
 )
 
 // The ways to have a connection open.
@@ -242,27 +240,6 @@ func (v *viewer) serve(l *live) {
 // ping asks the peer now and then whether it is there, until it is stopped.
 func (v *viewer) ping() (stop context.CancelFunc) {
 	ctx, stop := context.WithCancel(context.Background())
-	go func() {
-		missed := 0
-		ticker := time.NewTicker(v.timing.ping)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			answer, cancel := context.WithTimeout(ctx, v.timing.ping)
-			missed++
-			if v.conn.Ping(answer) == nil {
-				missed = 0
-			}
-			cancel()
-			if missed == maxMissedPongs {
-				v.end(noAnswer)
-				return
-			}
-		}
-	}()
+	go v.conn.Watch(ctx, v.timing.ping, func() { v.end(noAnswer) })
 	return stop
 }

@@ -43,10 +43,12 @@ type Handlers struct {
 // New returns the operations. Run ends what may not go on. Tunnels are pinged at an
 // interval, 0 for the usual one.
 func New(queries *db.Queries, changes *change.Changes, live *live.Registry, sessionIdleDays int32, pingInterval time.Duration, log *slog.Logger) *Handlers {
-	return &Handlers{
+	h := &Handlers{
 		queries: queries, changes: changes, live: live, log: log, sessionIdleDays: sessionIdleDays,
 		pingInterval: cmp.Or(pingInterval, defaultPingInterval), works: newWorks(), told: newTold(),
 	}
+	live.OnReview(h.works.wake)
+	return h
 }
 
 // open takes a channel on the login that is the caller's there, with nobody to answer

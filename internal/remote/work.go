@@ -7,17 +7,13 @@ import (
 	"time"
 
 	"github.com/nexterm-go/nexterm/internal/caller"
-	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
 
 const (
-	// checkInterval is how often rights are looked after without an event, and
-	// checkPause the least time between two looks.
-	checkInterval = time.Minute
-	checkPause    = 200 * time.Millisecond
-	// checkTime bounds one look.
-	checkTime = 10 * time.Second
+	// checkPause is the least time between two looks at rights, and checkTime bounds one.
+	checkPause = 200 * time.Millisecond
+	checkTime  = 10 * time.Second
 )
 
 // ending is why something ends that still ran.
@@ -98,21 +94,10 @@ func (w *works) running() []*work {
 
 // Run ends what its caller may not do any more, until the context ends; then it ends
 // all.
-func (h *Handlers) Run(ctx context.Context, events *event.Log) {
-	var following sync.WaitGroup
-	following.Go(func() {
-		events.Follow(ctx, func(committed []event.Committed, missed bool) {
-			// That somebody uses a right takes none from anybody.
-			if missed || slices.ContainsFunc(committed, func(e event.Committed) bool { return e.Action != event.SSHConnect }) {
-				h.works.wake()
-			}
-		})
-	})
-	defer following.Wait()
+func (h *Handlers) Run(ctx context.Context) {
 	for {
 		select {
 		case <-h.works.look:
-		case <-time.After(checkInterval):
 		case <-ctx.Done():
 			for _, one := range h.works.running() {
 				one.end(stopping)
@@ -149,15 +134,15 @@ func (h *Handlers) check(ctx context.Context) error {
 		accounts, entries = append(accounts, one.who.AccountID), append(entries, one.entryID)
 		sessions, keys = append(sessions, one.who.SessionID), append(keys, one.who.APIKeyID)
 	}
-	callers, held, err := caller.FindByAccount(ctx, h.queries, distinct(accounts), distinct(sessions), h.sessionIdleDays)
+	callers, held, err := caller.FindByAccount(ctx, h.queries, accounts, sessions, h.sessionIdleDays)
 	if err != nil {
 		return err
 	}
-	heldKeys, err := h.queries.ListHeldAPIKeys(ctx, distinct(keys))
+	heldKeys, err := h.queries.ListHeldAPIKeys(ctx, keys)
 	if err != nil {
 		return err
 	}
-	rows, err := h.queries.ListEntryScopes(ctx, distinct(entries))
+	rows, err := h.queries.ListEntryScopes(ctx, entries)
 	if err != nil {
 		return err
 	}
@@ -176,9 +161,4 @@ func (h *Handlers) check(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func distinct(ids []int64) []int64 {
-	slices.Sort(ids)
-	return slices.Compact(ids)
 }

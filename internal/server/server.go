@@ -120,7 +120,6 @@ type Server struct {
 	http.Handler
 	feed    *feed.Hub
 	remote  *remote.Handlers
-	events  *event.Log
 	sockets *sockets
 	leaving *atomic.Bool
 }
@@ -129,12 +128,13 @@ type Server struct {
 // them are served as before.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
-// Run keeps the live feed and the rights of what runs on hosts up to date until the context ends. Then it ends all open
-// sockets and waits for that, because stopping the HTTP server does not.
+// Run keeps the live feed and the rights of what runs on hosts up to date until the context
+// ends. Then it ends all open sockets and waits for that, because stopping the HTTP server
+// does not.
 func (s *Server) Run(ctx context.Context) {
 	context.AfterFunc(ctx, s.sockets.stop)
 	var working sync.WaitGroup
-	working.Go(func() { s.remote.Run(ctx, s.events) })
+	working.Go(func() { s.remote.Run(ctx) })
 	s.feed.Run(ctx)
 	working.Wait()
 	s.sockets.drain()
@@ -236,7 +236,7 @@ func New(options Options) (*Server, error) {
 	if err := s.registerSockets(e, guarded, middlewares, socketHandlers(hub, options.Live, all.remoteHandlers, all.fileHandlers)); err != nil {
 		return nil, err
 	}
-	return &Server{e, hub, all.remoteHandlers, options.Events, s.sockets, &s.leaving}, nil
+	return &Server{e, hub, all.remoteHandlers, s.sockets, &s.leaving}, nil
 }
 
 // middlewares builds what stands before each operation: its name in the log, its

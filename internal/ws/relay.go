@@ -15,6 +15,8 @@ const (
 	dialTimeout = 5 * time.Second
 	// pingInterval is the pause between two pings of a client whose socket is elsewhere.
 	pingInterval = 30 * time.Second
+	// maxMissedPongs is for how many pings a peer may be silent.
+	maxMissedPongs = 2
 )
 
 // Relay has another server serve a connection: messages go to and fro until one side
@@ -32,7 +34,7 @@ func Relay(ctx context.Context, client *Conn, url string, header http.Header, ma
 	server.SetReadLimit(-1)
 	pinging, stop := context.WithCancel(context.Background())
 	defer stop()
-	go client.watch(pinging)
+	go client.Watch(pinging, pingInterval, func() { _ = client.CloseNow() })
 	go func() {
 		var closed websocket.CloseError
 		if err := forward(server, client.Conn); errors.As(err, &closed) {
@@ -49,24 +51,25 @@ func Relay(ctx context.Context, client *Conn, url string, header http.Header, ma
 	return true
 }
 
-// watch closes a connection whose peer does not answer.
-func (c *Conn) watch(ctx context.Context) {
-	ticker := time.NewTicker(pingInterval)
+// Watch asks the peer at an interval whether it is there, until the context ends, and says
+// when it has been silent twice in a row, for an interval each.
+func (c *Conn) Watch(ctx context.Context, interval time.Duration, silent func()) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	for {
+	for missed := 0; missed < maxMissedPongs; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		answer, cancel := context.WithTimeout(ctx, 2*pingInterval)
-		err := c.Ping(answer)
-		cancel()
-		if err != nil {
-			_ = c.CloseNow()
-			return
+		answer, cancel := context.WithTimeout(ctx, interval)
+		missed++
+		if c.Ping(answer) == nil {
+			missed = 0
 		}
+		cancel()
 	}
+	silent()
 }
 
 // forward passes messages on until there are no more.
