@@ -1,6 +1,6 @@
 -- name: GetConnectionEntry :one
--- What opening a connection to an entry depends on.
-select e.scope, e.organization_id, e.type, e.renderer, e.name,
+-- What connecting to an entry depends on, by whatever comes over that.
+select e.scope, e.organization_id, e.type, e.renderer,
        coalesce(e.config ->> 'protocol', '')::text as protocol,
        coalesce((select o.audit_settings -> 'requireConnectionReason' = 'true'
                  from organizations o
@@ -77,7 +77,7 @@ set is_hibernated = coalesce(sqlc.narg(is_hibernated), is_hibernated),
 where id = @id
   and account_id = @account_id
   and state in ('connecting', 'active')
-returning entry_id, organization_id;
+returning organization_id;
 
 -- name: DeleteConnection :one
 update connections
@@ -85,7 +85,7 @@ set state = 'ended', ended_at = now(), share_key_hash = null, key_id = null, sha
 where id = @id
   and account_id = @account_id
   and (state in ('connecting', 'active') or state = 'failed' and listed_until > now())
-returning entry_id, organization_id;
+returning organization_id;
 
 -- name: ShareConnection :one
 -- The one who locks decides on the key, which is null while there is none.
@@ -106,7 +106,7 @@ set share_key_hash = coalesce(sqlc.narg(share_key_hash), share_key_hash),
 where id = @id
   and account_id = @account_id
   and state in ('connecting', 'active')
-returning entry_id, organization_id, (share_key is not null)::boolean as is_shared;
+returning organization_id, (share_key is not null)::boolean as is_shared;
 
 -- name: UnshareConnection :one
 update connections
@@ -114,7 +114,7 @@ set share_key_hash = null, key_id = null, share_key = null, share_writable = fal
 where id = @id
   and account_id = @account_id
   and state in ('connecting', 'active')
-returning entry_id, organization_id;
+returning organization_id;
 
 -- name: GetSharedConnection :one
 -- every owner: whoever knows the key may

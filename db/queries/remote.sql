@@ -1,13 +1,3 @@
--- name: GetRemoteEntry :one
--- What running commands on the host of an entry, and tunnels through it, depend on.
-select e.scope, coalesce(e.config ->> 'protocol', '')::text as protocol,
-       coalesce((select o.audit_settings -> 'requireConnectionReason' = 'true'
-                 from organizations o
-                 where o.id = e.organization_id), false)::boolean as reason_required
-from entries e
-where e.id = @id
-  and e.scope = any(@reach::bigint[]);
-
 -- name: ListEntryScopes :many
 -- every owner: of entries on whose hosts something runs, to see who still reaches them
 select id, scope

@@ -180,7 +180,7 @@ set state = 'ended', ended_at = now(), share_key_hash = null, key_id = null, sha
 where id = $1
   and account_id = $2
   and (state in ('connecting', 'active') or state = 'failed' and listed_until > now())
-returning entry_id, organization_id
+returning organization_id
 `
 
 type DeleteConnectionParams struct {
@@ -188,16 +188,11 @@ type DeleteConnectionParams struct {
 	AccountID int64
 }
 
-type DeleteConnectionRow struct {
-	EntryID        int64
-	OrganizationID *int64
-}
-
-func (q *Queries) DeleteConnection(ctx context.Context, arg DeleteConnectionParams) (DeleteConnectionRow, error) {
+func (q *Queries) DeleteConnection(ctx context.Context, arg DeleteConnectionParams) (*int64, error) {
 	row := q.db.QueryRow(ctx, deleteConnection, arg.ID, arg.AccountID)
-	var i DeleteConnectionRow
-	err := row.Scan(&i.EntryID, &i.OrganizationID)
-	return i, err
+	var organization_id *int64
+	err := row.Scan(&organization_id)
+	return organization_id, err
 }
 
 const deleteEndedConnections = `-- name: DeleteEndedConnections :exec
@@ -401,7 +396,7 @@ func (q *Queries) GetConnection(ctx context.Context, arg GetConnectionParams) (G
 }
 
 const getConnectionEntry = `-- name: GetConnectionEntry :one
-select e.scope, e.organization_id, e.type, e.renderer, e.name,
+select e.scope, e.organization_id, e.type, e.renderer,
        coalesce(e.config ->> 'protocol', '')::text as protocol,
        coalesce((select o.audit_settings -> 'requireConnectionReason' = 'true'
                  from organizations o
@@ -421,12 +416,11 @@ type GetConnectionEntryRow struct {
 	OrganizationID *int64
 	Type           string
 	Renderer       *string
-	Name           string
 	Protocol       string
 	ReasonRequired bool
 }
 
-// What opening a connection to an entry depends on.
+// What connecting to an entry depends on, by whatever comes over that.
 func (q *Queries) GetConnectionEntry(ctx context.Context, arg GetConnectionEntryParams) (GetConnectionEntryRow, error) {
 	row := q.db.QueryRow(ctx, getConnectionEntry, arg.ID, arg.Reach)
 	var i GetConnectionEntryRow
@@ -435,7 +429,6 @@ func (q *Queries) GetConnectionEntry(ctx context.Context, arg GetConnectionEntry
 		&i.OrganizationID,
 		&i.Type,
 		&i.Renderer,
-		&i.Name,
 		&i.Protocol,
 		&i.ReasonRequired,
 	)
@@ -929,7 +922,7 @@ set share_key_hash = coalesce($1, share_key_hash),
 where id = $5
   and account_id = $6
   and state in ('connecting', 'active')
-returning entry_id, organization_id, (share_key is not null)::boolean as is_shared
+returning organization_id, (share_key is not null)::boolean as is_shared
 `
 
 type SetConnectionShareParams struct {
@@ -942,7 +935,6 @@ type SetConnectionShareParams struct {
 }
 
 type SetConnectionShareRow struct {
-	EntryID        int64
 	OrganizationID *int64
 	IsShared       bool
 }
@@ -958,7 +950,7 @@ func (q *Queries) SetConnectionShare(ctx context.Context, arg SetConnectionShare
 		arg.AccountID,
 	)
 	var i SetConnectionShareRow
-	err := row.Scan(&i.EntryID, &i.OrganizationID, &i.IsShared)
+	err := row.Scan(&i.OrganizationID, &i.IsShared)
 	return i, err
 }
 
@@ -1061,7 +1053,7 @@ set share_key_hash = null, key_id = null, share_key = null, share_writable = fal
 where id = $1
   and account_id = $2
   and state in ('connecting', 'active')
-returning entry_id, organization_id
+returning organization_id
 `
 
 type UnshareConnectionParams struct {
@@ -1069,16 +1061,11 @@ type UnshareConnectionParams struct {
 	AccountID int64
 }
 
-type UnshareConnectionRow struct {
-	EntryID        int64
-	OrganizationID *int64
-}
-
-func (q *Queries) UnshareConnection(ctx context.Context, arg UnshareConnectionParams) (UnshareConnectionRow, error) {
+func (q *Queries) UnshareConnection(ctx context.Context, arg UnshareConnectionParams) (*int64, error) {
 	row := q.db.QueryRow(ctx, unshareConnection, arg.ID, arg.AccountID)
-	var i UnshareConnectionRow
-	err := row.Scan(&i.EntryID, &i.OrganizationID)
-	return i, err
+	var organization_id *int64
+	err := row.Scan(&organization_id)
+	return organization_id, err
 }
 
 const updateConnection = `-- name: UpdateConnection :one
@@ -1090,7 +1077,7 @@ set is_hibernated = coalesce($1, is_hibernated),
 where id = $4
   and account_id = $5
   and state in ('connecting', 'active')
-returning entry_id, organization_id
+returning organization_id
 `
 
 type UpdateConnectionParams struct {
@@ -1101,13 +1088,8 @@ type UpdateConnectionParams struct {
 	AccountID    int64
 }
 
-type UpdateConnectionRow struct {
-	EntryID        int64
-	OrganizationID *int64
-}
-
 // What is left out stays.
-func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionParams) (UpdateConnectionRow, error) {
+func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionParams) (*int64, error) {
 	row := q.db.QueryRow(ctx, updateConnection,
 		arg.IsHibernated,
 		arg.TabID,
@@ -1115,9 +1097,9 @@ func (q *Queries) UpdateConnection(ctx context.Context, arg UpdateConnectionPara
 		arg.ID,
 		arg.AccountID,
 	)
-	var i UpdateConnectionRow
-	err := row.Scan(&i.EntryID, &i.OrganizationID)
-	return i, err
+	var organization_id *int64
+	err := row.Scan(&organization_id)
+	return organization_id, err
 }
 
 const updateViewers = `-- name: UpdateViewers :exec

@@ -9,35 +9,6 @@ import (
 	"context"
 )
 
-const getRemoteEntry = `-- name: GetRemoteEntry :one
-select e.scope, coalesce(e.config ->> 'protocol', '')::text as protocol,
-       coalesce((select o.audit_settings -> 'requireConnectionReason' = 'true'
-                 from organizations o
-                 where o.id = e.organization_id), false)::boolean as reason_required
-from entries e
-where e.id = $1
-  and e.scope = any($2::bigint[])
-`
-
-type GetRemoteEntryParams struct {
-	ID    int64
-	Reach []int64
-}
-
-type GetRemoteEntryRow struct {
-	Scope          int64
-	Protocol       string
-	ReasonRequired bool
-}
-
-// What running commands on the host of an entry, and tunnels through it, depend on.
-func (q *Queries) GetRemoteEntry(ctx context.Context, arg GetRemoteEntryParams) (GetRemoteEntryRow, error) {
-	row := q.db.QueryRow(ctx, getRemoteEntry, arg.ID, arg.Reach)
-	var i GetRemoteEntryRow
-	err := row.Scan(&i.Scope, &i.Protocol, &i.ReasonRequired)
-	return i, err
-}
-
 const hasTunnelAudit = `-- name: HasTunnelAudit :one
 select exists (select
                from audit_logs

@@ -45,11 +45,11 @@ func (h *Handlers) ResumeConnection(ctx context.Context, request api.ResumeConne
 func (h *Handlers) update(ctx context.Context, update db.UpdateConnectionParams) error {
 	update.AccountID = caller.From(ctx).AccountID
 	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		row, err := tx.UpdateConnection(ctx, update)
+		organizationID, err := tx.UpdateConnection(ctx, update)
 		if err != nil {
 			return fail.OnNoRows(err, errNotFound)
 		}
-		tx.Record(live.Updated(update.ID, update.AccountID, row.OrganizationID))
+		tx.Record(live.Updated(update.ID, update.AccountID, organizationID))
 		return nil
 	})
 }
@@ -58,11 +58,11 @@ func (h *Handlers) update(ctx context.Context, update db.UpdateConnectionParams)
 func (h *Handlers) DeleteConnection(ctx context.Context, request api.DeleteConnectionRequestObject) (api.DeleteConnectionResponseObject, error) {
 	accountID := caller.From(ctx).AccountID
 	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		row, err := tx.DeleteConnection(ctx, db.DeleteConnectionParams{ID: request.ID, AccountID: accountID})
+		organizationID, err := tx.DeleteConnection(ctx, db.DeleteConnectionParams{ID: request.ID, AccountID: accountID})
 		if err != nil {
 			return fail.OnNoRows(err, errNotFound)
 		}
-		tx.Record(live.Ended(request.ID, accountID, row.OrganizationID))
+		tx.Record(live.Ended(request.ID, accountID, organizationID))
 		return nil
 	})
 	if err != nil {
@@ -194,11 +194,11 @@ func (h *Handlers) UpdateConnectionShare(ctx context.Context, request api.Update
 func (h *Handlers) UnshareConnection(ctx context.Context, request api.UnshareConnectionRequestObject) (api.UnshareConnectionResponseObject, error) {
 	accountID := caller.From(ctx).AccountID
 	err := h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		row, err := tx.UnshareConnection(ctx, db.UnshareConnectionParams{ID: request.ID, AccountID: accountID})
+		organizationID, err := tx.UnshareConnection(ctx, db.UnshareConnectionParams{ID: request.ID, AccountID: accountID})
 		if err != nil {
 			return fail.OnNoRows(err, errNotFound)
 		}
-		tx.Record(live.Updated(request.ID, accountID, row.OrganizationID))
+		tx.Record(live.Updated(request.ID, accountID, organizationID))
 		return nil
 	})
 	return api.UnshareConnection200JSONResponse{Message: "Sharing stopped"}, err

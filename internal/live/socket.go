@@ -161,9 +161,9 @@ func (r *Registry) admit(ctx context.Context, who *caller.Caller, parameters ws.
 	if row.IsHibernated {
 		awake := false
 		r.do("resume a connection", func(ctx context.Context, tx *change.Tx) error {
-			row, err := tx.UpdateConnection(ctx, db.UpdateConnectionParams{ID: id, AccountID: who.AccountID, IsHibernated: &awake})
+			organizationID, err := tx.UpdateConnection(ctx, db.UpdateConnectionParams{ID: id, AccountID: who.AccountID, IsHibernated: &awake})
 			if err == nil {
-				tx.Record(Updated(id, who.AccountID, row.OrganizationID))
+				tx.Record(Updated(id, who.AccountID, organizationID))
 			}
 			return err
 		})

@@ -53,7 +53,7 @@ var ended = map[ending]error{
 // answer.
 func (h *Handlers) RunCommand(ctx context.Context, request api.RunCommandRequestObject) (api.RunCommandResponseObject, error) {
 	c := caller.From(ctx)
-	row, err := h.queries.GetRemoteEntry(ctx, db.GetRemoteEntryParams{ID: request.EntryID, Reach: c.Reach})
+	row, err := h.queries.GetConnectionEntry(ctx, db.GetConnectionEntryParams{ID: request.EntryID, Reach: c.Reach})
 	if err != nil {
 		return nil, fail.OnNoRows(err, errEntryNotFound)
 	}

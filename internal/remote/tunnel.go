@@ -125,7 +125,7 @@ func (h *Handlers) setUp(ctx context.Context, t *tunnel, who *caller.Caller, par
 		return nil, nothing, noEntry
 	}
 	entryID, _ := strconv.ParseInt(parameters["entryId"], 10, 64) // what is none is unknown
-	row, err := h.queries.GetRemoteEntry(ctx, db.GetRemoteEntryParams{ID: entryID, Reach: who.Reach})
+	row, err := h.queries.GetConnectionEntry(ctx, db.GetConnectionEntryParams{ID: entryID, Reach: who.Reach})
 	if err != nil {
 		return nil, nothing, fail.OnNoRows(err, unknownEntry)
 	}
