@@ -62,7 +62,7 @@ func measureTerminals(ctx context.Context, p plan, binary, dir string) (err erro
 }
 
 func startTerminals(ctx context.Context, binary, dir string, env ...string) (*terminals, error) {
-	h, err := reachHost(ctx, binary, dir, hosting{settings: []string{"MaxSessions " + strconv.Itoa(accountsTerminals), "ForceCommand exec sh", "SetEnv HOME=/nonexistent"}, env: env})
+	h, err := reachHost(ctx, binary, dir, hosting{settings: []string{"MaxSessions " + strconv.Itoa(accountsTerminals), "ForceCommand exec sh"}, env: env})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,10 @@ func StartDaemon(t testing.TB, hostKey string, authorized []ssh.PublicKey, setti
 // The caller listens, and each connection gets a process of its own, as inetd would
 // have it: no port is lost to somebody else between its choice and its use, and no
 // process outlives its connection.
+//
+// Logins find an empty home: what this machine's own account starts in its shells
+// is not the tests' matter. Settings may set their environment (SetEnv), in several
+// lines, of which sshd itself would heed the first.
 func Listen(dir, hostKey string, authorized []ssh.PublicKey, settings ...string) (*Daemon, error) {
 	account, err := user.Current()
 	if err != nil {
@@ -79,7 +83,19 @@ func Listen(dir, hostKey string, authorized []ssh.PublicKey, settings ...string)
 	for _, key := range authorized {
 		keys.Write(ssh.MarshalAuthorizedKey(key))
 	}
-	config := strings.Join(append(settings,
+	if err := os.MkdirAll(d.path("home"), 0o700); err != nil {
+		return nil, err
+	}
+	environment, others := []string{"SetEnv", "HOME=" + d.path("home")}, []string(nil)
+	for _, setting := range settings {
+		if variable, found := strings.CutPrefix(setting, "SetEnv "); found {
+			environment = append(environment, variable)
+		} else {
+			others = append(others, setting)
+		}
+	}
+	config := strings.Join(append(others,
+		strings.Join(environment, " "),
 		"HostKey "+d.path("host_key"),
 		"AuthorizedKeysFile "+d.path("authorized_keys"),
 		"PidFile none",

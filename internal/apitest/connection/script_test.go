@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,10 +57,12 @@ func (s *terminal) answer(variable, value string) {
 	s.Send("\x1f" + string(text))
 }
 
+// isEmpty says whether no script is left in a folder for temporary files; fish keeps
+// something of its own there.
 func isEmpty(folder string) func() bool {
 	return func() bool {
 		files, err := os.ReadDir(folder)
-		return err == nil && len(files) == 0
+		return err == nil && !slices.ContainsFunc(files, func(file os.DirEntry) bool { return !strings.HasPrefix(file.Name(), "fish.") })
 	}
 }
 

@@ -86,6 +86,8 @@ type fuzzer struct {
 	client   *http.Client
 	failures atomic.Int64
 	serial   atomic.Int64
+	// preparing keeps requests away from what is being prepared.
+	preparing sync.RWMutex
 
 	mu      sync.Mutex
 	answers map[string]map[int]int
@@ -100,8 +102,11 @@ type sender struct {
 	secrets map[string]string
 }
 
-// renew makes new callers; those before may have lost what they could do.
+// renew makes new callers; those before may have lost what they could do. Nobody
+// may delete them meanwhile.
 func (s *sender) renew() {
+	s.preparing.Lock()
+	defer s.preparing.Unlock()
 	name := func() string { return fmt.Sprint("caller", s.serial.Add(1)) }
 	administrator, other := s.server.NewAccount(s.t, name()), s.server.NewAccount(s.t, name())
 	s.server.Promote(s.t, administrator)
@@ -148,9 +153,11 @@ func (s *sender) send() {
 			request.Header.Set(name, one(s.generator, values...))
 		}
 	}
+	s.preparing.RLock()
 	began := time.Now()
 	answer, err := operation.Send(s.client, request)
 	took := time.Since(began)
+	s.preparing.RUnlock()
 	sent := fmt.Sprintf("%s %s (%s) %.60s %.1500q", request.Method, request.URL, operation.OperationID, request.Header, body)
 	if err != nil {
 		s.fail("%s: %v", sent, err)
