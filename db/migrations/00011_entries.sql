@@ -67,6 +67,30 @@ select array(select address(hop.config)
              order by j.place)
            || concat_ws(' ', route.config ->> 'protocol', address(route.config))
 $$;
+
+-- The hosts on the way to an entry, in order: its hops, then itself, without a place.
+-- What is beyond the reach as a hop is not there. Owners are those of all hosts so far,
+-- and route what it is there as a way of its own.
+create function way(entry bigint, config jsonb, reach bigint[])
+    returns table (place bigint, id bigint, name text, type text, protocol text, host text, port integer, engine jsonb, owners bigint[], route text[])
+    language sql stable as
+$$
+select h.place, e.id, e.name, e.type, e.protocol, e.host, e.port, e.engine,
+       array_agg(e.scope) over way,
+       array_agg(e.address) over (way rows between unbounded preceding and 1 preceding) || concat_ws(' ', e.protocol, e.address)
+from (select j.place, j.id::bigint as entry_id
+      from jsonb_array_elements_text(coalesce(way.config -> 'jumpHosts', '[]')) with ordinality as j (id, place)
+      union all
+      select null, way.entry) h
+         left join lateral (
+    select s.id, s.scope, s.name, s.type, s.config ->> 'protocol' as protocol, s.config ->> 'ip' as host,
+           port(s.config) as port, address(s.config) as address, s.config -> 'engineId' as engine
+    from entries s
+    where s.id = h.entry_id
+      and s.scope = any(way.reach)
+    limit 1) e on true
+window way as (order by h.place)
+$$;
 -- +goose StatementEnd
 
 -- The identities of an entry, in order. The first is the default: there is no
@@ -105,6 +129,7 @@ create index recent_connections_by_entry on recent_connections (entry_id);
 -- +goose Down
 drop table recent_connections;
 drop table entries_identities;
+drop function way;
 drop function route;
 drop function address;
 drop function port;

@@ -14,25 +14,10 @@ with targets as materialized (
     from entries t
     where t.id = any(@ids::bigint[])),
      way as (
-         select t.id as target_id, t.scope, t.account_id, t.organization_id, t.reach, h.place,
-                e.id, e.name, e.type, e.protocol, e.host, e.port, e.engine,
-                array_agg(e.scope) over way as owners,
-                array_agg(e.address) over (way rows between unbounded preceding and 1 preceding)
-                    || concat_ws(' ', e.protocol, e.address) as route
+         select t.id as target_id, t.scope, t.account_id, t.organization_id, t.reach,
+                h.place, h.id, h.name, h.type, h.protocol, h.host, h.port, h.engine, h.owners, h.route
          from targets t
-                  cross join lateral (
-             select j.place, j.id::bigint as entry_id
-             from jsonb_array_elements_text(coalesce(t.config -> 'jumpHosts', '[]')) with ordinality as j (id, place)
-             union all
-             select null, t.id) h
-                  left join lateral (
-             select s.id, s.scope, s.name, s.type, s.config ->> 'protocol' as protocol, s.config ->> 'ip' as host,
-                    port(s.config) as port, address(s.config) as address, s.config -> 'engineId' as engine
-             from entries s
-             where s.id = h.entry_id
-               and s.scope = any(t.reach)
-             limit 1) e on true
-         window way as (partition by t.id order by h.place))
+                  cross join lateral way(t.id, t.config, t.reach) as h (place, id, name, type, protocol, host, port, engine, owners, route))
 select w.target_id, w.scope, coalesce(w.place, 0)::integer as hop,
        coalesce(w.id, 0)::bigint                           as entry_id,
        coalesce(w.name, '')::text                          as name,
@@ -69,31 +54,12 @@ order by w.target_id, w.place;
 -- hop 0. What the person cannot read as a hop is not there. The logins are as in
 -- ListTargets, but the person's own; the entry's is the identity that is named, if
 -- one is.
-with target as materialized (
-    select t.id, t.scope, t.account_id, t.organization_id, t.config
-    from entries t
-    where t.id = @id::bigint
-      and t.scope = any(@reach::bigint[])),
-     way as (
-         select t.id as target_id, t.scope, t.account_id, t.organization_id, h.place,
-                e.id, e.name, e.type, e.protocol, e.host, e.port, e.engine,
-                array_agg(e.scope) over way as owners,
-                array_agg(e.address) over (way rows between unbounded preceding and 1 preceding)
-                    || concat_ws(' ', e.protocol, e.address) as route
-         from target t
-                  cross join lateral (
-             select j.place, j.id::bigint as entry_id
-             from jsonb_array_elements_text(coalesce(t.config -> 'jumpHosts', '[]')) with ordinality as j (id, place)
-             union all
-             select null, t.id) h
-                  left join lateral (
-             select s.id, s.scope, s.name, s.type, s.config ->> 'protocol' as protocol, s.config ->> 'ip' as host,
-                    port(s.config) as port, address(s.config) as address, s.config -> 'engineId' as engine
-             from entries s
-             where s.id = h.entry_id
-               and s.scope = any(@reach::bigint[])
-             limit 1) e on true
-         window way as (order by h.place))
+with way as (
+         select t.id as target_id, t.scope, t.account_id, h.place, h.id, h.name, h.type, h.protocol, h.host, h.port, h.engine, h.owners, h.route
+         from entries t
+                  cross join lateral way(t.id, t.config, @reach::bigint[]) as h (place, id, name, type, protocol, host, port, engine, owners, route)
+         where t.id = @id::bigint
+           and t.scope = any(@reach::bigint[]))
 select w.target_id, w.scope, coalesce(w.place, 0)::integer as hop,
        coalesce(w.id, 0)::bigint                           as entry_id,
        coalesce(w.name, '')::text                          as name,
