@@ -81,7 +81,7 @@ func (h *Handlers) shared(ctx context.Context, f *live.Files) (*host, error) {
 		return s.host, nil
 	}
 	var err error
-	s.host, err = open(ctx, f.Login)
+	s.host, err = open(ctx, f)
 	select {
 	case <-f.Done: // nobody else closes it any more
 		if err == nil {
@@ -95,7 +95,7 @@ func (h *Handlers) shared(ctx context.Context, f *live.Files) (*host, error) {
 
 // own returns a channel for one transfer, or the shared one at hosts that give no more.
 func (h *Handlers) own(ctx context.Context, f *live.Files) (*host, func(), error) {
-	own, err := open(ctx, f.Login)
+	own, err := open(ctx, f)
 	if err == nil {
 		return own, own.Close, nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pkg/sftp"
 
+	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 )
 
@@ -87,8 +88,8 @@ func (p *pipe) Close() error {
 }
 
 // open opens a channel to the files of a host.
-func open(ctx context.Context, login *ssh.Login) (*host, error) {
-	session, err := login.Subsystem(ctx, "sftp")
+func open(ctx context.Context, files *live.Files) (*host, error) {
+	session, err := files.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (r *Registry) dial(l *live) {
 	var run *script
 	if err == nil && l.Script != nil {
 		if run, err = l.upload(channel); err != nil {
-			hangUp(channel, shell)
+			l.hangUp(channel, shell)
 		}
 	}
 	opened := l.post(func() {
@@ -48,7 +48,7 @@ func (r *Registry) dial(l *live) {
 	if run != nil {
 		run.release()
 	}
-	hangUp(channel, shell)
+	l.hangUp(channel, shell)
 }
 
 func (r *Registry) reach(l *live) (channel *login.Channel, shell shell, keys screen.Keys, err error) {
@@ -72,17 +72,18 @@ func (r *Registry) reach(l *live) (channel *login.Channel, shell shell, keys scr
 			return tx.AddConnectionDetails(l.ctx, db.AddConnectionDetailsParams{ID: l.ID, Details: []byte(`{"hostKey": "replaced"}`)})
 		}}
 	}
-	if channel, err = r.Channel(l.ctx, l.Opening, people); err != nil || l.Kind != "terminal" {
-		return channel, nil, keys, err
+	use := l.openFiles
+	if l.Kind == "terminal" {
+		if keys, err = r.keys(l); err != nil {
+			return nil, nil, keys, err
+		}
+		use = func(login *ssh.Login) (err error) {
+			shell, err = l.openShell(login)
+			return err
+		}
 	}
-	if keys, err = r.keys(l); err == nil {
-		shell, err = r.shell(l, channel)
-	}
-	if err != nil {
-		channel.Close()
-		return nil, nil, keys, err
-	}
-	return channel, shell, keys, nil
+	channel, err = r.Channel(l.ctx, l.Opening, people, use)
+	return channel, shell, keys, err
 }
 
 func (r *Registry) keys(l *live) (keys screen.Keys, err error) {
@@ -93,9 +94,9 @@ func (r *Registry) keys(l *live) (keys screen.Keys, err error) {
 	return keys, json.Unmarshal(config, &keys)
 }
 
-func (r *Registry) shell(l *live, channel *login.Channel) (shell, error) {
+func (l *live) openShell(login *ssh.Login) (shell, error) {
 	size := l.firstSize()
-	session, err := channel.Shell(l.ctx, size)
+	session, err := login.Shell(l.ctx, size)
 	if err != nil {
 		return nil, err
 	}
@@ -156,11 +157,11 @@ type People struct {
 }
 
 // Channel takes a channel on the SSH login of an account at an entry: one that is
-// shared, or one of its own for a login that the request has brought along. The rights
-// of the account to all that is on the way, and to the identity, are as of now; whether
+// shared, or one of its own for a login that the request has brought along, and begins
+// there what it is for. The rights of the account to all that is on the way, and to the identity, are as of now; whether
 // it may connect at all is for the caller to know, and so is an identity where the
 // request brings no login. With nobody to ask, people is nil.
-func (r *Registry) Channel(ctx context.Context, o Opening, people *People) (*login.Channel, error) {
+func (r *Registry) Channel(ctx context.Context, o Opening, people *People, use login.Use) (*login.Channel, error) {
 	who, to, err := r.target(ctx, o, o.IdentityID)
 	if err != nil {
 		return nil, err
@@ -183,7 +184,7 @@ func (r *Registry) Channel(ctx context.Context, o Opening, people *People) (*log
 	defer r.saw(ctx, sightings)
 	dial := func(ctx context.Context) (*ssh.Login, error) { return r.Dialer.Dial(ctx, to.Way) }
 	if o.Direct != nil {
-		return r.logins.Alone(ctx, dial)
+		return r.logins.Alone(ctx, dial, use)
 	}
 	places := hostkey.Places(to.Owner, to.Way)
 	last := places[len(places)-1]
@@ -191,7 +192,7 @@ func (r *Registry) Channel(ctx context.Context, o Opening, people *People) (*log
 		SessionID: o.SessionID, APIKeyID: o.APIKeyID, EntryID: o.EntryID, IdentityID: *o.IdentityID, Username: host.Username,
 		Owner: int64(to.Owner), Way: strings.TrimPrefix(last.Via+","+net.JoinHostPort(last.Host, strconv.Itoa(last.Port)), ","),
 	}
-	return r.logins.Open(ctx, key, people != nil, dial)
+	return r.logins.Open(ctx, key, people != nil, dial, use)
 }
 
 // target is the way to an entry with an identity, or with none, as its account may go it

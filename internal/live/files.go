@@ -24,6 +24,9 @@ const errorFrame = 0x09
 // makingTime is how long a transfer waits for its connection to be made.
 const makingTime = 10 * time.Second
 
+// subsystem is what serves files.
+const subsystem = "sftp"
+
 // Close codes of sockets for files. Their client comes back after any other but 1000.
 const (
 	forbidden   = websocket.StatusCode(4403)
@@ -83,6 +86,25 @@ func (r *Registry) FindFiles(ctx context.Context, who *caller.Caller, id uuid.UU
 		return nil, ctx.Err()
 	}
 	return l.files(row), nil
+}
+
+// openFiles opens the first session for files, with which it shows whether there is room
+// on a login. A host without them says so when they are asked for.
+func (l *live) openFiles(login *ssh.Login) error {
+	session, err := login.Subsystem(l.ctx, subsystem)
+	if errors.Is(err, ssh.ErrFull) {
+		return err
+	}
+	l.sftp.Store(session)
+	return nil
+}
+
+// Open opens a session for the files.
+func (f *Files) Open(ctx context.Context) (*ssh.Session, error) {
+	if session := f.live.sftp.Swap(nil); session != nil {
+		return session, nil
+	}
+	return f.Login.Subsystem(ctx, subsystem)
 }
 
 func (l *live) files(row db.GetConnectionRow) *Files {

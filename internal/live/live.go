@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,6 +64,8 @@ type live struct {
 	active  *viewer
 	channel *login.Channel
 	shell   shell
+	// sftp is opened along with a connection for files, until somebody takes it.
+	sftp atomic.Pointer[ssh.Session]
 	// script is what the shell runs, if that is what the connection is for.
 	script *script
 	keys   screen.Keys
@@ -201,7 +204,7 @@ func (l *live) finish() {
 	if l.question != nil {
 		l.question.answer <- reply{err: cancelled}
 	}
-	go hangUp(l.channel, l.shell) // the host may keep the goodbye waiting
+	go l.hangUp(l.channel, l.shell) // the host may keep the goodbye waiting
 	if l.desktop != nil {
 		go l.desktop.Close()
 	}
@@ -224,7 +227,10 @@ func (l *live) finish() {
 }
 
 // hangUp closes what there is of a connection to a host.
-func hangUp(channel *login.Channel, shell shell) {
+func (l *live) hangUp(channel *login.Channel, shell shell) {
+	if session := l.sftp.Swap(nil); session != nil {
+		_ = session.Close()
+	}
 	if shell != nil {
 		_ = shell.Close() // the host may be faster
 	}

@@ -59,6 +59,8 @@ type login struct {
 	// asks tells that whoever dials can answer the host's questions.
 	asks     bool
 	channels int
+	// room is how many channels there may be: fewer where the host has refused another.
+	room int
 	// idle closes it.
 	idle *time.Timer
 }
@@ -79,18 +81,37 @@ func (c *Channel) Close() { c.release() }
 // errClosed is for channels that are wanted while the server stops.
 var errClosed = errors.New("the server is shutting down")
 
+// Use begins what a channel is for; nil begins nothing yet.
+type Use func(*ssh.Login) error
+
+// begin uses a channel, or closes it.
+func (c *Channel) begin(use Use) (*Channel, error) {
+	if use == nil {
+		return c, nil
+	}
+	if err := use(c.Login); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
 // Open takes a place on the login of a key, which is dialled where there is none with
-// room. Those who come meanwhile wait, and share the failure as well; but where only
-// the others can answer the host's questions, or the first one has given up, they dial
-// themselves.
-func (p *Pool) Open(ctx context.Context, key Key, asks bool, dial Dial) (*Channel, error) {
+// room, also for the host (ssh.ErrFull). Those who come meanwhile wait, and share the
+// failure as well; but where only the others can answer the host's questions, or the
+// first one has given up, they dial themselves.
+func (p *Pool) Open(ctx context.Context, key Key, asks bool, dial Dial, use Use) (*Channel, error) {
 	for {
 		l, first, err := p.take(key, asks)
 		if err != nil {
 			return nil, err
 		}
 		if first {
-			return p.dial(ctx, key, l, dial)
+			c, err := p.dial(ctx, key, l, dial)
+			if err != nil {
+				return nil, err
+			}
+			return c.begin(use)
 		}
 		select {
 		case <-l.dialled:
@@ -98,23 +119,28 @@ func (p *Pool) Open(ctx context.Context, key Key, asks bool, dial Dial) (*Channe
 			p.release(key, l)
 			return nil, ctx.Err()
 		}
-		if l.err == nil {
-			return p.channel(key, l), nil
+		if l.err != nil {
+			p.release(key, l)
+			if !errors.Is(l.err, context.Canceled) && (!asks || l.asks) {
+				return nil, l.err
+			}
+			continue
 		}
-		p.release(key, l)
-		if !errors.Is(l.err, context.Canceled) && (!asks || l.asks) {
-			return nil, l.err
+		c, err := p.channel(key, l).begin(use)
+		if !errors.Is(err, ssh.ErrFull) {
+			return c, err
 		}
+		p.fill(l)
 	}
 }
 
 // Alone is a login of its own, for what nobody is to share.
-func (p *Pool) Alone(ctx context.Context, dial Dial) (*Channel, error) {
+func (p *Pool) Alone(ctx context.Context, dial Dial, use Use) (*Channel, error) {
 	l, err := dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Channel{l, sync.OnceFunc(l.Close)}, nil
+	return (&Channel{l, sync.OnceFunc(l.Close)}).begin(use)
 }
 
 // take counts a channel in, on a login that is there or on a new one.
@@ -125,7 +151,7 @@ func (p *Pool) take(key Key, asks bool) (l *login, first bool, err error) {
 		return nil, false, errClosed
 	}
 	for _, l := range p.logins[key] {
-		if l.channels < maxChannels {
+		if l.channels < l.room {
 			l.channels++
 			if l.idle != nil {
 				l.idle.Stop()
@@ -133,7 +159,7 @@ func (p *Pool) take(key Key, asks bool) (l *login, first bool, err error) {
 			return l, false, nil
 		}
 	}
-	l = &login{dialled: make(chan struct{}), asks: asks, channels: 1}
+	l = &login{dialled: make(chan struct{}), asks: asks, channels: 1, room: maxChannels}
 	p.logins[key] = append(p.logins[key], l)
 	return l, true, nil
 }
@@ -178,6 +204,13 @@ func (p *Pool) dial(ctx context.Context, key Key, l *login, dial Dial) (*Channel
 
 func (p *Pool) channel(key Key, l *login) *Channel {
 	return &Channel{l.ssh, sync.OnceFunc(func() { p.release(key, l) })}
+}
+
+// fill takes a login for full with what is on it.
+func (p *Pool) fill(l *login) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.room = min(l.room, l.channels)
 }
 
 // release counts a channel out. A login that nobody can find any more ends with its

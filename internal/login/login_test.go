@@ -30,7 +30,7 @@ func host(t *testing.T) (*testssh.Server, login.Dial) {
 
 func open(t *testing.T, p *login.Pool, key login.Key, dial login.Dial) *login.Channel {
 	t.Helper()
-	c, err := p.Open(t.Context(), key, false, dial)
+	c, err := p.Open(t.Context(), key, false, dial, nil)
 	require.NoError(t, err)
 	return c
 }
@@ -50,7 +50,7 @@ func TestChannelsShareALogin(t *testing.T) {
 	var together sync.WaitGroup
 	for range 65 {
 		together.Go(func() {
-			c, err := p.Open(t.Context(), key, false, dial)
+			c, err := p.Open(t.Context(), key, false, dial, nil)
 			if err == nil {
 				mu.Lock()
 				all = append(all, c)
@@ -94,7 +94,7 @@ func TestFailuresAreShared(t *testing.T) {
 	failed := make(chan error, 2)
 	for range 2 {
 		go func() {
-			_, err := p.Open(t.Context(), key, false, dial)
+			_, err := p.Open(t.Context(), key, false, dial, nil)
 			failed <- err
 		}()
 	}
@@ -102,7 +102,7 @@ func TestFailuresAreShared(t *testing.T) {
 	_, good := host(t)
 	asked := make(chan *login.Channel)
 	go func() {
-		c, _ := p.Open(t.Context(), key, true, good)
+		c, _ := p.Open(t.Context(), key, true, good, nil)
 		asked <- c
 	}()
 	time.Sleep(50 * time.Millisecond) // the others wait by now
@@ -128,13 +128,13 @@ func TestWhoeverGivesUpLeavesOthersTheLogin(t *testing.T) {
 			close(begun)
 			<-ctx.Done()
 			return nil, ctx.Err()
-		})
+		}, nil)
 		first <- err
 	}()
 	<-begun
 	second := make(chan *login.Channel)
 	go func() {
-		c, _ := p.Open(t.Context(), key, false, dial)
+		c, _ := p.Open(t.Context(), key, false, dial, nil)
 		second <- c
 	}()
 	cancel()
@@ -172,6 +172,6 @@ func TestLoginsEnd(t *testing.T) {
 	<-lost.Done()
 	lost.Close()
 	p.Close()
-	_, err = p.Open(t.Context(), key, false, dial)
+	_, err = p.Open(t.Context(), key, false, dial, nil)
 	require.Error(t, err)
 }

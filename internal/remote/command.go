@@ -17,6 +17,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/ssh"
 )
 
 const (
@@ -117,13 +118,12 @@ func (r *result) fail(status int32, why live.Failure) {
 // run runs a command until its end or that of the context, and returns what it has
 // printed by then.
 func (h *Handlers) run(ctx context.Context, c *caller.Caller, entryID, identityID int64, command string) (result, error) {
-	place, err := h.open(ctx, c, entryID, identityID)
+	var session *ssh.Session
+	place, err := h.open(ctx, c, entryID, identityID, func(login *ssh.Login) (err error) {
+		session, err = login.Exec(ctx, command)
+		return err
+	})
 	if err != nil {
-		return result{}, err
-	}
-	session, err := place.Exec(ctx, command)
-	if err != nil {
-		place.Close()
 		return result{}, err
 	}
 	var stdout, stderr output

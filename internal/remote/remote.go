@@ -52,8 +52,8 @@ func New(queries *db.Queries, changes *change.Changes, live *live.Registry, sess
 }
 
 // open takes a channel on the login that is the caller's there, with nobody to answer
-// questions.
-func (h *Handlers) open(ctx context.Context, who *caller.Caller, entryID, identityID int64) (*login.Channel, error) {
+// questions, and begins there what it is for.
+func (h *Handlers) open(ctx context.Context, who *caller.Caller, entryID, identityID int64, use login.Use) (*login.Channel, error) {
 	leave, err := h.live.Turn(ctx, who.AccountID)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (h *Handlers) open(ctx context.Context, who *caller.Caller, entryID, identi
 	defer leave()
 	return h.live.Channel(ctx, live.Opening{
 		AccountID: who.AccountID, SessionID: who.SessionID, APIKeyID: who.APIKeyID, EntryID: entryID, IdentityID: &identityID,
-	}, nil)
+	}, nil, use)
 }
 
 // trimmed is a reason that counts: blanks are none.

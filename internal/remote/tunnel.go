@@ -161,7 +161,7 @@ func (h *Handlers) setUp(ctx context.Context, t *tunnel, who *caller.Caller, par
 	if err := h.tellOfTunnel(ctx, owner, entryID, target, reason); err != nil {
 		return nil, leave, err
 	}
-	if place, err = h.open(ctx, who, entryID, identityID); err == nil {
+	if place, err = h.open(ctx, who, entryID, identityID, nil); err == nil {
 		if t.remote, err = place.Connect(ctx, host, int(port)); err != nil {
 			place.Close()
 		}

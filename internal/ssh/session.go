@@ -20,6 +20,9 @@ const openTime = 10 * time.Second
 // ErrNotServed is a host that does not do what a session is for.
 var ErrNotServed = errors.New("the host does not serve this")
 
+// ErrFull is a host that opens no further session on a login.
+var ErrFull = fmt.Errorf("%w: no further session", ErrNotServed)
+
 // Size is that of a terminal, in characters.
 type Size struct{ Columns, Rows int }
 
@@ -91,7 +94,7 @@ func (l *Login) open(ctx context.Context, requests []request) (*Session, error) 
 	var refused *ssh.OpenChannelError
 	switch {
 	case errors.As(err, &refused):
-		return nil, fmt.Errorf("%w: %w", ErrNotServed, err)
+		return nil, fmt.Errorf("%w: %w", ErrFull, err)
 	case err != nil:
 		return nil, lost(err)
 	}

@@ -47,7 +47,7 @@ func browseAgain(t *testing.T, c *testserver.Client, id string) *manager {
 func (b *manager) next() (op byte, answer object, err error) {
 	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
-	kind, frame, err := b.Conn.Read(ctx)
+	kind, frame, err := b.Read(ctx)
 	if err != nil {
 		return 0, nil, err
 	}

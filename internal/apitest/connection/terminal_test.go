@@ -37,3 +37,28 @@ func TestConnectAndType(t *testing.T) {
 	attach(t, s.Owner, "sessionId", id).closed(4007, "Session not found")
 	require.Equal(t, 1, s.Count(t, "recent_connections where entry_id = $1 and action = 'entry.ssh_connect'", entry))
 }
+
+// Hosts bound the sessions of a login; what is more gets another one.
+func TestMoreSessionsThanALoginHas(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	entry, _ := openSSH(t, s.Owner, nil, sftpSubsystem, "MaxSessions 2")
+	logins := map[string]int{}
+	for range 3 {
+		shell := attach(t, s.Owner, "sessionId", open(s.Owner, entry, nil))
+		shell.Send("echo $((6*7))at=$PPID.\r")
+		shell.see("42at=")
+		logins[shell.see(".")]++
+	}
+	require.Len(t, logins, 2)
+	logins[run(s.Owner, entry, "printf $PPID.", nil).Stdout]++
+	require.Len(t, logins, 2, "there is room on the second one")
+	_, files := browse(t, s.Owner, entry, nil)
+	files.ready()
+	require.NotNil(t, files.do(0x01, object{"path": "/"}))
+	_, more := browse(t, s.Owner, entry, nil)
+	more.ready()
+	require.NotNil(t, more.do(0x01, object{"path": "/"}))
+	logins[run(s.Owner, entry, "printf $PPID.", nil).Stdout]++
+	require.Len(t, logins, 3)
+}
