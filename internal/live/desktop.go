@@ -47,7 +47,7 @@ func (r *Registry) ServeDesktop(ctx context.Context, conn *ws.Conn, who *caller.
 
 // dialDesktop has guacd make the connection, and keeps the first link to it, or says why not.
 func (r *Registry) dialDesktop(l *live) {
-	link, audio, err := r.desktop(l)
+	link, audio, onRefusal, err := r.desktop(l)
 	opened := l.post(func() {
 		if err != nil {
 			l.fail(err)
@@ -56,7 +56,7 @@ func (r *Registry) dialDesktop(l *live) {
 		l.desktop, l.audio = link, audio
 		l.use()
 		r.connected(l)
-		go l.watchDesktop(link)
+		go l.watchDesktop(link, onRefusal)
 		for _, v := range l.viewers {
 			go l.join(v, link.ID, audio)
 		}
@@ -66,52 +66,55 @@ func (r *Registry) dialDesktop(l *live) {
 	}
 }
 
-func (r *Registry) desktop(l *live) (link *guacamole.Link, audio bool, err error) {
+func (r *Registry) desktop(l *live) (link *guacamole.Link, audio bool, onRefusal func(), err error) {
 	leave, err := r.dials.Enter(l.ctx, l.AccountID)
 	if err != nil {
-		return nil, false, err
+		return nil, false, nil, err
 	}
 	defer leave()
 	if r.Guacd.Address == "" || l.Protocol != "rdp" && l.Protocol != "vnc" {
-		return nil, false, speaks(l.Protocol)
+		return nil, false, nil, speaks(l.Protocol)
 	}
 	_, to, err := r.target(l.ctx, l.Opening, l.IdentityID)
 	switch {
 	case err != nil:
-		return nil, false, err
+		return nil, false, nil, err
 	case len(to.Way) > 1:
-		return nil, false, failure("Jump hosts are not supported for remote desktop")
+		return nil, false, nil, failure("Jump hosts are not supported for remote desktop")
 	}
 	host := to.Way[0]
 	if l.Direct != nil {
 		host.Username, host.Password = l.Direct.Username, l.Direct.Password
 	}
 	// guacd dials, and knows of no addresses that it must not.
-	address, err := r.Dialer.Resolve(l.ctx, host.Host)
+	address, onRefusal, err := r.Dialer.Resolve(l.ctx, host)
 	if err != nil {
-		return nil, false, err
+		return nil, false, nil, err
 	}
 	config, err := r.Queries.GetDesktopConfig(l.ctx, l.EntryID)
 	if err != nil {
-		return nil, false, err
+		return nil, false, nil, err
 	}
 	parameters, audio, err := guacamole.Desktop{
 		Protocol: l.Protocol, Host: address, Port: host.Port, Username: host.Username, Password: string(host.Password),
 		Config: config, IgnoreCertificate: !r.Guacd.CheckCertificates,
 	}.Parameters()
 	if err != nil {
-		return nil, false, err
+		return nil, false, nil, err
 	}
 	link, err = r.Guacd.Open(l.ctx, l.Protocol, audio, parameters)
 	if errors.Is(err, guacamole.ErrUnreachable) && l.ctx.Err() == nil {
 		r.Log.WarnContext(l.ctx, "reach guacd", "error", err)
 	}
-	return link, audio, err
+	if isRefusal(err) {
+		onRefusal()
+	}
+	return link, audio, onRefusal, err
 }
 
 // watchDesktop reads the first link, which shows nothing to anybody but keeps the desktop
 // while nobody looks, until its end.
-func (l *live) watchDesktop(link *guacamole.Link) {
+func (l *live) watchDesktop(link *guacamole.Link, onRefusal func()) {
 	used := time.Now()
 	for {
 		next, err := link.Next()
@@ -127,14 +130,19 @@ func (l *live) watchDesktop(link *guacamole.Link) {
 			l.post(func() { l.end(terminated(false)) })
 			return
 		case "required": // guacd wants a better login, and would wait for it
-			l.post(func() { l.fail(failure("Authentication failed")) })
+			onRefusal()
+			l.post(func() { l.fail(notLetIn) })
 			return
 		case "error":
+			why := guacamole.ErrorOf(next)
+			if isRefusal(why) {
+				onRefusal()
+			}
 			l.post(func() {
 				for _, v := range l.viewers {
 					v.push(next)
 				}
-				l.fail(guacamole.ErrorOf(next))
+				l.fail(why)
 			})
 			return
 		default:

@@ -34,6 +34,7 @@ const (
 	noShell        = failure("The host does not offer a shell")
 	notServed      = failure("The host does not offer this")
 	refused        = failure("Connection refused")
+	notLetIn       = failure("Authentication failed")
 	unreachable    = failure("Host unreachable")
 	noName         = failure("Host name not found")
 	cannotConnect  = failure("Connection failed")
@@ -110,7 +111,7 @@ func reason(err error) failure {
 	case errors.Is(err, ssh.ErrFurther):
 		return furtherSteps
 	case errors.Is(err, ssh.ErrRefused):
-		return "Authentication failed"
+		return notLetIn
 	case errors.Is(err, ssh.ErrPrivateKey):
 		return "The private key could not be read"
 	case errors.Is(err, ssh.ErrNotServed):
@@ -133,6 +134,12 @@ func reason(err error) failure {
 	return cannotConnect
 }
 
+// isRefusal tells whether a desktop has not let guacd in.
+func isRefusal(err error) bool {
+	var desktop *guacamole.Error
+	return errors.As(err, &desktop) && desktopFailure(desktop.Status) == notLetIn
+}
+
 // desktopFailure says of a status of guacd's what it means; its own words may name hosts.
 func desktopFailure(status int) failure {
 	switch status {
@@ -143,7 +150,7 @@ func desktopFailure(status int) failure {
 	case 0x0208:
 		return refused
 	case 0x0301, 0x0303:
-		return "Authentication failed"
+		return notLetIn
 	case 0x0205, 0x0209:
 		return "The desktop is in use elsewhere"
 	}

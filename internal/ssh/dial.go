@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -76,26 +77,31 @@ func (d *Dialer) Connect(ctx context.Context, host Hop) (net.Conn, error) {
 	return (&Login{dialer: d, owner: host.Owner}).Connect(ctx, host.Host, host.Port)
 }
 
-// Resolve is an address of a host that may be dialled, for a program that does it for us.
-func (d *Dialer) Resolve(ctx context.Context, host string) (string, error) {
-	if !isHost(host) {
-		return "", fmt.Errorf("%w: %q is no host", ErrUnreachable, host)
+// Resolve is an address of a host that may be dialled, for a program that logs in there
+// for us. Refused has to be called when the host has not let it in.
+func (d *Dialer) Resolve(ctx context.Context, host Hop) (address string, refused func(), err error) {
+	if !isHost(host.Host) {
+		return "", nil, fmt.Errorf("%w: %q is no host", ErrUnreachable, host.Host)
 	}
-	if slices.ContainsFunc(readings(host), d.denies) {
-		return "", ErrDenied
+	if slices.ContainsFunc(readings(host.Host), d.denies) {
+		return "", nil, ErrDenied
 	}
 	ctx, cancel := within(ctx, cmp.Or(d.connectTime, connectTime))
 	defer cancel()
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host.Host)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return "", nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	for _, address := range addresses {
-		if !d.denies(address) {
-			return address.Unmap().String(), nil
-		}
+	allowed := slices.IndexFunc(addresses, func(address netip.Addr) bool { return !d.denies(address) })
+	if allowed < 0 {
+		return "", nil, ErrDenied
 	}
-	return "", ErrDenied
+	address = addresses[allowed].Unmap().String()
+	place := bothered{host.Owner, net.JoinHostPort(address, strconv.Itoa(host.Port))}
+	if d.refusals.add(place, 0) >= maxRefusals {
+		return "", nil, ErrTooOften
+	}
+	return address, func() { d.refusals.add(place, 1) }, nil
 }
 
 // within gives a step its time, unless the context has a deadline that all steps share.

@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/guacamole"
+	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
 )
@@ -20,10 +22,10 @@ func TestDesktopsThatFail(t *testing.T) {
 	g := startGuacd(t, &guacd{})
 	s := testserver.New(t, g.use)
 	denying := s.Owner.On(serveDenying(t, s, "169.254.0.0/16", g.use))
-	closed := testssh.Start(t, &testssh.Server{Play: hang})
-	closed.Close()
 	without := s.Owner.On(testserver.Serve(t, s.Pool, s.Vault))
-	away := s.Owner.On(testserver.Serve(t, s.Pool, s.Vault, (&guacd{host: closed}).use))
+	away := s.Owner.On(testserver.Serve(t, s.Pool, s.Vault, func(o *server.Options) {
+		o.Connections.Guacd.Address = fmt.Sprint("127.0.0.1:", testssh.Refusing(t))
+	}))
 	identity := newIdentity(s.Owner, "secret")
 	hop := newEntry(s.Owner, 22, nil, identity)
 	says := func(text string) func(net.Conn) {
@@ -71,6 +73,18 @@ func TestDesktopsThatFail(t *testing.T) {
 			require.Equal(t, "failed: "+c.want, state(t, s, id))
 			look(t, by, "sessionId", id).closed(4017, c.want)
 		})
+	}
+
+	// Nobody's passwords are guessed through guacd; two were wrong above.
+	g.mu.Lock()
+	g.instead, g.show = nil, func(l *guacdLink) { l.say("error", "Aborted. error,1.2;", "769"); l.listen() }
+	g.mu.Unlock()
+	for n := 3; n <= 11; n++ {
+		want := "Authentication failed"
+		if n > 10 {
+			want = "Too many failed logins, try again in a minute"
+		}
+		look(t, s.Owner, "sessionId", open(s.Owner, desktopEntry(s.Owner, nil, identity), nil)).closed(4017, want)
 	}
 }
 
