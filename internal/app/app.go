@@ -35,7 +35,8 @@ import (
 const (
 	// stopTime is how long running jobs have to end after they are cancelled.
 	stopTime = 15 * time.Second
-	// followTime is how long the first request waits for the live feed to begin.
+	// followTime is how long the first request waits for the live feed to begin, and for
+	// the other servers to know of this one.
 	followTime = 2 * time.Second
 	// flushTime is how long the other servers' news may take after that.
 	flushTime = 5 * time.Second
@@ -167,11 +168,14 @@ func (a *App) Run(ctx context.Context, serve func(context.Context) error) error 
 
 	// Sockets that open from now on miss nothing. A database that is away just now
 	// is no reason not to answer that.
-	select {
-	case <-a.Server.Following():
-	case <-time.After(followTime):
-	case <-ctx.Done():
+	waiting, cancel := context.WithTimeout(ctx, followTime)
+	for _, ready := range []<-chan struct{}{a.Server.Following(), a.live.Announced()} {
+		select {
+		case <-ready:
+		case <-waiting.Done():
+		}
 	}
+	cancel()
 	err := serve(ctx)
 	stop()
 	background.Wait()

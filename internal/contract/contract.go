@@ -58,6 +58,20 @@ var Operations = sync.OnceValue(func() []*Operation {
 // NotYet reports whether the operation cannot succeed yet.
 func (o *Operation) NotYet() bool { return o.Extensions["x-not-yet"] != nil }
 
+// closeCode is a row of the table in a socket's description.
+var closeCode = regexp.MustCompile(`(?m)^\| (\d{4}) \|`)
+
+// CloseCodes are those that the operation's socket lists, nil for one that has none.
+func (o *Operation) CloseCodes() (codes []string) {
+	if o.Extensions["x-websocket"] == nil {
+		return nil
+	}
+	for _, found := range closeCode.FindAllStringSubmatch(o.Description, -1) {
+		codes = append(codes, found[1])
+	}
+	return codes
+}
+
 // parameters are those of the operation and of its path.
 func (o *Operation) parameters() []*openapi3.Parameter {
 	var all []*openapi3.Parameter

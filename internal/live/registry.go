@@ -79,6 +79,8 @@ type Registry struct {
 	closing bool
 	// missed counts the last beats that could not be stored; it is the watch's own.
 	missed int
+	// announced is closed when the other servers can know of this one.
+	announced chan struct{}
 	// check asks for a look at who may still do what, and reviewed hear of each.
 	check    chan struct{}
 	reviewed []func()
@@ -89,7 +91,7 @@ func New(o Options) *Registry {
 	r := &Registry{
 		Options: o, Node: uuid.New(), logins: login.New(), dials: turn.Lines[int64]{Most: maxDials},
 		timing: timing{ping: 30 * time.Second, write: 30 * time.Second},
-		lives:  map[uuid.UUID]*live{}, check: make(chan struct{}, 1),
+		lives:  map[uuid.UUID]*live{}, check: make(chan struct{}, 1), announced: make(chan struct{}),
 	}
 	if o.PingInterval != 0 {
 		r.timing.ping = o.PingInterval

@@ -31,10 +31,15 @@ const (
 	maxMissed = 3
 )
 
+// Announced is closed when this server has said that it runs, or tried to: before that,
+// others take what it holds for lost.
+func (r *Registry) Announced() <-chan struct{} { return r.announced }
+
 // Run keeps connections to what their accounts may do until the context ends. Then
 // it ends them all.
 func (r *Registry) Run(ctx context.Context) {
 	r.beat(ctx)
+	close(r.announced)
 	var watching sync.WaitGroup
 	watching.Go(func() { r.Events.Follow(ctx, r.hear) })
 	r.watch(ctx)

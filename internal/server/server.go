@@ -256,7 +256,7 @@ func (s *server) middlewares(contract *openapi3.T, operations []operation, limit
 		case !o.websocket:
 			chain = append(chain, s.deadline(o.timeout))
 		}
-		if o.optional {
+		if o.optional && !o.websocket {
 			chain = append(chain, s.identify)
 		}
 		if o.limiter != "" {

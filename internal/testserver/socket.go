@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -21,7 +23,22 @@ const patience = 10 * time.Second
 // Socket is an open WebSocket.
 type Socket struct {
 	*websocket.Conn
-	t testing.TB
+	Path      string
+	t         testing.TB
+	operation *contract.Operation
+}
+
+// Read reads a message. The code of a socket that is closed has to be one of the contract's.
+func (s *Socket) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
+	kind, frame, err := s.Conn.Read(ctx)
+	if code := websocket.CloseStatus(err); code != -1 && s.operation != nil {
+		listed := slices.Contains(s.operation.CloseCodes(), strconv.Itoa(int(code)))
+		if !listed {
+			s.t.Errorf("%s closed with %d outside the contract", s.operation.OperationID, code)
+		}
+		Record(s.t, s.operation.OperationID, int(code), listed)
+	}
+	return kind, frame, err
 }
 
 // Message is one message of the state socket.
@@ -49,13 +66,14 @@ func (c *Client) SocketBy(client *http.Client, path string, subprotocols ...stri
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	conn, answer, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: client, HTTPHeader: c.header, Subprotocols: subprotocols}) //nolint:bodyclose // it has none after an upgrade
-	require.NoError(c.t, err)
-	if operation := contract.Find(answer.Request); operation != nil {
+	require.NoError(c.t, err, path)
+	operation := contract.Find(answer.Request)
+	if operation != nil {
 		Record(c.t, operation.OperationID, answer.StatusCode, true)
 	}
 	conn.SetReadLimit(-1)
 	c.t.Cleanup(func() { _ = conn.CloseNow() })
-	return &Socket{conn, c.t}
+	return &Socket{conn, path, c.t, operation}
 }
 
 // Next waits for the next message.

@@ -1,7 +1,8 @@
 // Command coverage prints which of the contract's answers the tests have seen,
-// every operation with every status that it lists, and how the contract stands: the
-// operations and statuses exercised, the examples that work and the answers within
-// the contract. It exits with 1 when one of the four is below 100 %.
+// every operation with every status that it lists and every socket with its close
+// codes, and how the contract stands: the operations, statuses and close codes
+// exercised, the examples that work and the answers within the contract. It exits
+// with 1 when one of them is below 100 %.
 //
 //	CONTRACT_COVERAGE=$folder go test -count=1 ./... && go run ./internal/testserver/coverage $folder
 package main
@@ -36,7 +37,7 @@ func main() {
 
 // seen is what the tests have noted.
 type seen struct {
-	// statuses that operations have answered with.
+	// statuses that operations have answered with, and codes that they have closed with.
 	statuses map[string]map[string]bool
 	// examples that were sent, and whether they work.
 	examples map[string]bool
@@ -81,31 +82,14 @@ func (s *seen) add(operation, status string, fine bool) {
 }
 
 func (s *seen) print(out io.Writer) (full bool, err error) {
-	columns := map[string]bool{}
-	for _, o := range contract.Operations() {
-		for status := range o.Responses.Map() {
-			columns[status] = true
-		}
-	}
-	statuses := slices.Sorted(maps.Keys(columns))
-	writer := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	fmt.Fprintf(writer, "operation\t%s\n", strings.Join(statuses, "\t"))
-	var exercised, listed, shown, works int
+	var statuses, codes table
+	var exercised, works int
 	var missing []string
 	for _, o := range contract.Operations() {
-		cells := make([]string, len(statuses))
-		for i, status := range statuses {
-			switch {
-			case o.Responses.Value(status) == nil, o.NotYet() && status < "400":
-				continue
-			case s.statuses[o.OperationID][status]:
-				cells[i] = "✓"
-				shown++
-			default:
-				cells[i] = "–"
-				missing = append(missing, o.OperationID+" "+status)
-			}
-			listed++
+		listed := slices.DeleteFunc(slices.Sorted(maps.Keys(o.Responses.Map())), func(status string) bool { return o.NotYet() && status < "400" })
+		statuses = append(statuses, row{o.OperationID, listed})
+		if closes := o.CloseCodes(); closes != nil {
+			codes = append(codes, row{o.OperationID, closes})
 		}
 		if len(s.statuses[o.OperationID]) > 0 {
 			exercised++
@@ -115,12 +99,17 @@ func (s *seen) print(out io.Writer) (full bool, err error) {
 		} else {
 			missing = append(missing, o.OperationID+" example")
 		}
-		fmt.Fprintf(writer, "%s\t%s\n", o.OperationID, strings.Join(cells, "\t"))
 	}
-	if err := writer.Flush(); err != nil {
+	answered, statusCount, unanswered, err := s.table(out, statuses)
+	if err != nil {
 		return false, err
 	}
-	if len(missing) > 0 {
+	fmt.Fprintln(out)
+	closed, codeCount, unclosed, err := s.table(out, codes)
+	if err != nil {
+		return false, err
+	}
+	if missing = slices.Concat(unanswered, unclosed, missing); len(missing) > 0 {
 		fmt.Fprintf(out, "\nnever seen: %s\n", strings.Join(missing, ", "))
 	}
 	full = true
@@ -130,7 +119,8 @@ func (s *seen) print(out io.Writer) (full bool, err error) {
 		have, want int
 	}{
 		{"operations exercised", exercised, len(contract.Operations())},
-		{"statuses exercised", shown, listed},
+		{"statuses exercised", answered, statusCount},
+		{"close codes exercised", closed, codeCount},
 		{"examples executed", works, len(contract.Operations())},
 		{"responses validated", s.valid, s.answers},
 	} {
@@ -138,4 +128,43 @@ func (s *seen) print(out io.Writer) (full bool, err error) {
 		fmt.Fprintf(out, "%-21s %5.1f %%  %d of %d\n", score.of, 100*float64(score.have)/float64(max(score.want, 1)), score.have, score.want)
 	}
 	return full, nil
+}
+
+// table is what operations list.
+type table []row
+
+type row struct {
+	operation string
+	listed    []string
+}
+
+// table prints which of what is listed was seen, and counts.
+func (s *seen) table(out io.Writer, t table) (shown, listed int, missing []string, err error) {
+	columns := map[string]bool{}
+	for _, r := range t {
+		for _, answer := range r.listed {
+			columns[answer] = true
+		}
+	}
+	answers := slices.Sorted(maps.Keys(columns))
+	writer := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+	fmt.Fprintf(writer, "operation\t%s\n", strings.Join(answers, "\t"))
+	for _, r := range t {
+		cells := make([]string, len(answers))
+		for i, answer := range answers {
+			switch {
+			case !slices.Contains(r.listed, answer):
+				continue
+			case s.statuses[r.operation][answer]:
+				cells[i] = "✓"
+				shown++
+			default:
+				cells[i] = "–"
+				missing = append(missing, r.operation+" "+answer)
+			}
+			listed++
+		}
+		fmt.Fprintf(writer, "%s\t%s\n", r.operation, strings.Join(cells, "\t"))
+	}
+	return shown, listed, missing, writer.Flush()
 }

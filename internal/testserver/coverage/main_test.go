@@ -29,12 +29,16 @@ func TestScores(t *testing.T) {
 	require.Regexp(t, `(?m)^getIntegrationMonitoring +– +– +– +– *$`, out.String(), "it cannot succeed yet")
 	require.Contains(t, out.String(), ", getMe 304, ")
 	require.Contains(t, out.String(), ", login example, ")
-	require.Regexp(t, `\noperations exercised +\d\.\d %  2 of \d+\nstatuses exercised +0\.\d %  3 of \d+\n`, out.String())
+	require.Regexp(t, `\noperations exercised +\d\.\d %  2 of \d+\nstatuses exercised +0\.\d %  3 of \d+\nclose codes exercised +0\.0 %  0 of \d+\n`, out.String())
+	require.Regexp(t, `(?m)^operation +1000 .*4403 *$`, out.String())
 	require.Regexp(t, `\nexamples executed +0\.\d %  1 of \d+\nresponses validated +80\.0 %  4 of 5\n$`, out.String())
 
 	var all strings.Builder
 	for _, o := range contract.Operations() {
 		all.WriteString(o.OperationID + " example true\n")
+		for _, code := range o.CloseCodes() {
+			all.WriteString(o.OperationID + " " + code + " true\n")
+		}
 		for status := range o.Responses.Map() {
 			if !o.NotYet() || status >= "400" {
 				all.WriteString(o.OperationID + " " + status + " true\n")
