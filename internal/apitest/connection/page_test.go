@@ -2,6 +2,8 @@ package connection_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -23,11 +25,18 @@ func TestChromiumOpensTerminals(t *testing.T) {
 	s.Owner.Patch(fmt.Sprint("/api/entry/", entry), object{"identities": []int64{second, first}}).Want(200)
 	s.Owner.Put("/api/entry", object{"name": "desktop", "config": object{"protocol": "rdp", "ip": "127.0.0.1", "port": 3389}}).Want(200)
 
+	_, telnet := telnetHost(t, s.Owner, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "\xff\xfb\x01switch login: ")
+		_, _ = io.Copy(conn, conn)
+	}, nil)
+	s.Owner.Patch(fmt.Sprint("/api/entry/", telnet), object{"name": "switch1"}).Want(200)
+
 	url, cut := relay(t, s.URL)
 	p := openPage(t, url, "light")
 	var hosts, identities []string
 	p.Eval(&hosts, `return [...document.querySelectorAll("#choice [name=entry] option")].map(option => option.textContent)`)
-	require.Equal(t, []string{"web1 (127.0.0.1)"}, hosts, "nothing but SSH")
+	require.Equal(t, []string{"switch1 (127.0.0.1, Telnet)", "web1 (127.0.0.1)"}, hosts, "no desktops")
+	p.Eval(nil, `const {entry} = document.getElementById("choice").elements; entry.value = arguments[0]; entry.dispatchEvent(new Event("change"))`, entry)
 	p.Eval(&identities, `return [...document.querySelectorAll("#choice [name=identity] option")].map(option => option.textContent)`)
 	require.Len(t, identities, 3)
 	require.Equal(t, "password (somebody)", identities[0], "the default is the first")
@@ -81,6 +90,16 @@ func TestChromiumOpensTerminals(t *testing.T) {
 	p.wait(`document.getElementById("over").checkVisibility()`)
 	require.Equal(t, "The connection has ended.", p.text("#words"))
 	require.Empty(t, connections(s.Owner))
+
+	// Who logs in there is between the host and the terminal.
+	p.click("#other")
+	p.wait(`document.getElementById("choice").checkVisibility()`)
+	p.Eval(nil, `const {entry} = document.getElementById("choice").elements; entry.value = arguments[0]; entry.dispatchEvent(new Event("change"))`, telnet)
+	p.wait(`!document.querySelector("[name=identity]").checkVisibility()`)
+	p.click("#choice .primary")
+	p.see("switch login: ")
+	p.keys("admin")
+	p.see("switch login: admin")
 	require.Empty(t, p.Console(), "nothing that the policy forbids")
 }
 

@@ -75,6 +75,26 @@ func TestTelnet(t *testing.T) {
 	require.Equal(t, 1, s.Count(t, "recent_connections where entry_id = $1 and action = 'entry.ssh_connect'", entry))
 }
 
+func TestTelnetIsRecorded(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	_, entry := telnetHost(t, s.Owner, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "\xff\xfb\x01pass\xff\xffword: ")
+		line, _ := bufio.NewReader(conn).ReadString('\r')
+		_, _ = io.WriteString(conn, "in as "+line[len(line)-5:])
+	}, nil)
+	recorded(t, s, entry)
+	id := open(s.Owner, entry, nil)
+	_, path := auditLog(t, s, id)
+	shell := attach(t, s.Owner, "sessionId", id)
+	shell.see("word: ")
+	shell.Send("hunter2 user\r")
+	shell.closed(1000, "Session terminated")
+	isRecorded(t, s.Owner)
+	_, output, _ := cast(t, s.Owner.Get(path).Want(200).Body)
+	require.Equal(t, "pass\uFFFDword: in as user\r", output, "what is shown, and never what is typed")
+}
+
 // serveDenying is one more server of a database, which keeps away from networks.
 func serveDenying(t *testing.T, s *testserver.Server, networks string, changes ...func(*server.Options)) *testserver.Server {
 	t.Helper()
@@ -98,8 +118,6 @@ func TestTelnetHostsThatAreNoGood(t *testing.T) {
 	owner := s.Owner.On(serveDenying(t, s, "127.0.0.2"))
 	hop := newEntry(s.Owner, 22, nil, newIdentity(s.Owner, "secret"))
 	private := newEntry(s.Stranger, 22, nil)
-	closed := testssh.Start(t, &testssh.Server{Play: hang})
-	closed.Close()
 	reset, _ := telnetHost(t, s.Owner, func(conn net.Conn) {
 		_, _ = io.ReadFull(conn, make([]byte, 1))
 		_ = conn.(*net.TCPConn).SetLinger(0)
@@ -116,7 +134,7 @@ func TestTelnetHostsThatAreNoGood(t *testing.T) {
 		want  string
 	}{
 		"denied":     {of(object{"ip": "127.0.0.2"}), "Target address is not allowed"},
-		"not there":  {of(object{"port": closed.Port()}), "Connection refused"},
+		"not there":  {of(object{"port": testssh.Refusing(t)}), "Connection refused"},
 		"no address": {of(object{"ip": nil}), "Missing host configuration"},
 		"a hop":      {of(object{"jumpHosts": []int64{hop}}), "Jump hosts are not supported for telnet"},
 		"an engine":  {of(object{"engineId": 5}), "No engine connected"},

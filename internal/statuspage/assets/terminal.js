@@ -2,7 +2,7 @@ import {request} from "./api.js";
 import {byId, element, setAttribute, setText} from "./dom.js";
 import {ago} from "./format.js";
 import {receive} from "./handover.js";
-import {hostsOf} from "./hosts.js";
+import {hostsOf, isTerminal} from "./hosts.js";
 import {Link} from "./link.js";
 import {Screen} from "./screen.js";
 import * as session from "./session.js";
@@ -46,7 +46,8 @@ function fillIdentities() {
 }
 
 function fillLogin() {
-  byId("username").hidden = byId("password-hint").hidden = !(username.required = identity.value === another);
+  identity.parentElement.hidden = host()?.telnet ?? false;
+  byId("username").hidden = byId("password-hint").hidden = !(username.required = !host()?.telnet && identity.value === another);
 }
 
 function fillRunning(connections) {
@@ -79,8 +80,8 @@ async function choose() {
     form.hidden = hosts.length === 0;
     const wanted = place().get("entry");
     if (wanted && hosts.some(({id}) => String(id) === wanted)) entry.value = wanted;
-    else if (wanted) setText(byId("start-error"), "This host is not reached by SSH, or not yours to see.");
-    if (hosts.length === 0) setText(byId("start-error"), "There is no host that is reached by SSH.");
+    else if (wanted) setText(byId("start-error"), "This host has no terminal, or is not yours to see.");
+    if (hosts.length === 0) setText(byId("start-error"), "There is no host that is reached by SSH or Telnet.");
     fillIdentities();
     entry.focus();
   } catch (failure) {
@@ -90,8 +91,10 @@ async function choose() {
 
 async function connect() {
   const body = {entryId: host().id, type: "terminal"};
-  if (identity.value === another) body.directIdentity = {type: "password", username: username.value};
-  else body.identityId = Number(identity.value);
+  if (!host().telnet) {
+    if (identity.value === another) body.directIdentity = {type: "password", username: username.value};
+    else body.identityId = Number(identity.value);
+  }
   if (reason.value) body.connectionReason = reason.value;
   const {body: {sessionId}} = await ask("POST", "/api/connections", body);
   attach(sessionId, host().name);
@@ -138,7 +141,7 @@ async function follow() {
   if (id === null || token === "") return choose();
   try {
     const {body: {server, type, scriptId}} = await ask("GET", `/api/connections/${encodeURIComponent(id)}`);
-    if (server.protocol !== "ssh" || type === "sftp" || scriptId) throw new Error("This connection is no terminal.");
+    if (!isTerminal(server.protocol) || type === "sftp" || scriptId) throw new Error("This connection is no terminal.");
     attach(id, server.name);
   } catch (failure) {
     visit("");
