@@ -48,12 +48,15 @@ func exec(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) {
 	require.NoError(t, err, sql)
 }
 
-// record begins to record, until it is ended.
-func record(t *testing.T, s *Store, connection uuid.UUID) (r *Recorder, end func()) {
+// record begins to record, with what has been shown already, until it is ended.
+func record(t *testing.T, s *Store, connection uuid.UUID, shown ...string) (r *Recorder, end func()) {
 	t.Helper()
 	r, write, err := s.Record(t.Context(), connection, ssh.Size{Columns: 80, Rows: 24}, func() {})
 	require.NoError(t, err)
 	require.NotNil(t, r)
+	for _, text := range shown {
+		r.Show([]byte(text))
+	}
 	var writing sync.WaitGroup
 	writing.Go(write)
 	return r, func() { r.End(); writing.Wait() }
@@ -75,10 +78,7 @@ func play(t *testing.T, s *Store) string {
 func TestOutputThatComesTogetherIsOneEvent(t *testing.T) {
 	t.Parallel()
 	s, pool, connection := newStore(t)
-	r, end := record(t, s, connection)
-	for _, text := range []string{"a\x1b[1m\"\\", "<&>\u2028\x00", "ü\r\n"} {
-		r.Show([]byte(text))
-	}
+	_, end := record(t, s, connection, "a\x1b[1m\"\\", "<&>\u2028\x00", "ü\r\n")
 	end()
 	lines := strings.Split(play(t, s), "\n")
 	require.Len(t, lines, 4, "%q", lines)

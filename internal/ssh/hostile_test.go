@@ -163,8 +163,7 @@ func TestHostsThatTakeNoConnection(t *testing.T) {
 			defer conn.Close()
 		}
 	}
-	closed := testssh.Start(t, &testssh.Server{})
-	closed.Close()
+	refusing := testssh.Refusing(t)
 	jump := testssh.Start(t, &testssh.Server{})
 
 	t.Run("all", func(t *testing.T) {
@@ -173,7 +172,7 @@ func TestHostsThatTakeNoConnection(t *testing.T) {
 			port    int
 			timeout bool
 		}{
-			"refuses": {"127.0.0.1", closed.Port(), false}, "silent": {"127.0.0.1", silent, true},
+			"refuses": {"127.0.0.1", refusing, false}, "silent": {"127.0.0.1", silent, true},
 			"unknown": {"host.invalid", 22, false}, "no name": {"127.0.0.1\x00.example", jump.Port(), false}, "empty": {"", jump.Port(), false},
 		} {
 			t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -236,3 +237,16 @@ func (s *Server) forward(asked ssh.NewChannel) {
 }
 
 func port(listener net.Listener) int { return listener.Addr().(*net.TCPAddr).Port }
+
+// Refusing is a port on which connections are refused for the duration of the test:
+// nobody else can listen there, as they could where somebody has stopped to.
+func Refusing(t testing.TB) int {
+	t.Helper()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = syscall.Close(socket) })
+	require.NoError(t, syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	address, err := syscall.Getsockname(socket)
+	require.NoError(t, err)
+	return address.(*syscall.SockaddrInet4).Port
+}

@@ -27,6 +27,7 @@ type Daemon struct {
 
 	t        testing.TB
 	sshd     string
+	env      []string
 	dir      string
 	log      *log
 	listener net.Listener
@@ -38,11 +39,40 @@ type Daemon struct {
 // are further lines of its configuration, which win over the test's own.
 func StartDaemon(t testing.TB, hostKey string, authorized []ssh.PublicKey, settings ...string) *Daemon {
 	t.Helper()
-	d, err := Listen(t.TempDir(), hostKey, authorized, settings...)
+	return start(t, nil, hostKey, authorized, settings)
+}
+
+// StartPAM starts an OpenSSH server where PAM asks for a password, as a question of
+// keyboard-interactive authentication.
+func StartPAM(t testing.TB, hostKey, password string) *Daemon {
+	t.Helper()
+	account, err := user.Current()
+	require.NoError(t, err)
+	modules, err := filepath.Glob("/usr/lib/*/pam_wrapper/pam_matrix.so")
+	require.NoError(t, err)
+	require.NotEmpty(t, modules, "the tests need PAM that asks them (Debian: libpam-wrapper)")
+	dir := t.TempDir()
+	passwords, service := filepath.Join(dir, "passwords"), filepath.Join(dir, "sshd")
+	require.NoError(t, os.WriteFile(passwords, []byte(account.Username+":"+password+":sshd\n"), 0o600))
+	var lines strings.Builder
+	for _, kind := range []string{"auth", "account", "password", "session"} {
+		fmt.Fprintln(&lines, kind, "required", modules[0], "passdb="+passwords)
+	}
+	require.NoError(t, os.WriteFile(service, []byte(lines.String()), 0o600))
+	return start(t, []string{"LD_PRELOAD=libpam_wrapper.so", "PAM_WRAPPER=1", "PAM_WRAPPER_SERVICE_DIR=" + dir}, hostKey, nil,
+		[]string{"UsePAM yes", "PermitRootLogin yes", "KbdInteractiveAuthentication yes", "PubkeyAuthentication no"})
+}
+
+func start(t testing.TB, env []string, hostKey string, authorized []ssh.PublicKey, settings []string) *Daemon {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sshd")
+	require.NoError(t, err)
+	d, err := listen(dir, env, hostKey, authorized, settings)
 	require.NoError(t, err, "the tests need OpenSSH's server (Debian: openssh-server)")
 	d.t = t
 	t.Cleanup(func() {
 		d.Close()
+		_ = os.RemoveAll(dir) // shells that end now may still write their history there
 		if t.Failed() {
 			t.Log(d.log)
 		}
@@ -60,6 +90,10 @@ func StartDaemon(t testing.TB, hostKey string, authorized []ssh.PublicKey, setti
 // is not the tests' matter. Settings may set their environment (SetEnv), in several
 // lines, of which sshd itself would heed the first.
 func Listen(dir, hostKey string, authorized []ssh.PublicKey, settings ...string) (*Daemon, error) {
+	return listen(dir, nil, hostKey, authorized, settings)
+}
+
+func listen(dir string, env []string, hostKey string, authorized []ssh.PublicKey, settings []string) (*Daemon, error) {
 	account, err := user.Current()
 	if err != nil {
 		return nil, err
@@ -78,7 +112,7 @@ func Listen(dir, hostKey string, authorized []ssh.PublicKey, settings ...string)
 			return nil, err
 		}
 	}
-	d := &Daemon{Username: account.Username, sshd: sshd, dir: dir, log: &log{}}
+	d := &Daemon{Username: account.Username, sshd: sshd, env: append(os.Environ(), env...), dir: dir, log: &log{}}
 	var keys strings.Builder
 	for _, key := range authorized {
 		keys.Write(ssh.MarshalAuthorizedKey(key))
@@ -155,6 +189,7 @@ func (d *Daemon) serve(ctx context.Context, conn net.Conn) {
 	defer socket.Close()
 	command := exec.CommandContext(ctx, d.sshd, "-i", "-e", "-f", d.path("config"))
 	command.Stdin, command.Stdout, command.Stderr = socket, socket, d.log
+	command.Env = d.env
 	// Which it passes on to its children, unlike a kill.
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 5 * time.Second

@@ -141,9 +141,7 @@ func TestCommandsAreRefused(t *testing.T) {
 func TestHostsThatFailAreAnswers(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	closed := testssh.Start(t, &testssh.Server{})
-	port := closed.Port()
-	closed.Close()
+	port := testssh.Refusing(t)
 	key := newIdentity(s.Owner, testssh.Password)
 	require.Equal(t, failed("Connection refused"), run(s.Owner, newEntry(s.Owner, port, nil, key), "id", nil))
 	require.Equal(t, failed("No engine connected"), run(s.Owner, newEntry(s.Owner, port, object{"engineId": 7}, key), "id", nil))

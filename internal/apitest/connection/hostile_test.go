@@ -21,23 +21,21 @@ func hang(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 func TestFailuresAreSaid(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	closed, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, closed.Close())
+	refusing := testssh.Refusing(t)
 	password := newIdentity(s.Owner, testssh.Password)
 	wrong := newIdentity(s.Owner, "wrong")
 	nameless := s.Owner.Put("/api/identity", object{"name": "odd", "type": "password-only", "password": "x"}).Want(200).ID()
 	key := s.Owner.Put("/api/identity", object{"name": "odd", "type": "ssh", "username": "x", "sshKey": "no key"}).Want(200).ID()
 	host := testssh.Start(t, &testssh.Server{})
 	garbled := testssh.Start(t, &testssh.Server{Play: func(conn net.Conn) { _, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n") }})
-	hop := newEntry(s.Owner, closed.Addr().(*net.TCPAddr).Port, nil, password)
+	hop := newEntry(s.Owner, refusing, nil, password)
 	private := newEntry(s.Stranger, host.Port(), nil)
 	for name, c := range map[string]struct {
 		entry    int64
 		identity int64
 		want     string
 	}{
-		"refused":             {newEntry(s.Owner, closed.Addr().(*net.TCPAddr).Port, nil), password, "Connection refused"},
+		"refused":             {newEntry(s.Owner, refusing, nil), password, "Connection refused"},
 		"no name":             {newEntry(s.Owner, 22, object{"ip": "host.invalid"}), password, "Host name not found"},
 		"wrong password":      {newEntry(s.Owner, host.Port(), nil), wrong, "Authentication failed"},
 		"no shell":            {newEntry(s.Owner, host.Port(), nil), password, "The host does not offer a shell"},

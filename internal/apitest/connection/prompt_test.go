@@ -75,6 +75,34 @@ func TestSecondFactorsAreAsked(t *testing.T) {
 	}, patience, 5*time.Millisecond)
 }
 
+// PAM asks in a dialogue, which the stored password answers where there is one.
+func TestPAMIsAnswered(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	_, hostKey := testssh.NewKey(t, xssh.KeyAlgoED25519, "")
+	daemon := testssh.StartPAM(t, hostKey, "correct horse")
+	stored := func(password string) int64 {
+		return s.Owner.Put("/api/identity", object{"name": "pam", "type": "password", "username": daemon.Username, "password": password}).Want(200).ID()
+	}
+	entry, wrong := newEntry(s.Owner, daemon.Port, nil, stored("correct horse")), stored("incorrect")
+	shell := attach(t, s.Owner, "sessionId", open(s.Owner, entry, nil))
+	shell.Send("echo $((6*7))answer\r")
+	shell.see("42answer")
+	require.Equal(t, "in", run(s.Owner, entry, "printf in", nil).Stdout)
+
+	var refused commandResult
+	s.Owner.Post(execPath(entry)+fmt.Sprint("?identityId=", wrong), object{"command": "true"}).Want(200).Into(&refused)
+	require.Equal(t, failed("Authentication failed"), refused)
+	shell = attach(t, s.Owner, "sessionId", open(s.Owner, entry, object{"identityId": wrong}))
+	shell.asked("Password: ")
+	shell.Send("\x03no\r")
+	shell.asked("Password: ")
+	shell.Send("\x03correct horse\r")
+	shell.Send("echo $((6*7))answer\r")
+	shell.see("42answer")
+	require.NotContains(t, s.Log.String(), "correct")
+}
+
 func TestQuestionsAreCancelled(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)

@@ -267,13 +267,23 @@ func TestUploads(t *testing.T) {
 	s.Owner.Post(address(id, "/multi", ""), object{"paths": []string{dir}}).Want(403)
 }
 
-// An upload that breaks off leaves nothing behind.
+// An upload that breaks off leaves nothing behind, whichever server it was sent to.
 func TestUploadsThatBreakOff(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
+	for name, url := range map[string]string{"here": s.URL, "elsewhere": testserver.Serve(t, s.Pool, s.Vault).URL} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			breakOff(t, s, url)
+		})
+	}
+}
+
+func breakOff(t *testing.T, s *testserver.Server, to string) {
+	t.Helper()
 	id, dir, _ := stocked(t, s)
 	reader, writer := io.Pipe()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+address(id, "/upload", dir+"/half")+"&sessionToken="+s.Owner.Token, reader)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, to+address(id, "/upload", dir+"/half")+"&sessionToken="+s.Owner.Token, reader)
 	require.NoError(t, err)
 	request.ContentLength = 10 << 20
 	done := make(chan struct{})
@@ -290,6 +300,45 @@ func TestUploadsThatBreakOff(t *testing.T) {
 	<-done
 	require.Eventually(t, func() bool { _, err := os.Stat(dir + "/half"); return os.IsNotExist(err) }, patience, 5*time.Millisecond)
 	require.Empty(t, s.Audits(t, "file.upload"))
+}
+
+// Transfers go through whichever server they come to.
+func TestTransfersFindTheServerThatHoldsTheConnection(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	id, dir, _ := stocked(t, s)
+	other := testserver.Serve(t, s.Pool, s.Vault)
+	there := s.Owner.On(other)
+	content := make([]byte, 5<<20+123)
+	_, _ = rand.Read(content)
+	there.Do("POST", address(id, "/upload", dir+"/file"), content).Want(200)
+	written, err := os.ReadFile(dir + "/file")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(content, written))
+	answer := there.Get(address(id, "", dir+"/file")).Want(200)
+	require.True(t, bytes.Equal(content, answer.Body))
+	require.Equal(t, "no-store", answer.Header.Get("Cache-Control"))
+	part := there.With("Range", "bytes=5-9").Get(address(id, "", dir+"/file")).Want(206)
+	require.Equal(t, content[5:10], part.Body)
+	require.Equal(t, "bytes 5-9/5243003", part.Header.Get("Content-Range"))
+	there.With("Range", "bytes=5243003-").Get(address(id, "", dir+"/file")).WantError(416, "The range is not in the file")
+	require.Equal(t, 5<<20+123, unzip(t, there.Post(address(id, "/multi", ""), object{"paths": []string{dir}}).Want(200).Body)[filepath.Base(dir)+"/file"])
+	there.Get(address(id, "", dir+"/gone")).WantError(404, "Not found")
+	s.Stranger.On(other).Get(address(id, "", dir+"/file")).WantError(404, "Session not found")
+	require.Equal(t, 3, s.Count(t, `audit_logs where action = 'file.download' and ip_address = '127.0.0.1'`))
+
+	// A host that is lost in between ends the transfer, and no client takes a part for all.
+	require.NoError(t, os.Truncate(dir+"/file", 200<<20))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, other.URL+address(id, "", dir+"/file")+"&sessionToken="+s.Owner.Token, nil)
+	require.NoError(t, err)
+	begun, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = begun.Body.Close() }()
+	_, err = io.ReadFull(begun.Body, make([]byte, 1<<20))
+	require.NoError(t, err)
+	s.Owner.Delete("/api/connections/" + id).Want(200)
+	_, err = io.Copy(io.Discard, begun.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
 func TestWhoMayTransfer(t *testing.T) {

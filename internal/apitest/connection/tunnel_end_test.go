@@ -114,7 +114,7 @@ func TestTunnelsWaitForThoseWhoDoNotRead(t *testing.T) {
 
 func TestPeersThatDoNotAnswerLoseTheirTunnels(t *testing.T) {
 	t.Parallel()
-	s := testserver.New(t, func(o *server.Options) { o.PingInterval = 20 * time.Millisecond })
+	s := testserver.New(t, func(o *server.Options) { o.PingInterval = 200 * time.Millisecond })
 	id, _ := played(t, s.Owner, &testssh.Server{}, nil)
 	conn, _, err := websocket.Dial(t.Context(), s.URL+tunnelPath(id, listening(t, echoed), "sessionToken", s.Owner.Token), &websocket.DialOptions{
 		OnPingReceived: func(context.Context, []byte) bool { return false },

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
+	"github.com/nexterm-go/nexterm/internal/testssh"
 )
 
 // shelf is an index source with a real server.
@@ -200,9 +201,8 @@ var forbiddenURLs = []string{
 func TestSourcesThatCannotBeReachedAreStored(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t, testserver.AllowLoopback)
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
-	for _, url := range []string{"https://name.invalid", closed.URL, newShelf(t).url} {
+	refusing := fmt.Sprint("http://127.0.0.1:", testssh.Refusing(t))
+	for _, url := range []string{"https://name.invalid", refusing, newShelf(t).url} {
 		require.Equal(t, "error", getSource(s.Admin, addSource(s.Admin, "Source", url))["lastSyncStatus"], url)
 	}
 }

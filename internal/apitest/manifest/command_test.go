@@ -12,9 +12,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -111,7 +111,7 @@ func proxy(t *testing.T, s *testserver.Server, before func(write int64)) *front 
 	f := &front{}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.underWay.Add(1)
-		defer f.underWay.Done()
+		defer f.underWay.Add(-1)
 		if r.Method != http.MethodGet {
 			before(writes.Add(1))
 		}
@@ -123,7 +123,7 @@ func proxy(t *testing.T, s *testserver.Server, before func(write int64)) *front 
 
 type front struct {
 	*httptest.Server
-	underWay sync.WaitGroup
+	underWay atomic.Int64
 }
 
 func TestARunThatIsKilledIsCompletedByTheNext(t *testing.T) {
@@ -140,7 +140,7 @@ func TestARunThatIsKilledIsCompletedByTheNext(t *testing.T) {
 	process.Store(killed.Process)
 	require.Error(t, killed.Wait())
 	assert.Equal(t, -1, killed.ProcessState.ExitCode(), "ended by the signal")
-	front.underWay.Wait()
+	require.Eventually(t, func() bool { return front.underWay.Load() == 0 }, time.Minute, time.Millisecond)
 
 	out, failure, status := m.run(t, "", "apply", "-f", "team.yaml", "--yes")
 	require.Equal(t, 0, status, failure)

@@ -41,10 +41,7 @@ func TestHostsThatFail(t *testing.T) {
 			}
 		}
 	}
-	closed, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	refusing := closed.Addr().(*net.TCPAddr).Port
-	require.NoError(t, closed.Close())
+	refusing := testssh.Refusing(t)
 	good := testssh.Start(t, &testssh.Server{}).Port()
 	const unreachable = "offline: Failed to connect to SSH host"
 
