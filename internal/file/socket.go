@@ -126,6 +126,8 @@ func (h *Handlers) serve(ctx context.Context, s *live.FileSocket) {
 		w.host, err = h.shared(ctx, s.Files)
 	}
 	switch {
+	case ctx.Err() != nil: // the server stops, and the connection is about to say so
+		return
 	case errors.Is(err, errForbidden):
 		s.Refuse(string(mayNotBrowse))
 		return
