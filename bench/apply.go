@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	applyOnly        = "apply" // for -only
-	applied          = 1000    // entries
+	applied          = 1000 // entries
 	appliedFolders   = 100
 	applyGoal        = 10 * time.Second
 	applyAgainGoal   = 2 * time.Second
@@ -34,8 +33,8 @@ type application struct {
 }
 
 // measureApply applies a file to an empty account, and once more.
-func measureApply(ctx context.Context, binary, dataDir string) (a application, err error) {
-	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: dataDir})
+func measureApply(ctx context.Context, _ plan, binary, dir string) (a application, err error) {
+	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: filepath.Join(dir, "data")})
 	if err != nil {
 		return a, err
 	}
@@ -49,14 +48,14 @@ func measureApply(ctx context.Context, binary, dataDir string) (a application, e
 		return a, err
 	}
 	defer server.stop()
-	file := filepath.Join(dataDir, "team.yaml")
+	file := filepath.Join(dir, "team.yaml")
 	if err := os.WriteFile(file, []byte(fleet()), 0o600); err != nil {
 		return a, err
 	}
 	run := func() (took time.Duration, printed string, err error) {
 		command := exec.CommandContext(ctx, binary, "apply", "-f", file, "--yes")
 		command.Env = []string{
-			"NEXTERM_URL=http://" + server.address, "NEXTERM_TOKEN=" + data.tokens[writer], "HOME=" + dataDir, appliedReference + "=" + password,
+			"NEXTERM_URL=http://" + server.address, "NEXTERM_TOKEN=" + data.tokens[writer], "HOME=" + dir, appliedReference + "=" + password,
 		}
 		command.Stderr = os.Stderr
 		begin := time.Now()

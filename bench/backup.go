@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	backupOnly   = "backup" // for -only
-	backupGoal   = 1.5      // times pg_dump -Fc
-	backupMemory = 64       // MiB
+	backupGoal   = 1.5 // times pg_dump -Fc
+	backupMemory = 64  // MiB
 )
 
 // saved is what writing the full database to one file takes.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -21,7 +22,6 @@ import (
 )
 
 const (
-	keysOnly     = "keys" // for -only
 	sealedCount  = 100_000
 	rotationTail = 2 // times the p99 of an idle server
 )
@@ -33,8 +33,8 @@ type rotation struct {
 }
 
 // measureRotation seals many secrets anew while a server answers.
-func measureRotation(ctx context.Context, p plan, binary, dataDir string) (r rotation, err error) {
-	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: dataDir})
+func measureRotation(ctx context.Context, p plan, binary, dir string) (r rotation, err error) {
+	pool, closeDatabase, err := openDatabase(ctx, postgres.Options{DataDir: filepath.Join(dir, "data")})
 	if err != nil {
 		return r, err
 	}

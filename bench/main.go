@@ -16,10 +16,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,9 +33,6 @@ import (
 
 // bareArgument makes this program the bare server instead of the benchmark.
 const bareArgument = "bare-server"
-
-// monitoringOnly as -only measures nothing but looking after hosts.
-const monitoringOnly = "monitoring"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -48,7 +47,7 @@ func main() {
 	var p plan
 	flag.DurationVar(&p.measured, "time", time.Second, "time that each cell is measured in each round")
 	flag.IntVar(&p.rounds, "rounds", 5, "rounds; server and bare handler take turns")
-	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only the rotation of keys (keys), a file of entries (apply), a backup of the full database (backup), looking after hosts (monitoring), tunnels (tunnel), transfers of files (files) or terminals (terminal)")
+	flag.StringVar(&p.only, "only", "", "measure only operations whose name contains this, or only "+partNames())
 	scale := flag.Bool("scale", false, "measure an account in a full database beside an empty one instead")
 	flag.Parse()
 	err := run(ctx, p, *scale)
@@ -89,38 +88,10 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 		}
 		return err
 	}
-	if p.only == keysOnly {
-		rotated, err := measureRotation(ctx, p, binary, filepath.Join(dir, "keys"))
-		if err == nil {
-			rotated.printGoals(os.Stdout)
+	for _, alone := range parts {
+		if p.only == alone.name {
+			return alone.run(ctx, p, binary, dir)
 		}
-		return err
-	}
-	if p.only == backupOnly {
-		written, err := measureBackup(ctx, p, binary, dir)
-		if err == nil {
-			written.printGoals(os.Stdout)
-		}
-		return err
-	}
-	if p.only == applyOnly {
-		a, err := measureApply(ctx, binary, filepath.Join(dir, "apply"))
-		if err == nil {
-			a.printGoals(os.Stdout)
-		}
-		return err
-	}
-	if p.only == monitoringOnly {
-		return measureMonitoring(ctx, p, binary, dir)
-	}
-	if p.only == tunnelOnly {
-		return measureTunnels(ctx, p, binary, dir)
-	}
-	if p.only == filesOnly {
-		return measureFiles(ctx, p, binary, dir)
-	}
-	if p.only == terminalOnly {
-		return measureTerminals(ctx, p, binary, dir)
 	}
 	fmt.Println("measuring starts")
 	first, existing, err := measureStarts(ctx, binary, filepath.Join(dir, "starts"))
@@ -141,36 +112,77 @@ func run(ctx context.Context, p plan, scale bool) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Println("measuring a rotation of keys")
-	rotated, err := measureRotation(ctx, p, binary, filepath.Join(dir, "keys"))
-	if err != nil {
-		return err
-	}
-	fmt.Println("measuring apply")
-	file, err := measureApply(ctx, binary, filepath.Join(dir, "apply"))
-	if err != nil {
-		return err
-	}
 	printTable(os.Stdout, cells)
 	printGoals(os.Stdout, cells, first, existing, memory)
 	printImportGoal(os.Stdout, statements)
 	signing.printGoals(os.Stdout)
 	open.printGoals(os.Stdout)
-	rotated.printGoals(os.Stdout)
-	file.printGoals(os.Stdout)
-	return measureMonitoring(ctx, p, binary, dir)
+	for _, next := range parts {
+		if next.onlyAlone {
+			continue
+		}
+		if err := next.run(ctx, p, binary, dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// measureMonitoring prints for itself what looking after hosts costs, and reading of
-// them.
+// part is measured with servers of its own, after the operations, or with its name as
+// -only and nothing else. It prints what it has found.
+type part struct {
+	name, of  string
+	onlyAlone bool
+	measure   func(ctx context.Context, p plan, binary, dir string) error
+}
+
+var parts = []part{
+	{name: "keys", of: "a rotation of keys", measure: printed(measureRotation)},
+	{name: "aborts", of: "requests whose clients hang up", measure: printed(measureAborts)},
+	{name: "apply", of: "a file of entries", measure: printed(measureApply)},
+	{name: "monitoring", of: "looking after hosts", measure: measureMonitoring},
+	{name: "tunnel", of: "tunnels", measure: measureTunnels},
+	{name: "files", of: "transfers of files", measure: measureFiles},
+	{name: "terminal", of: "terminals", measure: measureTerminals},
+	{name: "backup", of: "a backup of the full database", measure: printed(measureBackup), onlyAlone: true},
+}
+
+// printed measures what does not print for itself.
+func printed[R interface{ printGoals(w io.Writer) }](measure func(ctx context.Context, p plan, binary, dir string) (R, error)) func(context.Context, plan, string, string) error {
+	return func(ctx context.Context, p plan, binary, dir string) error {
+		result, err := measure(ctx, p, binary, dir)
+		if err == nil {
+			result.printGoals(os.Stdout)
+		}
+		return err
+	}
+}
+
+func (m part) run(ctx context.Context, p plan, binary, dir string) error {
+	fmt.Println("measuring " + m.of)
+	folder := filepath.Join(dir, m.name)
+	if err := os.Mkdir(folder, 0o711); err != nil { //nolint:gosec // G301: PostgreSQL has to pass
+		return err
+	}
+	return m.measure(ctx, p, binary, folder)
+}
+
+// partNames are those for the usage.
+func partNames() string {
+	var names []string
+	for _, m := range parts {
+		names = append(names, fmt.Sprintf("%s (%s)", m.of, m.name))
+	}
+	return strings.Join(names, ", ")
+}
+
+// measureMonitoring measures what looking after hosts costs, and reading of them.
 func measureMonitoring(ctx context.Context, p plan, binary, dir string) error {
-	fmt.Println("measuring cycles of monitoring")
 	looked, err := measureCycles(ctx, binary, filepath.Join(dir, "cycles"))
 	if err != nil {
 		return err
 	}
 	looked.printGoals(os.Stdout)
-	fmt.Println("measuring the overview of monitoring")
 	read, err := measureOverview(ctx, p, binary, filepath.Join(dir, "overview"))
 	if err != nil {
 		return err

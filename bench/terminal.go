@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	terminalOnly = "terminal" // for -only
 	// terminalBytes are printed in a round.
 	terminalBytes = 100 << 20
 	// idleTerminals are opened by idleAccounts, and stand for the memory of one;

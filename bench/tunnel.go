@@ -17,7 +17,6 @@ import (
 )
 
 const (
-	tunnelOnly = "tunnel" // for -only
 	tunnelGoal = 0.7
 	// tunnelBytes are sent either way in a round, in frames of tunnelFrame.
 	tunnelBytes = 128 << 20
