@@ -50,13 +50,15 @@ func (h *Handlers) ListUsers(ctx context.Context, request api.ListUsersRequestOb
 	if request.Params.Offset != nil {
 		search.Skip = *request.Params.Offset
 	}
-	total, err := h.queries.CountUsers(ctx, search.Search)
-	if err != nil {
-		return nil, err
-	}
 	rows, err := h.queries.ListUsers(ctx, search)
 	if err != nil {
 		return nil, err
+	}
+	total := search.Skip + int64(len(rows))
+	if len(rows) == 0 || int64(len(rows)) == search.PageSize { // not the last page, which tells
+		if total, err = h.queries.CountUsers(ctx, search.Search); err != nil {
+			return nil, err
+		}
 	}
 	page := api.ListUsers200JSONResponse{Total: total, Users: make([]api.User, len(rows))}
 	for i, row := range rows {
