@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,6 +44,11 @@ func result[T any](ctx context.Context, c *Client, op call) (T, error) {
 // do sends a call until it succeeds or need not be tried again, and decodes the
 // answer into out, if that is not nil.
 func (c *Client) do(ctx context.Context, op call, out any) error {
+	for segment := range strings.SplitSeq(op.path[1:], "/") {
+		if segment == "" || segment == "." || segment == ".." { // it would lead to another operation
+			return &Error{Operation: op.name, Message: fmt.Sprintf("there is nothing that can have %q for an id", segment), kind: ErrBadRequest}
+		}
+	}
 	body, contentType, err := encode(op.body)
 	if err != nil {
 		return &Error{Operation: op.name, Message: "the body cannot be written as JSON", kind: ErrBadRequest, cause: err}
@@ -127,8 +133,7 @@ func (c *Client) try(ctx context.Context, op call, body []byte, contentType stri
 }
 
 func (c *Client) request(ctx context.Context, op call, body []byte, contentType string) (*http.Request, error) {
-	address := c.base
-	address.Path += op.path
+	address := c.base.JoinPath(op.path) // which is escaped already
 	if op.tokenInQuery {
 		address.RawQuery = url.Values{"token": {string(c.authorize())}}.Encode()
 	} else {

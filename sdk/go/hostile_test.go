@@ -42,6 +42,26 @@ func failure(t *testing.T, err, kind error, status int, text string) {
 	}
 }
 
+func TestIDsThatLeadElsewhere(t *testing.T) {
+	t.Parallel()
+	c := client(t, "http://127.0.0.1:1")
+	for _, id := range []string{"", ".", ".."} {
+		_, err := c.Connections.Get(t.Context(), id)
+		failure(t, err, nexterm.ErrBadRequest, 0, "there is nothing that can have")
+	}
+}
+
+func TestIDsAreEscapedOnce(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.RequestURI }))
+	defer server.Close()
+	_ = client(t, server.URL+"/below/").Keymaps.Reset(t.Context(), "a/ü b%?..")
+	if got := <-asked; got != "/below/api/keymaps/a%2F%C3%BC%20b%25%3F../reset" {
+		t.Error(got)
+	}
+}
+
 func TestWrongAddresses(t *testing.T) {
 	t.Parallel()
 	for address, text := range map[string]string{

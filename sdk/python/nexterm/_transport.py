@@ -98,6 +98,9 @@ class Transport:
         query: Dict[str, Any] | None = None,
         token_in_query: bool = False,
     ) -> Answer:
+        for part in path[1:].split("/"):
+            if part in ("", ".", ".."):  # It would lead to another operation.
+                raise BadRequest(f"there is nothing that can have {part!r} for an id", operation=operation)
         headers = {"User-Agent": self.user_agent}
         parameters = {name: _text(value) for name, value in (query or {}).items() if value is not OMIT}
         if token_in_query:

@@ -90,6 +90,11 @@ class Hostile(unittest.TestCase):
         self.assertNotIn(CANARY, shown.replace("CANARY", ""))
         return error
 
+    def test_ids_that_lead_elsewhere(self) -> None:
+        client = self.client("http://127.0.0.1:1")
+        for id in ("", ".", ".."):
+            self.fails(nexterm.BadRequest, 0, "nothing that can have", lambda: client.connections.get(id))
+
     def client(self, url: str, retries: int = 0, **options: Any) -> nexterm.Client:
         return nexterm.Client(url, CANARY, retries=retries, **options)
 

@@ -109,6 +109,9 @@ export class Connection {
 
   /** Sends a call until it succeeds or need not be tried again. */
   async send<T>(call: Call, { signal }: CallOptions = {}): Promise<T> {
+    // It would lead to another operation.
+    const none = call.path.slice(1).split('/').find((segment) => ['', '.', '..'].includes(segment))
+    if (none !== undefined) throw new NextermError('BadRequest', `there is nothing that can have "${none}" for an id`, { operation: call.name })
     const init = { ...this.#init(call), method: call.method, redirect: 'manual' as const }
     const url = this.url(call.path, call.tokenInQuery ? { token: this.#token } : (call.query ?? {}))
     for (let attempt = 0; ; attempt++) {

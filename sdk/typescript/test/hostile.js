@@ -46,6 +46,11 @@ test('a wrong address is refused before anything is sent', () => {
   assert.throws(() => new Nexterm('https://host', { token: 'a\nb' }), { kind: 'BadRequest' })
 })
 
+test('ids that lead elsewhere', async () => {
+  const client = new Nexterm('http://127.0.0.1:1', { token })
+  for (const id of ['', '.', '..']) await fails(client.connections.get(id), { kind: 'BadRequest', operation: 'connections.get', message: /nothing that can have/ })
+})
+
 test('a server that is down', async () => {
   const free = createSocket()
   await new Promise((resolve) => free.listen(0, '127.0.0.1', resolve))
