@@ -131,7 +131,7 @@ var rules = map[string]rule{
 	"internal/hostkey":      {tag: true, may: []string{"internal/ssh"}},
 	"internal/recording":    {tag: true, may: []string{"internal/asset", "internal/job", "internal/ssh"}},
 	"internal/group":        {tag: true},
-	"internal/remote":       {tag: true, may: []string{"internal/live", "internal/login", "internal/turn", "internal/ws"}},
+	"internal/remote":       {tag: true, may: []string{"internal/live", "internal/login", "internal/ssh", "internal/turn", "internal/ws"}},
 	"internal/serverinfo":   {tag: true},
 
 	"internal/session":       {tag: true},
