@@ -27,6 +27,16 @@ const (
 	passedTime = 2 * time.Minute
 )
 
+// Nodes reaches other servers, past any proxy that the environment names for the rest of
+// the world: what is passed on has tokens in it.
+var Nodes = nodes()
+
+func nodes() *http.Transport {
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // Go's own
+	transport.Proxy = nil
+	return transport
+}
+
 // Elsewhere is where the other server is reached that holds a connection; empty for
 // one that is here, and for one that is not reached.
 func (r *Registry) Elsewhere(ctx context.Context, node uuid.UUID) (string, error) {
@@ -86,5 +96,5 @@ func (r *Registry) relay(ctx context.Context, conn *ws.Conn, node uuid.UUID, pat
 	if err != nil {
 		return false
 	}
-	return ws.Relay(ctx, conn, strings.TrimSuffix(address, "/")+path+"?"+encoded, http.Header{PassedOn: {header}}, maxMessage)
+	return ws.Relay(ctx, conn, &http.Client{Transport: Nodes}, strings.TrimSuffix(address, "/")+path+"?"+encoded, http.Header{PassedOn: {header}}, maxMessage)
 }

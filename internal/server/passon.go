@@ -53,6 +53,7 @@ func (s *server) passOn(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		var failed error
 		proxy := &httputil.ReverseProxy{
+			Transport: live.Nodes,
 			Rewrite: func(r *httputil.ProxyRequest) {
 				r.SetURL(target)
 				r.Out.Host = r.In.Host

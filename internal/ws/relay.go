@@ -22,10 +22,10 @@ const (
 // Relay has another server serve a connection: messages go to and fro until one side
 // closes, as the other one is told. Where that server is not reached, or goes without
 // a word, the answer is false, and the connection is the caller's to close.
-func Relay(ctx context.Context, client *Conn, url string, header http.Header, maxMessage int64) bool {
+func Relay(ctx context.Context, client *Conn, by *http.Client, url string, header http.Header, maxMessage int64) bool {
 	dialling, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	server, _, err := websocket.Dial(dialling, url, &websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // it has none after an upgrade
+	server, _, err := websocket.Dial(dialling, url, &websocket.DialOptions{HTTPClient: by, HTTPHeader: header}) //nolint:bodyclose // it has none after an upgrade
 	if err != nil {
 		return false
 	}
