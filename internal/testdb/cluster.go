@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -43,7 +44,10 @@ rm -rf "$1" || { sleep 1; rm -rf "$1"; }
 `
 
 // held keeps the folder's lock and the janitor's input open until the process ends.
-var held []io.Closer
+var (
+	holding sync.Mutex
+	held    []io.Closer
+)
 
 // startCluster starts a private cluster with a migrated database, which becomes the template.
 func startCluster() (*source, error) {
@@ -175,6 +179,8 @@ func makeFolder() (string, error) {
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("start the process that removes %s: %w", dir, err)
 	}
+	holding.Lock()
+	defer holding.Unlock()
 	held = append(held, file, input)
 	return dir, nil
 }

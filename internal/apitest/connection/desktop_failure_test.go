@@ -92,8 +92,7 @@ func TestDesktopsThatFail(t *testing.T) {
 func TestDesktopErrorsAreShown(t *testing.T) {
 	t.Parallel()
 	ends := make(chan []string)
-	g := startGuacd(t, &guacd{})
-	g.show = func(l *guacdLink) {
+	g := startGuacd(t, &guacd{show: func(l *guacdLink) {
 		l.say("sync", "1")
 		listened := make(chan struct{})
 		go func() {
@@ -105,7 +104,7 @@ func TestDesktopErrorsAreShown(t *testing.T) {
 			<-ends
 		}
 		<-listened
-	}
+	}})
 	s := testserver.New(t, g.use)
 	entry := desktopEntry(s.Owner, nil, newIdentity(s.Owner, "secret"))
 	for _, c := range []struct {

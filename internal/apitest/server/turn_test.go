@@ -95,27 +95,47 @@ func TestOneAccountsImportsLeaveTheOthersAlone(t *testing.T) {
 func TestOneAccountsLongListsTakeTurns(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	served := own(t, s)
-	owner := s.Owner.On(served)
+	owner := s.Owner.On(own(t, s))
+	inTime := false
+	for attempt := 0; attempt < 10 && !inTime; attempt++ {
+		inTime = longLists(t, s, owner)
+	}
+	require.True(t, inTime, "the machine is too slow to tell")
+}
+
+// longLists has lists wait for a lock, and reports whether that was shorter than the
+// server lets them wait; if not, nothing is known.
+func longLists(t *testing.T, s *testserver.Server, owner *testserver.Client) (inTime bool) {
+	t.Helper()
+	began := time.Now()
 	locked, err := s.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	_, err = locked.Exec(t.Context(), `lock table entries in access exclusive mode`)
 	require.NoError(t, err)
 	var working sync.WaitGroup
-	for range 6 {
-		working.Go(func() { assert.Equal(t, 200, owner.Get("/api/entry/list").Status) })
+	statuses := make([]int, 6)
+	for i := range statuses {
+		working.Go(func() { statuses[i] = owner.Get("/api/entry/list").Status })
 	}
 	asking := func() (count int) {
 		s.Scan(t, &count, `select count(*) from pg_stat_activity
 			where datname = current_database() and application_name = 'nexterm' and wait_event_type = 'Lock'`)
 		return count
 	}
-	require.Eventually(t, func() bool { return asking() == 2 }, waitLimit, waitTick)
+	for asking() < 2 && time.Since(began) < waitLimit {
+		time.Sleep(waitTick)
+	}
 	owner.Put("/api/identity", object{"name": "Some", "type": "ssh"}).Want(200)
 	time.Sleep(200 * time.Millisecond)
-	require.Equal(t, 2, asking())
+	waiting := asking()
+	inTime = time.Since(began) < 2500*time.Millisecond
 	require.NoError(t, locked.Rollback(t.Context()))
 	working.Wait()
+	if inTime {
+		require.Equal(t, 2, waiting)
+		require.Equal(t, []int{200, 200, 200, 200, 200, 200}, statuses)
+	}
+	return inTime
 }
 
 // An account that has taken all its turns waits with every operation that takes
