@@ -45,98 +45,111 @@ func (r *Registry) ServeDesktop(ctx context.Context, conn *ws.Conn, who *caller.
 	r.serve(ctx, conn, who, parameters, "guac", "/api/ws/guac")
 }
 
+// desktop is what guacd has connected to.
+type desktop struct {
+	// link is the first one, by which viewers get theirs.
+	link *guacamole.Link
+	// audio tells that sound is wanted.
+	audio bool
+	// refused has to be called when the host has not let guacd in.
+	refused func()
+}
+
 // dialDesktop has guacd make the connection, and keeps the first link to it, or says why not.
 func (r *Registry) dialDesktop(l *live) {
-	link, audio, onRefusal, err := r.desktop(l)
+	d, err := r.desktop(l)
 	opened := l.post(func() {
 		if err != nil {
 			l.fail(err)
 			return
 		}
-		l.desktop, l.audio = link, audio
+		l.desktop = d
 		l.use()
 		r.connected(l)
-		go l.watchDesktop(link, onRefusal)
+		go l.watchDesktop(d)
 		for _, v := range l.viewers {
-			go l.join(v, link.ID, audio)
+			go l.join(v, d)
 		}
 	})
 	if !opened && err == nil {
-		link.Close()
+		d.link.Close()
 	}
 }
 
-func (r *Registry) desktop(l *live) (link *guacamole.Link, audio bool, onRefusal func(), err error) {
+func (r *Registry) desktop(l *live) (*desktop, error) {
 	leave, err := r.dials.Enter(l.ctx, l.AccountID)
 	if err != nil {
-		return nil, false, nil, err
+		return nil, err
 	}
 	defer leave()
 	if r.Guacd.Address == "" || l.Protocol != "rdp" && l.Protocol != "vnc" {
-		return nil, false, nil, speaks(l.Protocol)
+		return nil, speaks(l.Protocol)
 	}
 	_, to, err := r.target(l.ctx, l.Opening, l.IdentityID)
 	switch {
 	case err != nil:
-		return nil, false, nil, err
+		return nil, err
 	case len(to.Way) > 1:
-		return nil, false, nil, failure("Jump hosts are not supported for remote desktop")
+		return nil, failure("Jump hosts are not supported for remote desktop")
 	}
 	host := to.Way[0]
 	if l.Direct != nil {
 		host.Username, host.Password = l.Direct.Username, l.Direct.Password
 	}
 	// guacd dials, and knows of no addresses that it must not.
-	address, onRefusal, err := r.Dialer.Resolve(l.ctx, host)
+	address, refused, err := r.Dialer.Resolve(l.ctx, host)
 	if err != nil {
-		return nil, false, nil, err
+		return nil, err
 	}
 	config, err := r.Queries.GetDesktopConfig(l.ctx, l.EntryID)
 	if err != nil {
-		return nil, false, nil, err
+		return nil, err
 	}
 	parameters, audio, err := guacamole.Desktop{
 		Protocol: l.Protocol, Host: address, Port: host.Port, Username: host.Username, Password: string(host.Password),
 		Config: config, IgnoreCertificate: !r.Guacd.CheckCertificates,
 	}.Parameters()
 	if err != nil {
-		return nil, false, nil, err
+		return nil, err
 	}
-	link, err = r.Guacd.Open(l.ctx, l.Protocol, audio, parameters)
+	link, err := r.Guacd.Open(l.ctx, l.Protocol, audio, parameters)
 	if errors.Is(err, guacamole.ErrUnreachable) && l.ctx.Err() == nil {
 		r.Log.WarnContext(l.ctx, "reach guacd", "error", err)
 	}
 	if isRefusal(err) {
-		onRefusal()
+		refused()
 	}
-	return link, audio, onRefusal, err
+	if err != nil {
+		return nil, err
+	}
+	return &desktop{link, audio, refused}, nil
 }
 
 // watchDesktop reads the first link, which shows nothing to anybody but keeps the desktop
 // while nobody looks, until its end.
-func (l *live) watchDesktop(link *guacamole.Link, onRefusal func()) {
+func (l *live) watchDesktop(d *desktop) {
 	used := time.Now()
 	for {
-		next, err := link.Next()
+		next, err := d.link.Next()
 		if err != nil {
 			l.post(func() { l.fail(desktopLost) })
 			return
 		}
 		switch next.Opcode() {
 		case "sync":
-			_ = link.Send(next) // the next read tells of what is lost
+			_ = d.link.Send(next) // the next read tells of what is lost
 		case "nop":
 		case "disconnect":
 			l.post(func() { l.end(terminated(false)) })
 			return
 		case "required": // guacd wants a better login, and would wait for it
-			onRefusal()
+			d.refused()
 			l.post(func() { l.fail(notLetIn) })
 			return
 		case "error":
 			why := guacamole.ErrorOf(next)
 			if isRefusal(why) {
-				onRefusal()
+				d.refused()
 			}
 			l.post(func() {
 				for _, v := range l.viewers {
@@ -158,13 +171,13 @@ func (l *live) watchDesktop(link *guacamole.Link, onRefusal func()) {
 func (l *live) greet(v *viewer) {
 	v.push(guacamole.New("", v.id.String()))
 	if l.desktop != nil {
-		go l.join(v, l.desktop.ID, l.audio)
+		go l.join(v, l.desktop)
 	}
 }
 
 // join takes a link of a viewer's own and shows what comes of it.
-func (l *live) join(v *viewer, id string, audio bool) {
-	link, err := l.registry.Guacd.Open(l.ctx, id, audio, nil)
+func (l *live) join(v *viewer, d *desktop) {
+	link, err := l.registry.Guacd.Open(l.ctx, d.link.ID, d.audio, nil)
 	if err != nil {
 		if l.ctx.Err() == nil { // else it is told why
 			v.end(unavailable)

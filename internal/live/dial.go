@@ -158,9 +158,9 @@ type People struct {
 
 // Channel takes a channel on the SSH login of an account at an entry: one that is
 // shared, or one of its own for a login that the request has brought along, and begins
-// there what it is for. The rights of the account to all that is on the way, and to the identity, are as of now; whether
-// it may connect at all is for the caller to know, and so is an identity where the
-// request brings no login. With nobody to ask, people is nil.
+// there what it is for. The rights of the account to all that is on the way, and to the
+// identity, are as of now; whether it may connect at all is for the caller to know, and
+// so is an identity where the request brings no login. With nobody to ask, people is nil.
 func (r *Registry) Channel(ctx context.Context, o Opening, people *People, use login.Use) (*login.Channel, error) {
 	who, to, err := r.target(ctx, o, o.IdentityID)
 	if err != nil {

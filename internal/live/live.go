@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/nexterm-go/nexterm/internal/guacamole"
 	"github.com/nexterm-go/nexterm/internal/login"
 	"github.com/nexterm-go/nexterm/internal/recording"
 	"github.com/nexterm-go/nexterm/internal/screen"
@@ -67,11 +66,9 @@ type live struct {
 	// sftp is opened along with a connection for files, until somebody takes it.
 	sftp atomic.Pointer[ssh.Session]
 	// script is what the shell runs, if that is what the connection is for.
-	script *script
-	keys   screen.Keys
-	// desktop is the first link to guacd, and audio tells that sound is wanted.
-	desktop *guacamole.Link
-	audio   bool
+	script  *script
+	keys    screen.Keys
+	desktop *desktop
 	size    ssh.Size
 	resizes chan ssh.Size
 	// output is what the host says; nothing is taken from it while a viewer is behind.
@@ -206,7 +203,7 @@ func (l *live) finish() {
 	}
 	go l.hangUp(l.channel, l.shell) // the host may keep the goodbye waiting
 	if l.desktop != nil {
-		go l.desktop.Close()
+		go l.desktop.link.Close()
 	}
 	l.registry.store(l)
 	if l.Kind == "guac" && l.ending.owner.code == normal {

@@ -98,11 +98,14 @@ func (d *Dialer) Resolve(ctx context.Context, host Hop) (address string, refused
 	}
 	address = addresses[allowed].Unmap().String()
 	place := bothered{host.Owner, net.JoinHostPort(address, strconv.Itoa(host.Port))}
-	if d.refusals.add(place, 0) >= maxRefusals {
+	if d.hasRefusedOften(place) {
 		return "", nil, ErrTooOften
 	}
 	return address, func() { d.refusals.add(place, 1) }, nil
 }
+
+// hasRefusedOften tells of a host that is to be left alone for now.
+func (d *Dialer) hasRefusedOften(place bothered) bool { return d.refusals.add(place, 0) >= maxRefusals }
 
 // within gives a step its time, unless the context has a deadline that all steps share.
 func within(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {

@@ -76,7 +76,7 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	if len(l.clients) == 0 {
 		l.conn, place.address = conn, conn.RemoteAddr().String()
 	}
-	if l.dialer.refusals.add(place, 0) >= maxRefusals {
+	if l.dialer.hasRefusedOften(place) {
 		conn.Close()
 		return nil, ErrTooOften
 	}
