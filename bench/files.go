@@ -37,17 +37,39 @@ type way struct{ name, method, ours, bare string }
 // a handler that is nothing but net/http and the SFTP library.
 func measureFiles(ctx context.Context, p plan, binary, dir string) error {
 	// The collector runs often, so that what it has not collected yet does not count.
-	f, err := startFiles(ctx, binary, dir, "GOGC=10")
-	if err == nil {
-		err = errors.Join(f.measure(ctx, 1, fmt.Sprintf(" with a busy collector (at most %d MiB)", filesMemoryGoal)), f.close())
-	}
+	err := transferring(ctx, binary, dir, 1, func(f *files, way way, moved moved) {
+		fmt.Printf("%-5s  %s of a file: %s (at most %d MiB), with a busy collector\n",
+			verdict(moved.grown[0] <= filesMemoryGoal), way.name, f.memory(moved), filesMemoryGoal)
+	}, "GOGC=10")
 	if err != nil {
 		return err
 	}
-	if f, err = startFiles(ctx, binary, dir); err != nil {
+	return transferring(ctx, binary, dir, p.rounds, func(f *files, way way, moved moved) {
+		printRates(way.name+" of a file", moved.rates[0], moved.rates[1], filesGoal)
+		fmt.Printf("       %s of a file: %s\n", way.name, f.memory(moved))
+	})
+}
+
+// moved is what transfers one way have taken, the server's and the bare handler's.
+type moved struct {
+	rates [2][]float64 // MB/s
+	grown [2]int64     // MiB of resident memory, above the idle ones
+}
+
+// transferring moves the file in rounds, and has told what each way has taken.
+func transferring(ctx context.Context, binary, dir string, rounds int, tell func(*files, way, moved), env ...string) error {
+	f, err := startFiles(ctx, binary, dir, env...)
+	if err != nil {
 		return err
 	}
-	return errors.Join(f.measure(ctx, p.rounds, ""), f.close())
+	for _, way := range f.ways {
+		moved, err := f.move(ctx, way, rounds)
+		if err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", way.name, err), f.close())
+		}
+		tell(f, way, moved)
+	}
+	return f.close()
 }
 
 func startFiles(ctx context.Context, binary, dir string, env ...string) (f *files, err error) {
@@ -92,45 +114,36 @@ func startFiles(ctx context.Context, binary, dir string, env ...string) (f *file
 
 func (f *files) both() []*process { return []*process{f.server, f.bare} }
 
-// measure transfers and tells how much memory that takes, against a goal where one is
-// named, and else how fast it is.
-func (f *files) measure(ctx context.Context, rounds int, goal string) error {
-	for _, way := range f.ways {
-		if err := errors.Join(f.server.resetPeakMemory(), f.bare.resetPeakMemory()); err != nil {
-			return err
-		}
-		var rates [2][]float64 // the server's and the bare handler's, in MB/s
-		for round := range rounds {
-			turns := []int{0, 1}
-			if round%2 == 1 {
-				slices.Reverse(turns)
-			}
-			for _, i := range turns {
-				took, err := transfer(ctx, way.method, []string{way.ours, way.bare}[i], filesBytes)
-				if err != nil {
-					return fmt.Errorf("%s: %w", way.name, err)
-				}
-				rates[i] = append(rates[i], filesBytes/took.Seconds()/1e6)
-			}
-		}
-		var grown [2]int64
-		for i, process := range f.both() {
-			peak, err := process.peakMemory()
-			if err != nil {
-				return err
-			}
-			grown[i] = (peak - f.idle[i]) >> 20
-		}
-		mark := ""
-		if goal != "" {
-			mark = verdict(grown[0] <= filesMemoryGoal)
-		} else {
-			printRates(way.name+" of a file", rates[0], rates[1], filesGoal)
-		}
-		fmt.Printf("%-5s  %s of a file: %d MiB of resident memory above the idle server's %d MiB%s; the bare one's grows by %d MiB\n",
-			mark, way.name, grown[0], f.idle[0]>>20, goal, grown[1])
+func (f *files) memory(m moved) string {
+	return fmt.Sprintf("%d MiB of resident memory above the idle server's %d MiB, the bare one's grows by %d MiB", m.grown[0], f.idle[0]>>20, m.grown[1])
+}
+
+// move transfers the file one way, in rounds.
+func (f *files) move(ctx context.Context, way way, rounds int) (m moved, err error) {
+	if err := errors.Join(f.server.resetPeakMemory(), f.bare.resetPeakMemory()); err != nil {
+		return m, err
 	}
-	return nil
+	for round := range rounds {
+		turns := []int{0, 1}
+		if round%2 == 1 {
+			slices.Reverse(turns)
+		}
+		for _, i := range turns {
+			took, err := transfer(ctx, way.method, []string{way.ours, way.bare}[i], filesBytes)
+			if err != nil {
+				return m, err
+			}
+			m.rates[i] = append(m.rates[i], filesBytes/took.Seconds()/1e6)
+		}
+	}
+	for i, process := range f.both() {
+		peak, err := process.peakMemory()
+		if err != nil {
+			return m, err
+		}
+		m.grown[i] = (peak - f.idle[i]) >> 20
+	}
+	return m, nil
 }
 
 // printRates compares what server and bare one have carried round by round, in MB/s.

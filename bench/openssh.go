@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/pem"
 	"errors"
 	"net"
 	"net/http"
@@ -145,30 +142,22 @@ func dialBare(query url.Values) (*ssh.Client, error) {
 
 // startHost starts an OpenSSH server with a key of its own and one to get in by.
 func startHost(dir string, settings []string) (host *testssh.Daemon, keyFile string, err error) {
-	var files [2][]byte
-	var public [2]ssh.PublicKey
-	for i := range files {
-		_, private, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			return nil, "", err
-		}
-		block, err := ssh.MarshalPrivateKey(private, "")
-		if err != nil {
-			return nil, "", err
-		}
-		if public[i], err = ssh.NewPublicKey(private.Public()); err != nil {
-			return nil, "", err
-		}
-		files[i] = pem.EncodeToMemory(block)
+	_, hostKey, err := testssh.MakeKey(ssh.KeyAlgoED25519, "")
+	if err != nil {
+		return nil, "", err
+	}
+	key, file, err := testssh.MakeKey(ssh.KeyAlgoED25519, "")
+	if err != nil {
+		return nil, "", err
 	}
 	keyFile = filepath.Join(dir, "key")
-	if err := os.WriteFile(keyFile, files[1], 0o600); err != nil {
+	if err := os.WriteFile(keyFile, []byte(file), 0o600); err != nil {
 		return nil, "", err
 	}
 	at := filepath.Join(dir, "sshd")
 	if err := os.Mkdir(at, 0o700); err != nil {
 		return nil, "", err
 	}
-	host, err = testssh.Listen(at, string(files[0]), public[1:], settings...)
+	host, err = testssh.Listen(at, hostKey, []ssh.PublicKey{key.PublicKey()}, settings...)
 	return host, keyFile, err
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -31,11 +29,11 @@ type shownCPU struct{ shown, truth float64 }
 // measureCPU has this machine looked after through OpenSSH, while a process keeps
 // one processor busy.
 func (w *watched) measureCPU(ctx context.Context) (result shownCPU, err error) {
-	hostKey, _, err := newSSHKey()
+	_, hostKey, err := testssh.MakeKey(ssh.KeyAlgoED25519, "")
 	if err != nil {
 		return result, err
 	}
-	file, public, err := newSSHKey()
+	key, file, err := testssh.MakeKey(ssh.KeyAlgoED25519, "")
 	if err != nil {
 		return result, err
 	}
@@ -44,7 +42,7 @@ func (w *watched) measureCPU(ctx context.Context) (result shownCPU, err error) {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	daemon, err := testssh.Listen(dir, hostKey, []ssh.PublicKey{public})
+	daemon, err := testssh.Listen(dir, hostKey, []ssh.PublicKey{key.PublicKey()})
 	if err != nil {
 		return result, err
 	}
@@ -93,19 +91,6 @@ func (w *watched) measureCPU(ctx context.Context) (result shownCPU, err error) {
 		err = errors.New("collect from this machine: " + *problem)
 	}
 	return result, err
-}
-
-func newSSHKey() (file string, public ssh.PublicKey, err error) {
-	key, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return "", nil, err
-	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		return "", nil, err
-	}
-	public, err = ssh.NewPublicKey(key)
-	return string(pem.EncodeToMemory(block)), public, err
 }
 
 // readTicks is the time of all processors since the boot, and how much of it they

@@ -98,16 +98,18 @@ func (s *Socket) Send(message string) {
 // WantClose reads until the server closes the socket with this code and reason.
 func (s *Socket) WantClose(code websocket.StatusCode, reason string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	require.Equal(s.t, websocket.CloseError{Code: code, Reason: reason}, s.WaitClosed(patience), s.Path)
+}
+
+// WaitClosed reads until the server closes the socket, and says how.
+func (s *Socket) WaitClosed(within time.Duration) (closed websocket.CloseError) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), within)
 	defer cancel()
-	for {
-		_, _, err := s.Read(ctx)
-		if err == nil {
-			continue
-		}
-		var closed websocket.CloseError
-		require.True(s.t, errors.As(err, &closed), "the socket ended with %v", err)
-		require.Equal(s.t, websocket.CloseError{Code: code, Reason: reason}, closed)
-		return
+	var err error
+	for err == nil {
+		_, _, err = s.Read(ctx)
 	}
+	require.True(s.t, errors.As(err, &closed), "%s ended with %v", s.Path, err)
+	return closed
 }

@@ -19,12 +19,13 @@ import (
 // file, which is encrypted if there is a passphrase.
 func NewKey(t testing.TB, keyType, passphrase string) (key ssh.Signer, file string) {
 	t.Helper()
-	key, file, err := newKey(keyType, passphrase)
+	key, file, err := MakeKey(keyType, passphrase)
 	require.NoError(t, err)
 	return key, file
 }
 
-func newKey(keyType, passphrase string) (key ssh.Signer, file string, err error) {
+// MakeKey is NewKey without a test.
+func MakeKey(keyType, passphrase string) (key ssh.Signer, file string, err error) {
 	var private crypto.Signer
 	switch keyType {
 	case ssh.KeyAlgoED25519:

@@ -57,7 +57,7 @@ func Start(t testing.TB, s *Server) *Server {
 // Listen starts the server on a free port of 127.0.0.1.
 func (s *Server) Listen() (err error) {
 	if s.HostKeys == nil {
-		key, _, err := newKey(ssh.KeyAlgoED25519, "")
+		key, _, err := MakeKey(ssh.KeyAlgoED25519, "")
 		if err != nil {
 			return err
 		}

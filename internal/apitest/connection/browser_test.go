@@ -105,13 +105,19 @@ func (p page) see(text string) {
 // connect chooses from the form and sends it.
 func (p page) connect(values object) {
 	p.t.Helper()
+	p.choose(values)
+	p.click("#choice button")
+}
+
+// choose fills in what to connect to.
+func (p page) choose(values object) {
+	p.t.Helper()
 	p.wait(`document.getElementById("choice").checkVisibility()`)
 	p.Eval(nil, `const form = document.getElementById("choice");
 		for (const [name, value] of Object.entries(arguments[0])) {
 			form.elements[name].value = value;
 			form.elements[name].dispatchEvent(new Event("change"));
 		}`, values)
-	p.click("#choice button")
 }
 
 // wantSize waits until the host knows a size of the terminal that is within these bounds.

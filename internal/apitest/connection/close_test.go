@@ -1,7 +1,6 @@
 package connection_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -17,13 +16,8 @@ import (
 // closedWith reads a socket of any kind until the server closes it with this code.
 func closedWith(t *testing.T, s *testserver.Socket, code websocket.StatusCode) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var err error
-	for err == nil {
-		_, _, err = s.Read(ctx)
-	}
-	require.Equal(t, code, websocket.CloseStatus(err), "%s: %v", s.Path, err)
+	closed := s.WaitClosed(patience)
+	require.Equal(t, code, closed.Code, "%s: %s", s.Path, closed.Reason)
 }
 
 // attached waits until so many sockets have a place at a connection.
@@ -38,15 +32,16 @@ type connectionSocket struct {
 	open func() (id string)
 }
 
-// ofEachKind are the kinds of connections, each with an entry of the owner's.
-func ofEachKind(t *testing.T, s *testserver.Server) map[string]connectionSocket {
+// ofEachKind is a server with the kinds of connections, each with an entry of the owner's.
+func ofEachKind(t *testing.T) (*testserver.Server, map[string]connectionSocket) {
 	t.Helper()
+	s := testserver.New(t, startGuacd(t, &guacd{}).use)
 	entry, identity := openSSH(t, s.Owner, nil, sftpSubsystem)
 	desktop := desktopEntry(s.Owner, nil, identity)
 	of := func(entry int64, more object) func() string {
 		return func() string { return open(s.Owner, entry, more) }
 	}
-	return map[string]connectionSocket{
+	return s, map[string]connectionSocket{
 		"terminal": {"/api/ws/term?", of(entry, nil)},
 		"files":    {"/api/ws/sftp?", of(entry, object{"type": "sftp"})},
 		"desktop":  {"/api/ws/guac/?", of(desktop, nil)},
@@ -56,9 +51,7 @@ func ofEachKind(t *testing.T, s *testserver.Server) map[string]connectionSocket 
 // Every way in which a socket of a connection is refused, whichever kind it is.
 func TestSocketsOfConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
-	g := startGuacd(t, &guacd{})
-	s := testserver.New(t, g.use)
-	kinds := ofEachKind(t, s)
+	s, kinds := ofEachKind(t)
 	for name, kind := range kinds {
 		id := kind.open()
 		path := kind.path + "sessionId=" + id
@@ -101,9 +94,8 @@ func TestSocketsOfConnectionsAreClosed(t *testing.T) {
 // What cannot be shared is not shown, were there a link to it.
 func TestLinksToWhatCannotBeShared(t *testing.T) {
 	t.Parallel()
-	g := startGuacd(t, &guacd{})
-	s := testserver.New(t, g.use)
-	for name, kind := range ofEachKind(t, s) {
+	s, kinds := ofEachKind(t)
+	for name, kind := range kinds {
 		if name == "files" {
 			continue
 		}
@@ -118,9 +110,7 @@ func TestLinksToWhatCannotBeShared(t *testing.T) {
 // Every way in which a socket is closed that was open.
 func TestOpenSocketsOfConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
-	g := startGuacd(t, &guacd{})
-	s := testserver.New(t, g.use)
-	kinds := ofEachKind(t, s)
+	s, kinds := ofEachKind(t)
 	for _, kind := range kinds {
 		id := kind.open()
 		socket := s.Owner.Socket(kind.path + "sessionId=" + id)
@@ -142,10 +132,9 @@ func TestOpenSocketsOfConnectionsAreClosed(t *testing.T) {
 
 func TestSocketsEndWithTheEntry(t *testing.T) {
 	t.Parallel()
-	g := startGuacd(t, &guacd{})
-	s := testserver.New(t, g.use)
+	s, kinds := ofEachKind(t)
 	var sockets []*testserver.Socket
-	for _, kind := range ofEachKind(t, s) {
+	for _, kind := range kinds {
 		id := kind.open()
 		sockets = append(sockets, s.Owner.Socket(kind.path+"sessionId="+id))
 		attached(t, s, id, 1)

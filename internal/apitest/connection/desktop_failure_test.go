@@ -21,7 +21,7 @@ func TestDesktopsThatFail(t *testing.T) {
 	const lost = "Remote desktop connection lost"
 	g := startGuacd(t, &guacd{})
 	s := testserver.New(t, g.use)
-	denying := s.Owner.On(serveDenying(t, s, "169.254.0.0/16", g.use))
+	denied := s.Owner.On(denying(t, s, "169.254.0.0/16", g.use))
 	without := s.Owner.On(testserver.Serve(t, s.Pool, s.Vault))
 	away := s.Owner.On(testserver.Serve(t, s.Pool, s.Vault, func(o *server.Options) {
 		o.Connections.Guacd.Address = fmt.Sprint("127.0.0.1:", testssh.Refusing(t))
@@ -53,7 +53,7 @@ func TestDesktopsThatFail(t *testing.T) {
 		"a login missing":  {show: func(l *guacdLink) { l.say("required", "username"); l.listen() }, want: "Authentication failed"},
 		"lost":             {show: func(l *guacdLink) { l.say("nop") }, want: lost},
 		"garbage later":    {show: func(l *guacdLink) { _, _ = io.WriteString(l, "4.sync,1.1;xx"); l.listen() }, want: lost},
-		"denied":           {by: denying, more: object{"ip": "0xA9.0xFE.43518"}, want: "Target address is not allowed"},
+		"denied":           {by: denied, more: object{"ip": "0xA9.0xFE.43518"}, want: "Target address is not allowed"},
 		"nobody's name":    {more: object{"ip": "host.invalid"}, want: "Host name not found"},
 		"a hop":            {more: object{"jumpHosts": []int64{hop}}, want: "Jump hosts are not supported for remote desktop"},
 		"no address":       {more: object{"ip": nil}, want: "Missing host configuration"},

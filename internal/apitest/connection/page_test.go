@@ -36,7 +36,7 @@ func TestChromiumOpensTerminals(t *testing.T) {
 	var hosts, identities []string
 	p.Eval(&hosts, `return [...document.querySelectorAll("#choice [name=entry] option")].map(option => option.textContent)`)
 	require.Equal(t, []string{"switch1 (127.0.0.1, Telnet)", "web1 (127.0.0.1)"}, hosts, "no desktops")
-	p.Eval(nil, `const {entry} = document.getElementById("choice").elements; entry.value = arguments[0]; entry.dispatchEvent(new Event("change"))`, entry)
+	p.choose(object{"entry": entry})
 	p.Eval(&identities, `return [...document.querySelectorAll("#choice [name=identity] option")].map(option => option.textContent)`)
 	require.Len(t, identities, 3)
 	require.Equal(t, "password (somebody)", identities[0], "the default is the first")
@@ -93,8 +93,7 @@ func TestChromiumOpensTerminals(t *testing.T) {
 
 	// Who logs in there is between the host and the terminal.
 	p.click("#other")
-	p.wait(`document.getElementById("choice").checkVisibility()`)
-	p.Eval(nil, `const {entry} = document.getElementById("choice").elements; entry.value = arguments[0]; entry.dispatchEvent(new Event("change"))`, telnet)
+	p.choose(object{"entry": telnet})
 	p.wait(`!document.querySelector("[name=identity]").checkVisibility()`)
 	p.click("#choice .primary")
 	p.see("switch login: ")

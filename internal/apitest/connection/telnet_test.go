@@ -4,16 +4,11 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"log/slog"
 	"net"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/nexterm-go/nexterm/internal/app"
-	"github.com/nexterm-go/nexterm/internal/outbound"
-	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
 )
@@ -95,27 +90,10 @@ func TestTelnetIsRecorded(t *testing.T) {
 	require.Equal(t, "pass\uFFFDword: in as user\r", output, "what is shown, and never what is typed")
 }
 
-// serveDenying is one more server of a database, which keeps away from networks.
-func serveDenying(t *testing.T, s *testserver.Server, networks string, changes ...func(*server.Options)) *testserver.Server {
-	t.Helper()
-	denied, err := outbound.ParseNetworks(networks)
-	require.NoError(t, err)
-	options := app.Options{InsertOnly: true, Deny: denied, Options: server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.DiscardHandler)}}
-	for _, change := range changes {
-		change(&options.Options)
-	}
-	a, err := app.New(options)
-	require.NoError(t, err)
-	listener := httptest.NewServer(a.Server)
-	t.Cleanup(listener.Close)
-	testserver.Run(t, a)
-	return &testserver.Server{URL: listener.URL}
-}
-
 func TestTelnetHostsThatAreNoGood(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	owner := s.Owner.On(serveDenying(t, s, "127.0.0.2"))
+	owner := s.Owner.On(denying(t, s, "127.0.0.2"))
 	hop := newEntry(s.Owner, 22, nil, newIdentity(s.Owner, "secret"))
 	private := newEntry(s.Stranger, 22, nil)
 	reset, _ := telnetHost(t, s.Owner, func(conn net.Conn) {

@@ -22,15 +22,19 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testssh"
 )
 
-// denying is one more server, which dials nothing in a network.
-func denying(t *testing.T, s *testserver.Server, network string) *testserver.Server {
+// denying is one more server of a database, which dials nothing in these networks.
+func denying(t *testing.T, s *testserver.Server, networks string, changes ...func(*server.Options)) *testserver.Server {
 	t.Helper()
-	deny, err := outbound.ParseNetworks(network)
+	deny, err := outbound.ParseNetworks(networks)
 	require.NoError(t, err)
-	a, err := app.New(app.Options{
+	options := app.Options{
 		Options:    server.Options{Pool: s.Pool, Vault: s.Vault, Log: slog.New(slog.NewTextHandler(s.Log, nil))},
 		InsertOnly: true, Deny: deny,
-	})
+	}
+	for _, change := range changes {
+		change(&options.Options)
+	}
+	a, err := app.New(options)
 	require.NoError(t, err)
 	listener := httptest.NewServer(a.Server)
 	t.Cleanup(listener.Close)
