@@ -66,7 +66,8 @@ func (s *session) editText(item any, fields []field, change func(document) error
 		case err == nil:
 			return os.Remove(file.Name())
 		case s.Context().Err() != nil:
-			return fmt.Errorf("%w%w", err, kept)
+			fmt.Fprintf(s.ErrOrStderr(), "The text is kept in %s.\n", file.Name())
+			return err
 		}
 		failure = err
 		reason := "# " + strings.ReplaceAll(terminal.CleanLines(tell(err)), "\n", "\n# ") + "\n"
@@ -87,19 +88,29 @@ func (s *session) open(file string, content []byte) error {
 	default:
 		return usage("there is no terminal for an editor: flags say what is to change")
 	}
-	// By the shell, as editors come with arguments, and in its place, so that Ctrl-C
-	// reaches the editor alone.
+	defer s.leaveInterrupts()()
+	// By the shell, as editors come with arguments, and in its place.
 	program := exec.CommandContext(context.WithoutCancel(s.Context()), "sh", "-c", "exec "+editor+` "$1"`, "sh", file)
 	program.Stdin, program.Stdout, program.Stderr = s.InOrStdin(), s.OutOrStdout(), s.ErrOrStderr()
-	if err := program.Start(); err != nil {
-		return err
-	}
-	signal.Ignore(os.Interrupt)
-	defer signal.Reset(os.Interrupt)
-	if err := program.Wait(); err != nil {
+	if err := program.Run(); err != nil {
 		return fmt.Errorf("the editor %q: %w", editor, err)
 	}
 	return nil
+}
+
+// leaveInterrupts leaves Ctrl-C, which reaches every program of a terminal, to the program
+// that is started next; the function that it returns has it end this command again. It is
+// caught and not ignored, as programs inherit what is ignored.
+func (s *session) leaveInterrupts() (restore func()) {
+	signal.Ignore(os.Interrupt) // takes it from the command's context
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, os.Interrupt)
+	return func() {
+		ctx, stop := signal.NotifyContext(s.Context(), os.Interrupt)
+		context.AfterFunc(ctx, stop) // a second one ends the process at once
+		signal.Stop(caught)
+		s.SetContext(ctx)
+	}
 }
 
 // editable is the text of the fields that can be changed, with names for ids.

@@ -3,6 +3,7 @@
 package cli_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"encoding/pem"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
@@ -308,7 +310,7 @@ func TestEditInAnEditor(t *testing.T) {
 		require.NoError(t, os.Remove(seen+".once"))
 		require.NotZero(t, o.status, script)
 		require.Contains(t, o.err, message, script)
-		require.Contains(t, o.err, "; the text is kept in "+os.TempDir()[:0], script)
+		require.Contains(t, o.err, "; the text is kept in /", script)
 		again, err := os.ReadFile(seen)
 		require.NoError(t, err)
 		require.Contains(t, string(again), message, "and the editor says why it opens again")
@@ -317,11 +319,28 @@ func TestEditInAnEditor(t *testing.T) {
 
 	u.refused(2, "there is no terminal for an editor: flags say what is to change", "entry", "edit", "web2")
 
-	// At a terminal, it has the terminal, and Ctrl-C is its own.
+	// Ctrl-C is the editor's own from its first moment, as it reaches both.
+	require.Equal(t, outcome{"", "Nothing is changed.\n", 0}, u.with("EDITOR=$(kill -INT $PPID)true").pipe("", "entry", "edit", "web2"))
+
+	// At a terminal, it has the terminal.
 	require.NoError(t, os.WriteFile(editor, []byte("#!/bin/sh\ntrap 'sed -i s/web2/web3/ \"$1\"; exit 0' INT\necho ready; while :; do sleep 0.05; done\n"), 0o700))
 	screen := u.with("VISUAL='"+editor+"'").terminal("entry", "edit", "web2")
 	screen.await("ready", "\x03")
 	out, status := screen.end()
 	require.Zero(t, status, out)
 	u.run("entry", "show", "web3")
+
+	// Afterwards it ends the command, and nothing that was written is lost.
+	held, err := s.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = held.Rollback(context.WithoutCancel(t.Context())) }()
+	var pid int
+	require.NoError(t, held.QueryRow(t.Context(), `select pg_backend_pid() from entries where name = 'web3' for update`).Scan(&pid))
+	screen = u.with("EDITOR=sed -i s/web3/web4/").terminal("entry", "edit", "web3")
+	require.Eventually(t, func() bool { return s.Count(t, "pg_stat_activity where $1 = any(pg_blocking_pids(pid))", pid) == 1 }, patience, 5*time.Millisecond)
+	screen.await("", "\x03")
+	out, status = screen.end()
+	require.Equal(t, 130, status, out)
+	require.Contains(t, out, "The text is kept in /")
+	require.Contains(t, out, "nexterm: interrupted\r\n")
 }
