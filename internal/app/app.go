@@ -116,7 +116,7 @@ func New(o Options) (*App, error) {
 		HibernatedTime:  cmp.Or(o.Connections.HibernatedTime, DefaultHibernatedTime),
 		SessionIdleDays: o.SessionIdleDays, PingInterval: o.PingInterval, WriteTimeout: o.WriteTimeout,
 	})
-	backups := backup.NewScheduler(o.Backups, o.Direct.Config().ConnConfig, o.Version, o.Log)
+	backups := backup.NewScheduler(o.Backups, o.Direct.Config().ConnConfig, o.Changes, o.Version, o.Log)
 	o.Collectors = append(prober.Collectors(), backups.Collectors()...)
 	var err error
 	o.Jobs, err = job.New(o.Direct, o.Log, o.JobDelay,

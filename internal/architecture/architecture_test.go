@@ -50,7 +50,7 @@ var rules = map[string]rule{
 	"openapi/sdk":       {},
 	"openapi/sdk/...":   {may: []string{"openapi/sdk"}},
 	"tools/...":         {},
-	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/change", "internal/cli", "internal/contract", "internal/event", "internal/guacamole", "internal/hostkey", "internal/recovery", "internal/rekey", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/terminal", "internal/vault", "internal/webclient", "internal/backup"}, privileges: []string{"net/http", pool}},
+	"internal/command":  {may: []string{"db/migrations", "gen/db", "internal/app", "internal/caller", "internal/change", "internal/cli", "internal/contract", "internal/event", "internal/guacamole", "internal/hostkey", "internal/recovery", "internal/rekey", "internal/origin", "internal/outbound", "internal/postgres", "internal/server", "internal/telemetry", "internal/terminal", "internal/vault", "internal/webclient", "internal/backup"}, privileges: []string{"net/http", pool}},
 	"internal/app":      {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/hostkey", "internal/job", "internal/live", "internal/outbound", "internal/probe", "internal/recording", "internal/server", "internal/ssh", "internal/contentsource", "internal/sweep", "internal/telemetry", "internal/vault", "internal/backup"}, privileges: []string{pool}},
 	"internal/server":   {may: []string{"internal/...", "gen", "gen/api", "gen/db"}, privileges: []string{"net/http", echo, pool}},
 	"internal/vault":    {may: []string{"gen/db", "internal/fail", "internal/turn"}, privileges: []string{"cryptography"}},
@@ -65,7 +65,7 @@ var rules = map[string]rule{
 	"internal/terminal": {},
 	"internal/recovery": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/fail", "internal/signin", "internal/username", "internal/vault"}},
 	"internal/rekey":    {may: []string{"gen/db", "internal/caller", "internal/change", "internal/event", "internal/vault"}},
-	"internal/backup":   {may: []string{"db/migrations", "gen/db", "internal/job", "internal/vault"}, privileges: []string{pool}},
+	"internal/backup":   {may: []string{"db/migrations", "gen/db", "internal/change", "internal/event", "internal/job", "internal/vault"}, privileges: []string{pool}},
 	"internal/postgres": {},
 	"internal/contract": {may: []string{"gen"}, privileges: []string{"net/http"}},
 

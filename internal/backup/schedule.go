@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/riverqueue/river"
 
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/job"
 )
 
@@ -52,6 +53,7 @@ type Scheduler struct {
 	river.WorkerDefaults[Due]
 	schedule Schedule
 	config   *pgx.ConnConfig
+	changes  *change.Changes
 	version  string
 	log      *slog.Logger
 
@@ -59,9 +61,9 @@ type Scheduler struct {
 }
 
 // NewScheduler looks for the newest backup that there is.
-func NewScheduler(schedule Schedule, config *pgx.ConnConfig, version string, log *slog.Logger) *Scheduler {
+func NewScheduler(schedule Schedule, config *pgx.ConnConfig, changes *change.Changes, version string, log *slog.Logger) *Scheduler {
 	s := &Scheduler{
-		schedule: schedule, config: config, version: version, log: log,
+		schedule: schedule, config: config, changes: changes, version: version, log: log,
 		last: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "nexterm_backup_last_success_timestamp_seconds", Help: "When the newest scheduled backup was made, as this server has last seen it.",
 		}),
@@ -118,6 +120,9 @@ func (s *Scheduler) work(ctx context.Context) error {
 	newest, err := s.look(keys)
 	// Looks are not quite as far from each other as they should be.
 	if err != nil || time.Since(newest) < s.schedule.Interval-lookInterval/2 {
+		return err
+	}
+	if err := RecordCreate(ctx, s.changes, s.schedule.Folder, keys); err != nil {
 		return err
 	}
 	began := time.Now()

@@ -14,12 +14,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/backup"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 func scheduler(pool *pgxpool.Pool, s backup.Schedule, log *bytes.Buffer) *backup.Scheduler {
 	s.Interval, s.Keys = 24*time.Hour, func() (backup.Keys, error) { return keys, nil }
-	return backup.NewScheduler(s, pool.Config().ConnConfig, version, slog.New(slog.NewTextHandler(log, nil)))
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	return backup.NewScheduler(s, pool.Config().ConnConfig, change.New(pool, event.NewLog(pool, logger)), version, logger)
 }
 
 // last is when the newest backup was made, as Prometheus is told.
@@ -59,9 +63,12 @@ func TestABackupIsMadeWhenItIsDue(t *testing.T) {
 	s := scheduler(pool, backup.Schedule{Folder: folder}, &log)
 	require.Zero(t, last(t, s))
 	for range 2 {
-		require.NoError(t, s.Work(t.Context(), nil))
+		require.NoError(t, s.Work(caller.WithActor(t.Context(), caller.ByJob), nil))
 		require.Len(t, in(t, folder), 1)
 	}
+	var told string
+	require.NoError(t, pool.QueryRow(t.Context(), `select actor || ' ' || (details ->> 'name') from audit_logs where action = 'backup.create'`).Scan(&told))
+	require.Equal(t, "job "+folder, told)
 	made := in(t, folder)[0]
 	_, err := backup.Check(filepath.Join(folder, made), keys)
 	require.NoError(t, err)

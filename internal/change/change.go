@@ -100,6 +100,14 @@ func (c *Changes) Do(ctx context.Context, touch Touch, rule func(*Tx) error) err
 	return err
 }
 
+// Record tells of what happened without changing anything here.
+func (c *Changes) Record(ctx context.Context, events ...event.Event) error {
+	return c.Do(ctx, Touch{}, func(tx *Tx) error {
+		tx.Record(events...)
+		return nil
+	})
+}
+
 func (c *Changes) try(ctx context.Context, touch Touch, rule func(*Tx) error) error {
 	conn, err := c.pool.Acquire(ctx)
 	if err != nil {

@@ -179,10 +179,7 @@ func TestActors(t *testing.T) {
 		{caller.WithActor(t.Context(), caller.ByOperator), "operator - - - -"},
 		{t.Context(), "system - - - -"},
 	} {
-		require.NoError(t, changes.Do(c.ctx, change.Touch{}, func(tx *change.Tx) error {
-			tx.Record(event.Event{Action: event.SourceSyncFail})
-			return nil
-		}))
+		require.NoError(t, changes.Record(c.ctx, event.Event{Action: event.SourceSyncFail}))
 		var events, logs string
 		require.NoError(t, pool.QueryRow(t.Context(), `select concat_ws(' ', actor, coalesce(account_id::text, '-'), coalesce(session_id::text, '-'),
 			coalesce(api_key_id::text, '-'), coalesce(impersonator_id::text, '-')) from events order by transaction_id desc limit 1`).Scan(&events))

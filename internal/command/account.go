@@ -12,7 +12,6 @@ import (
 	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/change"
-	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/recovery"
 	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/terminal"
@@ -221,9 +220,7 @@ func operate(cmd *cobra.Command, create bool, task func(context.Context, *databa
 			return err
 		}
 	}
-	events := event.NewLog(d.pool, settings.logger())
-	defer events.Flush(context.WithoutCancel(ctx))
-	return task(ctx, d, change.New(d.pool, events))
+	return d.change(ctx, settings.logger(), func(ctx context.Context, changes *change.Changes) error { return task(ctx, d, changes) })
 }
 
 func passwordFlag(command *cobra.Command, fromStdin *bool) {

@@ -16,6 +16,7 @@ import (
 	"github.com/nexterm-go/nexterm/db/migrations"
 	"github.com/nexterm-go/nexterm/internal/app"
 	"github.com/nexterm-go/nexterm/internal/backup"
+	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 	"github.com/nexterm-go/nexterm/internal/terminal"
 )
@@ -46,6 +47,13 @@ func backupCommand() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, d.close()) }()
+			// The schema may be another version's, and the database one that only reads.
+			err = d.change(cmd.Context(), settings.logger(), func(ctx context.Context, changes *change.Changes) error {
+				return backup.RecordCreate(ctx, changes, args[0], keys)
+			})
+			if err != nil {
+				fmt.Fprintln(cmd.ErrOrStderr(), "the audit log will not tell of this backup:", err)
+			}
 			config, version, progress := d.direct.Config().ConnConfig, cmd.Root().Version, terminal.Progress(cmd.ErrOrStderr())
 			if args[0] == "-" {
 				_, err := backup.Write(cmd.Context(), config, cmd.OutOrStdout(), keys, version, progress)
@@ -96,8 +104,11 @@ func restoreCommand() *cobra.Command {
 			if err := backup.Restore(cmd.Context(), d.direct, args[0], keys, cmd.Root().Version, terminal.Progress(cmd.ErrOrStderr())); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "the database is that of %s again: %d rows\n", m.Time.UTC().Format(time.RFC3339), m.Rows())
-			return err
+			err = d.change(cmd.Context(), settings.logger(), func(ctx context.Context, changes *change.Changes) error {
+				return backup.RecordRestore(ctx, changes, args[0], m)
+			})
+			_, failure := fmt.Fprintf(cmd.OutOrStdout(), "the database is that of %s again: %d rows\n", m.Time.UTC().Format(time.RFC3339), m.Rows())
+			return errors.Join(err, failure)
 		},
 	}
 	command.Flags().StringVar(&identity, "identity", "", "file with the age identity that opens the backup, if the master key does not")

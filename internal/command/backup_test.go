@@ -60,6 +60,42 @@ func TestABackupIsRestoredElsewhere(t *testing.T) {
 	require.Equal(t, 200, status)
 }
 
+// A backup is told before it is made, so that its own database tells of it, too.
+func TestTheAuditLogTellsOfBackups(t *testing.T) {
+	t.Parallel()
+	url, pool := sealedDatabase(t, 1)
+	file, target := filepath.Join(t.TempDir(), "file"), testdb.URL(t)
+	identity, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	recipient := identity.Recipient().String()
+	mustRun(t, url, "", "backup", "--recipient", recipient, "-")
+	mustRun(t, url, "", "backup", file)
+	told := func(pool *pgxpool.Pool) (rows []string) {
+		require.NoError(t, pool.QueryRow(t.Context(), `select array_agg(concat_ws(' ', actor, action, details ->> 'name', details ->> 'recipients') order by timestamp, id)
+			from audit_logs where resource = 'backup' and scope = 0`).Scan(&rows))
+		return rows
+	}
+	made := []string{"operator backup.create - [\"" + recipient + "\"]", "operator backup.create " + file}
+	require.Equal(t, made, told(pool))
+	mustRun(t, target, "", "restore", file)
+	restored, err := pgxpool.New(t.Context(), target)
+	require.NoError(t, err)
+	t.Cleanup(restored.Close)
+	require.Equal(t, append(made, "operator backup.restore "+file), told(restored))
+
+	// A database that only reads is backed up all the same.
+	exec := func(statement string) {
+		_, err := pool.Exec(t.Context(), `do $$ begin execute format('`+statement+`', current_database()); end $$`)
+		require.NoError(t, err)
+	}
+	exec("alter database %I set default_transaction_read_only = on")
+	command := nexterm(t, url, "backup", file+"2")
+	said, err := command.CombinedOutput()
+	require.NoError(t, err, string(said))
+	require.Contains(t, string(said), "the audit log will not tell of this backup: ")
+	require.FileExists(t, file+"2")
+}
+
 // A server that has just started on an empty database keeps it until it stops.
 func TestNothingIsTakenFromUnderAServer(t *testing.T) {
 	t.Parallel()

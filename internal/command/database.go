@@ -11,6 +11,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/change"
+	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/postgres"
 )
 
@@ -76,6 +79,13 @@ func openDatabase(ctx context.Context, settings Settings, log *slog.Logger, prog
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+// change hands over what changes the database, by the operator's hand.
+func (d *database) change(ctx context.Context, log *slog.Logger, task func(context.Context, *change.Changes) error) error {
+	events := event.NewLog(d.pool, log)
+	defer events.Flush(context.WithoutCancel(ctx))
+	return task(caller.WithActor(ctx, caller.ByOperator), change.New(d.pool, events))
 }
 
 func (d *database) close() error {

@@ -86,10 +86,7 @@ func (h *Handlers) PasteConnectionPassword(ctx context.Context, request api.Past
 	if row.Kind != "terminal" || !h.live.Type(row.ID, "") {
 		return nil, errNoStream
 	}
-	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		tx.Record(told)
-		return nil
-	})
+	err = h.changes.Record(ctx, told)
 	if err != nil {
 		return nil, err
 	}

@@ -99,6 +99,8 @@ const (
 	MonitoringSettingsUpdate      Action = "monitoring.settings_update"
 	KeyCreate                     Action = "key.create"
 	KeyDelete                     Action = "key.delete"
+	BackupCreate                  Action = "backup.create"
+	BackupRestore                 Action = "backup.restore"
 )
 
 // Actions that are told to readers and not kept in the audit log.
@@ -242,6 +244,8 @@ var Vocabulary = []Definition{
 	{MonitoringSettingsUpdate, "MONITORING_SETTINGS_UPDATE", "Monitoring settings changed", "monitoring", "", nil},
 	{KeyCreate, "KEY_CREATE", "Encryption key introduced", "key", "", nil},
 	{KeyDelete, "KEY_DELETE", "Encryption key retired", "key", "", nil},
+	{BackupCreate, "BACKUP_CREATE", "Backup made", "backup", "", nil},
+	{BackupRestore, "BACKUP_RESTORE", "Backup restored", "backup", "", nil},
 }
 
 // Resources lists the types of resources in display order.
@@ -264,6 +268,7 @@ var Resources = []struct{ Key, Value, Label string }{
 	{"TAG", "tag", "Tag"},
 	{"MONITORING", "monitoring", "Monitoring"},
 	{"KEY", "key", "Encryption key"},
+	{"BACKUP", "backup", "Backup"},
 }
 
 // Categories lists the categories of actions in display order.
@@ -289,6 +294,7 @@ var Categories = []struct{ Key, Label, Description string }{
 	{"tag", "Tags", "Tags and the entries that have them"},
 	{"monitoring", "Monitoring", "How often servers are looked after, and for how long that is kept"},
 	{"key", "Encryption Keys", "Keys that secrets are sealed with"},
+	{"backup", "Backups", "Files with the whole database"},
 }
 
 var definitions = func() map[Action]Definition {

@@ -124,8 +124,5 @@ func (h *Handlers) need(ctx context.Context, f *live.Files, name permission.Name
 // record tells what has been done, or is about to be.
 func (h *Handlers) record(ctx context.Context, f *live.Files, action event.Action, details event.Details) error {
 	details["entryId"] = f.EntryID
-	return h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		tx.Record(event.Event{Action: action, Owner: f.Owner, Details: details})
-		return nil
-	})
+	return h.changes.Record(ctx, event.Event{Action: action, Owner: f.Owner, Details: details})
 }

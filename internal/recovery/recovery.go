@@ -28,18 +28,13 @@ type Account struct {
 	Admin bool
 }
 
-// do runs a rule as the operator's.
-func do(ctx context.Context, changes *change.Changes, rule func(*change.Tx) error) error {
-	return changes.Do(caller.WithActor(ctx, caller.ByOperator), change.Touch{}, rule)
-}
-
 // Create adds an account and reports whether it is an administrator.
 func Create(ctx context.Context, changes *change.Changes, a Account) (admin bool, err error) {
 	hash, err := vault.HashPassword(ctx, 0, a.Password)
 	if err != nil {
 		return false, err
 	}
-	err = do(ctx, changes, func(tx *change.Tx) error {
+	err = changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		// Somebody may be registering the first account at this moment.
 		if err := tx.LockSetup(ctx); err != nil {
 			return err
@@ -73,7 +68,7 @@ func SetPassword(ctx context.Context, changes *change.Changes, name string, pass
 	if err != nil {
 		return err
 	}
-	return do(ctx, changes, func(tx *change.Tx) error {
+	return changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		id, err := tx.SetPassword(ctx, db.SetPasswordParams{FoldedUsername: username.Fold(name), PasswordHash: hash})
 		if err != nil {
 			return fail.OnNoRows(err, unknown(name))
@@ -87,7 +82,7 @@ func SetPassword(ctx context.Context, changes *change.Changes, name string, pass
 
 // SignOut ends all sessions of an account.
 func SignOut(ctx context.Context, changes *change.Changes, name string) error {
-	return do(ctx, changes, func(tx *change.Tx) error {
+	return changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		id, err := tx.GetAccountID(ctx, username.Fold(name))
 		if err != nil {
 			return fail.OnNoRows(err, unknown(name))
@@ -99,7 +94,7 @@ func SignOut(ctx context.Context, changes *change.Changes, name string) error {
 // DisableTOTP lets an account sign in without a code, and reports whether it
 // needed one.
 func DisableTOTP(ctx context.Context, changes *change.Changes, name string) (enabled bool, err error) {
-	err = do(ctx, changes, func(tx *change.Tx) error {
+	err = changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		row, err := tx.ResetTOTP(ctx, username.Fold(name))
 		if err != nil {
 			return fail.OnNoRows(err, unknown(name))
@@ -118,7 +113,7 @@ func DisableTOTP(ctx context.Context, changes *change.Changes, name string) (ena
 // EnablePasswords lets accounts sign in with passwords, and reports whether they
 // could not before.
 func EnablePasswords(ctx context.Context, changes *change.Changes) (changed bool, err error) {
-	err = do(ctx, changes, func(tx *change.Tx) error {
+	err = changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
 		row, err := tx.EnablePasswords(ctx)
 		if changed = err == nil; !changed {
 			return err

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/db"
-	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/vault"
@@ -56,7 +55,7 @@ func (r Rotation) alone(ctx context.Context, work func(context.Context) error) e
 	if err := r.Vault.Reload(ctx); err != nil {
 		return err
 	}
-	return work(caller.WithActor(ctx, caller.ByOperator))
+	return work(ctx)
 }
 
 // store runs a step that changes the data keys, tells the servers and reads them anew.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/testdb"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -30,7 +31,7 @@ func TestEverySecretGetsTheNewDataKey(t *testing.T) {
 		require.Equal(t, int64(len(secrets)), all)
 		steps = append(steps, done)
 	}
-	id, err := r.DataKey(t.Context())
+	id, err := r.DataKey(caller.WithActor(t.Context(), caller.ByOperator))
 	require.NoError(t, err)
 	require.True(t, slices.IsSorted(steps))
 	require.Equal(t, int64(len(secrets)), steps[len(steps)-1])

@@ -12,7 +12,6 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
-	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/live"
@@ -80,10 +79,7 @@ func (h *Handlers) RunCommand(ctx context.Context, request api.RunCommandRequest
 		return nil, errTooMany
 	}
 	defer leave()
-	err = h.changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		tx.Record(event.Event{Action: event.SSHConnect, Owner: owner, ResourceID: request.EntryID, Reason: reason, Details: details("exec", reason)})
-		return nil
-	})
+	err = h.changes.Record(ctx, event.Event{Action: event.SSHConnect, Owner: owner, ResourceID: request.EntryID, Reason: reason, Details: details("exec", reason)})
 	if err != nil {
 		return nil, err
 	}

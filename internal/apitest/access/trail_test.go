@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nexterm-go/nexterm/internal/app"
+	"github.com/nexterm-go/nexterm/internal/caller"
 	writing "github.com/nexterm-go/nexterm/internal/change" // change is a body here
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/recovery"
@@ -121,8 +122,9 @@ func TestWhatTheCommandLineDoesIsInTheLogsOfThoseItConcerns(t *testing.T) {
 	s := testserver.New(t)
 	s.Exec(t, `update auth_providers set enabled = false where is_internal`)
 	changes := writing.New(s.Pool, event.NewLog(s.Pool, slog.New(slog.DiscardHandler)))
-	require.NoError(t, recovery.SetPassword(t.Context(), changes, "owner", "another"))
-	_, err := recovery.EnablePasswords(t.Context(), changes)
+	ctx := caller.WithActor(t.Context(), caller.ByOperator)
+	require.NoError(t, recovery.SetPassword(ctx, changes, "owner", "another"))
+	_, err := recovery.EnablePasswords(ctx, changes)
 	require.NoError(t, err)
 	require.Equal(t, []string{"account.password_reset operator on owner"}, trail(t, s, s.Owner, ""))
 	require.Equal(t, []string{"auth_provider.update operator on the server"}, trail(t, s, s.Admin, ""))

@@ -70,10 +70,7 @@ func createPersonal(c *testserver.Client, name string) {
 func tell(t *testing.T, s *testserver.Server, events ...event.Event) {
 	t.Helper()
 	log := event.NewLog(s.Pool, slog.New(slog.DiscardHandler))
-	require.NoError(t, change.New(s.Pool, log).Do(t.Context(), change.Touch{}, func(tx *change.Tx) error {
-		tx.Record(events...)
-		return nil
-	}))
+	require.NoError(t, change.New(s.Pool, log).Record(t.Context(), events...))
 	log.Flush(t.Context())
 }
 
