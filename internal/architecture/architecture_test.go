@@ -86,7 +86,7 @@ var rules = map[string]rule{
 	"internal/outbound":   {privileges: []string{"net/http"}},
 	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail", "internal/turn"}},
 	// Connections to the hosts that entries are.
-	"internal/ssh":       {may: []string{"internal/outbound", "internal/vault"}},
+	"internal/ssh":       {may: []string{"internal/outbound", "internal/turn", "internal/vault"}},
 	"internal/target":    {may: []string{"gen/db", "internal/caller", "internal/ssh", "internal/vault"}},
 	"internal/login":     {may: []string{"internal/ssh"}},
 	"internal/screen":    {may: []string{"internal/ssh"}},

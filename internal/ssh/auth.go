@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/nexterm-go/nexterm/internal/vault"
 )
 
 // limit ends a context when its time is over, which stands still while somebody is
@@ -134,10 +136,15 @@ func (a *attempt) unlock() ([]ssh.Signer, error) {
 			return nil, err
 		}
 		// What people say is not kept, unlike what is stored.
-		key, err := ssh.ParsePrivateKeyWithPassphrase([]byte(a.hop.PrivateKey), []byte(passphrase))
+		a.limit.pause()
+		key, err := unlock(a.ctx, a.hop.Owner, a.hop.PrivateKey, vault.Secret(passphrase))
+		a.limit.resume()
 		if err == nil {
-			key, err = a.restrict(key)
+			key, err = a.dialer.usable(a.ctx, a.hop.Owner, key)
 			return []ssh.Signer{key}, err
+		}
+		if a.ctx.Err() != nil {
+			return nil, err
 		}
 	}
 	a.askErr = ErrPrivateKey

@@ -2,10 +2,19 @@ package ssh_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/asn1"
+	"encoding/binary"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
+	"strconv"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	xssh "golang.org/x/crypto/ssh"
 
@@ -178,11 +187,93 @@ func TestPrivateKeysAreOpenedOnce(t *testing.T) {
 	t.Parallel()
 	_, file := testssh.NewKey(t, xssh.KeyAlgoED25519, "open sesame")
 	d, way := new(ssh.Dialer), ssh.Hop{PrivateKey: vault.Secret(file), Passphrase: "open sesame"}
-	first := d.Unlocked(way)
+	unlocked := func() xssh.Signer {
+		key, err := d.Unlocked(t.Context(), way)
+		require.NoError(t, err)
+		return key
+	}
+	first := unlocked()
 	require.NotNil(t, first)
-	require.Same(t, first, d.Unlocked(way))
+	require.Same(t, first, unlocked())
 	way.Passphrase = "wrong"
-	require.Nil(t, d.Unlocked(way))
+	require.Nil(t, unlocked())
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	way.Passphrase = "other"
+	_, err := d.Unlocked(ctx, way)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// forged is a private key of RSA with numbers that are no primes, which nobody looks at
+// before something has been signed.
+func forged(t *testing.T, bits uint) vault.Secret {
+	t.Helper()
+	one, e := big.NewInt(1), big.NewInt(65537)
+	for {
+		prime := func() *big.Int {
+			n, err := rand.Int(rand.Reader, new(big.Int).Lsh(one, bits/2))
+			require.NoError(t, err)
+			return n.SetBit(n.SetBit(n.SetBit(n, int(bits/2-1), 1), int(bits/2-2), 1), 0, 1)
+		}
+		p, q := prime(), prime()
+		less, lesser := new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)
+		d, inverse := new(big.Int).ModInverse(e, new(big.Int).Mul(less, lesser)), new(big.Int).ModInverse(q, p)
+		if d == nil || inverse == nil {
+			continue
+		}
+		der, err := asn1.Marshal(struct {
+			Version                  int
+			N, E, D, P, Q, Dp, Dq, I *big.Int
+		}{0, new(big.Int).Mul(p, q), e, d, p, q, new(big.Int).Mod(d, less), new(big.Int).Mod(d, lesser), inverse})
+		require.NoError(t, err)
+		return vault.Secret(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: der}))
+	}
+}
+
+// Keys of this size would take a processor for a minute at every login.
+func TestHugePrivateKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	server := testssh.Start(t, &testssh.Server{Configure: func(c *xssh.ServerConfig) {
+		c.PublicKeyCallback = func(xssh.ConnMetadata, xssh.PublicKey) (*xssh.Permissions, error) { return nil, nil }
+	}})
+	for bits, refusal := range map[uint]error{65536: ssh.ErrPrivateKey, 17000: ssh.ErrPrivateKey, 8192: ssh.ErrRefused} {
+		way := hop(server)
+		way.Password, way.PrivateKey = "", forged(t, bits)
+		_, err := new(ssh.Dialer).Dial(t.Context(), []ssh.Hop{way})
+		require.ErrorIs(t, err, refusal, bits)
+	}
+}
+
+func TestPrivateKeysAreOpenedInAReasonableTime(t *testing.T) {
+	t.Parallel()
+	for rounds, affordable := range map[string]bool{"16": true, "512": true, "513": false, "2147483647": false} {
+		_, file := testssh.NewKey(t, xssh.KeyAlgoED25519, "open sesame")
+		block, _ := pem.Decode([]byte(file))
+		n, err := strconv.ParseUint(rounds, 10, 32)
+		require.NoError(t, err)
+		salt := bytes.Index(block.Bytes, []byte("bcrypt")) + len("bcrypt") + 4
+		end := salt + 4 + int(binary.BigEndian.Uint32(block.Bytes[salt:]))
+		binary.BigEndian.PutUint32(block.Bytes[end:], uint32(n))
+		require.Equal(t, affordable, ssh.Affordable(vault.Secret(pem.EncodeToMemory(block))), rounds)
+	}
+	require.True(t, ssh.Affordable("no key"))
+}
+
+func TestKeysOfAnOwnerAreWorkedWithOneByOne(t *testing.T) {
+	t.Parallel()
+	begun, release := make(chan struct{}), make(chan struct{})
+	var working sync.WaitGroup
+	working.Go(func() {
+		assert.NoError(t, ssh.Laborious(t.Context(), -4711, func() { close(begun); <-release }))
+	})
+	<-begun
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, ssh.Laborious(ctx, -4711, func() { t.Error("this is one too many") }), context.Canceled)
+	close(release)
+	working.Wait()
+	require.NoError(t, ssh.Laborious(t.Context(), -4711, func() {}))
 }
 
 // What cannot be read is found before anybody is bothered.

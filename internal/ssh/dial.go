@@ -127,7 +127,7 @@ func (d *Dialer) login(ctx context.Context, hops []Hop, jumps int) (*Login, erro
 	for i, hop := range hops {
 		var err error
 		// A passphrase is not asked for before the host is there.
-		if keys[i], err = d.privateKey(hop); err != nil && (hop.Ask == nil || !errors.Is(err, errLocked)) {
+		if keys[i], err = d.privateKey(ctx, hop); err != nil && (hop.Ask == nil || !errors.Is(err, errLocked)) {
 			return failed(i, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package ssh
 
 import (
+	"context"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -13,7 +14,15 @@ func (d *Dialer) Hasten(connect, login, keepAlive time.Duration) *Dialer {
 }
 
 // Unlocked opens the private key of a hop.
-func (d *Dialer) Unlocked(hop Hop) ssh.Signer { return d.unlocked.open(hop.PrivateKey, hop.Passphrase) }
+func (d *Dialer) Unlocked(ctx context.Context, hop Hop) (ssh.Signer, error) {
+	return d.unlocked.open(ctx, hop.Owner, hop.PrivateKey, hop.Passphrase)
+}
+
+// Affordable and Laborious bound what is done with private keys.
+var (
+	Affordable = affordable
+	Laborious  = laborious
+)
 
 // Spare makes d dial an address no more than so often in a minute.
 func (d *Dialer) Spare(dials int) *Dialer {

@@ -41,9 +41,8 @@ type attempt struct {
 	banners, rounds                           int
 
 	// limit is the host's time. While it stands still, people are asked.
-	limit *limit
-	// restrict keeps a key to the algorithms that are spoken.
-	restrict func(ssh.Signer) (ssh.Signer, error)
+	limit  *limit
+	dialer *Dialer
 	// asked are the questions; passwords and dialogues, how often each has been tried.
 	asked, passwords, dialogues int
 	// askErr is why a question has no answer, and further that nobody was there.
@@ -85,7 +84,7 @@ func (l *Login) handshake(ctx context.Context, hop Hop, key ssh.Signer, algorith
 	// The first of all connections: a hop that is silent does not close the others.
 	first := l.conn
 	defer context.AfterFunc(ctx, func() { first.Close() })()
-	a := &attempt{ctx: ctx, hop: hop, algorithms: algorithms, paced: &paced{Conn: conn}, limit: limit, restrict: l.dialer.restrict}
+	a := &attempt{ctx: ctx, hop: hop, algorithms: algorithms, paced: &paced{Conn: conn}, limit: limit, dialer: l.dialer}
 	c, channels, requests, err := ssh.NewClientConn(a.paced, hop.Host, &ssh.ClientConfig{
 		Config:            l.dialer.algorithms(),
 		User:              hop.Username,
