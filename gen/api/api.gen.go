@@ -2879,8 +2879,8 @@ type PasskeyAttestation = json.RawMessage
 
 // PasskeyAttestationResponse defines model for PasskeyAttestationResponse.
 type PasskeyAttestationResponse struct {
-	// AttestationObject Bytes in base64url (RFC 4648, section 5) without padding.
-	AttestationObject Base64URL `json:"attestationObject"`
+	// AttestationObject Bytes in base64url (RFC 4648, section 5) without padding, with the new public key of at most 1,100 bytes.
+	AttestationObject string `json:"attestationObject"`
 
 	// ClientDataJSON Bytes in base64url (RFC 4648, section 5) without padding.
 	ClientDataJSON Base64URL `json:"clientDataJSON"`

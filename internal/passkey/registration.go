@@ -24,9 +24,14 @@ const (
 	// most is how many passkeys an account may have.
 	most        = 50
 	defaultName = "Passkey"
+	// maxKeyBytes have room for RSA of 8,192 bits: every sign-in calculates with the key.
+	maxKeyBytes = 1100
 )
 
-var errTooMany = fail.BadRequest(fmt.Sprintf("You have reached the maximum number of passkeys (%d)", most))
+var (
+	errTooMany    = fail.BadRequest(fmt.Sprintf("You have reached the maximum number of passkeys (%d)", most))
+	errUnverified = fail.BadRequest("Registration verification failed")
+)
 
 // algorithms in the order of preference: EdDSA, ES256, RS256.
 var algorithms = []webauthncose.COSEAlgorithmIdentifier{
@@ -100,9 +105,12 @@ func (h *Handlers) FinishPasskeyRegistration(ctx context.Context, request api.Fi
 	if err != nil {
 		return nil, err
 	}
+	if len(attestation.Response.AttestationObject.AuthData.AttData.CredentialPublicKey) > maxKeyBytes {
+		return nil, errUnverified
+	}
 	credential, err := attest(id, challenge, attestation)
 	if err != nil {
-		return nil, fail.BadRequest("Registration verification failed")
+		return nil, errUnverified
 	}
 	name := defaultName
 	if request.Body.Name != nil {

@@ -36,8 +36,10 @@ type Authenticator struct {
 	Origin     string
 	RPID       string
 	UserHandle string
-	// Algorithm is what it calls its key, by COSE's numbers.
+	// Algorithm is what it calls its key, by COSE's numbers. PublicKey is shown instead
+	// of its own, where there is one.
 	Algorithm int
+	PublicKey map[int]any
 
 	t testing.TB
 }
@@ -74,7 +76,11 @@ func (a *Authenticator) Create(challenge string) object {
 	point, err := a.Key.PublicKey.Bytes()
 	require.NoError(a.t, err)
 	// A COSE key: EC2, ES256 unless falsified, P-256.
-	key, err := webauthncbor.Marshal(map[int]any{1: 2, 3: a.Algorithm, -1: 1, -2: point[1:33], -3: point[33:]})
+	public := map[int]any{1: 2, 3: a.Algorithm, -1: 1, -2: point[1:33], -3: point[33:]}
+	if a.PublicKey != nil {
+		public = a.PublicKey
+	}
+	key, err := webauthncbor.Marshal(public)
 	require.NoError(a.t, err)
 	data := append(a.data(a.Flags|attested), make([]byte, 16)...)
 	data = binary.BigEndian.AppendUint16(data, uint16(len(a.ID)))

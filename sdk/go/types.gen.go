@@ -1524,7 +1524,8 @@ type PasskeyAttestation struct {
 }
 
 type PasskeyAttestationResponse struct {
-	ClientDataJSON    string `json:"clientDataJSON"`
+	ClientDataJSON string `json:"clientDataJSON"`
+	// Bytes in base64url (RFC 4648, section 5) without padding, with the new public key of at most 1,100 bytes.
 	AttestationObject string `json:"attestationObject"`
 	// How the authenticator can be reached.
 	Transports []string `json:"transports,omitzero"`

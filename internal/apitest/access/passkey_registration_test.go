@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,6 +136,27 @@ func TestForgedPasskeyRegistrationsAreRefused(t *testing.T) {
 	p.as(ada).Post(passkeyRegisterPath, body{"response": broken, "origin": p.origin}).WantError(400, "response is malformed")
 	p.as(ada).Post(passkeyRegisterPath, body{"response": a.Create(challenge), "name": strings.Repeat("x", 51), "origin": p.origin}).
 		WantError(400, "name length must be less than or equal to 50 characters long")
+}
+
+// Whoever signs in with such a key has us calculate with it, for seconds if it is large.
+func TestHugeKeysAreRefused(t *testing.T) {
+	t.Parallel()
+	s := testserver.NewEmpty(t)
+	p := newPage(t, s)
+	ada := s.NewAccount(t, "ada")
+	for bytes, refusal := range map[int]string{
+		512: "", 1024: "", 1200: registrationFailed,
+		60_000: "response.response.attestationObject length must be less than or equal to 16384 characters long",
+	} {
+		a := testserver.NewAuthenticator(t, p.origin)
+		a.PublicKey = map[int]any{1: 3, 3: -257, -1: slices.Repeat([]byte{0xff}, bytes), -2: []byte{1, 0, 1}}
+		answer := p.as(ada).Post(passkeyRegisterPath, body{"response": a.Create(p.registrationChallenge(ada)), "origin": p.origin})
+		if refusal == "" {
+			answer.Want(200)
+		} else {
+			answer.WantError(400, refusal)
+		}
+	}
 }
 
 func TestFiftyPasskeysAreTheMostAlsoInARace(t *testing.T) {

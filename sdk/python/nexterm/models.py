@@ -219,7 +219,7 @@ class PasskeyAttestationResponse(TypedDict, total=False):
     """Bytes in base64url (RFC 4648, section 5) without padding."""
 
     attestationObject: Required[str]
-    """Bytes in base64url (RFC 4648, section 5) without padding."""
+    """Bytes in base64url (RFC 4648, section 5) without padding, with the new public key of at most 1,100 bytes."""
 
     transports: List[str]
     """How the authenticator can be reached."""

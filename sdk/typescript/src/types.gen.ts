@@ -2289,7 +2289,10 @@ export type PasskeyAttestation = {
 
 export type PasskeyAttestationResponse = {
     clientDataJSON: Base64Url;
-    attestationObject: Base64Url;
+    /**
+     * Bytes in base64url (RFC 4648, section 5) without padding, with the new public key of at most 1,100 bytes.
+     */
+    attestationObject: string;
     /**
      * How the authenticator can be reached.
      */
