@@ -89,13 +89,14 @@ func (b *bare) entries(ctx context.Context, c *caller) (any, error) {
 	for ; rows.Next(); count++ {
 		var e api.Entry
 		var created, updated time.Time
+		var config json.RawMessage
 		var protocol, ip string
 		err := rows.Scan(&e.ID, &e.AccountID, &e.OrganizationID, &e.FolderID, &e.IntegrationID, (*string)(&e.Type), &e.Renderer, &e.Name,
-			&e.Icon, &e.Status, (*[]byte)(&e.Config), &created, &updated, &protocol, &ip)
+			&e.Icon, &e.Status, (*[]byte)(&config), &created, &updated, &protocol, &ip)
 		if err != nil {
 			return nil, err
 		}
-		e.CreatedAt, e.UpdatedAt = timestamp.Format(created), timestamp.Format(updated)
+		e.Config, e.CreatedAt, e.UpdatedAt = config, timestamp.Format(created), timestamp.Format(updated)
 		e.Protocol, e.IP = &protocol, &ip
 		e.Identities, e.Tags = extras.of(e.ID)
 		at := tree.ContainerOf(e.OrganizationID, e.FolderID)

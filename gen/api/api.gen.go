@@ -1629,7 +1629,7 @@ type Entry struct {
 // `privateKey` are dropped: secrets belong to identities. At most 100 KiB, encoded.
 //
 // Example: {"ip":"web1.example.com","notes":"Behind the proxy","port":22,"protocol":"ssh"}
-type EntryConfig = json.RawMessage
+type EntryConfig = any
 
 // EntryCreated Example: {"id":7,"message":"Entry got successfully created"}
 type EntryCreated struct {
@@ -1977,7 +1977,22 @@ type ImportResultStatus string
 // outside them is reported and does not hinder the others.
 //
 // Example: {"config":{"ForwardAgent":"yes"},"identities":[],"ip":"web1.example.com","name":"web1","port":22}
-type ImportedServer = json.RawMessage
+type ImportedServer struct {
+	// Config Further options, kept in the entry's configuration. What they say of `ip`, `port` and `protocol` does not count.
+	Config map[string]interface{} `json:"config,omitempty"`
+
+	// Identities Identities to link, the default first.
+	Identities []int64 `json:"identities,omitempty"`
+
+	// IP Host name or address.
+	IP *string `json:"ip,omitempty"`
+
+	// Name The entry's name.
+	Name *string `json:"name,omitempty"`
+
+	// Port 22 without it.
+	Port *int64 `json:"port,omitempty"`
+}
 
 // IntegrationMonitoring Example: {"data":[],"latest":{},"server":{"id":"pve-1","integrationId":1,"ip":"192.0.2.20","monitoringEnabled":true,"name":"Proxmox","port":8006,"status":"online","type":"proxmox"},"timeRange":"1h"}
 type IntegrationMonitoring struct {

@@ -59,6 +59,15 @@ var renderers = map[string]string{
 // that it names; all others are kept as they are, as json.RawMessage.
 type config map[string]any
 
+// readConfig reads the configuration of a request, which the guard has taken apart.
+func readConfig(given any) (config, error) {
+	members, _ := given.(map[string]any)
+	if members == nil {
+		return config{}, nil
+	}
+	return parseConfig(config(members).encode())
+}
+
 // parseConfig reads a configuration without what is not stored, writes numbers
 // plainly and checks the bounds that a schema cannot express, while it reads:
 // little text can stand for much.

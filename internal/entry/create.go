@@ -23,7 +23,7 @@ var (
 // CreateEntry stores an entry at the end of its container, with its links.
 func (h *Handlers) CreateEntry(ctx context.Context, request api.CreateEntryRequestObject) (api.CreateEntryResponseObject, error) {
 	c, body := caller.From(ctx), request.Body
-	settings, err := parseConfig(body.Config)
+	settings, err := readConfig(body.Config)
 	if err != nil {
 		return nil, err
 	}

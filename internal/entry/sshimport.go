@@ -1,9 +1,7 @@
 package entry
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -36,17 +34,10 @@ func (i *imported) open() bool { return i.result.Status == "" }
 // and all that are right are stored together.
 func (h *Handlers) ImportSSHConfig(ctx context.Context, request api.ImportSSHConfigRequestObject) (api.ImportSSHConfigResponseObject, error) {
 	c, folderID := caller.From(ctx), request.Body.FolderID
-	given := make([][]byte, len(request.Body.Servers))
-	for i, raw := range request.Body.Servers {
-		given[i] = raw
-	}
 	// What takes time is done before others have to wait for the folder.
-	read, err := h.readServers(given)
-	if err != nil {
-		return nil, err
-	}
+	read := h.readServers(request.Body.Servers)
 	servers := make([]*imported, len(read))
-	err = h.changes.Do(ctx, change.Touch{Folders: []int64{folderID}}, func(tx *change.Tx) error {
+	err := h.changes.Do(ctx, change.Touch{Folders: []int64{folderID}}, func(tx *change.Tx) error {
 		at, err := folder(ctx, tx, c, folderID)
 		if err != nil {
 			return err
@@ -73,21 +64,9 @@ func (h *Handlers) ImportSSHConfig(ctx context.Context, request api.ImportSSHCon
 
 // readServers makes entries of the servers and holds them against the rules of
 // a new entry.
-func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
+func (h *Handlers) readServers(given []api.ImportedServer) []*imported {
 	servers := make([]*imported, len(given))
-	for i, raw := range given {
-		var server struct {
-			Name       *string         `json:"name"`
-			IP         *string         `json:"ip"`
-			Port       *int64          `json:"port"`
-			Identities []any           `json:"identities"`
-			Config     json.RawMessage `json:"config"`
-		}
-		decoder := json.NewDecoder(bytes.NewReader(raw))
-		decoder.UseNumber()
-		if err := decoder.Decode(&server); err != nil {
-			return nil, fmt.Errorf("read server %d: %w", i, err)
-		}
+	for i, server := range given {
 		servers[i] = &imported{}
 		if server.Name == nil {
 			servers[i].fail("name is required")
@@ -98,10 +77,7 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 			servers[i].fail("ip is required")
 			continue
 		}
-		if server.Config == nil {
-			server.Config = json.RawMessage("{}")
-		}
-		settings, err := parseConfig(server.Config)
+		settings, err := readConfig(server.Config)
 		if err != nil {
 			servers[i].fail(err.Error())
 			continue
@@ -113,21 +89,23 @@ func (h *Handlers) readServers(given [][]byte) ([]*imported, error) {
 		if server.Port != nil {
 			settings["port"] = *server.Port
 		}
-		if server.Identities == nil {
-			server.Identities = []any{}
-		}
-		entry := map[string]any{"name": *server.Name, "config": map[string]any(settings), "identities": server.Identities}
+		entry := map[string]any{"name": *server.Name, "config": map[string]any(settings), "identities": values(server.Identities)}
 		if violation := h.violation(entry); violation != "" {
 			servers[i].fail(violation)
 			continue
 		}
-		servers[i].config = settings
-		for _, id := range server.Identities {
-			servers[i].identities = append(servers[i].identities, id.(int64))
-		}
-		servers[i].identities = distinct(servers[i].identities)
+		servers[i].config, servers[i].identities = settings, distinct(server.Identities)
 	}
-	return servers, nil
+	return servers
+}
+
+// values are ids as the contract's rules are held against them.
+func values(ids []int64) []any {
+	all := make([]any, len(ids))
+	for i, id := range ids {
+		all[i] = id
+	}
+	return all
 }
 
 // checkReferences checks identities and jump hosts of all servers at once.

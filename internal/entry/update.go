@@ -24,7 +24,7 @@ func (h *Handlers) UpdateEntry(ctx context.Context, request api.UpdateEntryReque
 	var settings config
 	if body.Config != nil {
 		var err error
-		if settings, err = parseConfig(*body.Config); err != nil {
+		if settings, err = readConfig(*body.Config); err != nil {
 			return nil, err
 		}
 		if err := checkOwn(settings, request.EntryID); err != nil {
