@@ -14,6 +14,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/permission"
+	"github.com/nexterm-go/nexterm/internal/turn"
 )
 
 const (
@@ -76,7 +77,7 @@ func (h *Handlers) DownloadFiles(ctx context.Context, request api.DownloadFilesR
 		t.end()
 		return nil, err
 	}
-	a.transfer = t
+	a.transfer, a.trees = t, &h.trees
 	return api.DownloadFiles200ApplicationZipResponse{Body: a, Headers: api.DownloadFiles200ResponseHeaders{
 		ContentDisposition: attachment("nexterm-download-" + time.Now().UTC().Format("2006-01-02T15-04-05") + ".zip"), ReferrerPolicy: referrer,
 	}}, nil
@@ -86,6 +87,7 @@ func (h *Handlers) DownloadFiles(ctx context.Context, request api.DownloadFilesR
 type archive struct {
 	io.Reader // nobody reads it
 	ctx       context.Context
+	trees     *turn.Lines[int64]
 	transfer  *transfer
 	roots     []root
 	problems  []string
@@ -102,6 +104,11 @@ func (a *archive) Close() error {
 
 // WriteTo makes the archive.
 func (a *archive) WriteTo(w io.Writer) (int64, error) {
+	leave, err := a.trees.Enter(a.ctx, a.transfer.AccountID)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
 	z := zip.NewWriter(w)
 	left := &budget{entries: maxTree}
 	for _, r := range a.roots {
@@ -160,9 +167,6 @@ func entryName(name string) string {
 }
 
 func (a *archive) add(z *zip.Writer, r root, info fs.FileInfo, left *budget, depth int) error {
-	if left.entries--; left.entries < 0 {
-		return errTooMuch
-	}
 	if depth > maxDepth {
 		return errTooDeep
 	}
@@ -179,6 +183,9 @@ func (a *archive) add(z *zip.Writer, r root, info fs.FileInfo, left *budget, dep
 	}
 	entries, truncated, err := a.transfer.host.list(a.ctx, r.path)
 	if err != nil {
+		return err
+	}
+	if err := left.take(entries); err != nil {
 		return err
 	}
 	for _, info := range entries {

@@ -21,8 +21,14 @@ import (
 	"github.com/nexterm-go/nexterm/internal/turn"
 )
 
-// maxTransfers is how many transfers of a connection go on at a time; more wait.
-const maxTransfers = 4
+const (
+	// maxTransfers is how many transfers of a connection go on at a time; more wait.
+	maxTransfers = 4
+	// maxListings and maxTrees are how many folders, and folders with all that is in them,
+	// are looked through for an account at a time: hosts make them as long as they like.
+	maxListings = 2
+	maxTrees    = 4
+)
 
 // Handlers are the operations of the tag file.
 type Handlers struct {
@@ -32,6 +38,8 @@ type Handlers struct {
 	log       *slog.Logger
 	maxUpload int64
 	transfers turn.Lines[uuid.UUID]
+	// listings and trees are by account.
+	listings, trees turn.Lines[int64]
 	// decodes are pictures that are looked into.
 	decodes turn.Lines[struct{}]
 
@@ -52,6 +60,7 @@ func New(queries *db.Queries, changes *change.Changes, registry *live.Registry, 
 	return &Handlers{
 		queries: queries, changes: changes, live: registry, log: log, maxUpload: maxUpload,
 		transfers: turn.Lines[uuid.UUID]{Most: maxTransfers}, decodes: turn.Lines[struct{}]{Most: maxDecodes}, open: map[uuid.UUID]*shared{},
+		listings: turn.Lines[int64]{Most: maxListings}, trees: turn.Lines[int64]{Most: maxTrees},
 	}
 }
 

@@ -3,6 +3,7 @@ package file
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/ssh"
+	"github.com/nexterm-go/nexterm/internal/turn"
 )
 
 const (
@@ -50,6 +52,8 @@ type host struct {
 	*sftp.Client
 	pipe *pipe
 	lost chan struct{}
+	// listings are one at a time.
+	listings turn.Lines[struct{}]
 }
 
 // pipe is a channel to a host that has to answer what it is asked.
@@ -58,21 +62,65 @@ type pipe struct {
 	silence *time.Timer
 	// listing is under way, if one is.
 	listing atomic.Pointer[listing]
+	names   names
 }
 
-// listing ends with what it is to hold, in bytes.
+// listing ends with what it is to hold, in bytes and in entries.
 type listing struct {
-	left atomic.Int64
-	stop context.CancelFunc
+	bytes, entries atomic.Int64
+	stop           context.CancelFunc
 }
+
+func (l *listing) isFull() bool { return l.bytes.Load() < 0 || l.entries.Load() < 0 }
 
 func (p *pipe) Read(b []byte) (int, error) {
 	n, err := p.Session.Read(b)
 	p.silence.Stop()
-	if l := p.listing.Load(); l != nil && l.left.Add(-int64(n)) < 0 {
-		l.stop()
+	names := p.names.count(b[:n])
+	if l := p.listing.Load(); l != nil {
+		l.bytes.Add(-int64(n))
+		l.entries.Add(-names)
+		if l.isFull() {
+			l.stop()
+		}
 	}
 	return n, err
+}
+
+// nameAnswer is the type of the packets that have the entries of a folder.
+const nameAnswer = 104
+
+// names counts entries as they come. Each costs as much as a hundred of its bytes when
+// it is unpacked. Packets begin with their length, and go on with a type, an id and, of
+// entries, their number (draft-ietf-secsh-filexfer-02, sections 3 and 7).
+type names struct {
+	head [13]byte
+	have int
+	// skip is how much is left of a packet.
+	skip int64
+}
+
+func (s *names) count(b []byte) (found int64) {
+	for len(b) > 0 {
+		if n := min(s.skip, int64(len(b))); n > 0 {
+			b, s.skip = b[n:], s.skip-n
+			continue
+		}
+		s.head[s.have] = b[0]
+		b, s.have = b[1:], s.have+1
+		if s.have < 4 {
+			continue
+		}
+		length := int64(binary.BigEndian.Uint32(s.head[:]))
+		if s.have < len(s.head) && int64(s.have) < 4+length {
+			continue
+		}
+		if s.have == len(s.head) && s.head[4] == nameAnswer {
+			found += int64(binary.BigEndian.Uint32(s.head[9:]))
+		}
+		s.skip, s.have = 4+length-int64(s.have), 0
+	}
+	return found
 }
 
 func (p *pipe) Write(b []byte) (int, error) {
@@ -102,7 +150,7 @@ func open(ctx context.Context, files *live.Files) (*host, error) {
 		_ = p.Close()
 		return nil, cmp.Or(ctx.Err(), errors.Join(ssh.ErrNotServed, err))
 	}
-	h := &host{client, p, make(chan struct{})}
+	h := &host{Client: client, pipe: p, lost: make(chan struct{}), listings: turn.Lines[struct{}]{Most: 1}}
 	go func() {
 		_ = client.Wait() // says how it has ended
 		_ = p.Close()
@@ -124,15 +172,22 @@ func (h *host) isLost() bool {
 }
 
 // list returns the entries of a folder that can be named, and whether there are more.
+// Those who share a host look into one folder after the other.
 func (h *host) list(ctx context.Context, folder string) (entries []fs.FileInfo, truncated bool, err error) {
+	leave, err := h.listings.Enter(ctx, struct{}{})
+	if err != nil {
+		return nil, false, err
+	}
+	defer leave()
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	l := &listing{stop: stop}
-	l.left.Store(maxListing)
+	l.bytes.Store(maxListing)
+	l.entries.Store(maxEntries + 2) // most hosts tell of . and .., too
 	h.pipe.listing.Store(l)
 	all, err := h.ReadDirContext(reading, folder)
-	h.pipe.listing.CompareAndSwap(l, nil)
-	if l.left.Load() < 0 && ctx.Err() == nil {
+	h.pipe.listing.Store(nil)
+	if l.isFull() && ctx.Err() == nil {
 		truncated, err = true, nil
 	}
 	for _, entry := range all {

@@ -155,7 +155,12 @@ func (w *worker) deleteFolder(ctx context.Context, r *request) (answer, error) {
 		if name == "/" || !info.IsDir() {
 			return nil, badPath
 		}
-		if err := w.host.removeAll(ctx, name, 0); err != nil {
+		leave, err := w.trees.Enter(ctx, w.socket.AccountID)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+		if err := w.host.removeAll(ctx, name, 0, 0); err != nil {
 			return nil, err
 		}
 		return nil, w.tell(ctx, event.FolderDelete, event.Details{"folderPath": name})

@@ -111,6 +111,11 @@ func (w *worker) copy(ctx context.Context, from, to string) error {
 	}
 	_, said, err := w.command(ctx, "cp -RP", from, to)
 	if errors.Is(err, errNoShell) {
+		leave, err := w.trees.Enter(ctx, w.socket.AccountID)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		return w.host.copyTree(ctx, from, to)
 	}
 	for _, known := range commandProblems {
@@ -168,6 +173,11 @@ func (w *worker) folderSize(ctx context.Context, r *request) (answer, error) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
+			leave, err := w.trees.Enter(ctx, w.socket.AccountID)
+			if err != nil {
+				return nil, err
+			}
+			defer leave()
 			if size, err = w.host.size(ctx, name, info); err != nil {
 				return nil, err
 			}

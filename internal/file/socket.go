@@ -85,16 +85,18 @@ type operation struct {
 	modifies  bool
 	// slow ones do not hold up the others.
 	slow bool
+	// lists tells of those that hold what is in a folder until the client has it.
+	lists bool
 }
 
 var operations = map[byte]operation{
-	opListFiles:         {run: (*worker).listFiles, malformed: badPath},
+	opListFiles:         {run: (*worker).listFiles, malformed: badPath, lists: true},
 	opCreateFile:        {run: (*worker).createFile, malformed: badPath, modifies: true},
 	opCreateFolder:      {run: (*worker).createFolder, malformed: badPath, modifies: true},
 	opDeleteFile:        {run: (*worker).deleteFile, malformed: badPath, modifies: true},
 	opDeleteFolder:      {run: (*worker).deleteFolder, malformed: badPath, modifies: true},
 	opRenameFile:        {run: (*worker).renameFile, malformed: badPath, modifies: true},
-	opSearchDirectories: {run: (*worker).searchDirectories, malformed: badPath},
+	opSearchDirectories: {run: (*worker).searchDirectories, malformed: badPath, lists: true},
 	opResolveSymlink:    {run: (*worker).resolveSymlink, malformed: badPath},
 	opMoveFiles:         {run: (*worker).moveFiles, malformed: badPaths, modifies: true},
 	opCopyFiles:         {run: (*worker).copyFiles, malformed: badPaths, modifies: true, slow: true},
@@ -218,15 +220,26 @@ func (w *worker) work(ctx context.Context, line <-chan *request) {
 		if ctx.Err() != nil {
 			continue
 		}
-		o := operations[r.op]
-		result, err := w.run(ctx, o, r)
-		switch {
-		case err != nil && w.host.isLost(): // which is said elsewhere
-		case err != nil:
-			w.refuse(r, err)
-		case r.op != opPathSync:
-			w.reply(r, result)
+		w.answer(ctx, r)
+	}
+}
+
+func (w *worker) answer(ctx context.Context, r *request) {
+	o := operations[r.op]
+	if o.lists {
+		leave, err := w.listings.Enter(ctx, w.socket.AccountID)
+		if err != nil {
+			return // as the socket has
 		}
+		defer leave()
+	}
+	result, err := w.run(ctx, o, r)
+	switch {
+	case err != nil && w.host.isLost(): // which is said elsewhere
+	case err != nil:
+		w.refuse(r, err)
+	case r.op != opPathSync:
+		w.reply(r, result)
 	}
 }
 

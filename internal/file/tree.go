@@ -26,8 +26,8 @@ const (
 )
 
 // removeAll removes a folder and all that is in it. It follows no links, and stops at
-// the first failure.
-func (h *host) removeAll(ctx context.Context, folder string, depth int) error {
+// the first failure. So many entries are held of the folders that it is in.
+func (h *host) removeAll(ctx context.Context, folder string, depth, held int) error {
 	if depth > maxDepth {
 		return errTooDeep
 	}
@@ -36,13 +36,16 @@ func (h *host) removeAll(ctx context.Context, folder string, depth int) error {
 		if err != nil {
 			return err
 		}
+		if held+len(entries) > maxTree {
+			return errTooMuch
+		}
 		for _, info := range entries {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			name := path.Join(folder, info.Name())
 			if info.IsDir() {
-				err = h.removeAll(ctx, name, depth+1)
+				err = h.removeAll(ctx, name, depth+1, held+len(entries))
 			} else {
 				err = h.Remove(name)
 			}
@@ -61,12 +64,18 @@ type budget struct {
 	content int64
 }
 
+// take counts what a folder has as soon as it is held.
+func (b *budget) take(entries []fs.FileInfo) error {
+	if len(entries) > b.entries {
+		return errTooMuch
+	}
+	b.entries -= len(entries)
+	return nil
+}
+
 // walk visits a file or a folder and all that is in it, folders first, without
 // following links.
 func (h *host) walk(ctx context.Context, name string, info fs.FileInfo, left *budget, depth int, visit func(string, fs.FileInfo) error) error {
-	if left.entries--; left.entries < 0 {
-		return errTooMuch
-	}
 	if depth > maxDepth {
 		return errTooDeep
 	}
@@ -79,6 +88,9 @@ func (h *host) walk(ctx context.Context, name string, info fs.FileInfo, left *bu
 	}
 	if truncated {
 		return errTooMuch
+	}
+	if err := left.take(entries); err != nil {
+		return err
 	}
 	for _, info := range entries {
 		if err := h.walk(ctx, path.Join(name, info.Name()), info, left, depth+1, visit); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,7 +58,64 @@ func hostileFiles(answer func(kind byte, id uint32) []byte) *testssh.Server {
 	}}
 }
 
-const openDir, readDir, statusAnswer, handleAnswer, nameAnswer = 11, 12, 101, 102, 104
+const openDir, readDir, lstat, statusAnswer, handleAnswer, nameAnswer, attributes = 11, 12, 7, 101, 102, 104, 105
+
+// endless answers with as many short names as it is asked for, up to so many times a
+// thousand, and counts how often it is.
+func endless(asked *atomic.Int32, most int32) *testssh.Server {
+	var many []byte
+	for range 1000 {
+		many = append(many, packet(0, 0, "d", "", uint32(4), uint32(0o40755))[9:]...)
+	}
+	return hostileFiles(func(kind byte, id uint32) []byte {
+		switch {
+		case kind == openDir:
+			return packet(handleAnswer, id, "h")
+		case kind == lstat:
+			return packet(attributes, id, uint32(4), uint32(0o40755))
+		case kind != readDir:
+			return packet(statusAnswer, id, uint32(0), "", "")
+		case asked.Add(1) > most:
+			return packet(statusAnswer, id, uint32(1), "", "")
+		}
+		return packet(nameAnswer, id, uint32(1000), many)
+	})
+}
+
+// Short names cost a hundred times what is sent of them, and two who list at a time are
+// held to it both.
+func TestEndlessListingsOfShortNames(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	var asked atomic.Int32
+	entry, _ := played(t, s.Owner, endless(&asked, 3000), nil)
+	id, first := browse(t, s.Owner, entry, nil)
+	second := browseAgain(t, s.Owner, id)
+	for _, b := range []*manager{first, second} {
+		b.ready()
+		b.put(0x01, object{"path": "/"})
+	}
+	for _, b := range []*manager{first, second} {
+		_, answer, err := b.next()
+		require.NoError(t, err)
+		require.Len(t, answer["files"], 50_000)
+		require.Equal(t, true, answer["truncated"])
+	}
+	require.Less(t, asked.Load(), int32(250))
+}
+
+// A tree of which each folder is as long as folders get is not held as a whole.
+func TestEndlessTrees(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	var asked atomic.Int32
+	entry, _ := played(t, s.Owner, endless(&asked, 3000), nil)
+	_, b := browse(t, s.Owner, entry, nil)
+	b.ready()
+	b.fails(0x07, object{"path": "/x"}, "Too much for a server without a shell")
+	b.fails(0x11, object{"path": "/x"}, "Too much for a server without a shell")
+	require.Less(t, asked.Load(), int32(500))
+}
 
 // A host that never stops listing costs no more than a long folder.
 func TestEndlessAndHostileListings(t *testing.T) {
