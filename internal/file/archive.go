@@ -36,7 +36,7 @@ func (h *Handlers) folder(ctx context.Context, t *transfer, name string) (api.Do
 		base = "files"
 	}
 	return api.DownloadFile200AsteriskResponse{
-		Body: &archive{ctx: ctx, transfer: t, roots: []root{{name, base}}}, ContentType: "application/zip",
+		Body: &archive{ctx: ctx, trees: &h.trees, transfer: t, roots: []root{{name, base}}}, ContentType: "application/zip",
 		Headers: api.DownloadFile200ResponseHeaders{
 			AcceptRanges: "none", CacheControl: "no-store", ContentDisposition: attachment(base + ".zip"), ContentSecurityPolicy: sandbox, ReferrerPolicy: referrer,
 		},
@@ -45,7 +45,7 @@ func (h *Handlers) folder(ctx context.Context, t *transfer, name string) (api.Do
 
 // DownloadFiles answers several files and folders.
 func (h *Handlers) DownloadFiles(ctx context.Context, request api.DownloadFilesRequestObject) (_ api.DownloadFilesResponseObject, err error) {
-	a := &archive{ctx: ctx}
+	a := &archive{ctx: ctx, trees: &h.trees}
 	used := map[string]bool{problemsName: true}
 	var names []string
 	for _, given := range request.Body.Paths {
@@ -77,7 +77,7 @@ func (h *Handlers) DownloadFiles(ctx context.Context, request api.DownloadFilesR
 		t.end()
 		return nil, err
 	}
-	a.transfer, a.trees = t, &h.trees
+	a.transfer = t
 	return api.DownloadFiles200ApplicationZipResponse{Body: a, Headers: api.DownloadFiles200ResponseHeaders{
 		ContentDisposition: attachment("nexterm-download-" + time.Now().UTC().Format("2006-01-02T15-04-05") + ".zip"), ReferrerPolicy: referrer,
 	}}, nil

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
@@ -40,8 +41,10 @@ type Handlers struct {
 	transfers turn.Lines[uuid.UUID]
 	// listings and trees are by account.
 	listings, trees turn.Lines[int64]
-	// decodes are pictures that are looked into.
-	decodes turn.Lines[struct{}]
+	// pictures are looked into one after the other for an account, and decodes bounds
+	// what all take.
+	pictures turn.Lines[int64]
+	decodes  *semaphore.Weighted
 
 	mu sync.Mutex
 	// open are the channels that the sockets of a connection share.
@@ -59,7 +62,7 @@ type shared struct {
 func New(queries *db.Queries, changes *change.Changes, registry *live.Registry, maxUpload int64, log *slog.Logger) *Handlers {
 	return &Handlers{
 		queries: queries, changes: changes, live: registry, log: log, maxUpload: maxUpload,
-		transfers: turn.Lines[uuid.UUID]{Most: maxTransfers}, decodes: turn.Lines[struct{}]{Most: maxDecodes}, open: map[uuid.UUID]*shared{},
+		transfers: turn.Lines[uuid.UUID]{Most: maxTransfers}, pictures: turn.Lines[int64]{Most: 1}, decodes: semaphore.NewWeighted(decoding), open: map[uuid.UUID]*shared{},
 		listings: turn.Lines[int64]{Most: maxListings}, trees: turn.Lines[int64]{Most: maxTrees},
 	}
 }

@@ -3,7 +3,9 @@ package file
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"image"
+	"image/color"
 	_ "image/gif" // decoded
 	"image/jpeg"
 	_ "image/png" // decoded
@@ -22,10 +24,14 @@ import (
 
 const (
 	// maxPicture and maxPixels bound what is decoded, by the file's size and by what its
-	// header says; maxDecodes is how many are at a time.
+	// header says, and maxDecoded what that takes, in bytes.
 	maxPicture = 10 << 20
 	maxPixels  = 50_000_000
-	maxDecodes = 2
+	maxDecoded = 4 * maxPixels
+	// decoding is what all take that are decoded at a time, and leastDecoded what one
+	// counts for, so that there are two of them at most.
+	decoding     = 256 << 20
+	leastDecoded = decoding / 2
 	// quality is a thumbnail's, of 100.
 	quality = 80
 )
@@ -49,11 +55,19 @@ func (h *Handlers) thumbnail(ctx context.Context, t *transfer, name string, info
 	if err != nil {
 		return nil, err
 	}
-	leave, err := h.decodes.Enter(ctx, struct{}{})
+	weight, err := weigh(picture.Bytes())
+	if err != nil {
+		return nil, errNoPreview
+	}
+	leave, err := h.pictures.Enter(ctx, t.AccountID)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
+	if err := h.decodes.Acquire(ctx, weight); err != nil {
+		return nil, err
+	}
+	defer h.decodes.Release(weight)
 	side := 100
 	if size != nil {
 		side = int(*size)
@@ -71,15 +85,50 @@ func (h *Handlers) thumbnail(ctx context.Context, t *transfer, name string, info
 	}, nil
 }
 
-// shrink makes a square of the middle of a picture.
-func shrink(picture []byte, side int) (*bytes.Buffer, error) {
-	config, _, err := image.DecodeConfig(bytes.NewReader(picture))
+// weigh estimates what decoding a picture takes, in bytes.
+func weigh(picture []byte) (int64, error) {
+	config, format, err := image.DecodeConfig(bytes.NewReader(picture))
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if config.Width < 1 || config.Height < 1 || config.Width > maxPixels/config.Height {
-		return nil, errNoPreview
+		return 0, errNoPreview
 	}
+	each := int64(4)
+	switch config.ColorModel {
+	case color.RGBA64Model, color.NRGBA64Model, color.CMYKModel:
+		each = 8
+	}
+	if format == "jpeg" && isProgressive(picture) {
+		each += 16 // coefficients of all components
+	}
+	weight := each * int64(config.Width) * int64(config.Height)
+	if weight > maxDecoded {
+		return 0, errNoPreview
+	}
+	return max(weight, leastDecoded), nil
+}
+
+// isProgressive looks for the frame header of a JPEG (ITU-T T.81, section B.2).
+func isProgressive(picture []byte) bool {
+	const progressive, scan = 0xc2, 0xda
+	for at := 2; at+4 <= len(picture); {
+		switch marker := picture[at+1]; {
+		case picture[at] != 0xff, marker == 0xff, marker <= 0x01, marker >= 0xd0 && marker <= 0xd8:
+			at++ // without a length, or what decoders skip
+		case marker == progressive:
+			return true
+		case marker == scan:
+			return false
+		default:
+			at += 2 + int(binary.BigEndian.Uint16(picture[at+2:]))
+		}
+	}
+	return false
+}
+
+// shrink makes a square of the middle of a picture.
+func shrink(picture []byte, side int) (*bytes.Buffer, error) {
 	whole, _, err := image.Decode(bytes.NewReader(picture))
 	if err != nil {
 		return nil, err
