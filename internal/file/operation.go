@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -59,20 +60,35 @@ func (w *worker) listFiles(ctx context.Context, r *request) (answer, error) {
 		if err != nil {
 			return nil, err
 		}
-		files := make([]entry, len(all))
-		for i, info := range all {
-			stat := info.Sys().(*sftp.FileStat)
-			files[i] = entry{info.Name(), "file", info.Mode()&fs.ModeSymlink != 0, stat.Mtime, stat.Size, stat.Mode}
-			if info.IsDir() {
-				files[i].Type = "folder"
-			}
-		}
+		files, fit := encodeList(all)
 		a := answer{"files": files}
-		if truncated {
+		if truncated || !fit {
 			a["truncated"] = true
 		}
 		return a, nil
 	})
+}
+
+// encodeList has as many entries as fit into a frame: names may be written six times as
+// long as they are.
+func encodeList(all []fs.FileInfo) (list json.RawMessage, fit bool) {
+	list = append(list, '[')
+	for i, info := range all {
+		stat := info.Sys().(*sftp.FileStat)
+		e := entry{info.Name(), "file", info.Mode()&fs.ModeSymlink != 0, stat.Mtime, stat.Size, stat.Mode}
+		if info.IsDir() {
+			e.Type = "folder"
+		}
+		text, _ := json.Marshal(e) // texts and numbers
+		if len(list)+len(text) > maxListed {
+			return append(list, ']'), false
+		}
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = append(list, text...)
+	}
+	return append(list, ']'), true
 }
 
 func (w *worker) createFile(ctx context.Context, r *request) (answer, error) {

@@ -41,8 +41,8 @@ const (
 	// are together.
 	maxWaiting      = 100
 	maxWaitingBytes = 4 << 20
-	// maxFrame bounds an answer, in bytes.
-	maxFrame = 16 << 20
+	// maxListed bounds a list of files, in bytes.
+	maxListed = 16 << 20
 	// maxRequestID bounds what a client calls a request, in characters.
 	maxRequestID = 64
 )
@@ -279,13 +279,7 @@ func (w *worker) reply(r *request, a answer) {
 		}
 		a["requestId"] = *r.RequestID
 	}
-	frame := encode(r.op, a)
-	if files, is := a["files"].([]entry); is && len(frame) > maxFrame {
-		a["files"], a["truncated"] = files[:len(files)/2], true
-		w.reply(r, a)
-		return
-	}
-	w.socket.Send(frame)
+	w.socket.Send(encode(r.op, a))
 }
 
 func encode(op byte, a answer) []byte {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -102,6 +103,27 @@ func TestEndlessListingsOfShortNames(t *testing.T) {
 		require.Equal(t, true, answer["truncated"])
 	}
 	require.Less(t, asked.Load(), int32(250))
+}
+
+// Names of bytes that are no text become six times as long, and only so many of them are told.
+func TestListingsOfLongNamesFitIntoAFrame(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	var many []byte
+	for range 20 {
+		many = append(many, packet(0, 0, strings.Repeat("\xff", 10_000), "", uint32(0))[9:]...)
+	}
+	entry, _ := played(t, s.Owner, hostileFiles(func(kind byte, id uint32) []byte {
+		if kind == openDir {
+			return packet(handleAnswer, id, "h")
+		}
+		return packet(nameAnswer, id, uint32(20), many)
+	}), nil)
+	_, b := browse(t, s.Owner, entry, nil)
+	b.ready()
+	answer := b.do(0x01, object{"path": "/"})
+	require.Len(t, answer["files"], 279)
+	require.Equal(t, true, answer["truncated"])
 }
 
 // A tree of which each folder is as long as folders get is not held as a whole.
