@@ -1,17 +1,35 @@
 -- name: ListScripts :many
-select id, name, content, description, os_filter, organization_id, coalesce(account_id, creator_id) as account_id, source_id, sort_order
-from scripts
-where scope = any(@reach::bigint[])
-  and (sqlc.narg(search)::text is null
-    or strpos(lower(name), lower(sqlc.narg(search)::text)) > 0
-    or strpos(lower(description), lower(sqlc.narg(search)::text)) > 0)
-order by sort_order, id;
+-- A page: those after one, in order, of which all but the last are no longer than so
+-- many bytes together.
+with next as (select i.id, i.sort_order, octet_length(i.content) + coalesce(octet_length(i.description), 0) as size
+          from scripts i
+          where i.scope = any(@reach::bigint[])
+            and (sqlc.narg(search)::text is null
+              or strpos(lower(i.name), lower(sqlc.narg(search)::text)) > 0
+              or strpos(lower(i.description), lower(sqlc.narg(search)::text)) > 0)
+            and (i.sort_order, i.id) > (@after_order::integer, @after_id::bigint)
+          order by i.sort_order, i.id
+          limit @most::bigint),
+     summed as (select id, sum(size) over (order by sort_order, id) - size as before from next)
+select i.id, i.name, i.content, i.description, i.os_filter, i.organization_id, coalesce(i.account_id, i.creator_id) as account_id, i.source_id, i.sort_order
+from summed
+         join scripts i on i.id = summed.id
+where summed.before < @most_bytes::bigint
+order by i.sort_order, i.id;
 
 -- name: ListSourceScripts :many
--- every owner: what an enabled source delivers is for every account
+-- every owner: what an enabled source delivers is for every account. As above.
+with next as (select i.id, i.sort_order, octet_length(i.content) + coalesce(octet_length(i.description), 0) as size
+          from scripts i
+                   join sources s on s.id = i.source_id and s.enabled
+          where (i.sort_order, i.id) > (@after_order::integer, @after_id::bigint)
+          order by i.sort_order, i.id
+          limit @most::bigint),
+     summed as (select id, sum(size) over (order by sort_order, id) - size as before from next)
 select i.id, i.name, i.content, i.description, i.os_filter, i.organization_id, i.account_id, i.source_id, i.sort_order
-from scripts i
-         join sources s on s.id = i.source_id and s.enabled
+from summed
+         join scripts i on i.id = summed.id
+where summed.before < @most_bytes::bigint
 order by i.sort_order, i.id;
 
 -- name: GetScript :one

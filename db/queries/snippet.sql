@@ -1,14 +1,32 @@
 -- name: ListSnippets :many
-select id, name, command, description, os_filter, organization_id, coalesce(account_id, creator_id) as account_id, source_id, sort_order
-from snippets
-where scope = any(@reach::bigint[])
-order by sort_order, id;
+-- A page: those after one, in order, of which all but the last are no longer than so
+-- many bytes together.
+with next as (select i.id, i.sort_order, octet_length(i.command) + coalesce(octet_length(i.description), 0) as size
+          from snippets i
+          where i.scope = any(@reach::bigint[])
+            and (i.sort_order, i.id) > (@after_order::integer, @after_id::bigint)
+          order by i.sort_order, i.id
+          limit @most::bigint),
+     summed as (select id, sum(size) over (order by sort_order, id) - size as before from next)
+select i.id, i.name, i.command, i.description, i.os_filter, i.organization_id, coalesce(i.account_id, i.creator_id) as account_id, i.source_id, i.sort_order
+from summed
+         join snippets i on i.id = summed.id
+where summed.before < @most_bytes::bigint
+order by i.sort_order, i.id;
 
 -- name: ListSourceSnippets :many
--- every owner: what an enabled source delivers is for every account
+-- every owner: what an enabled source delivers is for every account. As above.
+with next as (select i.id, i.sort_order, octet_length(i.command) + coalesce(octet_length(i.description), 0) as size
+          from snippets i
+                   join sources s on s.id = i.source_id and s.enabled
+          where (i.sort_order, i.id) > (@after_order::integer, @after_id::bigint)
+          order by i.sort_order, i.id
+          limit @most::bigint),
+     summed as (select id, sum(size) over (order by sort_order, id) - size as before from next)
 select i.id, i.name, i.command, i.description, i.os_filter, i.organization_id, i.account_id, i.source_id, i.sort_order
-from snippets i
-         join sources s on s.id = i.source_id and s.enabled
+from summed
+         join snippets i on i.id = summed.id
+where summed.before < @most_bytes::bigint
 order by i.sort_order, i.id;
 
 -- name: GetSnippet :one

@@ -107,18 +107,30 @@ func (q *Queries) GetScript(ctx context.Context, arg GetScriptParams) (GetScript
 }
 
 const listScripts = `-- name: ListScripts :many
-select id, name, content, description, os_filter, organization_id, coalesce(account_id, creator_id) as account_id, source_id, sort_order
-from scripts
-where scope = any($1::bigint[])
-  and ($2::text is null
-    or strpos(lower(name), lower($2::text)) > 0
-    or strpos(lower(description), lower($2::text)) > 0)
-order by sort_order, id
+with next as (select i.id, i.sort_order, octet_length(i.content) + coalesce(octet_length(i.description), 0) as size
+          from scripts i
+          where i.scope = any($2::bigint[])
+            and ($3::text is null
+              or strpos(lower(i.name), lower($3::text)) > 0
+              or strpos(lower(i.description), lower($3::text)) > 0)
+            and (i.sort_order, i.id) > ($4::integer, $5::bigint)
+          order by i.sort_order, i.id
+          limit $6::bigint),
+     summed as (select id, sum(size) over (order by sort_order, id) - size as before from next)
+select i.id, i.name, i.content, i.description, i.os_filter, i.organization_id, coalesce(i.account_id, i.creator_id) as account_id, i.source_id, i.sort_order
+from summed
+         join scripts i on i.id = summed.id
+where summed.before < $1::bigint
+order by i.sort_order, i.id
 `
 
 type ListScriptsParams struct {
-	Reach  []int64
-	Search *string
+	MostBytes  int64
+	Reach      []int64
+	Search     *string
+	AfterOrder int32
+	AfterID    int64
+	Most       int64
 }
 
 type ListScriptsRow struct {
@@ -133,8 +145,17 @@ type ListScriptsRow struct {
 	SortOrder      int32
 }
 
+// A page: those after one, in order, of which all but the last are no longer than so
+// many bytes together.
 func (q *Queries) ListScripts(ctx context.Context, arg ListScriptsParams) ([]ListScriptsRow, error) {
-	rows, err := q.db.Query(ctx, listScripts, arg.Reach, arg.Search)
+	rows, err := q.db.Query(ctx, listScripts,
+		arg.MostBytes,
+		arg.Reach,
+		arg.Search,
+		arg.AfterOrder,
+		arg.AfterID,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -164,11 +185,26 @@ func (q *Queries) ListScripts(ctx context.Context, arg ListScriptsParams) ([]Lis
 }
 
 const listSourceScripts = `-- name: ListSourceScripts :many
+with next as (select i.id, i.sort_order, octet_length(i.content) + coalesce(octet_length(i.description), 0) as size
+          from scripts i
+                   join sources s on s.id = i.source_id and s.enabled
+          where (i.sort_order, i.id) > ($2::integer, $3::bigint)
+          order by i.sort_order, i.id
+          limit $4::bigint),
+     summed as (select id, sum(size) over (order by sort_order, id) - size as before from next)
 select i.id, i.name, i.content, i.description, i.os_filter, i.organization_id, i.account_id, i.source_id, i.sort_order
-from scripts i
-         join sources s on s.id = i.source_id and s.enabled
+from summed
+         join scripts i on i.id = summed.id
+where summed.before < $1::bigint
 order by i.sort_order, i.id
 `
+
+type ListSourceScriptsParams struct {
+	MostBytes  int64
+	AfterOrder int32
+	AfterID    int64
+	Most       int64
+}
 
 type ListSourceScriptsRow struct {
 	ID             int64
@@ -182,9 +218,14 @@ type ListSourceScriptsRow struct {
 	SortOrder      int32
 }
 
-// every owner: what an enabled source delivers is for every account
-func (q *Queries) ListSourceScripts(ctx context.Context) ([]ListSourceScriptsRow, error) {
-	rows, err := q.db.Query(ctx, listSourceScripts)
+// every owner: what an enabled source delivers is for every account. As above.
+func (q *Queries) ListSourceScripts(ctx context.Context, arg ListSourceScriptsParams) ([]ListSourceScriptsRow, error) {
+	rows, err := q.db.Query(ctx, listSourceScripts,
+		arg.MostBytes,
+		arg.AfterOrder,
+		arg.AfterID,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}

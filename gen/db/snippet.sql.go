@@ -107,11 +107,27 @@ func (q *Queries) GetSnippet(ctx context.Context, arg GetSnippetParams) (GetSnip
 }
 
 const listSnippets = `-- name: ListSnippets :many
-select id, name, command, description, os_filter, organization_id, coalesce(account_id, creator_id) as account_id, source_id, sort_order
-from snippets
-where scope = any($1::bigint[])
-order by sort_order, id
+with next as (select i.id, i.sort_order, octet_length(i.command) + coalesce(octet_length(i.description), 0) as size
+          from snippets i
+          where i.scope = any($2::bigint[])
+            and (i.sort_order, i.id) > ($3::integer, $4::bigint)
+          order by i.sort_order, i.id
+          limit $5::bigint),
+     summed as (select id, sum(size) over (order by sort_order, id) - size as before from next)
+select i.id, i.name, i.command, i.description, i.os_filter, i.organization_id, coalesce(i.account_id, i.creator_id) as account_id, i.source_id, i.sort_order
+from summed
+         join snippets i on i.id = summed.id
+where summed.before < $1::bigint
+order by i.sort_order, i.id
 `
+
+type ListSnippetsParams struct {
+	MostBytes  int64
+	Reach      []int64
+	AfterOrder int32
+	AfterID    int64
+	Most       int64
+}
 
 type ListSnippetsRow struct {
 	ID             int64
@@ -125,8 +141,16 @@ type ListSnippetsRow struct {
 	SortOrder      int32
 }
 
-func (q *Queries) ListSnippets(ctx context.Context, reach []int64) ([]ListSnippetsRow, error) {
-	rows, err := q.db.Query(ctx, listSnippets, reach)
+// A page: those after one, in order, of which all but the last are no longer than so
+// many bytes together.
+func (q *Queries) ListSnippets(ctx context.Context, arg ListSnippetsParams) ([]ListSnippetsRow, error) {
+	rows, err := q.db.Query(ctx, listSnippets,
+		arg.MostBytes,
+		arg.Reach,
+		arg.AfterOrder,
+		arg.AfterID,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -156,11 +180,26 @@ func (q *Queries) ListSnippets(ctx context.Context, reach []int64) ([]ListSnippe
 }
 
 const listSourceSnippets = `-- name: ListSourceSnippets :many
+with next as (select i.id, i.sort_order, octet_length(i.command) + coalesce(octet_length(i.description), 0) as size
+          from snippets i
+                   join sources s on s.id = i.source_id and s.enabled
+          where (i.sort_order, i.id) > ($2::integer, $3::bigint)
+          order by i.sort_order, i.id
+          limit $4::bigint),
+     summed as (select id, sum(size) over (order by sort_order, id) - size as before from next)
 select i.id, i.name, i.command, i.description, i.os_filter, i.organization_id, i.account_id, i.source_id, i.sort_order
-from snippets i
-         join sources s on s.id = i.source_id and s.enabled
+from summed
+         join snippets i on i.id = summed.id
+where summed.before < $1::bigint
 order by i.sort_order, i.id
 `
+
+type ListSourceSnippetsParams struct {
+	MostBytes  int64
+	AfterOrder int32
+	AfterID    int64
+	Most       int64
+}
 
 type ListSourceSnippetsRow struct {
 	ID             int64
@@ -174,9 +213,14 @@ type ListSourceSnippetsRow struct {
 	SortOrder      int32
 }
 
-// every owner: what an enabled source delivers is for every account
-func (q *Queries) ListSourceSnippets(ctx context.Context) ([]ListSourceSnippetsRow, error) {
-	rows, err := q.db.Query(ctx, listSourceSnippets)
+// every owner: what an enabled source delivers is for every account. As above.
+func (q *Queries) ListSourceSnippets(ctx context.Context, arg ListSourceSnippetsParams) ([]ListSourceSnippetsRow, error) {
+	rows, err := q.db.Query(ctx, listSourceSnippets,
+		arg.MostBytes,
+		arg.AfterOrder,
+		arg.AfterID,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}

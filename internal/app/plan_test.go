@@ -133,8 +133,12 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 		"CountUsers":     func(q *db.Queries) { _, _ = q.CountUsers(ctx, &search) },
 		"ListIdentities": func(q *db.Queries) { _, _ = q.ListIdentities(ctx, reach) },
 		"ListTags":       func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
-		"ListScripts":    func(q *db.Queries) { _, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach}) },
-		"ListSnippets":   func(q *db.Queries) { _, _ = q.ListSnippets(ctx, reach) },
+		"ListScripts": func(q *db.Queries) {
+			_, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach, Most: 500, MostBytes: 1 << 20})
+		},
+		"ListSnippets": func(q *db.Queries) {
+			_, _ = q.ListSnippets(ctx, db.ListSnippetsParams{Reach: reach, Most: 500, MostBytes: 1 << 20})
+		},
 		"ListMonitoredTargets": func(q *db.Queries) {
 			_, _ = q.ListMonitoredTargets(ctx, db.ListMonitoredTargetsParams{Reach: reach, Most: 500})
 		},

@@ -82,6 +82,7 @@ var rules = map[string]rule{
 	"internal/permission": {},
 	"internal/timestamp":  {},
 	"internal/turn":       {},
+	"internal/paging":     {},
 	"internal/username":   {},
 	"internal/outbound":   {privileges: []string{"net/http"}},
 	"internal/ratelimit":  {may: []string{"gen/db", "internal/fail", "internal/turn"}},
@@ -137,15 +138,15 @@ var rules = map[string]rule{
 	"internal/session":       {tag: true},
 	"internal/keymap":        {tag: true},
 	"internal/tag":           {tag: true},
-	"internal/monitoring":    {tag: true},
+	"internal/monitoring":    {tag: true, may: []string{"internal/paging"}},
 	"internal/contentsource": {tag: true, may: []string{"internal/job", "internal/outbound"}},
 	"internal/totp":          {tag: true},
 	"internal/user":          {tag: true},
 
 	// Twins, with the rules that they share.
 	"internal/library": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/fail"}},
-	"internal/script":  {tag: true, may: []string{"internal/library"}},
-	"internal/snippet": {tag: true, may: []string{"internal/library"}},
+	"internal/script":  {tag: true, may: []string{"internal/library", "internal/paging"}},
+	"internal/snippet": {tag: true, may: []string{"internal/library", "internal/paging"}},
 
 	// Whoever has jobs hands them in; the queue knows none of them.
 	"internal/job":   {may: []string{"internal/caller"}, privileges: []string{pool}},

@@ -15,6 +15,7 @@ import (
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
+	"github.com/nexterm-go/nexterm/internal/paging"
 )
 
 // family is the place of a metric among the families.
@@ -62,17 +63,16 @@ var families = [familyCount]struct {
 
 // GetMonitoringMetrics answers the newest values as metrics.
 func (h *Handlers) GetMonitoringMetrics(ctx context.Context, _ api.GetMonitoringMetricsRequestObject) (api.GetMonitoringMetricsResponseObject, error) {
-	rows := pages[db.GetMonitoringMetricsRow]{
-		read: func(after int64) ([]db.GetMonitoringMetricsRow, error) {
-			return h.queries.GetMonitoringMetrics(ctx, db.GetMonitoringMetricsParams{Reach: caller.From(ctx).Reach, After: after, Most: pageLength})
-		},
-		id: func(row *db.GetMonitoringMetricsRow) int64 { return row.ID },
-	}
 	var all scrape
-	var err error
-	for !rows.ended && err == nil {
-		var page []db.GetMonitoringMetricsRow
-		page, err = rows.next()
+	targets := &paging.List[db.GetMonitoringMetricsRow]{Context: ctx, Read: func(_ context.Context, last *db.GetMonitoringMetricsRow) ([]db.GetMonitoringMetricsRow, error) {
+		page := db.GetMonitoringMetricsParams{Reach: caller.From(ctx).Reach, Most: paging.Length}
+		if last != nil {
+			page.After = last.ID
+		}
+		return h.queries.GetMonitoringMetrics(ctx, page)
+	}}
+	page, err := targets.Page()
+	for ; len(page) > 0 && err == nil; page, err = targets.Page() {
 		for i := range page {
 			all.addTarget(&page[i])
 		}

@@ -7,13 +7,13 @@ import (
 	"encoding/json"
 	"log/slog"
 	"math"
-	"time"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/paging"
 	"github.com/nexterm-go/nexterm/internal/timestamp"
 )
 
@@ -43,72 +43,30 @@ func New(queries *db.Queries, changes *change.Changes, log *slog.Logger) *Handle
 	return &Handlers{queries, changes, log}
 }
 
-// pageLength is how many targets are in memory at a time for an answer that has all
-// of them. Each has so much of its host that those of a large account would not fit.
-const pageLength = 500
-
-// pageTime is how long reading a page after the first may take.
-const pageTime = 10 * time.Second
-
-// ListMonitoredTargets answers the monitored servers that the caller can read.
+// ListMonitoredTargets answers the monitored servers that the caller can read. Each has
+// so much of its host that those of a large account would not fit into memory.
 func (h *Handlers) ListMonitoredTargets(ctx context.Context, _ api.ListMonitoredTargetsRequestObject) (api.ListMonitoredTargetsResponseObject, error) {
-	return &targetPages{pages: pages[db.ListMonitoredTargetsRow]{
-		read: func(after int64) ([]db.ListMonitoredTargetsRow, error) {
-			reading := ctx
-			if after > 0 {
-				// How quickly a client takes what has come is its own affair.
-				var cancel context.CancelFunc
-				reading, cancel = context.WithTimeout(context.WithoutCancel(ctx), pageTime)
-				defer cancel()
-			}
-			return h.queries.ListMonitoredTargets(reading, db.ListMonitoredTargetsParams{Reach: caller.From(ctx).Reach, After: after, Most: pageLength})
-		},
-		id: func(row *db.ListMonitoredTargetsRow) int64 { return row.ID },
-	}}, nil
-}
-
-// pages are rows by id, read as they are needed.
-type pages[Row any] struct {
-	read  func(after int64) ([]Row, error)
-	id    func(*Row) int64
-	after int64
-	ended bool
-}
-
-// next is empty at the end.
-func (p *pages[Row]) next() ([]Row, error) {
-	if p.ended {
-		return nil, nil
-	}
-	rows, err := p.read(p.after)
-	if p.ended = len(rows) < pageLength; !p.ended {
-		p.after = p.id(&rows[len(rows)-1])
-	}
-	return rows, err
-}
-
-// targetPages is a list of targets that is written page by page.
-type targetPages struct {
-	api.ListMonitoredTargets200JSONResponse
-	pages pages[db.ListMonitoredTargetsRow]
-}
-
-// Next answers the next targets.
-func (p *targetPages) Next() (any, error) {
-	rows, err := p.pages.next()
-	if err != nil {
-		return nil, err
-	}
-	targets := make(api.ListMonitoredTargets200JSONResponse, len(rows))
-	for i := range rows {
-		row := &rows[i]
-		targets[i] = api.MonitoredTarget{
-			ID: row.ID, ServerID: &row.ID, Type: api.MonitoredTargetTypeServer, Name: row.Name, Icon: &row.Icon,
-			IP: known(row.IP), Port: known(row.Port), Status: status(row), LastChecked: lastChecked(row),
-			MonitoringEnabled: row.Monitored, Monitoring: toSample(row),
+	reach := caller.From(ctx).Reach
+	return struct {
+		api.ListMonitoredTargets200JSONResponse
+		*paging.List[api.MonitoredTarget]
+	}{List: &paging.List[api.MonitoredTarget]{Context: ctx, Read: func(ctx context.Context, last *api.MonitoredTarget) ([]api.MonitoredTarget, error) {
+		page := db.ListMonitoredTargetsParams{Reach: reach, Most: paging.Length}
+		if last != nil {
+			page.After = last.ID
 		}
-	}
-	return targets, nil
+		rows, err := h.queries.ListMonitoredTargets(ctx, page)
+		targets := make([]api.MonitoredTarget, len(rows))
+		for i := range rows {
+			row := &rows[i]
+			targets[i] = api.MonitoredTarget{
+				ID: row.ID, ServerID: &row.ID, Type: api.MonitoredTargetTypeServer, Name: row.Name, Icon: &row.Icon,
+				IP: known(row.IP), Port: known(row.Port), Status: status(row), LastChecked: lastChecked(row),
+				MonitoringEnabled: row.Monitored, Monitoring: toSample(row),
+			}
+		}
+		return targets, err
+	}}}, nil
 }
 
 // GetServerMonitoring answers the chart of an entry and what was last collected.

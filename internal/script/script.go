@@ -4,6 +4,7 @@ package script
 
 import (
 	"context"
+	"math"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -12,6 +13,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/library"
+	"github.com/nexterm-go/nexterm/internal/paging"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
 
@@ -48,39 +50,69 @@ func (h *Handlers) ListScripts(ctx context.Context, request api.ListScriptsReque
 		}
 		reach = []int64{int64(owner)}
 	}
-	scripts, err := h.list(ctx, reach, request.Params.Search)
-	return api.ListScripts200JSONResponse(scripts), err
+	return struct {
+		api.ListScripts200JSONResponse
+		*paging.List[api.Script]
+	}{List: h.own(ctx, reach, request.Params.Search)}, nil
 }
 
 // ListAllScripts answers what the caller and the caller's organizations have.
 func (h *Handlers) ListAllScripts(ctx context.Context, _ api.ListAllScriptsRequestObject) (api.ListAllScriptsResponseObject, error) {
-	scripts, err := h.list(ctx, caller.From(ctx).Reach, nil)
-	return api.ListAllScripts200JSONResponse(scripts), err
+	return struct {
+		api.ListAllScripts200JSONResponse
+		*paging.List[api.Script]
+	}{List: h.own(ctx, caller.From(ctx).Reach, nil)}, nil
 }
 
-func (h *Handlers) list(ctx context.Context, reach []int64, search *string) ([]api.Script, error) {
-	rows, err := h.queries.ListScripts(ctx, db.ListScriptsParams{Reach: reach, Search: search})
-	if err != nil {
-		return nil, err
-	}
-	scripts := make([]api.Script, len(rows))
-	for i, row := range rows {
-		scripts[i] = toAPI(db.GetScriptRow(row))
-	}
-	return scripts, nil
+// own are the scripts that owners have.
+func (h *Handlers) own(ctx context.Context, reach []int64, search *string) *paging.List[api.Script] {
+	return list(ctx, func(ctx context.Context, order int32, id int64) ([]api.Script, error) {
+		rows, err := h.queries.ListScripts(ctx, db.ListScriptsParams{
+			Reach: reach, Search: search, AfterOrder: order, AfterID: id, Most: paging.Length, MostBytes: paging.Bytes,
+		})
+		page := make([]api.Script, len(rows))
+		for i, row := range rows {
+			page[i] = toAPI(db.GetScriptRow(row))
+		}
+		return page, err
+	})
 }
 
 // ListSourceScripts answers what the enabled sources deliver.
 func (h *Handlers) ListSourceScripts(ctx context.Context, _ api.ListSourceScriptsRequestObject) (api.ListSourceScriptsResponseObject, error) {
-	rows, err := h.queries.ListSourceScripts(ctx)
-	if err != nil {
-		return nil, err
+	return struct {
+		api.ListSourceScripts200JSONResponse
+		*paging.List[api.Script]
+	}{List: list(ctx, func(ctx context.Context, order int32, id int64) ([]api.Script, error) {
+		rows, err := h.queries.ListSourceScripts(ctx, db.ListSourceScriptsParams{
+			AfterOrder: order, AfterID: id, Most: paging.Length, MostBytes: paging.Bytes,
+		})
+		page := make([]api.Script, len(rows))
+		for i, row := range rows {
+			page[i] = toAPI(db.GetScriptRow(row))
+		}
+		return page, err
+	})}, nil
+}
+
+// list reads what comes after a place in the order of all.
+func list(ctx context.Context, read func(ctx context.Context, order int32, id int64) ([]api.Script, error)) *paging.List[api.Script] {
+	return &paging.List[api.Script]{
+		Context: ctx,
+		Read: func(ctx context.Context, last *api.Script) ([]api.Script, error) {
+			if last == nil {
+				return read(ctx, math.MinInt32, 0)
+			}
+			return read(ctx, last.SortOrder, last.ID)
+		},
+		Size: func(s *api.Script) int {
+			size := len(s.Content)
+			if s.Description != nil {
+				size += len(*s.Description)
+			}
+			return size
+		},
 	}
-	scripts := make(api.ListSourceScripts200JSONResponse, len(rows))
-	for i, row := range rows {
-		scripts[i] = toAPI(db.GetScriptRow(row))
-	}
-	return scripts, nil
 }
 
 // GetScript answers one script of the named scope.

@@ -5,6 +5,7 @@ package snippet
 
 import (
 	"context"
+	"math"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -13,6 +14,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
 	"github.com/nexterm-go/nexterm/internal/library"
+	"github.com/nexterm-go/nexterm/internal/paging"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
 
@@ -44,28 +46,57 @@ func New(queries *db.Queries, changes *change.Changes) *Handlers { return &Handl
 
 // ListSnippets answers what the caller and the caller's organizations have.
 func (h *Handlers) ListSnippets(ctx context.Context, _ api.ListSnippetsRequestObject) (api.ListSnippetsResponseObject, error) {
-	rows, err := h.queries.ListSnippets(ctx, caller.From(ctx).Reach)
-	if err != nil {
-		return nil, err
-	}
-	snippets := make(api.ListSnippets200JSONResponse, len(rows))
-	for i, row := range rows {
-		snippets[i] = toAPI(db.GetSnippetRow(row))
-	}
-	return snippets, nil
+	reach := caller.From(ctx).Reach
+	return struct {
+		api.ListSnippets200JSONResponse
+		*paging.List[api.Snippet]
+	}{List: list(ctx, func(ctx context.Context, order int32, id int64) ([]api.Snippet, error) {
+		rows, err := h.queries.ListSnippets(ctx, db.ListSnippetsParams{
+			Reach: reach, AfterOrder: order, AfterID: id, Most: paging.Length, MostBytes: paging.Bytes,
+		})
+		page := make([]api.Snippet, len(rows))
+		for i, row := range rows {
+			page[i] = toAPI(db.GetSnippetRow(row))
+		}
+		return page, err
+	})}, nil
 }
 
 // ListSourceSnippets answers what the enabled sources deliver.
 func (h *Handlers) ListSourceSnippets(ctx context.Context, _ api.ListSourceSnippetsRequestObject) (api.ListSourceSnippetsResponseObject, error) {
-	rows, err := h.queries.ListSourceSnippets(ctx)
-	if err != nil {
-		return nil, err
+	return struct {
+		api.ListSourceSnippets200JSONResponse
+		*paging.List[api.Snippet]
+	}{List: list(ctx, func(ctx context.Context, order int32, id int64) ([]api.Snippet, error) {
+		rows, err := h.queries.ListSourceSnippets(ctx, db.ListSourceSnippetsParams{
+			AfterOrder: order, AfterID: id, Most: paging.Length, MostBytes: paging.Bytes,
+		})
+		page := make([]api.Snippet, len(rows))
+		for i, row := range rows {
+			page[i] = toAPI(db.GetSnippetRow(row))
+		}
+		return page, err
+	})}, nil
+}
+
+// list reads what comes after a place in the order of all.
+func list(ctx context.Context, read func(ctx context.Context, order int32, id int64) ([]api.Snippet, error)) *paging.List[api.Snippet] {
+	return &paging.List[api.Snippet]{
+		Context: ctx,
+		Read: func(ctx context.Context, last *api.Snippet) ([]api.Snippet, error) {
+			if last == nil {
+				return read(ctx, math.MinInt32, 0)
+			}
+			return read(ctx, last.SortOrder, last.ID)
+		},
+		Size: func(s *api.Snippet) int {
+			size := len(s.Command)
+			if s.Description != nil {
+				size += len(*s.Description)
+			}
+			return size
+		},
 	}
-	snippets := make(api.ListSourceSnippets200JSONResponse, len(rows))
-	for i, row := range rows {
-		snippets[i] = toAPI(db.GetSnippetRow(row))
-	}
-	return snippets, nil
 }
 
 // GetSnippet answers one snippet of the named scope.

@@ -3,6 +3,7 @@ package library_test
 import (
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/paging"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
@@ -272,4 +275,42 @@ func TestOrganizationItemsOutliveTheirCreator(t *testing.T) {
 		s.Scan(t, &left, `select count(*) from `+k.plural+``)
 		require.Zero(t, left)
 	})
+}
+
+// What an owner has may be gigabytes: it is read as it is written, a little at a time.
+func TestLongListsComeInPages(t *testing.T) {
+	each(t, func(t *testing.T, s *testserver.Server, k kind) {
+		source, _ := k.synced(t, s, true)
+		insert := fmt.Sprintf(`insert into %s (%%s, name, %s, description, sort_order%%s) select $1, 'item ' || n, repeat('x', $2), 'y', n %%%% 7%%s from generate_series(1, $3::integer) n`, k.plural, k.text)
+		mine, delivered := fmt.Sprintf(insert, "account_id", "", ""), fmt.Sprintf(insert, "source_id", ", path, hash", ", 'item ' || n, ''")
+		for _, add := range []struct{ length, count int }{{10, 1100}, {60_000, 40}} {
+			s.Exec(t, mine, s.Owner.AccountID, add.length, add.count)
+			s.Exec(t, fmt.Sprintf(`delete from %s where source_id = $1`, k.plural), source)
+			s.Exec(t, delivered, source, add.length, add.count)
+		}
+		var ids, sources []int64
+		order := `select array_agg(id order by sort_order, id) from ` + k.plural
+		s.Scan(t, &ids, order+` where account_id = $1`, s.Owner.AccountID)
+		s.Scan(t, &sources, order+` where source_id = $1`, source)
+		for path, want := range map[string][]int64{k.lists[0]: ids, k.base + "/sources": sources} {
+			var found []struct{ ID int64 }
+			s.Owner.Get(path).Want(200).Into(&found)
+			listed := make([]int64, len(found))
+			for i, item := range found {
+				listed[i] = item.ID
+			}
+			require.Equal(t, want, listed, path)
+		}
+	})
+}
+
+func TestPagesAreAsLongAsTheirTexts(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	s.Exec(t, `insert into scripts (account_id, name, content) select $1, n, repeat('x', 400000) from generate_series(1, 9) n`, s.Owner.AccountID)
+	rows, err := db.New(s.Pool).ListScripts(t.Context(), db.ListScriptsParams{
+		Reach: []int64{s.Owner.AccountID}, AfterOrder: math.MinInt32, Most: paging.Length, MostBytes: paging.Bytes,
+	})
+	require.NoError(t, err)
+	require.Len(t, rows, 3)
 }
