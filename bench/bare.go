@@ -20,6 +20,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/app"
 	ours "github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/paging"
 	"github.com/nexterm-go/nexterm/internal/permission"
 )
 
@@ -132,7 +133,7 @@ func (b *bare) caller(r *http.Request) (*caller, error) {
 }
 
 func (b *bare) list(ctx context.Context, c *caller) (any, error) {
-	rows, err := b.pool.Query(ctx, listRows, c.reach())
+	rows, err := b.pool.Query(ctx, listRows, c.reach(), 0, 0, paging.Length)
 	if err != nil {
 		return nil, err
 	}

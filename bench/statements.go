@@ -13,7 +13,7 @@ import (
 // The server's own statements, so that both sides always run the same text.
 var (
 	findCaller = statement(func(q *db.Queries) { _, _ = q.GetCallerBySession(context.Background(), db.GetCallerBySessionParams{}) })
-	listRows   = statement(func(q *db.Queries) { _, _ = q.ListIdentities(context.Background(), nil) })
+	listRows   = statement(func(q *db.Queries) { _, _ = q.ListIdentities(context.Background(), db.ListIdentitiesParams{}) })
 	findMe     = statement(func(q *db.Queries) { _, _ = q.GetMe(context.Background(), 0) })
 	insertRow  = statement(func(q *db.Queries) { _, _ = q.CreateIdentity(context.Background(), db.CreateIdentityParams{}) })
 	setSecrets = statement(func(q *db.Queries) { _ = q.SetCredentials(context.Background(), db.SetCredentialsParams{}) })

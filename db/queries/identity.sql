@@ -2,7 +2,9 @@
 select id, name, username, type, account_id, organization_id
 from identities
 where scope = any(@reach::bigint[])
-order by organization_id nulls first, id;
+  and (coalesce(organization_id, 0), id) > (@after_organization::bigint, @after_id::bigint)
+order by organization_id nulls first, id
+limit @most::bigint;
 
 -- name: CreateIdentity :one
 -- every owner: a new row; the caller's right to its owner is checked before

@@ -90,8 +90,17 @@ const listIdentities = `-- name: ListIdentities :many
 select id, name, username, type, account_id, organization_id
 from identities
 where scope = any($1::bigint[])
+  and (coalesce(organization_id, 0), id) > ($2::bigint, $3::bigint)
 order by organization_id nulls first, id
+limit $4::bigint
 `
+
+type ListIdentitiesParams struct {
+	Reach             []int64
+	AfterOrganization int64
+	AfterID           int64
+	Most              int64
+}
 
 type ListIdentitiesRow struct {
 	ID             int64
@@ -102,8 +111,13 @@ type ListIdentitiesRow struct {
 	OrganizationID *int64
 }
 
-func (q *Queries) ListIdentities(ctx context.Context, reach []int64) ([]ListIdentitiesRow, error) {
-	rows, err := q.db.Query(ctx, listIdentities, reach)
+func (q *Queries) ListIdentities(ctx context.Context, arg ListIdentitiesParams) ([]ListIdentitiesRow, error) {
+	rows, err := q.db.Query(ctx, listIdentities,
+		arg.Reach,
+		arg.AfterOrganization,
+		arg.AfterID,
+		arg.Most,
+	)
 	if err != nil {
 		return nil, err
 	}

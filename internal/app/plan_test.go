@@ -131,7 +131,7 @@ func TestListsReadNoMoreThanTheirOwn(t *testing.T) {
 		"ListUsers":      func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50}) },
 		"ListUsers, one": func(q *db.Queries) { _, _ = q.ListUsers(ctx, db.ListUsersParams{PageSize: 50, Search: &search}) },
 		"CountUsers":     func(q *db.Queries) { _, _ = q.CountUsers(ctx, &search) },
-		"ListIdentities": func(q *db.Queries) { _, _ = q.ListIdentities(ctx, reach) },
+		"ListIdentities": func(q *db.Queries) { _, _ = q.ListIdentities(ctx, db.ListIdentitiesParams{Reach: reach, Most: 500}) },
 		"ListTags":       func(q *db.Queries) { _, _ = q.ListTags(ctx, id) },
 		"ListScripts": func(q *db.Queries) {
 			_, _ = q.ListScripts(ctx, db.ListScriptsParams{Reach: reach, Most: 500, MostBytes: 1 << 20})

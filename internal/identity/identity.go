@@ -11,6 +11,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
 	"github.com/nexterm-go/nexterm/internal/fail"
+	"github.com/nexterm-go/nexterm/internal/paging"
 	"github.com/nexterm-go/nexterm/internal/permission"
 	"github.com/nexterm-go/nexterm/internal/vault"
 )
@@ -36,15 +37,25 @@ func New(queries *db.Queries, changes *change.Changes, v *vault.Vault) *Handlers
 
 // ListIdentities answers what the caller may use, personal ones first.
 func (h *Handlers) ListIdentities(ctx context.Context, _ api.ListIdentitiesRequestObject) (api.ListIdentitiesResponseObject, error) {
-	rows, err := h.queries.ListIdentities(ctx, caller.From(ctx).Reach)
-	if err != nil {
-		return nil, err
-	}
-	identities := make(api.ListIdentities200JSONResponse, len(rows))
-	for i, row := range rows {
-		identities[i] = toAPI(row)
-	}
-	return identities, nil
+	reach := caller.From(ctx).Reach
+	return struct {
+		api.ListIdentities200JSONResponse
+		*paging.List[api.Identity]
+	}{List: &paging.List[api.Identity]{Context: ctx, Read: func(ctx context.Context, last *api.Identity) ([]api.Identity, error) {
+		page := db.ListIdentitiesParams{Reach: reach, Most: paging.Length}
+		if last != nil {
+			page.AfterID = last.ID
+			if last.OrganizationID != nil {
+				page.AfterOrganization = *last.OrganizationID
+			}
+		}
+		rows, err := h.queries.ListIdentities(ctx, page)
+		identities := make([]api.Identity, len(rows))
+		for i, row := range rows {
+			identities[i] = toAPI(row)
+		}
+		return identities, err
+	}}}, nil
 }
 
 // CreateIdentity stores an identity with the secrets that its type uses.

@@ -7,22 +7,29 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/nexterm-go/nexterm/gen/db"
+	"github.com/nexterm-go/nexterm/internal/fail"
 )
 
 const (
-	// longList is from how many rows on a list has to wait for others that are as
-	// long, and longLists is how many of them are read at a time.
-	longList, longLists = 5000, 2
+	// longList and longBytes are from where on a list has to wait for others that are as
+	// long, in rows and in bytes, and longLists is how many of them are read at a time.
+	longList, longBytes, longLists = 5000, 4 << 20, 2
+	// mostBytes is how long a list may be, in bytes: what may be a hundred organizations'
+	// is made into one answer.
+	mostBytes = 128 << 20
 )
+
+var errTooLong = fail.ServiceUnavailable("The list is too long to be answered")
 
 // Reader reads long lists from a database.
 type Reader struct {
-	conn db.DBTX
-	long chan struct{}
+	conn      db.DBTX
+	long      chan struct{}
+	mostBytes int
 }
 
 // NewReader returns what reads from a database.
-func NewReader(conn db.DBTX) *Reader { return &Reader{conn, make(chan struct{}, longLists)} }
+func NewReader(conn db.DBTX) *Reader { return &Reader{conn, make(chan struct{}, longLists), mostBytes} }
 
 // Each hands out the rows of a query that lists many, one by one as they come: all
 // of them at once take several times what is made of them.
@@ -37,8 +44,16 @@ func Each[Row any](ctx context.Context, r *Reader, query func(*db.Queries) error
 	for i := range fields {
 		fields[i] = reflect.ValueOf(row).Elem().Field(i).Addr().Interface()
 	}
+	bytes, waited := 0, false
 	for count := 1; held.rows.Next(); count++ {
-		if count == longList {
+		for _, value := range held.rows.RawValues() {
+			bytes += len(value)
+		}
+		if bytes > r.mostBytes {
+			return errTooLong
+		}
+		if !waited && (count >= longList || bytes >= longBytes) {
+			waited = true
 			select {
 			case r.long <- struct{}{}:
 				defer func() { <-r.long }()

@@ -202,3 +202,19 @@ func readIdentity(t *testing.T, c *testserver.Client, id int64) body {
 	require.Fail(t, "not listed", "identity %d", id)
 	return nil
 }
+
+func TestLongListsOfIdentitiesComeInPages(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	s.Exec(t, `insert into identities (account_id, organization_id, name, type)
+		select case when n % 2 = 0 then $1::bigint end, case when n % 2 = 1 then $2::bigint end, n, 'ssh' from generate_series(1, 1400) n`, s.Owner.AccountID, s.Organization)
+	var want []int64
+	s.Scan(t, &want, `select array_agg(id order by organization_id nulls first, id) from identities`)
+	var found []struct{ ID int64 }
+	s.Owner.Get("/api/identity/list").Want(200).Into(&found)
+	listed := make([]int64, len(found))
+	for i, identity := range found {
+		listed[i] = identity.ID
+	}
+	require.Equal(t, want, listed)
+}
