@@ -57,7 +57,7 @@ var rules = map[string]rule{
 	"internal/caller":   {may: []string{"gen/db", "internal/fail", "internal/permission", "internal/vault"}},
 	"internal/event":    {may: []string{"gen/db", "internal/caller"}, privileges: []string{pool}},
 	"internal/change":   {may: []string{"gen/db", "internal/caller", "internal/event", "internal/fail"}, privileges: []string{pool}},
-	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/ws"}, privileges: []string{pool}},
+	"internal/feed":     {may: []string{"gen/db", "internal/caller", "internal/event", "internal/fail", "internal/ws"}, privileges: []string{pool}},
 	"internal/ws":       {may: []string{"internal/caller"}, privileges: []string{"net/http"}},
 	"internal/fail":     {privileges: []string{"net/http"}},
 	"internal/cli":      {may: []string{"internal/importing", "internal/manifest", "internal/screen", "internal/terminal", "sdk/go"}},

@@ -74,6 +74,9 @@ func ServiceUnavailable(message string) error {
 	return &Error{Status: http.StatusServiceUnavailable, Message: message}
 }
 
+// ErrTooLong refuses lists that memory has no room for.
+var ErrTooLong = ServiceUnavailable("The list is too long to be answered")
+
 // Busy is 503 for what is there, but taken: it is worth trying again in a second.
 func Busy(message string) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Message: message, Header: map[string]string{"Retry-After": "1"}}

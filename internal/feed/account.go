@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/fail"
 )
 
 const (
@@ -23,6 +25,8 @@ const (
 	maxWorkers = 4
 	// batchSize bounds the accounts that share one query for who they are.
 	batchSize = 32
+	// mostBytes is how long a list that comes in pages may be, as it is held.
+	mostBytes = 32 << 20
 )
 
 type phase int
@@ -178,6 +182,10 @@ func (h *Hub) send(j job, c *caller.Caller, held map[int64]bool) (failed topicSe
 		}
 		wanted := slices.DeleteFunc(slices.Clone(alive), func(t target) bool { return !t.topics.has(number) })
 		frames, err := h.frames(ctx, topic, wanted)
+		if errors.Is(err, fail.ErrTooLong) { // and stays so for now
+			h.options.Log.WarnContext(ctx, "a list is too long to be sent", "topic", topic, "account", c.AccountID)
+			continue
+		}
 		if err != nil {
 			h.options.Log.WarnContext(ctx, "compute a list", "topic", topic, "account", c.AccountID, "error", err)
 			failed |= 1 << number
@@ -204,6 +212,11 @@ func (h *Hub) frames(ctx context.Context, topic event.List, targets []target) (f
 			return nil, err
 		}
 	}
+	if pages, paged := data.(interface{ Next() (any, error) }); paged {
+		if data, err = gather(pages.Next); err != nil {
+			return nil, err
+		}
+	}
 	tabs, differs := data.(PerTab)
 	made := map[place][]byte{}
 	for _, t := range targets {
@@ -224,6 +237,31 @@ func (h *Hub) frames(ctx context.Context, topic event.List, targets []target) (f
 		frames = append(frames, made[at])
 	}
 	return frames, nil
+}
+
+// gather makes one list of pages, the last of which is empty.
+func gather(next func() (any, error)) (json.RawMessage, error) {
+	list := []byte{'['}
+	for {
+		page, err := next()
+		if err != nil {
+			return nil, err
+		}
+		text, err := json.Marshal(page)
+		if err != nil {
+			return nil, err
+		}
+		if len(text) <= len("null") {
+			return append(list, ']'), nil
+		}
+		if len(list) > 1 {
+			list = append(list, ',')
+		}
+		list = append(list, text[1:len(text)-1]...)
+		if len(list) > mostBytes {
+			return nil, fail.ErrTooLong
+		}
+	}
 }
 
 // done ends an account's round and plans the next one if something is left:

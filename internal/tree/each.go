@@ -19,17 +19,14 @@ const (
 	mostBytes = 128 << 20
 )
 
-var errTooLong = fail.ServiceUnavailable("The list is too long to be answered")
-
 // Reader reads long lists from a database.
 type Reader struct {
-	conn      db.DBTX
-	long      chan struct{}
-	mostBytes int
+	conn db.DBTX
+	long chan struct{}
 }
 
 // NewReader returns what reads from a database.
-func NewReader(conn db.DBTX) *Reader { return &Reader{conn, make(chan struct{}, longLists), mostBytes} }
+func NewReader(conn db.DBTX) *Reader { return &Reader{conn, make(chan struct{}, longLists)} }
 
 // Each hands out the rows of a query that lists many, one by one as they come: all
 // of them at once take several times what is made of them.
@@ -49,8 +46,8 @@ func Each[Row any](ctx context.Context, r *Reader, query func(*db.Queries) error
 		for _, value := range held.rows.RawValues() {
 			bytes += len(value)
 		}
-		if bytes > r.mostBytes {
-			return errTooLong
+		if bytes > mostBytes {
+			return fail.ErrTooLong
 		}
 		if !waited && (count >= longList || bytes >= longBytes) {
 			waited = true
