@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	// maxLogged is how many paths of a download the audit log keeps.
-	maxLogged = 100
+	// maxLogged is how many paths of a download the audit log keeps, and maxLoggedBytes
+	// how long those of a row are together.
+	maxLogged      = 100
+	maxLoggedBytes = 32 << 10
 	// problemsName is the entry that names what could not be read.
 	problemsName = "_errors.txt"
 	// maxProblems bounds it, in lines.
@@ -70,7 +72,7 @@ func (h *Handlers) DownloadFiles(ctx context.Context, request api.DownloadFilesR
 	if err != nil {
 		return nil, err
 	}
-	details := event.Details{"paths": names[:min(len(names), maxLogged)], "count": len(names)}
+	details := event.Details{"paths": names[:min(loggable(names), maxLogged)], "count": len(names)}
 	if t.Reason != "" {
 		details["connectionReason"] = t.Reason
 	}

@@ -23,8 +23,10 @@ import (
 )
 
 const (
-	// maxTransfers is how many transfers of a connection go on at a time; more wait.
-	maxTransfers = 4
+	// maxTransfers and maxAccountTransfers are how many transfers of a connection, and of
+	// all that an account has, go on at a time; more wait. Each takes megabytes.
+	maxTransfers        = 4
+	maxAccountTransfers = 16
 	// maxListings and maxTrees are how many folders, and folders with all that is in them,
 	// are looked through for an account at a time: hosts make them as long as they like.
 	maxListings = 2
@@ -39,8 +41,8 @@ type Handlers struct {
 	log       *slog.Logger
 	maxUpload int64
 	transfers turn.Lines[uuid.UUID]
-	// listings and trees are by account.
-	listings, trees turn.Lines[int64]
+	// These are by account.
+	accountTransfers, listings, trees turn.Lines[int64]
 	// pictures are looked into one after the other for an account, and decodes bounds
 	// what all take.
 	pictures turn.Lines[int64]
@@ -63,7 +65,8 @@ func New(queries *db.Queries, changes *change.Changes, registry *live.Registry, 
 	return &Handlers{
 		queries: queries, changes: changes, live: registry, log: log, maxUpload: maxUpload,
 		transfers: turn.Lines[uuid.UUID]{Most: maxTransfers}, pictures: turn.Lines[int64]{Most: 1}, decodes: semaphore.NewWeighted(decoding), open: map[uuid.UUID]*shared{},
-		listings: turn.Lines[int64]{Most: maxListings}, trees: turn.Lines[int64]{Most: maxTrees},
+		accountTransfers: turn.Lines[int64]{Most: maxAccountTransfers},
+		listings:         turn.Lines[int64]{Most: maxListings}, trees: turn.Lines[int64]{Most: maxTrees},
 	}
 }
 
@@ -93,7 +96,7 @@ func (h *Handlers) shared(ctx context.Context, f *live.Files) (*host, error) {
 		return s.host, nil
 	}
 	var err error
-	s.host, err = open(ctx, f)
+	s.host, err = open(ctx, f.Open)
 	select {
 	case <-f.Done: // nobody else closes it any more
 		if err == nil {
@@ -105,9 +108,10 @@ func (h *Handlers) shared(ctx context.Context, f *live.Files) (*host, error) {
 	return s.host, err
 }
 
-// own returns a channel for one transfer, or the shared one at hosts that give no more.
+// own returns a channel for one transfer, or the shared one at hosts that give no more:
+// that is the connection's, whatever others have.
 func (h *Handlers) own(ctx context.Context, f *live.Files) (*host, func(), error) {
-	own, err := open(ctx, f)
+	own, err := open(ctx, f.New)
 	if err == nil {
 		return own, own.Close, nil
 	}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/pkg/sftp"
 
-	"github.com/nexterm-go/nexterm/internal/live"
 	"github.com/nexterm-go/nexterm/internal/ssh"
 	"github.com/nexterm-go/nexterm/internal/turn"
 )
@@ -136,15 +135,15 @@ func (p *pipe) Close() error {
 }
 
 // open opens a channel to the files of a host.
-func open(ctx context.Context, files *live.Files) (*host, error) {
-	session, err := files.Open(ctx)
+func open(ctx context.Context, session func(context.Context) (*ssh.Session, error)) (*host, error) {
+	s, err := session(ctx)
 	if err != nil {
 		return nil, err
 	}
-	go func() { _, _ = io.Copy(io.Discard, session.Stderr()) }()
-	p := &pipe{Session: session}
-	p.silence = time.AfterFunc(silenceTime, func() { session.Close() })
-	defer context.AfterFunc(ctx, func() { session.Close() })()
+	go func() { _, _ = io.Copy(io.Discard, s.Stderr()) }()
+	p := &pipe{Session: s}
+	p.silence = time.AfterFunc(silenceTime, func() { s.Close() })
+	defer context.AfterFunc(ctx, func() { s.Close() })()
 	client, err := sftp.NewClientPipe(p, p)
 	if err != nil {
 		_ = p.Close()

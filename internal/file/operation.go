@@ -236,13 +236,25 @@ func (w *worker) each(ctx context.Context, r *request, action event.Action, do f
 		}
 		done++
 	}
-	if done > 0 {
-		err := w.tell(ctx, action, event.Details{"sources": sources[:done], "destination": folder})
-		if err != nil {
+	for rest := sources[:done]; len(rest) > 0; {
+		part := rest[:loggable(rest)]
+		if err := w.tell(ctx, action, event.Details{"sources": part, "destination": folder}); err != nil {
 			return nil, err
 		}
+		rest = rest[len(part):]
 	}
 	return nil, failed
+}
+
+// loggable is how many paths fit into a row of the audit log, and at least one.
+func loggable(paths []string) int {
+	size := 0
+	for i, name := range paths {
+		if size += len(name); size > maxLoggedBytes && i > 0 {
+			return i
+		}
+	}
+	return len(paths)
 }
 
 func (w *worker) moveFiles(ctx context.Context, r *request) (answer, error) {

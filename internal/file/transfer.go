@@ -56,7 +56,7 @@ func (h *Handlers) begin(ctx context.Context, sessionID string, name permission.
 	} else if err != nil {
 		return nil, err
 	}
-	leave, err := h.transfers.Enter(ctx, id)
+	leave, err := h.takeTurn(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,20 @@ func (h *Handlers) begin(ctx context.Context, sessionID string, name permission.
 		leave()
 		f.Use()
 	}}, nil
+}
+
+// takeTurn waits until the connection and its account have few enough transfers.
+func (h *Handlers) takeTurn(ctx context.Context, f *live.Files) (leave func(), err error) {
+	leaveConnection, err := h.transfers.Enter(ctx, f.ID)
+	if err != nil {
+		return nil, err
+	}
+	leaveAccount, err := h.accountTransfers.Enter(ctx, f.AccountID)
+	if err != nil {
+		leaveConnection()
+		return nil, err
+	}
+	return func() { leaveAccount(); leaveConnection() }, nil
 }
 
 // failed puts a failure of a host into a status.

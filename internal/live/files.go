@@ -99,11 +99,17 @@ func (l *live) openFiles(login *ssh.Login) error {
 	return nil
 }
 
-// Open opens a session for the files.
+// Open returns the session that was opened with the connection, or a new one if that
+// is taken.
 func (f *Files) Open(ctx context.Context) (*ssh.Session, error) {
 	if session := f.live.sftp.Swap(nil); session != nil {
 		return session, nil
 	}
+	return f.New(ctx)
+}
+
+// New opens one more session for the files, if the host has one.
+func (f *Files) New(ctx context.Context) (*ssh.Session, error) {
 	return f.Login.Subsystem(ctx, subsystem)
 }
 

@@ -116,3 +116,33 @@ func TestMoreTransfersWait(t *testing.T) {
 	_, err := io.Copy(io.Discard, four[1].Body)
 	require.Error(t, err, "what has come is not all")
 }
+
+// However many connections an account has, sixteen transfers go on at a time.
+func TestMoreTransfersOfAnAccountWait(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	_, dir, entry := stocked(t, s)
+	require.NoError(t, os.WriteFile(dir+"/x", nil, 0o600))
+	require.NoError(t, os.Truncate(dir+"/x", 64<<20))
+	download := func(id string) *http.Response { return start(t, s, http.MethodGet, address(id, "", dir+"/x"), nil) }
+	var first *http.Response
+	for range 4 {
+		id := open(s.Owner, entry, object{"type": "sftp"})
+		for range 4 {
+			first = download(id)
+			require.Equal(t, 200, first.StatusCode)
+		}
+	}
+	id, begun := open(s.Owner, entry, object{"type": "sftp"}), make(chan struct{})
+	go func() {
+		defer close(begun)
+		download(id)
+	}()
+	select {
+	case <-begun:
+		require.Fail(t, "a seventeenth one has begun")
+	case <-time.After(300 * time.Millisecond):
+	}
+	require.NoError(t, first.Body.Close())
+	<-begun
+}
