@@ -158,11 +158,21 @@ func (r *Registry) hear(events []event.Committed, missed bool) {
 // revoke ends what a login session or an API key has opened, and only then the logins
 // below that.
 func (r *Registry) revoke(sessionID, apiKeyID int64) {
+	var dismissing sync.WaitGroup
 	for _, l := range r.all() {
-		if l.SessionID == sessionID && l.APIKeyID == apiKeyID {
-			l.post(func() { l.dismiss(farewell{ws.SessionEnded, "Session invalidated"}) })
+		if l.SessionID != sessionID || l.APIKeyID != apiKeyID {
+			continue
+		}
+		dismissing.Add(1)
+		if !l.post(func() {
+			l.dismiss(farewell{ws.SessionEnded, "Session invalidated"})
+			dismissing.Done()
+		}) {
+			dismissing.Done() // it has ended
 		}
 	}
+	// Else sockets could say that the host is lost.
+	dismissing.Wait()
 	r.logins.End(func(key login.Key) bool { return key.SessionID == sessionID && key.APIKeyID == apiKeyID })
 }
 
