@@ -227,8 +227,10 @@ func (l *live) display(v *viewer, link *guacamole.Link) {
 	select {
 	case <-v.window.gone:
 	case <-time.After(exitTime):
-		v.push(last)
-		v.end(farewell{connectionFailed, string(desktopLost)})
+		l.post(func() {
+			v.push(last)
+			v.end(farewell{connectionFailed, string(desktopLost)})
+		})
 	}
 }
 

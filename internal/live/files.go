@@ -200,7 +200,10 @@ func (s *FileSocket) serve(ctx context.Context, serve func(context.Context, *Fil
 	}()
 	s.viewer.conn.SetReadLimit(maxMessage)
 	serve(ctx, s)
-	s.viewer.end(farewell{ws.ProtocolError, ""})
+	if ctx.Err() == nil {
+		s.end(farewell{ws.ProtocolError, ""})
+	}
+	<-s.gone // whatever the reason, it is said
 }
 
 // Read returns the next frame. It does not count them: who sends many waits for the answers.
@@ -250,7 +253,16 @@ func (s *FileSocket) Keep(ctx context.Context, path string) error {
 }
 
 // Refuse closes the socket of somebody who may not look at files.
-func (s *FileSocket) Refuse(message string) { s.viewer.end(farewell{forbidden, message}) }
+func (s *FileSocket) Refuse(message string) { s.end(farewell{forbidden, message}) }
+
+// end closes the socket, unless the connection ends: then that is why the host is lost,
+// and the connection says so.
+func (s *FileSocket) end(f farewell) {
+	said := make(chan struct{})
+	if s.viewer.live.post(func() { s.viewer.end(f); close(said) }) {
+		<-said
+	}
+}
 
 // Fail closes the socket because the host does not offer files, and Lose because it
 // does not any more.
@@ -259,11 +271,11 @@ func (s *FileSocket) Fail(err error) {
 	if errors.Is(err, ssh.ErrNotServed) {
 		text = "The host does not offer files"
 	}
-	s.viewer.end(farewell{filesFailed, "Connection failed: " + string(text)})
+	s.end(farewell{filesFailed, "Connection failed: " + string(text)})
 }
 
 // Lose is Fail's counterpart.
-func (s *FileSocket) Lose() { s.viewer.end(farewell{filesLost, "SFTP connection lost"}) }
+func (s *FileSocket) Lose() { s.end(farewell{filesLost, "SFTP connection lost"}) }
 
 // write sends what there is to send until the socket is closed, by whichever side.
 func (s *FileSocket) write(conn *ws.Conn) {

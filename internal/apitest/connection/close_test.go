@@ -2,12 +2,14 @@ package connection_test
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
+	xssh "golang.org/x/crypto/ssh"
 
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
@@ -128,6 +130,28 @@ func TestOpenSocketsOfConnectionsAreClosed(t *testing.T) {
 	for _, socket := range sockets {
 		closedWith(t, socket, 4010)
 	}
+}
+
+// A host is lost because a connection ends, and not the other way round, however long
+// that takes to be stored.
+func TestWhyAConnectionEndsIsSaidFirst(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	asked, lost := make(chan struct{}), make(chan struct{})
+	entry, _ := played(t, s.Owner, &testssh.Server{Subsystem: func(_ string, channel xssh.Channel) {
+		defer close(lost)
+		_, _ = channel.Read(make([]byte, 9))
+		close(asked)
+		_, _ = io.Copy(io.Discard, channel)
+	}}, nil)
+	id := open(s.Owner, entry, object{"type": "sftp"})
+	socket := s.Owner.Socket("/api/ws/sftp?sessionId=" + id)
+	<-asked
+	s.Exec(t, `create function doze() returns trigger language plpgsql as $$ begin perform pg_sleep(0.5); return new; end $$`)
+	s.Exec(t, `create trigger doze before update on connections for each row when (new.state = 'ended') execute function doze()`)
+	s.Owner.Post("/api/auth/logout", object{"token": s.Owner.Token}).Want(200)
+	<-lost
+	closedWith(t, socket, 4010)
 }
 
 func TestSocketsEndWithTheEntry(t *testing.T) {
