@@ -32,9 +32,10 @@ type Handlers struct {
 }
 
 // New returns the operations over a database. violation names the first rule
-// of the contract that a new entry breaks; it is empty when there is none.
-func New(conn db.DBTX, changes *change.Changes, violation func(newEntry map[string]any) string) *Handlers {
-	return &Handlers{tree.NewReader(conn), db.New(conn), changes, violation}
+// of the contract that a new entry breaks; it is empty when there is none. Lists are at
+// most so many bytes long, 0 being the preset.
+func New(conn db.DBTX, changes *change.Changes, violation func(newEntry map[string]any) string, listBytes int) *Handlers {
+	return &Handlers{tree.NewReader(conn, listBytes), db.New(conn), changes, violation}
 }
 
 // ListEntries answers what the caller can read, in the order of the tree.

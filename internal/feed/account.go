@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -213,7 +214,7 @@ func (h *Hub) frames(ctx context.Context, topic event.List, targets []target) (f
 		}
 	}
 	if pages, paged := data.(interface{ Next() (any, error) }); paged {
-		if data, err = gather(pages.Next); err != nil {
+		if data, err = gather(pages.Next, cmp.Or(h.options.ListBytes, mostBytes)); err != nil {
 			return nil, err
 		}
 	}
@@ -239,8 +240,8 @@ func (h *Hub) frames(ctx context.Context, topic event.List, targets []target) (f
 	return frames, nil
 }
 
-// gather makes one list of pages, the last of which is empty.
-func gather(next func() (any, error)) (json.RawMessage, error) {
+// gather makes one list of pages, the last of which is empty, if it is not too long.
+func gather(next func() (any, error), most int) (json.RawMessage, error) {
 	list := []byte{'['}
 	for {
 		page, err := next()
@@ -258,7 +259,7 @@ func gather(next func() (any, error)) (json.RawMessage, error) {
 			list = append(list, ',')
 		}
 		list = append(list, text[1:len(text)-1]...)
-		if len(list) > mostBytes {
+		if len(list) > most {
 			return nil, fail.ErrTooLong
 		}
 	}

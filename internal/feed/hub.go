@@ -45,6 +45,8 @@ type Options struct {
 	Lists map[event.List]func(context.Context) (any, error)
 	// Presence computes who has a connection open, for the accounts that are to know.
 	Presence func(ctx context.Context, connectionID string) (data any, accounts []int64, err error)
+	// ListBytes overrides how long a list may be that comes in pages, when it is not 0.
+	ListBytes int
 	// MaxSockets is how many sockets an account has here.
 	MaxSockets int64
 	// PingInterval and WriteTimeout override the defaults when they are not 0.

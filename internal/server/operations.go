@@ -110,7 +110,7 @@ func newOperations(o Options, contract *openapi3.T) operations {
 		audit.New(q, changes),
 		connection.New(q, changes, o.Vault, o.Live),
 		device.New(q, changes),
-		entry.New(o.Pool, changes, rules(contract, "NewEntry")),
+		entry.New(o.Pool, changes, rules(contract, "NewEntry"), o.ListBytes),
 		file.New(q, changes, o.Live, o.Connections.MaxUpload, o.Log),
 		folder.New(q, changes),
 		hostkey.New(q, changes, o.Log),

@@ -103,6 +103,9 @@ type Options struct {
 	// PingInterval and WriteTimeout override the live feed's when they are not 0. Other
 	// answers have the same time to be read, each part of them.
 	PingInterval, WriteTimeout time.Duration
+	// ListBytes overrides, when it is not 0, how long a list of entries may be, and those
+	// that come in pages on state sockets.
+	ListBytes int
 	// DeviceLimit overrides DefaultDeviceLimit when it is not 0.
 	DeviceLimit int
 	// SessionIdleDays end login sessions that are not used for so long, unless it is 0.
@@ -176,7 +179,7 @@ func New(options Options) (*Server, error) {
 	hub := feed.New(feed.Options{
 		Pool: options.Pool, Events: options.Events, Log: options.Log, Lists: stateLists(all), Presence: all.Presence,
 		PingInterval: options.PingInterval, WriteTimeout: options.WriteTimeout, SessionIdleDays: options.SessionIdleDays,
-		MaxSockets: options.Limits.Of(change.StateSockets),
+		MaxSockets: options.Limits.Of(change.StateSockets), ListBytes: options.ListBytes,
 	})
 	s := &server{
 		pool:     options.Pool,

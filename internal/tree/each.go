@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 
@@ -21,12 +22,16 @@ const (
 
 // Reader reads long lists from a database.
 type Reader struct {
-	conn db.DBTX
-	long chan struct{}
+	conn      db.DBTX
+	long      chan struct{}
+	mostBytes int
 }
 
-// NewReader returns what reads from a database.
-func NewReader(conn db.DBTX) *Reader { return &Reader{conn, make(chan struct{}, longLists)} }
+// NewReader returns what reads from a database, lists of so many bytes or, with 0, of the
+// preset number.
+func NewReader(conn db.DBTX, most int) *Reader {
+	return &Reader{conn, make(chan struct{}, longLists), cmp.Or(most, mostBytes)}
+}
 
 // Each hands out the rows of a query that lists many, one by one as they come: all
 // of them at once take several times what is made of them.
@@ -46,7 +51,7 @@ func Each[Row any](ctx context.Context, r *Reader, query func(*db.Queries) error
 		for _, value := range held.rows.RawValues() {
 			bytes += len(value)
 		}
-		if bytes > mostBytes {
+		if bytes > r.mostBytes {
 			return fail.ErrTooLong
 		}
 		if !waited && (count >= longList || bytes >= longBytes) {

@@ -13,6 +13,7 @@ import (
 	"github.com/nexterm-go/nexterm/internal/caller"
 	"github.com/nexterm-go/nexterm/internal/change"
 	"github.com/nexterm-go/nexterm/internal/event"
+	"github.com/nexterm-go/nexterm/internal/server"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -95,16 +96,16 @@ func TestOpeningStateSendsAllListsInOrder(t *testing.T) {
 // Lists that operations answer page by page come whole, unless they are too long.
 func TestLongListsComeWhole(t *testing.T) {
 	t.Parallel()
-	s := testserver.New(t)
-	const insert = `insert into snippets (account_id, name, command, sort_order) select $1, n, repeat('<', $2), n from generate_series(1, $3::integer) n`
+	s := testserver.New(t, func(o *server.Options) { o.ListBytes = 1 << 20 })
+	const insert = `insert into snippets (account_id, name, command, sort_order) select $1, n, repeat('x', $2), n from generate_series(1, $3::integer) n`
 	s.Exec(t, insert, s.Owner.AccountID, 1, 700)
-	s.Exec(t, insert, s.Owner.AccountID, 60_000, 30)
+	s.Exec(t, insert, s.Owner.AccountID, 60_000, 10)
 	s.Exec(t, `insert into identities (account_id, name, type) select $1, n, 'ssh' from generate_series(1, 1000) n`, s.Owner.AccountID)
 	lists := fiveLists(t, s.Owner.Socket(statePath))
 	require.JSONEq(t, string(s.Owner.Get("/api/snippet/all").Want(200).Body), string(lists["SNIPPETS"]))
 	require.JSONEq(t, string(s.Owner.Get("/api/identity/list").Want(200).Body), string(lists["IDENTITIES"]))
 
-	s.Exec(t, insert, s.Owner.AccountID, 60_000, 100)
+	s.Exec(t, insert, s.Owner.AccountID, 60_000, 10)
 	socket := s.Owner.Socket(statePath)
 	for _, topic := range []string{"ENTRIES", "IDENTITIES", "CONNECTIONS"} {
 		require.Equal(t, topic, socket.Next().Type)
