@@ -265,16 +265,14 @@ var usualSize = ssh.Size{Columns: 80, Rows: 24}
 
 // firstSize is that of the first terminal that has told its own, so far.
 func (l *live) firstSize() ssh.Size {
-	size := make(chan ssh.Size, 1)
-	if !l.post(func() {
+	size := usualSize
+	l.await(func() {
 		if l.size == (ssh.Size{}) {
 			l.size = usualSize
 		}
-		size <- l.size
-	}) {
-		return usualSize
-	}
-	return <-size
+		size = l.size
+	})
+	return size
 }
 
 // record begins to record what is shown from now on, if it is to be recorded. What

@@ -258,10 +258,7 @@ func (s *FileSocket) Refuse(message string) { s.end(farewell{forbidden, message}
 // end closes the socket, unless the connection ends: then that is why the host is lost,
 // and the connection says so.
 func (s *FileSocket) end(f farewell) {
-	said := make(chan struct{})
-	if s.viewer.live.post(func() { s.viewer.end(f); close(said) }) {
-		<-said
-	}
+	s.viewer.live.await(func() { s.viewer.end(f) })
 }
 
 // Fail closes the socket because the host does not offer files, and Lose because it

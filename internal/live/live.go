@@ -119,6 +119,16 @@ func (l *live) post(f func()) bool {
 	}
 }
 
+// await is post for whoever needs what comes of it: it returns when the function has run.
+func (l *live) await(f func()) bool {
+	done := make(chan struct{})
+	if !l.post(func() { f(); close(done) }) {
+		return false
+	}
+	<-done
+	return true
+}
+
 func (l *live) run() {
 	idle := time.NewTicker(min(time.Minute, l.registry.IdleTime, l.registry.HibernatedTime))
 	defer idle.Stop()

@@ -164,17 +164,13 @@ func (r *Registry) Direct(id uuid.UUID) *Direct {
 // Type types a text into a terminal as if a viewer did, and reports whether there is one.
 func (r *Registry) Type(id uuid.UUID, text vault.Secret) bool {
 	l := r.find(id)
-	typed := make(chan bool, 1)
-	if l == nil || !l.post(func() {
-		if l.shell != nil {
+	typed := false
+	return l != nil && l.await(func() {
+		if typed = l.shell != nil; typed {
 			l.use()
 			l.input = append(l.input, text...)
 		}
-		typed <- l.shell != nil
-	}) {
-		return false
-	}
-	return <-typed
+	}) && typed
 }
 
 func (r *Registry) find(id uuid.UUID) *live {

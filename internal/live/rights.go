@@ -112,8 +112,8 @@ func (r *Registry) beat(ctx context.Context) {
 func (r *Registry) touch(ctx context.Context) {
 	var ids []uuid.UUID
 	for _, l := range r.all() {
-		used := make(chan bool, 1)
-		if l.post(func() { used <- l.touched; l.touched = false }) && <-used {
+		used := false
+		if l.await(func() { used, l.touched = l.touched, false }) && used {
 			ids = append(ids, l.ID)
 		}
 	}
@@ -158,21 +158,11 @@ func (r *Registry) hear(events []event.Committed, missed bool) {
 // revoke ends what a login session or an API key has opened, and only then the logins
 // below that.
 func (r *Registry) revoke(sessionID, apiKeyID int64) {
-	var dismissing sync.WaitGroup
 	for _, l := range r.all() {
-		if l.SessionID != sessionID || l.APIKeyID != apiKeyID {
-			continue
-		}
-		dismissing.Add(1)
-		if !l.post(func() {
-			l.dismiss(farewell{ws.SessionEnded, "Session invalidated"})
-			dismissing.Done()
-		}) {
-			dismissing.Done() // it has ended
+		if l.SessionID == sessionID && l.APIKeyID == apiKeyID {
+			l.await(func() { l.dismiss(farewell{ws.SessionEnded, "Session invalidated"}) }) // else sockets could say that the host is lost
 		}
 	}
-	// Else sockets could say that the host is lost.
-	dismissing.Wait()
 	r.logins.End(func(key login.Key) bool { return key.SessionID == sessionID && key.APIKeyID == apiKeyID })
 }
 
@@ -202,17 +192,12 @@ func (r *Registry) review(ctx context.Context) {
 	var accounts, sessions []int64
 	for _, l := range all {
 		ids, accounts, sessions = append(ids, l.ID), append(accounts, l.AccountID), append(sessions, l.SessionID)
-		others := make(chan []int64, 1)
-		if l.post(func() {
-			var found []int64
+		l.await(func() {
 			for _, v := range l.viewers {
 				v.asked = true
-				found = append(found, v.accountID)
+				accounts = append(accounts, v.accountID)
 			}
-			others <- found
-		}) {
-			accounts = append(accounts, <-others...)
-		}
+		})
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
