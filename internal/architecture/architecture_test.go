@@ -144,7 +144,7 @@ var rules = map[string]rule{
 	"internal/user":          {tag: true},
 
 	// Twins, with the rules that they share.
-	"internal/library": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/fail"}},
+	"internal/library": {may: []string{"gen/db", "internal/caller", "internal/change", "internal/fail", "internal/paging"}},
 	"internal/script":  {tag: true, may: []string{"internal/library", "internal/paging"}},
 	"internal/snippet": {tag: true, may: []string{"internal/library", "internal/paging"}},
 

@@ -4,7 +4,6 @@ package script
 
 import (
 	"context"
-	"math"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -66,7 +65,7 @@ func (h *Handlers) ListAllScripts(ctx context.Context, _ api.ListAllScriptsReque
 
 // own are the scripts that owners have.
 func (h *Handlers) own(ctx context.Context, reach []int64, search *string) *paging.List[api.Script] {
-	return list(ctx, func(ctx context.Context, order int32, id int64) ([]api.Script, error) {
+	return library.List(ctx, func(ctx context.Context, order int32, id int64) ([]api.Script, error) {
 		rows, err := h.queries.ListScripts(ctx, db.ListScriptsParams{
 			Reach: reach, Search: search, AfterOrder: order, AfterID: id, Most: paging.Length, MostBytes: paging.Bytes,
 		})
@@ -75,7 +74,7 @@ func (h *Handlers) own(ctx context.Context, reach []int64, search *string) *pagi
 			page[i] = toAPI(db.GetScriptRow(row))
 		}
 		return page, err
-	})
+	}, place)
 }
 
 // ListSourceScripts answers what the enabled sources deliver.
@@ -83,7 +82,7 @@ func (h *Handlers) ListSourceScripts(ctx context.Context, _ api.ListSourceScript
 	return struct {
 		api.ListSourceScripts200JSONResponse
 		*paging.List[api.Script]
-	}{List: list(ctx, func(ctx context.Context, order int32, id int64) ([]api.Script, error) {
+	}{List: library.List(ctx, func(ctx context.Context, order int32, id int64) ([]api.Script, error) {
 		rows, err := h.queries.ListSourceScripts(ctx, db.ListSourceScriptsParams{
 			AfterOrder: order, AfterID: id, Most: paging.Length, MostBytes: paging.Bytes,
 		})
@@ -92,27 +91,12 @@ func (h *Handlers) ListSourceScripts(ctx context.Context, _ api.ListSourceScript
 			page[i] = toAPI(db.GetScriptRow(row))
 		}
 		return page, err
-	})}, nil
+	}, place)}, nil
 }
 
-// list reads what comes after a place in the order of all.
-func list(ctx context.Context, read func(ctx context.Context, order int32, id int64) ([]api.Script, error)) *paging.List[api.Script] {
-	return &paging.List[api.Script]{
-		Context: ctx,
-		Read: func(ctx context.Context, last *api.Script) ([]api.Script, error) {
-			if last == nil {
-				return read(ctx, math.MinInt32, 0)
-			}
-			return read(ctx, last.SortOrder, last.ID)
-		},
-		Size: func(s *api.Script) int {
-			size := len(s.Content)
-			if s.Description != nil {
-				size += len(*s.Description)
-			}
-			return size
-		},
-	}
+// place is where a script stands in a list.
+func place(s *api.Script) library.Place {
+	return library.Place{Order: s.SortOrder, ID: s.ID, Text: s.Content, Description: s.Description}
 }
 
 // GetScript answers one script of the named scope.

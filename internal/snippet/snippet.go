@@ -5,7 +5,6 @@ package snippet
 
 import (
 	"context"
-	"math"
 
 	"github.com/nexterm-go/nexterm/gen/api"
 	"github.com/nexterm-go/nexterm/gen/db"
@@ -50,7 +49,7 @@ func (h *Handlers) ListSnippets(ctx context.Context, _ api.ListSnippetsRequestOb
 	return struct {
 		api.ListSnippets200JSONResponse
 		*paging.List[api.Snippet]
-	}{List: list(ctx, func(ctx context.Context, order int32, id int64) ([]api.Snippet, error) {
+	}{List: library.List(ctx, func(ctx context.Context, order int32, id int64) ([]api.Snippet, error) {
 		rows, err := h.queries.ListSnippets(ctx, db.ListSnippetsParams{
 			Reach: reach, AfterOrder: order, AfterID: id, Most: paging.Length, MostBytes: paging.Bytes,
 		})
@@ -59,7 +58,7 @@ func (h *Handlers) ListSnippets(ctx context.Context, _ api.ListSnippetsRequestOb
 			page[i] = toAPI(db.GetSnippetRow(row))
 		}
 		return page, err
-	})}, nil
+	}, place)}, nil
 }
 
 // ListSourceSnippets answers what the enabled sources deliver.
@@ -67,7 +66,7 @@ func (h *Handlers) ListSourceSnippets(ctx context.Context, _ api.ListSourceSnipp
 	return struct {
 		api.ListSourceSnippets200JSONResponse
 		*paging.List[api.Snippet]
-	}{List: list(ctx, func(ctx context.Context, order int32, id int64) ([]api.Snippet, error) {
+	}{List: library.List(ctx, func(ctx context.Context, order int32, id int64) ([]api.Snippet, error) {
 		rows, err := h.queries.ListSourceSnippets(ctx, db.ListSourceSnippetsParams{
 			AfterOrder: order, AfterID: id, Most: paging.Length, MostBytes: paging.Bytes,
 		})
@@ -76,27 +75,12 @@ func (h *Handlers) ListSourceSnippets(ctx context.Context, _ api.ListSourceSnipp
 			page[i] = toAPI(db.GetSnippetRow(row))
 		}
 		return page, err
-	})}, nil
+	}, place)}, nil
 }
 
-// list reads what comes after a place in the order of all.
-func list(ctx context.Context, read func(ctx context.Context, order int32, id int64) ([]api.Snippet, error)) *paging.List[api.Snippet] {
-	return &paging.List[api.Snippet]{
-		Context: ctx,
-		Read: func(ctx context.Context, last *api.Snippet) ([]api.Snippet, error) {
-			if last == nil {
-				return read(ctx, math.MinInt32, 0)
-			}
-			return read(ctx, last.SortOrder, last.ID)
-		},
-		Size: func(s *api.Snippet) int {
-			size := len(s.Command)
-			if s.Description != nil {
-				size += len(*s.Description)
-			}
-			return size
-		},
-	}
+// place is where a snippet stands in a list.
+func place(s *api.Snippet) library.Place {
+	return library.Place{Order: s.SortOrder, ID: s.ID, Text: s.Command, Description: s.Description}
 }
 
 // GetSnippet answers one snippet of the named scope.
