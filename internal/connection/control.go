@@ -86,8 +86,7 @@ func (h *Handlers) PasteConnectionPassword(ctx context.Context, request api.Past
 	if row.Kind != "terminal" || !h.live.Type(row.ID, "") {
 		return nil, errNoStream
 	}
-	err = h.changes.Record(ctx, told)
-	if err != nil {
+	if err := h.changes.Record(ctx, told); err != nil {
 		return nil, err
 	}
 	if !h.live.Type(row.ID, password) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -248,12 +249,12 @@ func gather(next func() (any, error), most int) (json.RawMessage, error) {
 		if err != nil {
 			return nil, err
 		}
+		if reflect.ValueOf(page).Len() == 0 {
+			return append(list, ']'), nil
+		}
 		text, err := json.Marshal(page)
 		if err != nil {
 			return nil, err
-		}
-		if len(text) <= len("null") {
-			return append(list, ']'), nil
 		}
 		if len(list) > 1 {
 			list = append(list, ',')

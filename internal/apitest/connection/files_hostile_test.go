@@ -1,6 +1,7 @@
 package connection_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"os"
@@ -61,13 +62,15 @@ func hostileFiles(answer func(kind byte, id uint32) []byte) *testssh.Server {
 
 const openDir, readDir, lstat, statusAnswer, handleAnswer, nameAnswer, attributes = 11, 12, 7, 101, 102, 104, 105
 
+// times is an entry of a folder so often, as a host tells of it.
+func times(count int, name string, attributes ...any) []byte {
+	return bytes.Repeat(packet(0, 0, append([]any{name, ""}, attributes...)...)[9:], count)
+}
+
 // endless answers with as many short names as it is asked for, up to so many times a
 // thousand, and counts how often it is.
 func endless(asked *atomic.Int32, most int32) *testssh.Server {
-	var many []byte
-	for range 1000 {
-		many = append(many, packet(0, 0, "d", "", uint32(4), uint32(0o40755))[9:]...)
-	}
+	many := times(1000, "d", uint32(4), uint32(0o40755))
 	return hostileFiles(func(kind byte, id uint32) []byte {
 		switch {
 		case kind == openDir:
@@ -109,10 +112,7 @@ func TestEndlessListingsOfShortNames(t *testing.T) {
 func TestListingsOfLongNamesFitIntoAFrame(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
-	var many []byte
-	for range 20 {
-		many = append(many, packet(0, 0, strings.Repeat("\xff", 10_000), "", uint32(0))[9:]...)
-	}
+	many := times(20, strings.Repeat("\xff", 10_000), uint32(0))
 	entry, _ := played(t, s.Owner, hostileFiles(func(kind byte, id uint32) []byte {
 		if kind == openDir {
 			return packet(handleAnswer, id, "h")
@@ -158,11 +158,7 @@ func TestEndlessAndHostileListings(t *testing.T) {
 				return packet(statusAnswer, id, uint32(1), "", "")
 			}
 			if asked > 2 {
-				var many []byte
-				for range 1000 {
-					many = append(many, packet(0, 0, "name", "", uint32(0))[9:]...)
-				}
-				return packet(nameAnswer, id, uint32(1000), many)
+				return packet(nameAnswer, id, uint32(1000), times(1000, "name", uint32(0)))
 			}
 			return packet(nameAnswer, id, uint32(len(names)), entries)
 		}

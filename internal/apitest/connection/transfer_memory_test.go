@@ -85,21 +85,28 @@ func start(t *testing.T, s *testserver.Server, method, path string, body io.Read
 	return answer
 }
 
+// hollow is a file of 64 MiB that takes no room.
+func hollow(t *testing.T, dir string) (file string) {
+	t.Helper()
+	file = write(t, dir, "x", "")
+	require.NoError(t, os.Truncate(file, 64<<20))
+	return file
+}
+
 // A connection has four transfers at a time, and its sockets besides.
 func TestMoreTransfersWait(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	id, dir, _ := stocked(t, s)
-	require.NoError(t, os.WriteFile(dir+"/x", nil, 0o600))
-	require.NoError(t, os.Truncate(dir+"/x", 64<<20))
+	file := hollow(t, dir)
 	var four []*http.Response
 	for range 4 {
-		four = append(four, start(t, s, http.MethodGet, address(id, "", dir+"/x"), nil))
+		four = append(four, start(t, s, http.MethodGet, address(id, "", file), nil))
 	}
 	fifth := make(chan struct{})
 	go func() {
 		defer close(fifth)
-		start(t, s, http.MethodGet, address(id, "", dir+"/x"), nil)
+		start(t, s, http.MethodGet, address(id, "", file), nil)
 	}()
 	b := browseAgain(t, s.Owner, id)
 	b.ready()
@@ -122,9 +129,8 @@ func TestMoreTransfersOfAnAccountWait(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
 	_, dir, entry := stocked(t, s)
-	require.NoError(t, os.WriteFile(dir+"/x", nil, 0o600))
-	require.NoError(t, os.Truncate(dir+"/x", 64<<20))
-	download := func(id string) *http.Response { return start(t, s, http.MethodGet, address(id, "", dir+"/x"), nil) }
+	file := hollow(t, dir)
+	download := func(id string) *http.Response { return start(t, s, http.MethodGet, address(id, "", file), nil) }
 	var first *http.Response
 	for range 4 {
 		id := open(s.Owner, entry, object{"type": "sftp"})
