@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
-	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/nexterm-go/nexterm/internal/app"
@@ -22,6 +22,14 @@ import (
 	"github.com/nexterm-go/nexterm/internal/testserver"
 	"github.com/nexterm-go/nexterm/internal/testssh"
 )
+
+// traced has the spans of all servers of this package, because what the product
+// traces with asks for a provider once.
+var traced = sync.OnceValue(func() *tracetest.InMemoryExporter {
+	spans := tracetest.NewInMemoryExporter()
+	otel.SetTracerProvider(trace.NewTracerProvider(trace.WithSyncer(spans)))
+	return spans
+})
 
 // slow is a host that takes a second for a command.
 func slow(t *testing.T) int {
@@ -146,9 +154,7 @@ func TestChangesInTheMiddleOfACycle(t *testing.T) {
 func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	t.Parallel()
 	const canary = "c4nary-s3cret"
-	spans := tracetest.NewInMemoryExporter()
-	otel.SetTracerProvider(trace.NewTracerProvider(trace.WithSyncer(spans)))
-	t.Cleanup(func() { otel.SetTracerProvider(noop.NewTracerProvider()) })
+	spans := traced()
 	s := testserver.New(t)
 	hurry(t, s, 2)
 	halves := regexp.MustCompile(`m=(\w+);m=\$\{m\}(\w+)`)
@@ -174,10 +180,12 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		s.Scan(t, &text, `select coalesce(string_agg(t::text, ' '), '') from `+table+` t`)
 		elsewhere += text
 	}
-	traced := fmt.Sprintf("%+v", spans.GetSpans())
-	require.Contains(t, traced, "probe metrics")
-	require.Contains(t, traced, "probe status")
-	require.NotContains(t, traced, canary)
+	var trail string
+	require.Eventually(t, func() bool {
+		trail = fmt.Sprintf("%+v", spans.GetSpans())
+		return strings.Contains(trail, "probe metrics") && strings.Contains(trail, "probe status")
+	}, patience, pause)
+	require.False(t, strings.Contains(trail, canary))
 	require.NotContains(t, elsewhere, canary)
 	require.NotContains(t, elsewhere, testssh.Password)
 }
