@@ -186,7 +186,7 @@ func TestScriptsEndOtherwise(t *testing.T) {
 				break
 			}
 		}
-		require.Contains(t, shell.seen, said)
+		shell.see(said)
 	}
 	require.Eventually(t, isEmpty(folder), patience, 5*time.Millisecond)
 }
@@ -261,5 +261,5 @@ func TestDocumentedScript(t *testing.T) {
 	require.Equal(t, []any{"service", "nginx", "action", "list units"}, shell.message()["data"])
 	shell.answer("", "closed")
 	require.Equal(t, object{"type": "script_end", "exitCode": 0.0, "success": true}, shell.message())
-	require.Contains(t, shell.seen, "list units of nginx\r\n")
+	shell.see("list units of nginx\r\n")
 }
