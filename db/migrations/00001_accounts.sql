@@ -46,6 +46,36 @@ create index accounts_by_name_part on accounts
 
 create unique index accounts_username_unique on accounts (coalesce(folded_username, username));
 
+-- How many accounts there are is the sum of these, so that nobody has to read them all.
+-- Each change adds a row of its own and waits for no other; a sweep adds them up.
+create table account_counts (
+    change bigint not null
+);
+
+-- +goose StatementBegin
+create function count_accounts() returns trigger
+    language plpgsql
+as
+$$
+begin
+    insert into account_counts
+    select case tg_op when 'INSERT' then count(*) else -count(*) end
+    from changed
+    having count(*) > 0;
+    return null;
+end
+$$;
+-- +goose StatementEnd
+
+create trigger accounts_inserted
+    after insert on accounts
+    referencing new table as changed
+    for each statement execute function count_accounts();
+create trigger accounts_deleted
+    after delete on accounts
+    referencing old table as changed
+    for each statement execute function count_accounts();
+
 create table sessions (
     id              bigint      generated always as identity primary key,
     account_id      bigint      not null,
@@ -237,5 +267,7 @@ drop table api_keys;
 drop view valid_sessions;
 drop table sessions;
 drop table accounts;
+drop function count_accounts;
+drop table account_counts;
 drop function containing;
 drop extension pg_trgm;

@@ -19,3 +19,16 @@ where expires_at <= now() - interval '10 minutes';
 delete
 from oidc_logins
 where expires_at <= now();
+
+-- name: SumAccountCounts :exec
+-- Whoever sweeps at the same time finds nothing left to add up.
+with counted as (
+    delete
+        from account_counts
+            where (select count(*) from account_counts) > 1
+            returning change)
+insert
+into account_counts
+select sum(change)
+from counted
+having count(*) > 0;

@@ -35,7 +35,7 @@ order by a.id desc;
 
 -- name: CountUsers :one
 select case
-           when sqlc.narg(search)::text is null then (select count(*) from accounts)
+           when sqlc.narg(search)::text is null then (select coalesce(sum(change), 0) from account_counts)
            else (select count(*)
                  from accounts
                  where lower(username) like (select containing(sqlc.narg(search)::text))

@@ -54,3 +54,22 @@ func (q *Queries) DeleteOldDeviceCodes(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, deleteOldDeviceCodes)
 	return err
 }
+
+const sumAccountCounts = `-- name: SumAccountCounts :exec
+with counted as (
+    delete
+        from account_counts
+            where (select count(*) from account_counts) > 1
+            returning change)
+insert
+into account_counts
+select sum(change)
+from counted
+having count(*) > 0
+`
+
+// Whoever sweeps at the same time finds nothing left to add up.
+func (q *Queries) SumAccountCounts(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, sumAccountCounts)
+	return err
+}

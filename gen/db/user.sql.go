@@ -11,7 +11,7 @@ import (
 
 const countUsers = `-- name: CountUsers :one
 select case
-           when $1::text is null then (select count(*) from accounts)
+           when $1::text is null then (select coalesce(sum(change), 0) from account_counts)
            else (select count(*)
                  from accounts
                  where lower(username) like (select containing($1::text))

@@ -172,9 +172,10 @@ type querier interface {
 
 // kept are the tables of a schema that a backup holds. What it leaves out is made
 // anew: the migrations that are applied, events, which name transactions of this
-// cluster and are for readers that follow, jobs, and what is not even kept over a crash.
+// cluster and are for readers that follow, jobs, the count of what is restored, and
+// what is not even kept over a crash.
 const kept = `c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence = 'p'
-	and c.relname not in ('goose_db_version', 'events') and c.relname !~ '^river_'
+	and c.relname not in ('goose_db_version', 'events', 'account_counts') and c.relname !~ '^river_'
 	and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')`
 
 // catalog looks up the tables and their sequences.

@@ -277,5 +277,7 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 		var other int
 		require.NoError(t, target.QueryRow(t.Context(), `select count(*) from accounts a where (select count(*) from folders f where f.account_id = a.id) <> 3`).Scan(&other))
 		require.Zero(t, other)
+		require.NoError(t, target.QueryRow(t.Context(), `select sum(change) - (select count(*) from accounts) from account_counts`).Scan(&other))
+		require.Zero(t, other)
 	}
 }

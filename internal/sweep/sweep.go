@@ -32,6 +32,7 @@ var statements = []func(*change.Tx, context.Context) error{
 	(*change.Tx).DeleteExpiredOidcLogins,
 	(*change.Tx).DeleteOldEvents,
 	(*change.Tx).DeleteEndedConnections,
+	(*change.Tx).SumAccountCounts,
 	(*change.Tx).MakeAuditPartitions,
 	(*change.Tx).MakeSamplePartitions,
 	(*change.Tx).DropSamplePartitions,

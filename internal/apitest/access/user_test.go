@@ -3,10 +3,12 @@ package access_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nexterm-go/nexterm/gen/db"
 	"github.com/nexterm-go/nexterm/internal/testserver"
 )
 
@@ -237,4 +239,49 @@ func TestPasswordRefuses(t *testing.T) {
 	s.Admin.Patch(userPath(s.Owner.AccountID)+"/password", body{}).WantError(400, "password is required")
 	s.Admin.Patch(userPath(s.Owner.AccountID)+"/password", body{"password": "another", "username": "x"}).WantError(400, "username is not allowed")
 	s.Anonymous.Post("/api/auth/login", body{"username": "owner", "password": testserver.Password}).Want(200)
+}
+
+// The total is a sum of changes, which come and are added up at the same time.
+func TestTheTotalOfAccountsIsExact(t *testing.T) {
+	t.Parallel()
+	s := testserver.New(t)
+	var writing, summing sync.WaitGroup
+	done := make(chan struct{})
+	for n := range 3 {
+		writing.Go(func() {
+			for i := range 40 {
+				s.Exec(t, `insert into accounts (username, first_name, last_name, password_hash)
+					select format('%s-%s-%s', $1::int, $2::int, k), '', '', '' from generate_series(1, 3) k`, n, i)
+				s.Exec(t, `delete from accounts where username = format('%s-%s-1', $1::int, $2::int)`, n, i)
+			}
+		})
+	}
+	sum := func() {
+		if err := db.New(s.Pool).SumAccountCounts(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 2 {
+		summing.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					sum()
+				}
+			}
+		})
+	}
+	writing.Wait()
+	close(done)
+	summing.Wait()
+	var p userPage
+	s.Admin.Get("/api/users/list?limit=1").Want(200).Into(&p)
+	require.EqualValues(t, s.Count(t, "accounts"), p.Total)
+	sum()
+	require.Equal(t, 1, s.Count(t, "account_counts"))
+	s.Admin.Delete(userPath(s.Stranger.AccountID)).Want(200)
+	s.Admin.Get("/api/users/list?limit=1").Want(200).Into(&p)
+	require.EqualValues(t, s.Count(t, "accounts"), p.Total)
 }
