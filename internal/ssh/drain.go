@@ -3,6 +3,7 @@ package ssh
 import (
 	"net"
 	"reflect"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -28,15 +29,41 @@ func drain(conn ssh.ConnMetadata) {
 type paced struct {
 	net.Conn
 	keyed, free atomic.Bool
+	writing     sync.Mutex
+	// untaken is how much has been read of which nobody knows whether it is taken.
+	untaken atomic.Int64
 }
+
+const (
+	// room is what fits into the queue, of 16 packets of at least 28 bytes. Honest hosts
+	// say little more until the login, but for banners.
+	room = 16 * 28
+	// share is how much is read at a time, and the least of that what may wait when keys
+	// are exchanged.
+	share, least = room / 4, room / 8
+	// pause lets whoever takes packets catch up.
+	pause = 10 * time.Millisecond
+)
 
 func (p *paced) Read(b []byte) (int, error) {
 	if p.free.Load() {
 		return p.Conn.Read(b)
 	}
-	if p.keyed.Load() {
-		time.Sleep(2 * time.Millisecond)
+	if !p.keyed.Load() {
+		return p.Conn.Read(b[:min(len(b), least)])
 	}
-	// Less than ten packets.
-	return p.Conn.Read(b[:min(len(b), 256)])
+	if p.untaken.Load() > room-least-share {
+		time.Sleep(pause)
+	}
+	p.writing.Lock() // whoever writes takes nothing
+	p.writing.Unlock()
+	n, err := p.Conn.Read(b[:min(len(b), share)])
+	p.untaken.Add(int64(n))
+	return n, err
+}
+
+func (p *paced) Write(b []byte) (int, error) {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return p.Conn.Write(b)
 }

@@ -161,7 +161,8 @@ func (k HostKeys) check(ctx context.Context, key ssh.PublicKey) error {
 	return judge(ctx, key)
 }
 
-func (a *attempt) banner(string) error {
+func (a *attempt) banner(message string) error {
+	a.paced.untaken.Add(-int64(len(message)))
 	if a.banners++; a.banners > maxBanners {
 		return errors.New("the host sends too many banners")
 	}
