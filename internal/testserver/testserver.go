@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -177,14 +178,22 @@ func (s *Server) NewOrganization(t testing.TB, owner *Client, members ...*Client
 func (s *Server) Events(t testing.TB) func() event.Committed {
 	t.Helper()
 	seen := follow(t, s.events)
+	// Who follows may not have come to what was there before.
+	var before []int64
+	s.Scan(t, &before, `select coalesce(array_agg(id), '{}') from events`)
 	return func() event.Committed {
 		t.Helper()
-		select {
-		case e := <-seen:
-			return e
-		case <-time.After(patience):
-			require.Fail(t, "nothing is told")
-			return event.Committed{}
+		for {
+			select {
+			case e := <-seen:
+				if slices.Contains(before, e.ID) {
+					continue
+				}
+				return e
+			case <-time.After(patience):
+				require.Fail(t, "nothing is told")
+				return event.Committed{}
+			}
 		}
 	}
 }

@@ -24,6 +24,8 @@ type body = map[string]any
 const (
 	patience = 40 * time.Second
 	pause    = 20 * time.Millisecond
+	// late is what busy machines may add to what takes a number of intervals.
+	late = 10 * time.Second
 )
 
 // workVariable makes this program a server that looks after the hosts of the
