@@ -213,10 +213,15 @@ delete
 from connection_viewers
 where viewer_id = @viewer_id;
 
--- name: TouchNode :exec
-insert into nodes (id, url)
-values (@id, sqlc.narg(url))
-on conflict (id) do update set seen_at = now();
+-- name: TouchNode :one
+-- Returns how many other servers are seen.
+with touched as (
+    insert into nodes (id, url) values (@id, sqlc.narg(url))
+        on conflict (id) do update set seen_at = now())
+select count(*)
+from nodes n
+where n.id <> @id
+  and n.seen_at > now() - interval '20 seconds';
 
 -- name: DeleteNode :exec
 -- What it has held is over.

@@ -994,10 +994,14 @@ func (q *Queries) TouchConnections(ctx context.Context, ids []uuid.UUID) error {
 	return err
 }
 
-const touchNode = `-- name: TouchNode :exec
-insert into nodes (id, url)
-values ($1, $2)
-on conflict (id) do update set seen_at = now()
+const touchNode = `-- name: TouchNode :one
+with touched as (
+    insert into nodes (id, url) values ($1, $2)
+        on conflict (id) do update set seen_at = now())
+select count(*)
+from nodes n
+where n.id <> $1
+  and n.seen_at > now() - interval '20 seconds'
 `
 
 type TouchNodeParams struct {
@@ -1005,9 +1009,12 @@ type TouchNodeParams struct {
 	URL *string
 }
 
-func (q *Queries) TouchNode(ctx context.Context, arg TouchNodeParams) error {
-	_, err := q.db.Exec(ctx, touchNode, arg.ID, arg.URL)
-	return err
+// Returns how many other servers are seen.
+func (q *Queries) TouchNode(ctx context.Context, arg TouchNodeParams) (int64, error) {
+	row := q.db.QueryRow(ctx, touchNode, arg.ID, arg.URL)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const touchRecentConnection = `-- name: TouchRecentConnection :exec

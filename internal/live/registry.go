@@ -77,8 +77,9 @@ type Registry struct {
 	mu      sync.Mutex
 	lives   map[uuid.UUID]*live
 	closing bool
-	// missed counts the last beats that could not be stored; it is the watch's own.
-	missed int
+	// missed counts the last beats that could not be stored, and besides those at which
+	// others were seen that cannot reach this one; both are the watch's own.
+	missed, besides int
 	// announced is closed when the other servers can know of this one.
 	announced chan struct{}
 	// check asks for a look at who may still do what, and reviewed hear of each.

@@ -26,9 +26,11 @@ const (
 	reviewTime  = time.Minute
 	reviewDelay = 50 * time.Millisecond
 	// beatTime is how often this server says that it runs, and maxMissed how often it may
-	// fail to before that is worth a word.
-	beatTime  = 5 * time.Second
-	maxMissed = 3
+	// fail to before that is worth a word. Servers that others are beside of for
+	// maxBesides of them and cannot reach say so.
+	beatTime   = 5 * time.Second
+	maxMissed  = 3
+	maxBesides = 6
 )
 
 // Announced is closed when this server has said that it runs, or tried to: before that,
@@ -89,8 +91,9 @@ func (r *Registry) beat(ctx context.Context) {
 	if r.URL != "" {
 		node.URL = &r.URL
 	}
-	err := r.Changes.Do(ctx, change.Touch{}, func(tx *change.Tx) error {
-		if err := tx.TouchNode(ctx, node); err != nil {
+	var others int64
+	err := r.Changes.Do(ctx, change.Touch{}, func(tx *change.Tx) (err error) {
+		if others, err = tx.TouchNode(ctx, node); err != nil {
 			return err
 		}
 		lost, err := tx.FailLostConnections(ctx)
@@ -101,10 +104,23 @@ func (r *Registry) beat(ctx context.Context) {
 	})
 	if err == nil {
 		r.missed = 0
+		r.warnUnreachable(ctx, others)
 		return
 	}
 	if r.missed++; r.missed == maxMissed {
 		r.Log.WarnContext(ctx, "the other servers take this one for dead soon", "error", err)
+	}
+}
+
+// warnUnreachable says once that sockets which arrive at the other servers do not find
+// this one. One that takes over from another is not alone for a moment.
+func (r *Registry) warnUnreachable(ctx context.Context, others int64) {
+	if others == 0 || r.URL != "" {
+		r.besides = 0
+		return
+	}
+	if r.besides++; r.besides == maxBesides {
+		r.Log.WarnContext(ctx, "other servers share the database and cannot reach the live connections of this one: set NODE_URL")
 	}
 }
 

@@ -208,6 +208,9 @@ func TestCaddyLeadsToTheServers(t *testing.T) {
 		if trust := service.Environment["TRUST_PROXY"]; trust == nil || *trust != "1" {
 			t.Errorf("%s takes Caddy for the client", name)
 		}
+		if node := service.Environment["NODE_URL"]; node == nil || *node != "http://"+name+":6989" {
+			t.Errorf("%s: its terminals are out of reach for the other server", name)
+		}
 		if public := service.Environment["PUBLIC_URLS"]; public == nil || *public != "https://"+*caddy.Environment["DOMAIN"] {
 			t.Errorf("%s: PUBLIC_URLS is not what Caddy serves", name)
 		}

@@ -106,6 +106,22 @@ func TestNetworksAreClosed(t *testing.T) {
 			t.Errorf("everybody reaches %v", rule.Ports)
 		}
 	}
+	if !slices.ContainsFunc(server.Spec.Ingress, func(rule networking.NetworkPolicyIngressRule) bool {
+		return slices.ContainsFunc(rule.From, func(peer networking.NetworkPolicyPeer) bool {
+			return peer.NamespaceSelector == nil && peer.PodSelector.MatchLabels["app.kubernetes.io/component"] == "server"
+		})
+	}) {
+		t.Error("servers do not let each other in")
+	}
+	// The address of a Pod has to be known before what is made of it.
+	env := pods(t)["nexterm"].Spec.Containers[0].Env
+	ip := slices.IndexFunc(env, func(set core.EnvVar) bool {
+		return set.ValueFrom != nil && set.ValueFrom.FieldRef.FieldPath == "status.podIP"
+	})
+	url := slices.IndexFunc(env, func(set core.EnvVar) bool { return set.Name == "NODE_URL" })
+	if ip < 0 || url < ip || env[url].Value != "http://$("+env[ip].Name+"):6989" {
+		t.Error("servers do not know where they reach each other's live connections")
+	}
 	var to []string
 	for _, rule := range server.Spec.Egress {
 		for _, peer := range rule.To {
@@ -119,12 +135,15 @@ func TestNetworksAreClosed(t *testing.T) {
 					t.Error("the credentials of clouds can be reached")
 				}
 				to = append(to, peer.IPBlock.CIDR+port)
+			case peer.PodSelector != nil && peer.PodSelector.MatchLabels["app.kubernetes.io/component"] == "server":
+				selects(t, peer.PodSelector, labels.Set(pods(t)["nexterm"].Labels), true)
+				to = append(to, "servers"+port)
 			default:
 				to = append(to, fmt.Sprint(slices.Collect(maps.Values(peer.PodSelector.MatchLabels)), port))
 			}
 		}
 	}
-	if want := []string{"[kube-dns]53", "[nexterm-db]5432", "0.0.0.0/0"}; !slices.Equal(to, want) {
+	if want := []string{"servers6989", "[kube-dns]53", "[nexterm-db]5432", "0.0.0.0/0"}; !slices.Equal(to, want) {
 		t.Errorf("it reaches %v", to)
 	}
 }

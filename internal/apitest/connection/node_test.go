@@ -97,6 +97,16 @@ func TestSocketsFindTheServerThatHoldsTheConnection(t *testing.T) {
 	shell.closed(1009, "read limited at 1048577 bytes")
 }
 
+func TestServersThatCannotBeReachedSaySo(t *testing.T) {
+	t.Parallel()
+	alone := func(o *server.Options) { o.Connections.NodeURL = "" }
+	const warning = "other servers share the database and cannot reach the live connections of this one: set NODE_URL"
+	s := testserver.New(t)
+	other := testserver.Serve(t, s.Pool, s.Vault, alone)
+	require.Eventually(t, func() bool { return strings.Contains(other.Log.String(), warning) }, 2*time.Minute, time.Second)
+	require.NotContains(t, s.Log.String(), warning)
+}
+
 func TestServersThatAreKilled(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t)
