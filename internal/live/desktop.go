@@ -128,7 +128,7 @@ func (r *Registry) desktop(l *live) (*desktop, error) {
 // watchDesktop reads the first link, which shows nothing to anybody but keeps the desktop
 // while nobody looks, until its end.
 func (l *live) watchDesktop(d *desktop) {
-	used := time.Now()
+	used, shown := time.Now(), false
 	for {
 		next, err := d.link.Next()
 		if err != nil {
@@ -137,6 +137,7 @@ func (l *live) watchDesktop(d *desktop) {
 		}
 		switch next.Opcode() {
 		case "sync":
+			shown = true
 			_ = d.link.Send(next) // the next read tells of what is lost
 		case "nop":
 		case "disconnect":
@@ -147,9 +148,11 @@ func (l *live) watchDesktop(d *desktop) {
 			l.post(func() { l.fail(notLetIn) })
 			return
 		case "error":
-			why := guacamole.ErrorOf(next)
+			var why error = guacamole.ErrorOf(next)
 			if isRefusal(why) {
 				d.refused()
+			} else if shown && isUnreached(why) {
+				why = desktopLost // for guacd it is the same
 			}
 			l.post(func() {
 				for _, v := range l.viewers {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -138,6 +139,11 @@ func reason(err error) failure {
 func isRefusal(err error) bool {
 	var desktop *guacamole.Error
 	return errors.As(err, &desktop) && desktopFailure(desktop.Status) == notLetIn
+}
+
+// isUnreached tells whether guacd has not come to a desktop.
+func isUnreached(err error) bool {
+	return slices.Contains([]failure{timedOut, unreachable, refused}, reason(err))
 }
 
 // desktopFailure says of a status of guacd's what it means; its own words may name hosts.

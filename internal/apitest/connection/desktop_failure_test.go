@@ -111,7 +111,11 @@ func TestDesktopErrorsAreShown(t *testing.T) {
 		end    []string
 		code   websocket.StatusCode
 		reason string
-	}{{[]string{"error", "error,1.2; ü", "519"}, 4017, "Host unreachable"}, {[]string{"disconnect"}, 1000, ""}} {
+	}{
+		{[]string{"error", "error,1.2; ü", "519"}, 4017, "Remote desktop connection lost"},
+		{[]string{"error", "in use", "521"}, 4017, "The desktop is in use elsewhere"},
+		{[]string{"disconnect"}, 1000, ""},
+	} {
 		w := look(t, s.Owner, "sessionId", open(s.Owner, entry, nil))
 		w.greeted()
 		w.see("4.sync,1.1;")
