@@ -73,32 +73,31 @@ func (q *Queries) DeleteUser(ctx context.Context, id int64) error {
 
 const listUsers = `-- name: ListUsers :many
 with found as materialized (
-    select id
+    select id, username, first_name, last_name, totp_enabled, avatar_hash, active_theme_id
     from accounts
     where lower(username) like (select containing($1::text))
        or lower(first_name) like (select containing($1::text))
        or lower(last_name) like (select containing($1::text))),
      page as (
-         (select id
+         (select id, username, first_name, last_name, totp_enabled, avatar_hash, active_theme_id
           from accounts
           where $1::text is null
           order by id desc
-          limit $3::bigint offset $2::bigint)
+          limit (select $3::bigint) offset (select $2::bigint))
          union all
-         (select id
+         (select id, username, first_name, last_name, totp_enabled, avatar_hash, active_theme_id
           from found
           order by id desc
-          limit $3::bigint offset $2::bigint))
-select a.id, a.username, a.first_name, a.last_name, a.totp_enabled, a.avatar_hash, a.active_theme_id,
+          limit (select $3::bigint) offset (select $2::bigint)))
+select p.id, p.username, p.first_name, p.last_name, p.totp_enabled, p.avatar_hash, p.active_theme_id,
        (select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name, 'color', g.color,
                                             'isAdmin', g.is_admin, 'isDefault', g.is_default)
                          order by g.is_default, g.sort_order, g.id)
         from permission_groups g
         where g.is_default
-           or exists (select from group_members m where m.group_id = g.id and m.account_id = a.id))::jsonb as groups
-from page
-         join accounts a on a.id = page.id
-order by a.id desc
+           or exists (select from group_members m where m.group_id = g.id and m.account_id = p.id))::jsonb as groups
+from page p
+order by p.id desc
 `
 
 type ListUsersParams struct {
@@ -118,7 +117,9 @@ type ListUsersRow struct {
 	Groups        []byte
 }
 
-// Without a search the newest are all that is read; with one, see SearchAccounts.
+// Without a search the newest are all that is read; with one, see SearchAccounts. The
+// size of a page, and what is skipped, is kept from the planner, which would plan anew
+// each time: that takes longer than the page.
 func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUsersRow, error) {
 	rows, err := q.db.Query(ctx, listUsers, arg.Search, arg.Skip, arg.PageSize)
 	if err != nil {
