@@ -1,11 +1,13 @@
 -- name: ListFolders :many
--- Depth first: parents before children, siblings by position.
+-- Depth first: parents before children, siblings by position. How many scopes there
+-- are is kept from the planner, which would plan anew each time: that takes longer than
+-- reading.
 with recursive tree as (
     select f.id, f.name, f.parent_id, f.organization_id, f.type, f.integration_id, f.position,
            array [f.position::bigint, f.id] as path
     from folders f
     where f.parent_id is null
-      and f.scope = any(@reach::bigint[])
+      and f.scope = any((select @reach::bigint[])::bigint[])
     union all
     select f.id, f.name, f.parent_id, f.organization_id, f.type, f.integration_id, f.position,
            t.path || array [f.position::bigint, f.id]

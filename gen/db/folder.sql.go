@@ -120,7 +120,7 @@ with recursive tree as (
            array [f.position::bigint, f.id] as path
     from folders f
     where f.parent_id is null
-      and f.scope = any($1::bigint[])
+      and f.scope = any((select $1::bigint[])::bigint[])
     union all
     select f.id, f.name, f.parent_id, f.organization_id, f.type, f.integration_id, f.position,
            t.path || array [f.position::bigint, f.id]
@@ -141,7 +141,9 @@ type ListFoldersRow struct {
 	Position       int32
 }
 
-// Depth first: parents before children, siblings by position.
+// Depth first: parents before children, siblings by position. How many scopes there
+// are is kept from the planner, which would plan anew each time: that takes longer than
+// reading.
 func (q *Queries) ListFolders(ctx context.Context, reach []int64) ([]ListFoldersRow, error) {
 	rows, err := q.db.Query(ctx, listFolders, reach)
 	if err != nil {
