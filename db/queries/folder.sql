@@ -29,21 +29,22 @@ order by o.id;
 -- Serialises changes of order and structure, scope by scope, until the
 -- transaction ends. Locked in ascending order, so that two changes never wait
 -- for each other. Scopes are given as numbers or by what lies in them; those of
--- organizations that the caller has nothing to do with are not locked.
+-- organizations that the caller has nothing to do with are not locked. Planned once, as
+-- ListFolders is.
 with named as (
     select f.scope
     from folders f
-    where f.id = any(@folder_ids::bigint[])
-      and (f.scope = any(@reach::bigint[]) or @manages_all::boolean and f.scope < 0)
+    where f.id = any((select @folder_ids::bigint[])::bigint[])
+      and (f.scope = any((select @reach::bigint[])::bigint[]) or @manages_all::boolean and f.scope < 0)
     union
     select e.scope
     from entries e
-    where e.id = any(@entry_ids::bigint[])
-      and (e.scope = any(@reach::bigint[]) or @manages_all::boolean and e.scope < 0)
+    where e.id = any((select @entry_ids::bigint[])::bigint[])
+      and (e.scope = any((select @reach::bigint[])::bigint[]) or @manages_all::boolean and e.scope < 0)
     union
     select given.scope
-    from unnest(@scopes::bigint[]) as given (scope)
-    where case when given.scope < 0 and not @manages_all::boolean then given.scope = any(@reach::bigint[]) else true end),
+    from unnest((select @scopes::bigint[])::bigint[]) as given (scope)
+    where case when given.scope < 0 and not @manages_all::boolean then given.scope = any((select @reach::bigint[])::bigint[]) else true end),
      locked as materialized (
          select n.scope, pg_advisory_xact_lock(hashtextextended('nexterm.scope', n.scope))
          from (select scope from named order by scope) n)

@@ -247,17 +247,17 @@ const lockScopes = `-- name: LockScopes :many
 with named as (
     select f.scope
     from folders f
-    where f.id = any($1::bigint[])
-      and (f.scope = any($2::bigint[]) or $3::boolean and f.scope < 0)
+    where f.id = any((select $1::bigint[])::bigint[])
+      and (f.scope = any((select $2::bigint[])::bigint[]) or $3::boolean and f.scope < 0)
     union
     select e.scope
     from entries e
-    where e.id = any($4::bigint[])
-      and (e.scope = any($2::bigint[]) or $3::boolean and e.scope < 0)
+    where e.id = any((select $4::bigint[])::bigint[])
+      and (e.scope = any((select $2::bigint[])::bigint[]) or $3::boolean and e.scope < 0)
     union
     select given.scope
-    from unnest($5::bigint[]) as given (scope)
-    where case when given.scope < 0 and not $3::boolean then given.scope = any($2::bigint[]) else true end),
+    from unnest((select $5::bigint[])::bigint[]) as given (scope)
+    where case when given.scope < 0 and not $3::boolean then given.scope = any((select $2::bigint[])::bigint[]) else true end),
      locked as materialized (
          select n.scope, pg_advisory_xact_lock(hashtextextended('nexterm.scope', n.scope))
          from (select scope from named order by scope) n)
@@ -276,7 +276,8 @@ type LockScopesParams struct {
 // Serialises changes of order and structure, scope by scope, until the
 // transaction ends. Locked in ascending order, so that two changes never wait
 // for each other. Scopes are given as numbers or by what lies in them; those of
-// organizations that the caller has nothing to do with are not locked.
+// organizations that the caller has nothing to do with are not locked. Planned once, as
+// ListFolders is.
 func (q *Queries) LockScopes(ctx context.Context, arg LockScopesParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, lockScopes,
 		arg.FolderIds,
