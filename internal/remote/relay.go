@@ -105,9 +105,14 @@ func (t *tunnel) send(ctx context.Context, h *Handlers, place *login.Channel) {
 	buffer := make([]byte, chunk)
 	for {
 		n, err := t.remote.Read(buffer)
-		if n > 0 && t.write(ctx, websocket.MessageBinary, buffer[:n]) != nil {
-			t.end(gone)
-			return
+		if n > 0 {
+			end := h.stalls.begin(t)
+			failed := t.write(ctx, websocket.MessageBinary, buffer[:n])
+			end()
+			if failed != nil {
+				t.end(gone)
+				return
+			}
 		}
 		if err == nil {
 			continue

@@ -37,6 +37,7 @@ type Handlers struct {
 	sessionIdleDays int32
 	pingInterval    time.Duration
 	works           *works
+	stalls          stalls
 	told            *told
 }
 
@@ -46,6 +47,7 @@ func New(queries *db.Queries, changes *change.Changes, live *live.Registry, sess
 	h := &Handlers{
 		queries: queries, changes: changes, live: live, log: log, sessionIdleDays: sessionIdleDays,
 		pingInterval: cmp.Or(pingInterval, defaultPingInterval), works: newWorks(), told: newTold(),
+		stalls: stalls{all: map[*tunnel]time.Time{}},
 	}
 	live.OnReview(h.works.wake)
 	return h

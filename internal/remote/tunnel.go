@@ -50,6 +50,7 @@ var (
 	goingAway    = farewell{ws.GoingAway, ws.ShuttingDown}
 	tooMany      = farewell{ws.TryAgainLater, "Too many tunnels"}
 	noAnswer     = farewell{ws.PolicyViolation, "Pings are not answered"}
+	tooSlow      = farewell{ws.PolicyViolation, "Messages are not read fast enough"}
 	// gone is for peers that nothing can be said to any more.
 	gone = farewell{websocket.StatusNormalClosure, ""}
 )
@@ -58,7 +59,8 @@ var farewells = map[ending]farewell{stopping: goingAway, sessionEnded: loggedOut
 
 // tunnel is one socket, and the connection at the other end of its host.
 type tunnel struct {
-	conn *ws.Conn
+	accountID int64
+	conn      *ws.Conn
 	// end ends all of it, with a farewell; the first one counts.
 	end context.CancelCauseFunc
 	// opened is closed when there is a remote.
@@ -72,7 +74,7 @@ type tunnel struct {
 // OpenTunnel serves a socket that is a TCP connection from the host of an entry.
 func (h *Handlers) OpenTunnel(ctx context.Context, conn *ws.Conn, who *caller.Caller, parameters ws.Parameters) {
 	ctx, end := context.WithCancelCause(ctx)
-	t := &tunnel{conn: conn, end: end, opened: make(chan struct{})}
+	t := &tunnel{accountID: who.AccountID, conn: conn, end: end, opened: make(chan struct{})}
 	conn.SetReadLimit(maxMessage)
 	var running sync.WaitGroup
 	running.Go(func() { t.receive(ctx) })

@@ -29,9 +29,11 @@ func drain(conn ssh.ConnMetadata) {
 type paced struct {
 	net.Conn
 	keyed, free atomic.Bool
-	writing     sync.Mutex
+
+	// mu is held by whoever writes, who takes nothing meanwhile.
+	mu sync.Mutex
 	// untaken is how much has been read of which nobody knows whether it is taken.
-	untaken atomic.Int64
+	untaken int
 }
 
 const (
@@ -52,18 +54,24 @@ func (p *paced) Read(b []byte) (int, error) {
 	if !p.keyed.Load() {
 		return p.Conn.Read(b[:min(len(b), least)])
 	}
-	if p.untaken.Load() > room-least-share {
+	if p.taken(0) > room-least-share {
 		time.Sleep(pause)
 	}
-	p.writing.Lock() // whoever writes takes nothing
-	p.writing.Unlock()
 	n, err := p.Conn.Read(b[:min(len(b), share)])
-	p.untaken.Add(int64(n))
+	p.taken(-n)
 	return n, err
 }
 
+// taken tells how much is left when so much has been taken.
+func (p *paced) taken(n int) (untaken int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.untaken -= n
+	return p.untaken
+}
+
 func (p *paced) Write(b []byte) (int, error) {
-	p.writing.Lock()
-	defer p.writing.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.Conn.Write(b)
 }

@@ -162,7 +162,7 @@ func (k HostKeys) check(ctx context.Context, key ssh.PublicKey) error {
 }
 
 func (a *attempt) banner(message string) error {
-	a.paced.untaken.Add(-int64(len(message)))
+	a.paced.taken(len(message))
 	if a.banners++; a.banners > maxBanners {
 		return errors.New("the host sends too many banners")
 	}

@@ -116,6 +116,50 @@ func TestTunnelsWaitForThoseWhoDoNotRead(t *testing.T) {
 	_ = socket.CloseNow()
 }
 
+// What hosts have sent to clients that do not read is in memory.
+func TestAnAccountHasSoManyTunnelsThatItDoesNotRead(t *testing.T) {
+	t.Parallel()
+	const most, more = 64, 4
+	s := testserver.New(t)
+	var pouring atomic.Int64
+	flood := listening(t, func(conn net.Conn) {
+		pouring.Add(1)
+		defer pouring.Add(-1)
+		for part := make([]byte, 64<<10); ; {
+			if _, err := conn.Write(part); err != nil {
+				return
+			}
+		}
+	})
+	host := testssh.Start(t, &testssh.Server{})
+	id := shared(s.Owner, s.Organization, host.Port())
+	others := tunnel(s.Colleague, id, flood)
+	own := make([]*testserver.Socket, most+more)
+	for i := range own {
+		own[i] = tunnel(s.Owner, id, flood)
+	}
+	require.Eventually(t, func() bool { return pouring.Load() == most+1 }, patience, pause)
+	require.Never(t, func() bool { return pouring.Load() <= most }, 2*time.Second, pause)
+	read := func(socket *testserver.Socket) error {
+		for got := 0; got < 16<<20; {
+			_, part, err := socket.Read(t.Context())
+			if err != nil {
+				return err
+			}
+			got += len(part)
+		}
+		return nil
+	}
+	require.NoError(t, read(others))
+	var cut int
+	for _, socket := range own {
+		if read(socket) != nil {
+			cut++
+		}
+	}
+	require.Equal(t, more, cut)
+}
+
 func TestPeersThatDoNotAnswerLoseTheirTunnels(t *testing.T) {
 	t.Parallel()
 	s := testserver.New(t, func(o *server.Options) { o.PingInterval = 200 * time.Millisecond })
