@@ -35,7 +35,7 @@ func (s *stalls) begin(t *tunnel) (end func()) {
 		if victim := s.excess(t.accountID); victim != nil {
 			delete(s.all, victim)
 			victim.end(tooSlow)
-			_ = victim.conn.CloseNow() // nobody reads why
+			go func() { _ = victim.conn.CloseNow() }() // nobody reads why
 		}
 	})
 	return func() {
