@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// terminalBytes are printed in a round.
+	// terminalBytes are printed in a turn, of which a round has several: one alone is
+	// up to twice as fast as the next.
 	terminalBytes = 100 << 20
+	outputTurns   = 5
 	// idleTerminals are opened by idleAccounts, and stand for the memory of one;
 	// keyTerminals of them are typed in, so many times each in a round.
 	idleTerminals, idleAccounts = 500, 10

@@ -208,12 +208,12 @@ func (t *terminals) output(ctx context.Context, p plan) error {
 		return err
 	}
 	var rates [3][]float64 // the server's, the bare relay's and the recorded one's, in MB/s
-	for round := range p.rounds {
-		turns := []int{0, 1, 2}
-		if round%2 == 1 {
-			slices.Reverse(turns)
+	for turn := range p.rounds * outputTurns {
+		order := []int{0, 1, 2}
+		if turn%2 == 1 {
+			slices.Reverse(order)
 		}
-		for _, i := range turns {
+		for _, i := range order {
 			if err := recording(i == 2); err != nil {
 				return err
 			}
@@ -231,8 +231,8 @@ func (t *terminals) output(ctx context.Context, p plan) error {
 	var recorded int
 	var shortest int64
 	err := t.pool.QueryRow(ctx, `select count(*), coalesce(min(bytes), 0) from recordings`).Scan(&recorded, &shortest)
-	if err == nil && (recorded != p.rounds || shortest < terminalBytes) {
-		err = fmt.Errorf("%d recordings of at least %d bytes, not %d of %d", recorded, shortest, p.rounds, terminalBytes)
+	if want := p.rounds * outputTurns; err == nil && (recorded != want || shortest < terminalBytes) {
+		err = fmt.Errorf("%d recordings of at least %d bytes, not %d of %d", recorded, shortest, want, terminalBytes)
 	}
 	printRates("output of a terminal", rates[0], rates[1], terminalGoal)
 	printRates("output of a terminal that is recorded, beside one that is not", rates[2], rates[0], recordingGoal)
