@@ -80,7 +80,7 @@ func (r *Recorder) add(kind string, text []byte) {
 	}
 	last := len(r.pending) - 1
 	if last >= 0 && r.pending[last].kind == kind && kind == "o" && len(r.pending[last].text) < fullEvent {
-		r.pending[last].text = append(r.pending[last].text, text...)
+		r.pending[last].text = append(grow(r.pending[last].text, len(text)), text...)
 	} else {
 		r.pending = append(r.pending, event{time.Since(r.began), kind, append([]byte(nil), text...)})
 	}
@@ -150,6 +150,7 @@ func (r *Recorder) run(t *tape) error {
 			if err := t.write(e); err != nil {
 				return err
 			}
+			release(e.text)
 		}
 		if ended {
 			return t.end(event{at: time.Since(r.began), kind: "o"})

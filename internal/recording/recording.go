@@ -63,7 +63,7 @@ func (s *Store) Record(ctx context.Context, connection uuid.UUID, size ssh.Size,
 	}
 	r := newRecorder(caughtUp)
 	t := s.newTape(id, r.ended)
-	t.lines.WriteString(header(size, r.began))
+	t.lines = append(t.lines, header(size, r.began)...)
 	return r, func() {
 		if err := r.run(t); err != nil {
 			s.log.WarnContext(ctx, "a recording ends early", "auditLogId", id, "error", err)

@@ -3,13 +3,13 @@ package recording
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
-	fastjson "github.com/goccy/go-json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/nexterm-go/nexterm/internal/caller"
@@ -21,8 +21,9 @@ const (
 	// crash takes what is in neither.
 	blockSize = 128 << 10
 	chunkSize = 64 << 10
-	// keptSize is what buffers may keep of an idle terminal.
-	keptSize = 16 << 10
+	// keptSize is what buffers may keep of an idle terminal. Those of busy ones are
+	// large, and lent to one after the other.
+	keptSize, largeSize = 16 << 10, 512 << 10
 	// storeTime bounds one attempt to store a chunk, and retryTime is between two.
 	storeTime = 5 * time.Second
 	retryTime = time.Second
@@ -55,9 +56,10 @@ type tape struct {
 	id    int64
 	ended <-chan struct{}
 
-	lines, packed bytes.Buffer
-	zip           *gzip.Writer
-	seq           int32
+	lines  []byte
+	packed bytes.Buffer
+	zip    *gzip.Writer
+	seq    int32
 	// size and bytes are its length as it is stored, and as it is played.
 	size, bytes int64
 }
@@ -68,19 +70,17 @@ func (s *Store) newTape(id int64, ended <-chan struct{}) *tape {
 	return t
 }
 
-func (t *tape) unsaved() bool { return t.lines.Len()+t.packed.Len() > 0 }
+func (t *tape) unsaved() bool { return len(t.lines)+t.packed.Len() > 0 }
 
 // write takes an event, unless there is no more room.
 func (t *tape) write(e event) error {
-	before := t.lines.Len()
-	if err := t.encode(e); err != nil {
-		return err
-	}
-	if t.bytes+int64(t.lines.Len()) > t.store.longest {
-		t.lines.Truncate(before)
+	before := len(t.lines)
+	t.encode(e)
+	if t.bytes+int64(len(t.lines)) > t.store.longest {
+		t.lines = t.lines[:before]
 		return errors.Join(errFull, t.end(event{e.at, "o", []byte("\r\n[recording limit reached]\r\n")}))
 	}
-	if t.lines.Len() < blockSize {
+	if len(t.lines) < blockSize {
 		return nil
 	}
 	if t.pack(); t.packed.Len() < chunkSize {
@@ -89,34 +89,56 @@ func (t *tape) write(e event) error {
 	return t.save(false)
 }
 
-func (t *tape) encode(e event) error {
-	seconds := json.Number(strconv.FormatFloat(e.at.Seconds(), 'f', 6, 64))
-	encoder := fastjson.NewEncoder(&t.lines)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode([]any{seconds, e.kind, string(e.text)})
+func (t *tape) encode(e event) {
+	line := grow(t.lines, len(e.text)+len(e.text)/4+64)
+	line = append(line, '[')
+	line = strconv.AppendFloat(line, e.at.Seconds(), 'f', 6, 64)
+	line = append(line, `,"`+e.kind+`",`...)
+	line, _ = jsontext.AppendQuote(line, e.text) // what is no UTF-8 is replaced
+	t.lines = append(line, "]\n"...)
 }
 
 // end closes the tape with a last event: players take its time as the length.
 func (t *tape) end(e event) error {
-	if err := t.encode(e); err != nil {
-		return err
-	}
+	t.encode(e)
 	t.pack()
 	return errors.Join(t.zip.Close(), t.save(true))
 }
 
 func (t *tape) pack() {
-	t.bytes += int64(t.lines.Len())
-	if t.lines.Len() > 0 {
-		_, _ = t.zip.Write(t.lines.Bytes()) // into a buffer
+	t.bytes += int64(len(t.lines))
+	if len(t.lines) > 0 {
+		if t.packed.Cap() == 0 && len(t.lines) > keptSize {
+			t.packed = *bytes.NewBuffer(grow(nil, len(t.lines)))
+		}
+		_, _ = t.zip.Write(t.lines) // into a buffer
 	}
-	reuse(&t.lines)
+	t.lines = release(t.lines)
 }
 
-func reuse(b *bytes.Buffer) {
-	if b.Reset(); b.Cap() > keptSize {
-		*b = bytes.Buffer{}
+var large = sync.Pool{New: func() any {
+	b := make([]byte, 0, largeSize)
+	return &b
+}}
+
+// grow makes room for so many more bytes, in a large buffer where they are many.
+func grow(b []byte, more int) []byte {
+	if need := len(b) + more; need > cap(b) && need > keptSize && need <= largeSize {
+		return append((*large.Get().(*[]byte))[:0], b...) //nolint:forcetypeassert // there is nothing else in it
 	}
+	return b
+}
+
+// release empties a buffer, and keeps it if it is small.
+func release(b []byte) []byte {
+	switch {
+	case cap(b) == largeSize:
+		large.Put(&b)
+		return nil
+	case cap(b) > keptSize:
+		return nil
+	}
+	return b[:0]
 }
 
 // save stores what is written as one more chunk, if need be again and again.
@@ -129,7 +151,7 @@ func (t *tape) save(finished bool) error {
 		cancel()
 		if err == nil {
 			t.size, t.seq = size, t.seq+1
-			reuse(&t.packed)
+			t.packed = *bytes.NewBuffer(release(t.packed.Bytes()))
 		}
 		if err == nil || errors.Is(err, errTaken) {
 			return err
