@@ -8,6 +8,12 @@ create table nodes (
     seen_at    timestamptz not null default now()
 );
 
+-- Those of them that have said lately that they run.
+create view running_nodes as
+select id, url
+from nodes
+where seen_at >= now() - interval '20 seconds';
+
 -- Live links from a server to entries. The byte stream is in the memory of the node,
 -- all else is here.
 create table connections (
@@ -136,4 +142,5 @@ drop function participants;
 drop table audit_details;
 drop table connection_viewers;
 drop table connections;
+drop view running_nodes;
 drop table nodes;

@@ -219,9 +219,8 @@ with touched as (
     insert into nodes (id, url) values (@id, sqlc.narg(url))
         on conflict (id) do update set seen_at = now())
 select count(*)
-from nodes n
-where n.id <> @id
-  and n.seen_at > now() - interval '20 seconds';
+from running_nodes n
+where n.id <> @id;
 
 -- name: DeleteNode :exec
 -- What it has held is over.
@@ -233,7 +232,8 @@ where node_id = @id
   and state in ('connecting', 'active');
 
 -- name: FailLostConnections :many
--- every owner: those of servers that have not been seen for a while
+-- every owner: those of servers that have not been seen for a while. What running_nodes
+-- says is asked of the row itself, which may be touched at this moment.
 with gone as (
     delete from nodes n where n.seen_at < now() - interval '20 seconds' returning n.id)
 update connections c
@@ -245,9 +245,8 @@ returning c.id, c.account_id, c.organization_id;
 
 -- name: GetNode :one
 select coalesce(url, '')::text as url
-from nodes
-where id = @id
-  and seen_at > now() - interval '20 seconds';
+from running_nodes
+where id = @id;
 
 -- name: DeleteEndedConnections :exec
 -- every owner: nobody asks for them any more

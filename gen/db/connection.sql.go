@@ -291,7 +291,8 @@ type FailLostConnectionsRow struct {
 	OrganizationID *int64
 }
 
-// every owner: those of servers that have not been seen for a while
+// every owner: those of servers that have not been seen for a while. What running_nodes
+// says is asked of the row itself, which may be touched at this moment.
 func (q *Queries) FailLostConnections(ctx context.Context) ([]FailLostConnectionsRow, error) {
 	rows, err := q.db.Query(ctx, failLostConnections)
 	if err != nil {
@@ -492,9 +493,8 @@ func (q *Queries) GetDesktopConfig(ctx context.Context, id int64) ([]byte, error
 
 const getNode = `-- name: GetNode :one
 select coalesce(url, '')::text as url
-from nodes
+from running_nodes
 where id = $1
-  and seen_at > now() - interval '20 seconds'
 `
 
 func (q *Queries) GetNode(ctx context.Context, id uuid.UUID) (string, error) {
@@ -999,9 +999,8 @@ with touched as (
     insert into nodes (id, url) values ($1, $2)
         on conflict (id) do update set seen_at = now())
 select count(*)
-from nodes n
+from running_nodes n
 where n.id <> $1
-  and n.seen_at > now() - interval '20 seconds'
 `
 
 type TouchNodeParams struct {

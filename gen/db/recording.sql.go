@@ -192,7 +192,7 @@ select r.audit_log_id
 from recordings r
 where r.finished_at is null
   and r.audit_log_id > $1
-  and (not exists (select from nodes n where n.id = r.node_id and n.seen_at > now() - interval '20 seconds')
+  and (not exists (select from running_nodes n where n.id = r.node_id)
     or not exists (select from connections c where c.audit_log_id = r.audit_log_id))
 order by r.audit_log_id
 limit $2

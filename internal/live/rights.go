@@ -26,8 +26,8 @@ const (
 	reviewTime  = time.Minute
 	reviewDelay = 50 * time.Millisecond
 	// beatTime is how often this server says that it runs, and maxMissed how often it may
-	// fail to before that is worth a word. Servers that others are beside of for
-	// maxBesides of them and cannot reach say so.
+	// fail to before that is worth a word. After maxBesides beats beside others that
+	// cannot reach it, this server says so.
 	beatTime   = 5 * time.Second
 	maxMissed  = 3
 	maxBesides = 6
@@ -113,7 +113,7 @@ func (r *Registry) beat(ctx context.Context) {
 }
 
 // warnUnreachable says once that sockets which arrive at the other servers do not find
-// this one. One that takes over from another is not alone for a moment.
+// this one; not at once, as a server that replaces another sees it for a while.
 func (r *Registry) warnUnreachable(ctx context.Context, others int64) {
 	if others == 0 || r.URL != "" {
 		r.besides = 0
